@@ -1,0 +1,26 @@
+# Every target does its own set-up and can be run again.
+SHELL := /bin/bash
+CROSSWALK := cli/crosswalk.sh
+
+.PHONY: help setup demo up test check bench
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:
+	@bash infra/setup.sh
+
+demo: setup ## the whole way, on sample data: load, stream, verify; ROWS= and SECONDS= for another size
+	@$(CROSSWALK) demo $(if $(ROWS),--rows $(ROWS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+up: setup ## keep a stack running until Ctrl-C; SAMPLE=1 fills the legacy database
+	@$(CROSSWALK) up
+
+test: setup ## lint, types and all tests, on real servers
+	@bash test/run.sh
+
+check: setup ## lint and types only
+	@npm run --silent check
+
+bench: setup ## the benchmarks; writes .crosswalk/bench/results
+	@node_modules/.bin/node --disable-warning=TimeoutNegativeWarning bench/main.ts

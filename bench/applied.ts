@@ -1,0 +1,137 @@
+import { parseLsn } from '../connectors/lsn.ts';
+import { readPosition } from '../projectors/read-position.ts';
+import { topicOf } from '../runtime/config.ts';
+import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
+import { untilTrue } from '../runtime/retry.ts';
+import type { Bench, Worker } from './bench.ts';
+
+const TIMEOUT_MS = 3_600_000;
+
+/** Where the projection of quotes stands: offsets applied in all, by partition, and the moment of the last commit in milliseconds. */
+export interface Applied {
+  readonly total: number;
+  readonly offsets: readonly bigint[];
+  readonly committedAtMs: number;
+}
+
+/** Asks `reached` until it answers true, and fails as soon as a worker has ended. */
+export async function untilReached(
+  bench: Bench,
+  workers: readonly Worker[],
+  what: string,
+  reached: () => Promise<boolean>,
+  everyMs: number,
+): Promise<void> {
+  await untilTrue(
+    what,
+    async () => {
+      for (const worker of workers) worker.assertRunning();
+      return await reached();
+    },
+    { everyMs, timeoutMs: TIMEOUT_MS, signal: bench.signal, remedy: `See the logs in ${bench.stackDir}/logs.` },
+  );
+}
+
+export const quotesTopic = (bench: Bench) => topicOf(bench.config, 'quotes');
+
+/** End of the quotes topic, over all partitions; 0 while it does not exist or is just being made. */
+export async function readLogEnd(bench: Bench): Promise<number> {
+  const topic = quotesTopic(bench);
+  const found = await bench.kafka.fetchOffsets([topic]).catch((thrown: unknown) => {
+    if (toCrosswalkError(thrown, 'Kafka').retry) return null;
+    throw thrown;
+  });
+  return (found?.get(topic) ?? []).reduce((sum, end) => sum + Number(end.high), 0);
+}
+
+/** Waits until the log grows past `before`; answers with that moment in milliseconds. */
+export async function untilLogMoves(bench: Bench, workers: readonly Worker[], before: number): Promise<number> {
+  let atMs = 0;
+  await untilReached(
+    bench,
+    workers,
+    'the first event in the log',
+    async () => {
+      const isMoved = (await readLogEnd(bench)) > before;
+      atMs = Date.now();
+      return isMoved;
+    },
+    15,
+  );
+  return atMs;
+}
+
+export async function readApplied(bench: Bench): Promise<Applied> {
+  const { rows } = await bench.target.query<{ next: string; at: string | null }>({
+    name: 'bench applied',
+    text: `SELECT next_offset::text AS next, (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::text AS at
+      FROM crosswalk.consumer_offset WHERE projection = 'quotes' AND topic = $1 ORDER BY partition`,
+    values: [quotesTopic(bench)],
+  });
+  return {
+    total: rows.reduce((sum, row) => sum + Number(row.next), 0),
+    offsets: rows.map((row) => BigInt(row.next)),
+    committedAtMs: Math.max(0, ...rows.map((row) => Number(row.at ?? 0))),
+  };
+}
+
+/** Waits until the connector has confirmed `lsn` to the server: everything before it is in the log. Answers with the moment. */
+export async function untilConfirmed(bench: Bench, workers: readonly Worker[], lsn: bigint): Promise<number> {
+  let atMs = 0;
+  await untilReached(
+    bench,
+    workers,
+    'everything in the log',
+    async () => {
+      const { rows } = await bench.legacy.query<{ lsn: string }>({
+        name: 'bench confirmed',
+        text: 'SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1',
+        values: [bench.config.slot],
+      });
+      atMs = Date.now();
+      return rows[0] !== undefined && parseLsn(rows[0].lsn) >= lsn;
+    },
+    15,
+  );
+  return atMs;
+}
+
+/**
+ * Waits until everything is applied: `records` more than at `before`, then every partition up to the position that the connector has stored once
+ * `isComplete` says so of it. Answers with the state at the end.
+ */
+export async function untilApplied(
+  bench: Bench,
+  workers: readonly Worker[],
+  options: {
+    before: number;
+    records: number;
+    isComplete: (position: NonNullable<Awaited<ReturnType<typeof readPosition>>>) => boolean;
+    onApplied: (records: number) => void;
+  },
+): Promise<Applied> {
+  let applied: Applied | null = null;
+  let goals: readonly string[] | null = null;
+  await untilReached(
+    bench,
+    workers,
+    'everything applied',
+    async () => {
+      applied = await readApplied(bench);
+      const records = applied.total - options.before;
+      options.onApplied(Math.min(options.records, Math.max(0, records)));
+      // Asked for only when it may be so: each question costs the brokers and this process some work.
+      if (records < options.records) return false;
+      if (goals === null) {
+        const position = await readPosition(bench.kafka, bench.config);
+        if (position === null || !options.isComplete(position)) return false;
+        goals = position.offsets[quotesTopic(bench)] ?? [];
+      }
+      const { offsets } = applied;
+      return goals.every((goal, partition) => (offsets[partition] ?? 0n) >= BigInt(goal));
+    },
+    50,
+  );
+  if (applied === null) throw new CrosswalkError('unexpected', 'nothing was applied', '');
+  return applied;
+}

@@ -1,0 +1,227 @@
+import pg from 'pg';
+import { projections } from '../../projectors/projections/all.ts';
+import { readTenants } from '../../projectors/read-tenants.ts';
+import { verifyAll } from '../../projectors/verify/verify.ts';
+import { markNow, waitForLsn } from '../../projectors/wait.ts';
+import { type Config, parseConfig } from '../../runtime/config.ts';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
+import { createKafka, type Kafka } from '../../runtime/kafka.ts';
+import { connect } from '../../runtime/postgres.ts';
+import { pause } from '../../runtime/retry.ts';
+import { createLegacySchema, loadSample } from '../../sample/load.ts';
+import { plantedRejects } from '../../sample/planted-rejects.ts';
+import { startTraffic, type TrafficReport } from '../../sample/traffic.ts';
+import { type CommandContext, print } from '../context.ts';
+import { type LocalStack, openLocalStack } from '../local-stack.ts';
+import { assertRunning, type ManagedProcess } from '../managed-process.ts';
+import { countLegacyRows, readLoadProgress } from '../pipeline-view.ts';
+import { createProgress } from '../progress.ts';
+import { printVerification } from './verify.ts';
+
+const DIR = '.crosswalk/demo';
+const SEED = 1;
+const CHANGES_PER_SECOND = 200;
+const WAIT_MS = 300_000;
+
+interface Demo {
+  readonly context: CommandContext;
+  readonly config: Config;
+  readonly kafka: Kafka;
+  readonly local: LocalStack;
+  readonly processes: readonly ManagedProcess[];
+  readonly legacy: pg.Client;
+  readonly target: pg.Client;
+}
+
+/** Everything once, on sample data: load, stream, live traffic, verify. True when every row is equal and the planted rejects are exactly those found. */
+export async function demo(context: CommandContext, options: { rows: number; seconds: number }): Promise<boolean> {
+  const startedAtMs = performance.now();
+  const size = { contacts: options.rows, quotes: options.rows };
+  print('1. servers: PostgreSQL, Kafka, schema registry');
+  const local = await openLocalStack(context, {
+    dir: DIR,
+    keepData: false,
+    isEmpty: (message) => print(`  ${message}`),
+    beforePrepare: prepareEmpty,
+  });
+  const clients: pg.Client[] = [];
+  try {
+    print(`\n2. a legacy database with ${options.rows} contacts and ${options.rows} quotes, as messy as real ones`);
+    await load(context, local, size);
+
+    print('\n3. the pipeline: one connector, one projector process; initial load');
+    const config = parseConfig({ ...context.ownEnv, ...local.env });
+    clients.push(await connect(local.ownerUrl, 'demo'), await connect(config.targetUrl(), 'demo'));
+    const demo: Demo = {
+      context,
+      config,
+      local,
+      kafka: createKafka(config.kafka(), context.log),
+      processes: await local.startPipeline(),
+      legacy: clients[0]!,
+      target: clients[1]!,
+    };
+    await watchLoad(demo);
+
+    print(`\n4. the legacy application at work: ${CHANGES_PER_SECOND} changes a second for ${options.seconds} s`);
+    const report = await runTraffic(demo, size, options.seconds);
+    print(`  ${report.rowChanges} changes in ${report.transactions} transactions; waiting until they are applied`);
+    await waitForLsn(config, demo.kafka, demo.target, projections, {
+      lsn: await markNow(demo.legacy),
+      timeoutMs: WAIT_MS,
+      signal: context.signal,
+    });
+
+    print('\n5. verification: every row recomputed from the legacy tables and compared');
+    const verification = await verifyAll(config, projections, readTenants(), {
+      limit: 20,
+      onRows: () => undefined,
+      signal: context.signal,
+    });
+    printVerification(verification, { limit: 20, unmask: false });
+    const rejectsMatch = await compareRejects(demo.target, report.plantedRejects);
+    const ok = verification.ok && rejectsMatch;
+    print(
+      `\n${ok ? 'The new schema equals the legacy database.' : 'The demo FAILED: see above.'} (${((performance.now() - startedAtMs) / 1000).toFixed(0)} s)`,
+    );
+    if (ok)
+      print(
+        'Next: `SAMPLE=1 make up` keeps such a stack running; README.md says how to point it at your own database.',
+      );
+    return ok;
+  } finally {
+    await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+    await local.close();
+  }
+}
+
+/** The demo fills a database: never one that holds something. Creates the legacy schema where there is none. */
+async function prepareEmpty(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    if (await createLegacySchema(client)) return;
+    const { rowCount } = await client.query('SELECT FROM public.contacts UNION ALL SELECT FROM public.quotes LIMIT 1');
+    if (rowCount !== 0)
+      throw new CrosswalkError(
+        'config_invalid',
+        'The legacy database given to the demo is not empty',
+        'Give it an empty one, or none: then it starts its own. For your own data use `make up`.',
+      );
+  } finally {
+    await client.end();
+  }
+}
+
+async function load(
+  context: CommandContext,
+  local: LocalStack,
+  size: { contacts: number; quotes: number },
+): Promise<void> {
+  const legacy = new pg.Client({ connectionString: local.ownerUrl });
+  await legacy.connect();
+  try {
+    const progress = createProgress({
+      label: 'rows',
+      total: size.contacts + size.quotes,
+      isTerminal: context.isTerminal,
+      write: (text) => process.stdout.write(text),
+    });
+    const byTable: Record<string, number> = {};
+    const rows = await loadSample(legacy, {
+      seed: SEED,
+      ...size,
+      onProgress: ({ table, rows: done }) => {
+        byTable[table] = done;
+        progress.update((byTable.contacts ?? 0) + (byTable.quotes ?? 0));
+      },
+    });
+    progress.close();
+    print(
+      `  ${Object.entries(rows)
+        .map(([table, count]) => `${count} ${table}`)
+        .join(', ')}`,
+    );
+  } finally {
+    await legacy.end();
+  }
+}
+
+async function watchLoad({ context, config, kafka, legacy, target, processes }: Demo): Promise<void> {
+  const total = await countLegacyRows(legacy, config, projections);
+  const progress = createProgress({
+    label: 'applied',
+    total,
+    isTerminal: context.isTerminal,
+    write: (text) => process.stdout.write(text),
+  });
+  for (;;) {
+    assertRunning(processes, DIR);
+    context.signal.throwIfAborted();
+    const state = await readLoadProgress(config, kafka, target, projections, total).catch((error: unknown) => {
+      // The connector has not created its topics yet.
+      if (toCrosswalkError(error, 'Kafka').code === 'server_down') return { applied: 0, isDone: false };
+      throw error;
+    });
+    progress.update(state.applied);
+    if (state.isDone) break;
+    await pause(250, context.signal);
+  }
+  progress.close();
+}
+
+async function runTraffic(
+  { context, local, legacy, target, config, kafka, processes }: Demo,
+  size: { contacts: number; quotes: number },
+  seconds: number,
+): Promise<TrafficReport> {
+  const traffic = startTraffic({
+    url: local.ownerUrl,
+    seed: SEED,
+    changesPerSecond: CHANGES_PER_SECOND,
+    largestTransaction: 100,
+    planted: plantedRejects(SEED, size),
+    plantRejects: true,
+  });
+  const endAtMs = performance.now() + seconds * 1000;
+  while (performance.now() < endAtMs && !context.signal.aborted) {
+    await pause(Math.min(2000, Math.max(0, endAtMs - performance.now())), context.signal);
+    assertRunning(processes, DIR);
+    const startedAtMs = performance.now();
+    await waitForLsn(config, kafka, target, projections, {
+      lsn: await markNow(legacy),
+      timeoutMs: WAIT_MS,
+      signal: context.signal,
+    });
+    print(
+      `  ${String(traffic.progress().rowChanges).padStart(6)} changes; what was committed is applied after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`,
+    );
+  }
+  return await traffic.stop();
+}
+
+/** Compares the rejects found with those that generator and traffic planted: by table, key, path and reason. */
+async function compareRejects(
+  target: pg.Client,
+  planted: readonly { table: string; key: string; path: string; reason: string }[],
+): Promise<boolean> {
+  const { rows } = await target.query<{ legacy_table: string; legacy_key: string; path: string; reason: string }>(
+    `SELECT legacy_table, legacy_key, path, reason FROM crm.rejects WHERE origin = 'cdc'`,
+  );
+  const expected = new Set(planted.map(({ table, key, path, reason }) => [table, key, path, reason].join(' ')));
+  const found = new Set(rows.map((row) => [row.legacy_table, row.legacy_key, row.path, row.reason].join(' ')));
+  const missing = [...expected].filter((reject) => !found.has(reject));
+  const surplus = [...found].filter((reject) => !expected.has(reject));
+  print(
+    `\nrejects: ${expected.size} planted, ${found.size} found, ${missing.length} missing, ${surplus.length} not planted`,
+  );
+  const kinds = Map.groupBy(rows, (row) => `${row.legacy_table}.${row.path.replace(/\[\d+\]/, '[n]')}: ${row.reason}`);
+  for (const [kind, list] of [...kinds].sort((a, b) => b[1].length - a[1].length))
+    print(`  ${String(list.length).padStart(5)}  ${kind}`);
+  for (const reject of [
+    ...missing.map((line) => `missing ${line}`),
+    ...surplus.map((line) => `not planted ${line}`),
+  ].slice(0, 10))
+    print(`  ${reject}`);
+  return missing.length === 0 && surplus.length === 0;
+}

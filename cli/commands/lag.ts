@@ -1,0 +1,77 @@
+import { toLsnText } from '../../connectors/lsn.ts';
+import { projections } from '../../projectors/projections/all.ts';
+import { type Finding, toFindings, toVerdict, type Verdict } from '../../runtime/findings.ts';
+import { toTotalLag } from '../../runtime/pipeline-lag.ts';
+import { type PipelineState, readPipelineState } from '../../runtime/pipeline-state.ts';
+import { type CommandContext, print, printJson } from '../context.ts';
+import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
+
+/** How far behind, by topic and partition. Answers false when lag, or a server that is down, makes the pipeline fail. */
+export async function lag(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
+  const state = await readPipelineState(context.config, projections, context);
+  const findings = toFindings(state, context.config).filter(({ about }) =>
+    ['server', 'connector', 'lag'].includes(about),
+  );
+  const verdict = toVerdict(findings);
+  if (options.json) printJson(toLagDocument(state, verdict));
+  else for (const line of toLagLines(state, findings)) print(line);
+  return verdict !== 'failing';
+}
+
+/** What `lag --json` prints: every partition. */
+export function toLagDocument(state: PipelineState, verdict: Verdict) {
+  const position = state.kafka.state === 'up' ? state.kafka.position : null;
+  return {
+    verdict,
+    source:
+      state.source === null || position === null
+        ? null
+        : { lsn: toLsnText(position.lsn), ...state.source, lagBytes: Number(state.source.lagBytes) },
+    projections: state.projections.map(({ projection, topic, partitions }) => {
+      const { lagOffsets, lagSeconds } = toTotalLag(partitions);
+      return {
+        projection,
+        topic,
+        lagOffsets: lagOffsets === null ? null : Number(lagOffsets),
+        lagSeconds,
+        partitions: partitions.map((lag) => ({
+          partition: lag.partition,
+          endOffset: Number(lag.endOffset),
+          nextOffset: Number(lag.nextOffset),
+          lagOffsets: Number(lag.lagOffsets),
+          lagSeconds: lag.lagSeconds,
+        })),
+      };
+    }),
+  };
+}
+
+/** What `lag` prints: totals, and the partitions that are behind. */
+export function toLagLines(state: PipelineState, findings: readonly Finding[]): string[] {
+  const seconds = (value: number | null) => (value === null ? 'not begun' : toDurationText(value));
+  const source =
+    state.source === null
+      ? 'unknown'
+      : `${toBytesText(state.source.lagBytes)}, ${toDurationText(state.source.lagSeconds)}`;
+  const rows = state.projections.flatMap(({ projection, topic, partitions }) => {
+    const total = toTotalLag(partitions);
+    if (total.lagOffsets === null) return [[projection, topic, '', '?', '?']];
+    return [
+      [projection, topic, 'all', toCountText(total.lagOffsets), seconds(total.lagSeconds)],
+      ...partitions
+        .filter(({ lagOffsets }) => lagOffsets > 0n)
+        .map(({ partition, lagOffsets, lagSeconds }) => [
+          '',
+          '',
+          String(partition),
+          toCountText(lagOffsets),
+          seconds(lagSeconds),
+        ]),
+    ];
+  });
+  return [
+    `Log behind the legacy database: ${source}`,
+    ...toTableLines([['projection', 'topic', 'partition', 'offsets', 'seconds'], ...rows], [2, 3, 4]),
+    ...findings.flatMap(({ level, what, remedy }) => [`${level}: ${what.replace(/\.?$/, '.')} ${remedy}`]),
+  ];
+}

@@ -1,0 +1,43 @@
+import { runProjectors } from '../../projectors/project.ts';
+import type { Projection } from '../../projectors/projection.ts';
+import { projections } from '../../projectors/projections/all.ts';
+import { readTenants } from '../../projectors/read-tenants.ts';
+import { createProjectionStatus } from '../../projectors/status.ts';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import { projectorHealth } from '../../runtime/health.ts';
+import { serveHealth } from '../../runtime/http.ts';
+import { createLagWatch } from '../../runtime/lag-watch.ts';
+import { registerProjectorMetrics } from '../../runtime/metrics.ts';
+import type { CommandContext } from '../context.ts';
+
+/** One projector process until SIGTERM. */
+export async function project({ config, log, signal }: CommandContext, names: readonly string[]): Promise<boolean> {
+  const chosen = chooseProjections(names);
+  const statuses = new Map(chosen.map((projection) => [projection.name, createProjectionStatus(projection.name)]));
+  registerProjectorMetrics([...statuses.values()]);
+  const server = await serveHealth(config, () => projectorHealth([...statuses.values()], config));
+  const watch = createLagWatch(config, chosen, statuses, { log });
+  try {
+    await runProjectors(config, chosen, readTenants(), statuses, { log, signal });
+  } finally {
+    watch.close();
+    await server.close();
+  }
+  return true;
+}
+
+/** Projections by name, all of them for none. Throws `config_invalid` for an unknown one. */
+export function chooseProjections(names: readonly string[]): readonly Projection[] {
+  if (names.length === 0) return projections;
+  return names.map((name) => {
+    const found = projections.find((projection) => projection.name === name);
+    if (found === undefined) {
+      throw new CrosswalkError(
+        'config_invalid',
+        `There is no projection ${name}`,
+        `Known: ${projections.map((projection) => projection.name).join(', ')}.`,
+      );
+    }
+    return found;
+  });
+}

@@ -1,0 +1,140 @@
+import { toLsnText } from '../../connectors/lsn.ts';
+import { projections } from '../../projectors/projections/all.ts';
+import type { Config } from '../../runtime/config.ts';
+import { type Finding, toFindings, toVerdict, type Verdict } from '../../runtime/findings.ts';
+import { toTotalLag } from '../../runtime/pipeline-lag.ts';
+import { type PipelineState, readPipelineState, type TableState } from '../../runtime/pipeline-state.ts';
+import { type CommandContext, print, printJson } from '../context.ts';
+import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
+
+/** The pipeline on one screen. Answers whether it is healthy. */
+export async function status(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
+  const { config } = context;
+  const state = await readPipelineState(config, projections, context);
+  const findings = toFindings(state, config);
+  const verdict = toVerdict(findings);
+  if (options.json) printJson(toStatusDocument(state, findings, verdict));
+  else for (const line of toStatusLines(state, config, findings, verdict)) print(line);
+  return verdict === 'healthy';
+}
+
+/** What `status --json` prints: lags in bytes, offsets and seconds. */
+export function toStatusDocument(state: PipelineState, findings: readonly Finding[], verdict: Verdict) {
+  const { legacy, kafka, target } = state;
+  const position = kafka.state === 'up' ? kafka.position : null;
+  const server = (reading: PipelineState['legacy' | 'kafka' | 'target']) =>
+    reading.state === 'up' ? { state: reading.state } : reading;
+  return {
+    verdict,
+    findings,
+    servers: { legacy: server(legacy), kafka: server(kafka), target: server(target) },
+    connector: {
+      lsn: position === null ? null : toLsnText(position.lsn),
+      lagBytes: state.source === null ? null : Number(state.source.lagBytes),
+      lagSeconds: state.source?.lagSeconds ?? null,
+      slot:
+        legacy.state === 'up' && legacy.slot !== null
+          ? {
+              ...legacy.slot,
+              retainedBytes: legacy.slot.retainedBytes === null ? null : Number(legacy.slot.retainedBytes),
+              confirmedLsn: legacy.slot.confirmedLsn === null ? null : toLsnText(legacy.slot.confirmedLsn),
+            }
+          : null,
+      initialLoad: state.tables,
+    },
+    projections: state.projections.map(({ partitions, ...projection }) => {
+      const { lagOffsets, lagSeconds } = toTotalLag(partitions);
+      return { ...projection, lagOffsets: lagOffsets === null ? null : Number(lagOffsets), lagSeconds };
+    }),
+    rejects: target.state === 'up' ? target.rejects : null,
+  };
+}
+
+/** What `status` prints. */
+export function toStatusLines(
+  state: PipelineState,
+  config: Pick<Config, 'slot'>,
+  findings: readonly Finding[],
+  verdict: Verdict,
+): string[] {
+  const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
+  return [
+    `Pipeline: ${verdict}`,
+    '',
+    'Connector',
+    ...indent(connectorLines(state, config)),
+    '',
+    'Initial load',
+    ...indent(toTableLines(state.tables.map(loadCells), [1, 2])),
+    '',
+    'Projections',
+    ...indent(projectionLines(state)),
+    '',
+    ...rejectLines(state),
+    ...(findings.length === 0 ? [] : ['', 'Findings']),
+    ...findings.flatMap(({ level, what, remedy }) => [`  ${level}: ${what.replace(/\.?$/, '.')}`, `    ${remedy}`]),
+  ];
+}
+
+function connectorLines({ legacy, kafka, source }: PipelineState, config: Pick<Config, 'slot'>): string[] {
+  const slot = legacy.state === 'up' ? legacy.slot : null;
+  const position = kafka.state === 'up' ? kafka.position : null;
+  const slotText =
+    legacy.state !== 'up'
+      ? `unknown: the legacy database is ${legacy.state}`
+      : slot === null
+        ? 'does not exist'
+        : `${slot.active ? 'read by a connector' : 'read by nobody'}, keeps ${toBytesText(slot.retainedBytes ?? 0n)} of log (${slot.walStatus ?? 'no log'})`;
+  const positionText =
+    kafka.state !== 'up' ? `unknown: Kafka is ${kafka.state}` : position === null ? 'none' : toLsnText(position.lsn);
+  return toTableLines([
+    [`slot ${config.slot}`, slotText],
+    ['position', positionText],
+    ['lag', source === null ? 'unknown' : `${toBytesText(source.lagBytes)}, ${toDurationText(source.lagSeconds)}`],
+  ]);
+}
+
+function loadCells({ table, rows, done, estimatedRows }: TableState): string[] {
+  const percent =
+    done || rows === null || estimatedRows === null || estimatedRows === 0
+      ? ''
+      : `${Math.min(99, Math.floor((100 * rows) / estimatedRows))} %`;
+  const ofAll = estimatedRows === null ? 'under way' : `of about ${toCountText(Math.max(estimatedRows, rows ?? 0))}`;
+  return [
+    table,
+    rows === null ? '?' : toCountText(rows),
+    percent,
+    done ? 'done' : rows === null ? 'unknown' : rows === 0 ? 'not begun' : ofAll,
+  ];
+}
+
+function projectionLines({ projections: states, target }: PipelineState): string[] {
+  if (target.state !== 'up') return [`unknown: the target database is ${target.state}`];
+  return toTableLines(
+    [
+      ['', 'offsets behind', 'seconds', 'parked', 'dead letters'],
+      ...states.map(({ projection, partitions, parked, deadLetters }) => {
+        const { lagOffsets, lagSeconds } = toTotalLag(partitions);
+        return [
+          projection,
+          lagOffsets === null ? '?' : toCountText(lagOffsets),
+          lagOffsets === null ? '?' : lagSeconds === null ? 'not begun' : toDurationText(lagSeconds),
+          toCountText(parked),
+          toCountText(deadLetters),
+        ];
+      }),
+    ],
+    [1, 2, 3, 4],
+  );
+}
+
+function rejectLines({ target }: PipelineState): string[] {
+  if (target.state !== 'up') return ['Rejects: unknown'];
+  const total = target.rejects.reduce((sum, { count }) => sum + count, 0);
+  if (total === 0) return ['Rejects: none'];
+  const rows = target.rejects.map(({ table, reason, count }) => [toCountText(count), table ?? '', reason]);
+  return [
+    `Rejects: ${toCountText(total)}, see \`crosswalk rejects\``,
+    ...toTableLines(rows, [0]).map((line) => `  ${line}`),
+  ];
+}

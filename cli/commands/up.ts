@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { addressOf } from '../../runtime/postgres.ts';
+import { pause } from '../../runtime/retry.ts';
+import { loadSample } from '../../sample/load.ts';
+import { type CommandContext, print } from '../context.ts';
+import { openLocalStack } from '../local-stack.ts';
+import { assertRunning } from '../managed-process.ts';
+
+const ENV_FILE = '.crosswalk/env';
+const SAMPLE_ROWS = 20_000;
+
+/** Keeps a stack with connector and projectors running until Ctrl-C. Data stays for the next time. */
+export async function up(context: CommandContext): Promise<boolean> {
+  // Kafka's log belongs to one legacy database: another one gets servers and data of its own.
+  const { LEGACY_DATABASE_URL: legacy, TARGET_DATABASE_URL: target } = context.ownEnv;
+  const given = [legacy, target].flatMap((url) => (url ? [addressOf(url)] : []));
+  const dir = given.length === 0 ? '.crosswalk/up' : `.crosswalk/up-${toShortHash(given.join(' '))}`;
+  print('starting the servers');
+  let isEmpty = false;
+  const local = await openLocalStack(context, {
+    dir,
+    keepData: true,
+    isEmpty: (message) => {
+      isEmpty = true;
+      print(`  ${message}`);
+    },
+  });
+  try {
+    if (isEmpty && context.env.SAMPLE === '1') {
+      print('filling the legacy database with sample data');
+      await loadSample(local.ownerUrl, { seed: 1, contacts: SAMPLE_ROWS, quotes: SAMPLE_ROWS });
+    }
+    writeFileSync(
+      ENV_FILE,
+      `${Object.entries(local.env)
+        .map(([name, value]) => `${name}=${value}`)
+        .join('\n')}\n`,
+      { mode: 0o600 },
+    );
+    const processes = await local.startPipeline();
+    print(`\nrunning; addresses are in ${ENV_FILE}, logs in ${dir}/logs`);
+    for (const { name, port } of processes)
+      print(`  ${name.padEnd(8)} http://127.0.0.1:${port}/healthz /readyz /metrics`);
+    print(
+      'look at it from another terminal: cli/crosswalk.sh status | lag | verify | rejects\nCtrl-C stops everything; the data stays\n',
+    );
+    while (!context.signal.aborted) {
+      await pause(500, context.signal);
+      assertRunning(processes, dir);
+    }
+    print('stopping');
+  } finally {
+    rmSync(ENV_FILE, { force: true });
+    await local.close();
+  }
+  return true;
+}
+
+function toShortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}

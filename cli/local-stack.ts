@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { planSourceSetup } from '../connectors/source-setup.ts';
+import { findFreePort } from '../infra/stack/free-port.ts';
+import { openStack, type Stack } from '../infra/stack/stack.ts';
+import { parseConfig } from '../runtime/config.ts';
+import { connect, quoteIdent } from '../runtime/postgres.ts';
+import { createLegacySchema } from '../sample/load.ts';
+import { migrateUp } from '../schemas/migrations.ts';
+import { type CommandContext, print } from './context.ts';
+import { type ManagedProcess, startProcess } from './managed-process.ts';
+
+/** Servers found or started, both databases prepared, and the environment that crosswalk's processes run with. */
+export interface LocalStack {
+  readonly stack: Stack;
+  readonly env: Readonly<Record<string, string>>;
+  /** The legacy application's own address: it may write. */
+  readonly ownerUrl: string;
+  /** Starts one connector and one projector process, as containers would run them. */
+  startPipeline(): Promise<readonly ManagedProcess[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * Brings up everything that the pipeline needs. Where this stack runs PostgreSQL itself, roles with no more rights than they
+ * need are made for connector and projector; where databases are given, the addresses given are used as they are.
+ */
+export async function openLocalStack(
+  context: CommandContext,
+  options: {
+    dir: string;
+    keepData: boolean;
+    isEmpty: (message: string) => void;
+    /** Looks at the legacy database before anything is written to it; throws to leave it alone. */
+    beforePrepare?: (ownerUrl: string) => Promise<void>;
+  },
+): Promise<LocalStack> {
+  const dir = join(process.cwd(), options.dir);
+  mkdirSync(join(dir, 'logs'), { recursive: true });
+  // What a running `make up` wrote about itself is not a stack that somebody gave.
+  const given = context.ownEnv;
+  const stack = await openStack({ dir, env: given, keepData: options.keepData, log: (line) => print(`  ${line}`) });
+  const processes: ManagedProcess[] = [];
+  try {
+    const ownerUrl = given.LEGACY_OWNER_URL ?? stack.legacyUrl;
+    const targetOwnerUrl = given.TARGET_OWNER_URL ?? stack.targetUrl;
+    await options.beforePrepare?.(ownerUrl);
+    if (stack.kind.postgres !== 'given') {
+      const legacy = new pg.Client({ connectionString: ownerUrl });
+      await legacy.connect();
+      try {
+        if (await createLegacySchema(legacy)) options.isEmpty('the legacy schema is created');
+      } finally {
+        await legacy.end();
+      }
+    }
+    const settings = {
+      ...given,
+      LEGACY_DATABASE_URL: ownerUrl,
+      TARGET_DATABASE_URL: targetOwnerUrl,
+      KAFKA_BROKERS: stack.kafkaBrokers,
+      SCHEMA_REGISTRY_URL: stack.registryUrl,
+    };
+    const config = parseConfig(settings);
+    const legacy = await connect(ownerUrl, 'prepare', '-c lock_timeout=5s');
+    const target = await connect(targetOwnerUrl, 'prepare');
+    let urls = { legacy: stack.legacyUrl, target: stack.targetUrl };
+    try {
+      for (const statement of await planSourceSetup(legacy, {
+        schema: config.legacySchema,
+        tables: config.tables,
+        publication: config.publication,
+      }))
+        await legacy.query(statement);
+      await migrateUp(target, () => undefined);
+      if (stack.kind.postgres !== 'given') {
+        const password = readPassword(dir);
+        const tables = config.tables
+          .map((table) => `${quoteIdent(config.legacySchema)}.${quoteIdent(table)}`)
+          .join(', ');
+        await ensureLogin(legacy, 'crosswalk_connector', `LOGIN REPLICATION PASSWORD '${password}'`);
+        await legacy.query(`GRANT USAGE ON SCHEMA ${quoteIdent(config.legacySchema)} TO crosswalk_connector`);
+        await legacy.query(`GRANT SELECT ON ${tables} TO crosswalk_connector`);
+        await ensureLogin(target, 'crosswalk_project', `LOGIN PASSWORD '${password}' IN ROLE crosswalk_projector`);
+        urls = {
+          legacy: withLogin(ownerUrl, 'crosswalk_connector', password),
+          target: withLogin(targetOwnerUrl, 'crosswalk_project', password),
+        };
+      }
+    } finally {
+      await legacy.end();
+      await target.end();
+    }
+    const env = {
+      LEGACY_DATABASE_URL: urls.legacy,
+      TARGET_DATABASE_URL: urls.target,
+      LEGACY_OWNER_URL: ownerUrl,
+      TARGET_OWNER_URL: targetOwnerUrl,
+      KAFKA_BROKERS: stack.kafkaBrokers,
+      SCHEMA_REGISTRY_URL: stack.registryUrl,
+    };
+    return {
+      stack,
+      env,
+      ownerUrl,
+      async startPipeline() {
+        for (const name of ['connect', 'project']) {
+          const port = await findFreePort();
+          processes.push(
+            startProcess(name, {
+              env: { ...given, ...env, CROSSWALK_HTTP_PORT: String(port), CROSSWALK_ENV_FILE: '/nonexistent' },
+              logFile: join(dir, 'logs', `${name}.log`),
+              port,
+            }),
+          );
+        }
+        return processes;
+      },
+      async close() {
+        await Promise.all(processes.map((child) => child.stop()));
+        await stack.close();
+      },
+    };
+  } catch (error) {
+    await stack.close();
+    throw error;
+  }
+}
+
+/** Passwords of the roles that this stack makes, kept beside its data. */
+function readPassword(dir: string): string {
+  const file = join(dir, 'roles.password');
+  if (!existsSync(file)) {
+    writeFileSync(file, randomBytes(18).toString('hex'), { mode: 0o600 });
+    chmodSync(file, 0o600);
+  }
+  return readFileSync(file, 'utf8');
+}
+
+async function ensureLogin(
+  client: { query(sql: string, values?: unknown[]): Promise<{ rows: unknown[] }> },
+  role: string,
+  attributes: string,
+): Promise<void> {
+  const { rows } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
+  if (rows.length === 0) await client.query(`CREATE ROLE ${quoteIdent(role)} ${attributes}`);
+  else await client.query(`ALTER ROLE ${quoteIdent(role)} ${attributes.replace(/ IN ROLE .*/, '')}`);
+}
+
+function withLogin(url: string, user: string, password: string): string {
+  const changed = new URL(url);
+  changed.username = user;
+  changed.password = password;
+  return changed.href;
+}

@@ -1,0 +1,70 @@
+import type pg from 'pg';
+import type { Position } from '../connectors/position.ts';
+import type { Projection } from '../projectors/projection.ts';
+import { readPosition } from '../projectors/read-position.ts';
+import { type Config, topicOf } from '../runtime/config.ts';
+import type { Kafka } from '../runtime/kafka.ts';
+import { quoteIdent } from '../runtime/postgres.ts';
+
+/** How far the initial load is: legacy rows of projected tables, in all and applied. */
+export interface LoadProgress {
+  readonly total: number;
+  readonly applied: number;
+  readonly isDone: boolean;
+}
+
+/** Legacy rows in the tables that projections read. */
+export async function countLegacyRows(
+  legacy: pg.ClientBase,
+  config: Config,
+  projections: readonly Projection[],
+): Promise<number> {
+  let total = 0;
+  for (const { source } of projections) {
+    const { rows } = await legacy.query<{ count: string }>(
+      `SELECT count(*) FROM ONLY ${quoteIdent(config.legacySchema)}.${quoteIdent(source)}`,
+    );
+    total += Number(rows[0]!.count);
+  }
+  return total;
+}
+
+/** Reads how far the initial load is: rows in the log by the connector's position, of which the share that projections have passed. */
+export async function readLoadProgress(
+  config: Config,
+  kafka: Kafka,
+  target: pg.ClientBase,
+  projections: readonly Projection[],
+  total: number,
+): Promise<LoadProgress> {
+  const position = await readPosition(kafka, config);
+  if (position === null) return { total, applied: 0, isDone: false };
+  const isLoaded = projections.every((projection) => position.snapshot[projection.source]?.done);
+  let applied = 0;
+  let isCaughtUp = true;
+  for (const projection of projections) {
+    const share = await readShare(target, projection, topicOf(config, projection.source), position);
+    applied += (position.snapshot[projection.source]?.rows ?? 0) * share;
+    if (share < 1) isCaughtUp = false;
+  }
+  return { total, applied: Math.min(total, Math.round(applied)), isDone: isLoaded && isCaughtUp };
+}
+
+async function readShare(
+  target: pg.ClientBase,
+  projection: Projection,
+  topic: string,
+  position: Position,
+): Promise<number> {
+  const offsets = position.offsets[topic] ?? [];
+  const { rows } = await target.query<{ partition: string; next: string }>(
+    'SELECT partition::text, next_offset::text AS next FROM crosswalk.consumer_offset WHERE projection = $1 AND topic = $2',
+    [projection.name, topic],
+  );
+  const end = offsets.reduce((sum, offset) => sum + Number(offset), 0);
+  const applied = rows.reduce(
+    (sum, row) => sum + Math.min(Number(row.next), Number(offsets[Number(row.partition)] ?? 0)),
+    0,
+  );
+  return end === 0 ? 1 : applied / end;
+}

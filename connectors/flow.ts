@@ -1,0 +1,273 @@
+import type pg from 'pg';
+import { type Config, transactionTopicOf } from '../runtime/config.ts';
+import { CrosswalkError } from '../runtime/errors.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Registry } from '../schemas/avro/registry.ts';
+import type { createTransactionEncoder } from '../schemas/avro/transaction.ts';
+import { readCatalog, readTypeNames } from './catalog.ts';
+import { type Change, type Relation, toChanges } from './change.ts';
+import { type Captured, register, toChangedRelation } from './encoders.ts';
+import { HEARTBEAT_PREFIX, type Heartbeat } from './heartbeat.ts';
+import { toLsnText } from './lsn.ts';
+import { partitionOf } from './partition.ts';
+import type { BeginMessage, PgoutputMessage } from './pgoutput.ts';
+import type { Binding, Position } from './position.ts';
+import type { Publisher } from './publish.ts';
+import type { ReplicationStream } from './replication.ts';
+import { MARKER_PREFIX } from './snapshot/chunks.ts';
+import type { createSnapshot, Emission } from './snapshot/snapshot.ts';
+import { isVisible, toCarriedSnapshot, widenXid } from './snapshot/visibility.ts';
+import type { ConnectorStatus } from './status.ts';
+
+/** A Kafka transaction ends at the first source commit after so many events. */
+const EVENTS_PER_TRANSACTION = 4000;
+
+/** What the flow works with: one session's stream, publisher and initial load. */
+export interface Flow {
+  readonly config: Config;
+  readonly status: ConnectorStatus;
+  readonly log: Log;
+  readonly control: pg.ClientBase;
+  readonly stream: ReplicationStream;
+  readonly publisher: Publisher;
+  readonly snapshot: ReturnType<typeof createSnapshot>;
+  readonly heartbeat: Heartbeat;
+  readonly registry: Registry;
+  readonly bound: Binding;
+  readonly stored: Position;
+  /** The tables as the catalog described them at the start: what chunks are read and written with. */
+  readonly loaded: ReadonlyMap<number, Captured>;
+  readonly boundaries: ReturnType<typeof createTransactionEncoder>;
+}
+
+/** The source transaction at hand. */
+interface SourceTransaction extends BeginMessage {
+  readonly wideXid: bigint;
+  /** Already in the log: the server sends everything since its last confirmation again. */
+  readonly isKnown: boolean;
+  readonly id: string;
+  ordinal: number;
+  total: number;
+  readonly counts: Map<string, number>;
+}
+
+/** The flow: take → decode → encode → publish → confirm. Returns when the stream is closed. */
+export async function streamChanges(flow: Flow): Promise<void> {
+  const { config, status, stream, publisher, snapshot, heartbeat, loaded, stored } = flow;
+  /** The tables as the stream describes them: behind the catalog until their changes have passed. */
+  const captured = new Map(loaded);
+  const transactionTopic = transactionTopicOf(config);
+  const unseen = new Set(stored.unseenXids.map(BigInt));
+  let reached: Omit<Position, 'offsets'> = stored;
+  let written = stored.lsn;
+  let open: SourceTransaction | null = null;
+  let processedMs = Date.now();
+  stream.confirm(stored.lsn);
+
+  const publish = (change: Change, transaction: SourceTransaction, isRead: boolean) => {
+    const { relation, topic, encoder } = (isRead ? loaded : captured).get(change.relation.oid)!;
+    const collection = `${relation.schema}.${relation.table}`;
+    let block = null;
+    if (!isRead) {
+      const order = (transaction.counts.get(collection) ?? 0) + 1;
+      transaction.counts.set(collection, order);
+      transaction.total += 1;
+      block = { id: transaction.id, totalOrder: transaction.total, dataCollectionOrder: order };
+    }
+    const key = encoder.encodeKey(change)!;
+    const partition = partitionOf(key, config.partitions);
+    const timestampMs = String(change.commitMicros / 1000n);
+    const value = encoder.encodeValue(change, {
+      timeline: flow.bound.timeline,
+      snapshot: isRead ? 'incremental' : 'false',
+      transaction: block,
+      processedMs,
+    });
+    publisher.append(topic, { partition, key, value, timestampMs });
+    if (change.op === 'd') publisher.append(topic, { partition, key, value: null, timestampMs });
+    status.events += 1;
+  };
+
+  const publishReads = async (emission: Emission, transaction: SourceTransaction, lsn: bigint) => {
+    const { relation } = emission;
+    for (const [ordinal, cells] of emission.rows.entries()) {
+      publish(
+        {
+          relation,
+          op: 'r',
+          before: null,
+          after: cells,
+          commitLsn: transaction.finalLsn,
+          lsn,
+          ordinal,
+          xid: null,
+          commitMicros: transaction.commitMicros,
+        },
+        transaction,
+        true,
+      );
+      if (publisher.isFull()) await publisher.flush();
+    }
+    reached = { ...reached, snapshot: snapshot.progress() };
+  };
+
+  const commit = async () => {
+    const position = await publisher.commit({ ...reached, unseenXids: [...unseen].map(String) });
+    written = position.lsn;
+    stream.confirm(position.lsn);
+    heartbeat.written();
+    status.lsn = position.lsn;
+    status.sourceMicros = position.sourceMicros;
+    status.snapshot = position.snapshot;
+    status.kafkaTransactions += 1;
+    status.lastProgressMs = performance.now();
+  };
+
+  const handle = async (message: PgoutputMessage, lsn: bigint): Promise<void> => {
+    switch (message.kind) {
+      case 'begin': {
+        const wideXid = widenXid(message.xid, heartbeat.snapshot().xmax);
+        open = {
+          ...message,
+          wideXid,
+          isKnown: message.finalLsn < stored.lsn,
+          id: `${wideXid}:${message.finalLsn}`,
+          ordinal: 0,
+          total: 0,
+          counts: new Map(),
+        };
+        return;
+      }
+      case 'commit': {
+        const transaction = open!;
+        open = null;
+        if (transaction.total > 0) {
+          const commitMs = Number(transaction.commitMicros / 1000n);
+          const key = flow.boundaries.encodeKey(transaction.id);
+          const timestampMs = String(commitMs);
+          publisher.append(transactionTopic, {
+            partition: 0,
+            key,
+            value: flow.boundaries.encodeBegin(transaction.id, commitMs),
+            timestampMs,
+          });
+          publisher.append(transactionTopic, {
+            partition: 0,
+            key,
+            value: flow.boundaries.encodeEnd(transaction.id, commitMs, transaction.counts),
+            timestampMs,
+          });
+          status.transactions += 1;
+        }
+        // Once all is loaded no chunk can miss a change; a load that begins later waits for these transactions first.
+        if (snapshot.isFinished()) unseen.clear();
+        else if (!transaction.isKnown) unseen.add(transaction.wideXid);
+        if (message.endLsn > reached.lsn)
+          reached = { ...reached, lsn: message.endLsn, sourceMicros: transaction.commitMicros };
+        return;
+      }
+      case 'relation': {
+        const known =
+          captured.get(message.oid) ??
+          [...captured.values()].find(
+            (entry) => entry.relation.table === message.table && entry.relation.schema === message.schema,
+          );
+        if (known === undefined) return;
+        const changed = toChangedRelation(
+          message,
+          known.relation,
+          await readTypeNames(
+            flow.control,
+            message.columns.map((column) => column.typeOid),
+          ),
+        );
+        if (changed === null) return;
+        flow.log.info({ table: changed.table, columns: changed.columns.length }, 'the columns of a table changed');
+        // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
+        if (!snapshot.isFinished() && !(await isCatalogUnchanged(flow, known.relation.table))) {
+          throw new CrosswalkError(
+            'columns_changed',
+            `The columns of ${changed.table} changed during the initial load`,
+            'The load goes on with the new columns.',
+          );
+        }
+        captured.set(message.oid, await register(changed, flow.registry, config, flow.bound.database));
+        return;
+      }
+      case 'insert':
+      case 'update':
+      case 'delete': {
+        const table = captured.get(message.oid);
+        const transaction = open!;
+        if (table === undefined || transaction.isKnown) return;
+        const place = {
+          commitLsn: transaction.finalLsn,
+          lsn,
+          ordinal: transaction.ordinal,
+          xid: Number(transaction.wideXid),
+          commitMicros: transaction.commitMicros,
+        };
+        for (const change of toChanges(message, table.relation, place)) {
+          transaction.ordinal = change.ordinal + 1;
+          snapshot.touch(change.relation, (change.after ?? change.before)!);
+          publish(change, transaction, false);
+        }
+        return;
+      }
+      case 'truncate': {
+        const tables = message.oids.flatMap((oid) => captured.get(oid)?.relation.table ?? []);
+        if (tables.length === 0 || open?.isKnown) return;
+        snapshot.truncate(message.oids);
+        if (config.onTruncate === 'stop') {
+          throw new CrosswalkError(
+            'truncated',
+            `TRUNCATE of ${tables.join(', ')} at ${toLsnText(lsn)}`,
+            'Decide what the new rows shall become: docs/operations.md, "TRUNCATE". CROSSWALK_ON_TRUNCATE=ignore goes on and leaves them.',
+          );
+        }
+        flow.log.warn({ tables }, 'TRUNCATE ignored: the new rows stay until a rebuild');
+        return;
+      }
+      case 'message': {
+        if ((message.prefix !== MARKER_PREFIX && message.prefix !== HEARTBEAT_PREFIX) || open === null) return;
+        const content = message.content.toString();
+        // Only a snapshot that has its place in the stream may clear a transaction: a newer one can see what a chunk in flight did not.
+        const carried = toCarriedSnapshot(content);
+        if (carried !== null) for (const xid of unseen) if (isVisible(xid, carried)) unseen.delete(xid);
+        if (message.prefix !== MARKER_PREFIX) return;
+        const emission = snapshot.marker(content.split(' ')[0]!, [...unseen]);
+        if (emission !== null) await publishReads(emission, open, lsn);
+        return;
+      }
+      default:
+        return;
+    }
+  };
+
+  for (let items = await stream.take(); items !== null; items = await stream.take()) {
+    processedMs = Date.now();
+    for (const item of items) {
+      if (item.kind === 'message') {
+        await handle(item.message, item.lsn);
+      } else if (open === null && item.lsn > reached.lsn) {
+        reached = { ...reached, lsn: item.lsn };
+      }
+      if (publisher.isFull()) {
+        await publisher.flush();
+        status.lastProgressMs = performance.now();
+      }
+      if (open === null && publisher.count() >= EVENTS_PER_TRANSACTION) await commit();
+    }
+    if (open === null && !stream.hasItems() && (publisher.count() > 0 || (heartbeat.isDue() && reached.lsn > written)))
+      await commit();
+  }
+}
+
+/** Whether the catalog still has the columns that chunks of this table are read with. */
+async function isCatalogUnchanged(flow: Flow, table: string): Promise<boolean> {
+  const { legacySchema: schema, publication } = flow.config;
+  const [now] = await readCatalog(flow.control, { schema, tables: [table], publication });
+  const then = flow.loaded.get(now!.oid)?.relation;
+  const toText = (relation: Relation) => JSON.stringify(relation.columns.map(({ name, typeOid }) => [name, typeOid]));
+  return then !== undefined && toText(then) === toText(now!);
+}

@@ -1,0 +1,212 @@
+import type pg from 'pg';
+import { LogicalReplicationService } from 'pg-logical-replication';
+import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
+import { addressOf, clientConfig, quoteIdent } from '../runtime/postgres.ts';
+import { parseLsn } from './lsn.ts';
+import { decodeMessage, type PgoutputMessage } from './pgoutput.ts';
+
+/** What the stream delivers, in the order of the server. `lsn` of a keepalive: everything before it has been sent. */
+export type StreamItem =
+  | { readonly kind: 'message'; readonly lsn: bigint; readonly message: PgoutputMessage }
+  | { readonly kind: 'keepalive'; readonly lsn: bigint };
+
+/** A logical replication stream with manual acknowledgement. */
+export interface ReplicationStream {
+  /** All items received and not taken yet, at least one; null once closed. Throws what broke the stream, after the items before it. */
+  take(): Promise<readonly StreamItem[] | null>;
+  /** Whether `take` would answer at once. */
+  hasItems(): boolean;
+  /** The only place that confirms: everything before `lsn` is in Kafka, and so is a position that says so. */
+  confirm(lsn: bigint): void;
+  close(): Promise<void>;
+}
+
+/** Bytes received and not taken, above which the socket is left unread. */
+const PAUSE_ABOVE_BYTES = 16 * 1024 * 1024;
+const STATUS_EVERY_MS = 1000;
+/** How long the server keeps the slot for a reader that says nothing: a frozen connector gives it up after that. */
+const SENDER_TIMEOUT_MS = 8000;
+
+/** The parts of the library that it keeps to itself and that manual acknowledgement needs. */
+interface Internals {
+  _connection: { stream: { pause(): void; resume(): void }; sendCopyFromChunk(chunk: Buffer): void } | null;
+}
+
+/**
+ * Starts streaming `slot` from its confirmed position. Resolves once the server streams: then this process owns the slot.
+ * Throws `slot_busy` (retry) while another reader has it.
+ */
+export async function createReplicationStream(options: {
+  url: string;
+  slot: string;
+  publication: string;
+}): Promise<ReplicationStream> {
+  // With a timeout of 0 the library's own timer never runs: it would confirm what was received, not what was handled.
+  const service = new LogicalReplicationService(
+    clientConfig(options.url, `connector-${options.slot}`, `-c wal_sender_timeout=${SENDER_TIMEOUT_MS}`),
+    {
+      acknowledge: { auto: false, timeoutSeconds: 0 },
+    },
+  );
+  const internals = service as unknown as Internals;
+  const what = `legacy database ${addressOf(options.url)}`;
+
+  let items: StreamItem[] = [];
+  let bytes = 0;
+  let paused = false;
+  let failure: unknown = null;
+  let closed = false;
+  let confirmed = 0n;
+  let wake: () => void = () => undefined;
+
+  const push = (item: StreamItem, size: number) => {
+    items.push(item);
+    bytes += size;
+    if (!paused && bytes > PAUSE_ABOVE_BYTES) {
+      paused = true;
+      internals._connection?.stream.pause();
+    }
+    wake();
+  };
+  // The first failure decides: nothing behind it may be handled, or a later confirmation would cover what was lost.
+  const fail = (error: unknown) => {
+    failure ??= error;
+    wake();
+  };
+  const sendStatus = () => {
+    if (!closed) internals._connection?.sendCopyFromChunk(toStatusUpdate(confirmed, Date.now()));
+  };
+
+  const plugin = {
+    name: 'pgoutput',
+    options: {},
+    parse: (buffer: Buffer) => {
+      try {
+        return { message: decodeMessage(buffer), size: buffer.length };
+      } catch (error) {
+        return { error, size: 0 };
+      }
+    },
+    start: (client: pg.Client, slot: string) =>
+      client.query(
+        `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL 0/0 (proto_version '1', publication_names '${quoteIdent(options.publication).replaceAll("'", "''")}', messages 'true')`,
+      ),
+  } as unknown as Parameters<LogicalReplicationService['subscribe']>[0];
+
+  service.on('data', (lsn: string, parsed: { message?: PgoutputMessage; error?: unknown; size: number }) => {
+    if (failure !== null) return;
+    if (parsed.message === undefined) fail(parsed.error);
+    else push({ kind: 'message', lsn: parseLsn(lsn), message: parsed.message }, parsed.size);
+  });
+  // The server's time is left alone: the library of this version gives it a week early.
+  service.on('heartbeat', (lsn: string, _serverTimeMs: number, shouldRespond: boolean) => {
+    if (failure === null) push({ kind: 'keepalive', lsn: parseLsn(lsn) }, 64);
+    if (shouldRespond) sendStatus();
+  });
+  service.on('error', fail);
+
+  await new Promise<void>((resolve, reject) => {
+    service.once('start', resolve);
+    service.subscribe(plugin, options.slot, '0/0').then(
+      () =>
+        fail(
+          closed
+            ? null
+            : new CrosswalkError('server_down', `${what}: the server ended the stream`, 'It is opened again.'),
+        ),
+      (error: unknown) => {
+        fail(error);
+        // A refused start leaves the library's connection open: one would pile up for each attempt of a standby.
+        if (!closed) void service.stop().catch(() => undefined);
+        reject(toStreamError(error, what, options));
+      },
+    );
+  });
+  const timer = setInterval(sendStatus, STATUS_EVERY_MS);
+
+  return {
+    async take() {
+      while (items.length === 0) {
+        if (closed) return null;
+        if (failure !== null) throw toStreamError(failure, what, options);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      const taken = items;
+      items = [];
+      bytes = 0;
+      if (paused) {
+        paused = false;
+        internals._connection?.stream.resume();
+      }
+      return taken;
+    },
+    hasItems: () => items.length > 0,
+    confirm(lsn) {
+      if (lsn <= confirmed) return;
+      confirmed = lsn;
+      sendStatus();
+    },
+    async close() {
+      if (closed) return;
+      sendStatus();
+      closed = true;
+      clearInterval(timer);
+      if (paused) internals._connection?.stream.resume();
+      wake();
+      await service.stop().catch(() => undefined);
+      service.removeAllListeners();
+    },
+  };
+}
+
+function toStreamError(error: unknown, what: string, options: { slot: string; publication: string }): CrosswalkError {
+  const code = (error as { code?: string } | null)?.code;
+  const message = String((error as Error | null)?.message ?? error).split('\n')[0] ?? '';
+  if (code === '55006') {
+    return new CrosswalkError(
+      'slot_busy',
+      `${what}: replication slot ${options.slot} is in use by another connector`,
+      'This one stands by until the slot is free.',
+      error,
+    );
+  }
+  if (code === '42704' && message.includes('slot')) {
+    return new CrosswalkError(
+      'slot_invalid',
+      `${what}: replication slot ${options.slot} does not exist`,
+      'If it was dropped, changes may be lost: docs/operations.md, "A lost slot".',
+      error,
+    );
+  }
+  if (code === '42704') {
+    return new CrosswalkError(
+      'publication_missing',
+      `${what}: ${message}`,
+      'Run `crosswalk migrate up` with LEGACY_OWNER_URL: it creates the publication.',
+      error,
+    );
+  }
+  if (/can no longer (get changes|access)|has been invalidated/.test(message)) {
+    return new CrosswalkError(
+      'slot_invalid',
+      `${what}: ${message}`,
+      'The slot was invalidated and changes are lost: docs/operations.md, "A lost slot".',
+      error,
+    );
+  }
+  return toCrosswalkError(error, what);
+}
+
+/** Standby status update: written, flushed and applied up to `lsn`; no reply asked. */
+export function toStatusUpdate(lsn: bigint, nowMs: number): Buffer {
+  const update = Buffer.alloc(34);
+  update.writeUInt8(0x72, 0);
+  update.writeBigUInt64BE(lsn, 1);
+  update.writeBigUInt64BE(lsn, 9);
+  update.writeBigUInt64BE(lsn, 17);
+  update.writeBigInt64BE(BigInt(nowMs - 946_684_800_000) * 1000n, 25);
+  update.writeUInt8(0, 33);
+  return update;
+}

@@ -1,0 +1,31 @@
+import type { TableProgress } from './position.ts';
+
+/** What a running connector tells about itself: read by metrics and health checks, written by the flow alone. */
+export interface ConnectorStatus {
+  state: 'starting' | 'standing by' | 'streaming' | 'stopped';
+  /** Everything before this LSN is in the log. */
+  lsn: bigint;
+  /** Source time up to which the log is complete, microseconds since 1970. */
+  sourceMicros: bigint;
+  events: number;
+  transactions: number;
+  kafkaTransactions: number;
+  /** Monotonic time of the last position written, milliseconds. */
+  lastProgressMs: number;
+  snapshot: Readonly<Record<string, TableProgress>>;
+  tables: readonly string[];
+}
+
+export function createConnectorStatus(tables: readonly string[]): ConnectorStatus {
+  return {
+    state: 'starting',
+    lsn: 0n,
+    sourceMicros: 0n,
+    events: 0,
+    transactions: 0,
+    kafkaTransactions: 0,
+    lastProgressMs: performance.now(),
+    snapshot: {},
+    tables,
+  };
+}

@@ -1,0 +1,37 @@
+import { type Config, positionTopicOf, topicOf } from '../runtime/config.ts';
+import { CrosswalkError } from '../runtime/errors.ts';
+import type { Kafka } from '../runtime/kafka.ts';
+import { assertBound, type Binding, decodePosition, type Position } from './position.ts';
+
+/** The stored position, checked against what it is bound to; null where none was ever stored. */
+export async function readStoredPosition(
+  kafka: Kafka,
+  config: Config,
+  bound: Binding,
+  confirmedLsn: bigint,
+): Promise<Position | null> {
+  const record = await kafka.readLast(positionTopicOf(config));
+  const ends = await kafka.fetchOffsets(config.tables.map((table) => topicOf(config, table)));
+  if (record?.value == null) {
+    const filled = [...ends].find(([, partitions]) => partitions.some((partition) => partition.high > 0n));
+    if (filled === undefined) return null;
+    throw new CrosswalkError(
+      'position_mismatch',
+      `Topic ${filled[0]} holds events, but no position is stored for slot ${config.slot}`,
+      'The position topic was deleted, or the slot renamed: docs/operations.md, "Another source or another Kafka".',
+    );
+  }
+  const stored = decodePosition(record.value);
+  assertBound(stored, bound, confirmedLsn);
+  for (const [topic, offsets] of Object.entries(stored.offsets)) {
+    const end = ends.get(topic);
+    if (end !== undefined && offsets.some((offset, partition) => (end[partition]?.high ?? 0n) < BigInt(offset))) {
+      throw new CrosswalkError(
+        'position_mismatch',
+        `Topic ${topic} ends before the stored position`,
+        'The topic was deleted or cut: docs/operations.md, "Another source or another Kafka".',
+      );
+    }
+  }
+  return stored;
+}

@@ -1,0 +1,28 @@
+import { type Config, positionTopicOf, topicOf, transactionTopicOf } from '../runtime/config.ts';
+import type { TopicSpec } from '../runtime/kafka.ts';
+
+/** The log is the truth: nothing is ever deleted or compacted away. Rows of several megabytes pass. */
+const KEEP_FOREVER = {
+  'cleanup.policy': 'delete',
+  'retention.ms': '-1',
+  'retention.bytes': '-1',
+  'max.message.bytes': '16777216',
+};
+
+/** Of positions only the last one counts; small segments, because the one being written is never compacted. */
+const KEEP_LAST = { 'cleanup.policy': 'compact', 'segment.bytes': '16777216', 'min.cleanable.dirty.ratio': '0.1' };
+
+/** Every topic that the connector writes. */
+export function topicSpecs(config: Config): TopicSpec[] {
+  const { partitions, replicationFactor } = config;
+  return [
+    ...config.tables.map((table) => ({
+      topic: topicOf(config, table),
+      partitions,
+      replicationFactor,
+      config: KEEP_FOREVER,
+    })),
+    { topic: transactionTopicOf(config), partitions: 1, replicationFactor, config: KEEP_FOREVER },
+    { topic: positionTopicOf(config), partitions: 1, replicationFactor, config: KEEP_LAST },
+  ];
+}

@@ -1,0 +1,91 @@
+import { toLsnText } from '../connectors/lsn.ts';
+import { CrosswalkError } from '../runtime/errors.ts';
+import type { InRecord } from '../runtime/kafka.ts';
+import { createDecoder, createKeyDecoder } from '../schemas/avro/decode.ts';
+import type { Registry } from '../schemas/avro/registry.ts';
+import { schemaIdOf } from '../schemas/avro/wire.ts';
+import type { Projection } from './projection.ts';
+import { type SourceChange, toLegacyKey, toTimestampText } from './source-change.ts';
+
+/** Decodes records of a projection's topic; asks the registry for each schema once. */
+export interface ChangeDecoder {
+  /** Changes in order; tombstones have none. Throws `source_changed` where a schema lacks a column that the projection requires. */
+  decode(
+    topic: string,
+    partition: number,
+    records: readonly Pick<InRecord, 'offset' | 'key' | 'value'>[],
+  ): Promise<SourceChange[]>;
+}
+
+export function createChangeDecoder(projection: Projection, registry: Registry): ChangeDecoder {
+  const values = new Map<number, ReturnType<typeof createDecoder>>();
+  const keys = new Map<number, ReturnType<typeof createKeyDecoder>>();
+  let lastMicros = -1n;
+  let lastText = '';
+  const timeOf = (micros: bigint) => {
+    if (micros !== lastMicros) {
+      lastMicros = micros;
+      lastText = toTimestampText(micros);
+    }
+    return lastText;
+  };
+
+  async function valueDecoder(id: number) {
+    const known = values.get(id);
+    if (known !== undefined) return known;
+    const json = await registry.schemaById(id);
+    assertColumns(projection, json);
+    const decoder = createDecoder(json);
+    values.set(id, decoder);
+    return decoder;
+  }
+  async function keyDecoder(id: number) {
+    const known = keys.get(id);
+    if (known !== undefined) return known;
+    const decoder = createKeyDecoder(await registry.schemaById(id));
+    keys.set(id, decoder);
+    return decoder;
+  }
+
+  return {
+    async decode(topic, partition, records) {
+      const changes: SourceChange[] = [];
+      for (const { offset, key, value } of records) {
+        if (value === null || key === null) continue;
+        const decoder = values.get(schemaIdOf(value)) ?? (await valueDecoder(schemaIdOf(value)));
+        const keyed = keys.get(schemaIdOf(key)) ?? (await keyDecoder(schemaIdOf(key)));
+        const { op, after, source } = decoder.decode(value);
+        changes.push({
+          legacyKey: toLegacyKey(keyed.decode(key)),
+          op,
+          after,
+          // A snapshot read has no transaction of its own.
+          lineage: {
+            lsn: toLsnText(source.commitLsn),
+            xid: String(source.txId ?? 0),
+            committedAt: timeOf(source.tsUs),
+          },
+          record: { topic, partition, offset, key, value },
+        });
+      }
+      return changes;
+    },
+  };
+}
+
+/** A column that was dropped or renamed would reach `map` as null, and blank what it was mapped to. */
+function assertColumns(projection: Projection, schemaJson: string): void {
+  const schema = JSON.parse(schemaJson) as {
+    fields: { name: string; type: [unknown, { fields: { name: string }[] }] }[];
+  };
+  const columns = new Set(
+    schema.fields.find((field) => field.name === 'before')?.type[1].fields.map((field) => field.name),
+  );
+  const missing = projection.requires.filter((column) => !columns.has(column));
+  if (missing.length === 0) return;
+  throw new CrosswalkError(
+    'source_changed',
+    `Projection ${projection.name} requires ${projection.source}.${missing.join(', ')}, which the legacy table no longer has`,
+    'Adapt the mapping to the renamed or dropped column, raise its version and deploy it: nothing has been written from the new schema.',
+  );
+}

@@ -1,0 +1,202 @@
+import type pg from 'pg';
+import type { Position } from '../connectors/position.ts';
+import type { Log } from '../runtime/log.ts';
+import { inTransaction } from '../runtime/postgres.ts';
+import { byLegacyKey, type SourceChange } from './source-change.ts';
+import type { ProjectionStatus } from './status.ts';
+import type { Applier } from './write/apply-changes.ts';
+import { applyIsolated, FOREIGN_KEY } from './write/isolate.ts';
+import { type Defect, mapGroup } from './write/map-changes.ts';
+import { resolveDeadLetters, writeDeadLetters } from './write/offsets.ts';
+import { withClient } from './write/with-client.ts';
+
+const EVERY_MS = 250;
+/** Rounds between two looks while nothing is known to be parked: a process that has ended may have left parked changes behind. */
+const IDLE_ROUNDS = 20;
+/** Parked records looked at together. */
+const LIMIT = 2000;
+/**
+ * How often everything that the log held at one refusal must have been applied, with the change still refused and no later change of its row, before the
+ * constraint counts as violated for good. More than once, because rows ahead of this one may hold a value that they give up later.
+ */
+const ROUNDS = 3;
+
+interface Refusal {
+  readonly lastOffset: bigint;
+  readonly waitFor: Position['offsets'];
+  readonly rounds: number;
+}
+
+/** Tries parked changes again while there are any, all of a projection together: some wait for each other. */
+export function createParkedRetry(options: {
+  tables: readonly string[];
+  /** The connector's stored position, null before the first. */
+  readPosition: () => Promise<Position | null>;
+  pool: pg.Pool;
+  applier: Applier;
+  status: ProjectionStatus;
+  log: Log;
+  onFailure: (error: unknown) => void;
+}): { wake(): void; close(): Promise<void> } {
+  const { tables, readPosition, pool, applier, status, log } = options;
+  const { projection } = applier;
+  const refusals = new Map<string, Refusal>();
+  let mayHaveParked = true;
+  let running: Promise<void> | null = null;
+
+  async function retry(): Promise<void> {
+    const position = await readPosition();
+    mayHaveParked = await withClient(pool, async (client) => {
+      const applied = await readApplied(client);
+      return await inTransaction(client, () => retryAll(client, position, applied));
+    });
+  }
+
+  async function readApplied(client: pg.ClientBase): Promise<Map<string, bigint>> {
+    const { rows } = await client.query<{ topic: string; partition: string; next: string }>(
+      'SELECT topic, partition::text, min(next_offset)::text AS next FROM crosswalk.consumer_offset GROUP BY 1, 2',
+    );
+    return new Map(rows.map((row) => [`${row.topic}/${row.partition}`, BigInt(row.next)]));
+  }
+
+  /** Answers whether changes stay parked. */
+  async function retryAll(
+    client: pg.ClientBase,
+    position: Position | null,
+    applied: ReadonlyMap<string, bigint>,
+  ): Promise<boolean> {
+    const { rows: lock } = await client.query<{ held: string }>(
+      `SELECT pg_try_advisory_xact_lock(hashtext('crosswalk.parked'), hashtext($1))::text AS held`,
+      [projection.name],
+    );
+    if (lock[0]?.held !== 'true') return true;
+    // The offset rows are what every writer of these partitions takes first: nobody parks or applies beside this.
+    await client.query(
+      `SELECT FROM crosswalk.consumer_offset o WHERE projection = $1 AND EXISTS (SELECT FROM crosswalk.parked_change p
+         WHERE p.projection = o.projection AND p.topic = o.topic AND p.partition = o.partition) ORDER BY topic, partition FOR UPDATE`,
+      [projection.name],
+    );
+    const { rows: parked } = await client.query<{
+      topic: string;
+      partition: string;
+      record_offset: string;
+      record_key: string;
+      record_value: string;
+      reason: string;
+    }>(
+      'SELECT topic, partition::text, record_offset::text, record_key, record_value, reason FROM crosswalk.parked_change WHERE projection = $1 ORDER BY source_lsn, topic, partition, record_offset LIMIT $2',
+      [projection.name, LIMIT],
+    );
+    if (parked.length === 0) {
+      refusals.clear();
+      return false;
+    }
+    const changes: SourceChange[] = [];
+    for (const row of parked) {
+      const record = {
+        offset: BigInt(row.record_offset),
+        key: fromHex(row.record_key),
+        value: fromHex(row.record_value),
+      };
+      changes.push(...(await applier.decoder.decode(row.topic, Number(row.partition), [record])));
+    }
+    const defects: Defect[] = [];
+    const groups = [...byLegacyKey(changes).values()];
+    const rows = groups.flatMap((group) => mapGroup(projection, applier.tenants, group, defects) ?? []);
+    const outcome = await applyIsolated(client, projection, applier.tenants, applier.shapes, rows);
+    const blocked = new Set<string>();
+    const causesWait = await areCausesParked(client);
+    for (const { row, reason, code } of outcome.blocked) {
+      if (code === FOREIGN_KEY && causesWait) blocked.add(row.legacyKey);
+      else if (isForGood(row.legacyKey, row.changes, position, applied))
+        defects.push({ change: row.changes.at(-1)!, reason: `${reason}, with everything before it applied` });
+      else blocked.add(row.legacyKey);
+    }
+    defects.push(...outcome.defects);
+    const settled = changes.filter((change) => !blocked.has(change.legacyKey));
+    for (const { record, legacyKey } of settled) {
+      refusals.delete(legacyKey);
+      await client.query(
+        'DELETE FROM crosswalk.parked_change WHERE projection = $1 AND topic = $2 AND partition = $3 AND record_offset = $4',
+        [projection.name, record.topic, record.partition, String(record.offset)],
+      );
+    }
+    const failing = new Set(defects.map((defect) => defect.change.legacyKey));
+    await resolveDeadLetters(
+      client,
+      projection.name,
+      outcome.applied.map((row) => row.legacyKey).filter((key) => !failing.has(key)),
+    );
+    await writeDeadLetters(client, projection, defects);
+    status.applied += outcome.applied.length;
+    status.deadLetters += defects.length;
+    if (settled.length > 0) {
+      status.lastProgressMs = performance.now();
+      log.info(
+        { applied: outcome.applied.length, waiting: blocked.size, defects: defects.length },
+        'parked changes tried again',
+      );
+    }
+    return blocked.size > 0 || parked.length === LIMIT;
+  }
+
+  /**
+   * Whether another projection has parked changes that wait for a unique value: the row that a foreign key names may be among them. Changes that wait for a
+   * foreign key themselves do not count, or two projections could wait for each other.
+   */
+  async function areCausesParked(client: pg.ClientBase): Promise<boolean> {
+    const { rows } = await client.query(
+      `SELECT FROM crosswalk.parked_change WHERE projection <> $1 AND (reason LIKE '23505%' OR reason LIKE '23P01%') LIMIT 1`,
+      [projection.name],
+    );
+    return rows.length > 0;
+  }
+
+  function isForGood(
+    legacyKey: string,
+    changes: readonly SourceChange[],
+    position: Position | null,
+    applied: ReadonlyMap<string, bigint>,
+  ): boolean {
+    // During the initial load a cause may not even be in the log yet.
+    if (position === null || tables.some((table) => !position.snapshot[table]?.done)) return false;
+    const lastOffset = changes.at(-1)!.record.offset;
+    const refusal = refusals.get(legacyKey);
+    if (refusal === undefined || refusal.lastOffset !== lastOffset) {
+      refusals.set(legacyKey, { lastOffset, waitFor: position.offsets, rounds: 0 });
+      return false;
+    }
+    const isPast = [...applied].every(([partition, next]) => {
+      const slash = partition.lastIndexOf('/');
+      return next >= BigInt(refusal.waitFor[partition.slice(0, slash)]?.[Number(partition.slice(slash + 1))] ?? '0');
+    });
+    if (!isPast) return false;
+    refusals.set(legacyKey, { lastOffset, waitFor: position.offsets, rounds: refusal.rounds + 1 });
+    return refusal.rounds + 1 >= ROUNDS;
+  }
+
+  let idleRounds = 0;
+  const timer = setInterval(() => {
+    if (running !== null) return;
+    if (!mayHaveParked && ++idleRounds < IDLE_ROUNDS) return;
+    idleRounds = 0;
+    running = retry()
+      .catch(options.onFailure)
+      .finally(() => {
+        running = null;
+      });
+  }, EVERY_MS);
+  return {
+    wake: () => {
+      mayHaveParked = true;
+    },
+    async close() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+function fromHex(text: string): Buffer {
+  return Buffer.from(text.slice(2), 'hex');
+}

@@ -1,0 +1,102 @@
+/** A value of a row in PostgreSQL's text form (ISO dates, UTC, `t`/`f`, array and JSON literals), or null. */
+export type Cell = string | null;
+
+/** A legacy row: column name → cell. */
+export type LegacyRow = Readonly<Record<string, Cell>>;
+
+/** A new row without lineage: column name → cell. Columns of its target that it leaves out are null. */
+export type NewRow = Readonly<Record<string, Cell>>;
+
+/** Pinned configuration of one tenant; part of the mapping version. */
+export interface TenantSettings {
+  /** ISO 3166 alpha-2 country that national phone numbers are read in. */
+  readonly country: string;
+  readonly userId: string;
+  readonly chatbotId: string;
+}
+
+/** Looks up the settings of a tenant; total: unknown tenants have the defaults. */
+export type Tenants = (tenantId: string) => TenantSettings;
+
+/**
+ * A table whose rows are each implied by exactly one legacy row.
+ * `scope` finds every row that a legacy row may ever have implied: those where `column` equals `of(legacy key)`.
+ */
+export interface OwnedTarget {
+  readonly table: string;
+  /** Projected columns, `id` first; `deleted_at` and lineage are the runtime's. */
+  readonly columns: readonly string[];
+  /** What becomes of a row that is no longer implied. */
+  readonly retract: 'soft-delete' | 'delete';
+  readonly scope: { readonly column: string; readonly of: (legacyKey: string) => string };
+}
+
+/** What one legacy row says about a merged row. Retired contributions are kept, with their last data. */
+export interface Contribution {
+  readonly legacyTable: string;
+  readonly legacyKey: string;
+  readonly live: boolean;
+  /** Merge key that a retired contribution moved to; null while live, and when its legacy row was deleted. */
+  readonly movedTo: string | null;
+  /** Commit time of the change that wrote or retired it, PostgreSQL text, UTC. */
+  readonly committedAt: string;
+  readonly data: Readonly<Record<string, Cell>>;
+}
+
+/** A row that a fold yields, live or soft-deleted, and the contributions that it rests on (the newest one is its lineage). */
+export interface FoldedRow {
+  readonly row: NewRow;
+  readonly deletedAt: Cell;
+  readonly from: readonly Contribution[];
+}
+
+/** Tables whose rows have several contributors, folded together under one merge key: one lock, one fold. */
+export interface Aggregate {
+  readonly name: string;
+  /** `key` is the column that holds the merge key: rows of that key which a fold leaves out are soft-deleted. */
+  readonly targets: readonly { readonly table: string; readonly columns: readonly string[]; readonly key: string }[];
+  /** Whether contributions between two batches matter, so that every change of a legacy row is mapped, and not the last one alone. */
+  readonly needsHistory: boolean;
+  /** Commutative and total: the result must not depend on the order of `contributions` (never empty). Keyed by table. */
+  readonly fold: (
+    mergeKey: string,
+    contributions: readonly Contribution[],
+  ) => Readonly<Record<string, readonly FoldedRow[]>>;
+}
+
+/** The set of rows and contributions that one legacy row implies. */
+export interface Implied {
+  /** Owned rows by table. */
+  readonly rows: Readonly<Record<string, readonly NewRow[]>>;
+  readonly contributions: readonly {
+    readonly aggregate: string;
+    readonly mergeKey: string;
+    readonly data: Readonly<Record<string, Cell>>;
+  }[];
+}
+
+/**
+ * A projection is data: a source, targets, and a pure and total `map`. Its name is the consumer group and the metric label.
+ * Owned targets are written in the order given here, parents first, aggregates after them: references to a merged row are checked at commit.
+ */
+export interface Projection {
+  readonly name: string;
+  /** Raised with every change of `map`, of a fold or of pinned configuration. */
+  readonly version: string;
+  /** Legacy table, without schema. */
+  readonly source: string;
+  /** Legacy columns without which `map` would silently yield nulls. */
+  readonly requires: readonly string[];
+  readonly owned: readonly OwnedTarget[];
+  readonly aggregates: readonly Aggregate[];
+  readonly map: (row: LegacyRow, tenants: Tenants) => Implied;
+}
+
+/** Checks a projection's declaration when its module is loaded, and returns it. */
+export function defineProjection(projection: Projection): Projection {
+  for (const target of projection.owned) {
+    if (target.columns[0] !== 'id')
+      throw new Error(`projection ${projection.name}: ${target.table} must list id first`);
+  }
+  return projection;
+}

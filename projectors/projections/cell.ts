@@ -1,0 +1,26 @@
+import type { Cell } from '../projection.ts';
+import { unassignedTenant } from '../tenants.ts';
+import { has } from '../values/text.ts';
+
+/** Cell of a column; a column that is missing counts as null. */
+export function cellOf(row: Readonly<Record<string, Cell>>, column: string): Cell {
+  return row[column] ?? null;
+}
+
+/** Cell of a column, null where it is blank. */
+export function filledCellOf(row: Readonly<Record<string, Cell>>, column: string): Cell {
+  const cell = row[column];
+  return has(cell) ? cell : null;
+}
+
+/** The named columns of a row as they are, missing ones null. */
+export function copyOf(row: Readonly<Record<string, Cell>>, columns: readonly string[]): Record<string, Cell> {
+  const copy: Record<string, Cell> = {};
+  for (const column of columns) copy[column] = row[column] ?? null;
+  return copy;
+}
+
+/** Tenant that a legacy cell names; `unassigned` where it is blank. */
+export function toTenantId(cell: Cell | undefined): string {
+  return has(cell) ? cell : unassignedTenant;
+}

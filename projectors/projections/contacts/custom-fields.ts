@@ -1,0 +1,80 @@
+import type { Cell, LegacyRow, NewRow } from '../../projection.ts';
+import { JsonNumber, type JsonValue, parseJson } from '../../values/json.ts';
+import { toTextInJson } from '../../values/json-text.ts';
+import { uuid5 } from '../../values/uuid5.ts';
+import type { Rejects } from '../rejects.ts';
+
+type FieldType = 'text' | 'number' | 'boolean' | 'date' | 'json';
+
+/** Columns that neither contacts nor leads has, with the type of the field that each becomes. */
+const typeOfColumn: ReadonlyMap<string, FieldType> = new Map([
+  ...[
+    'utm_term',
+    'utm_content',
+    'company',
+    'job_title',
+    'address',
+    'city',
+    'state',
+    'postal_code',
+    'country',
+    'timezone',
+    'language',
+    'preferred_channel',
+    'whatsapp_id',
+    'instagram_handle',
+    'website',
+    'avatar_url',
+  ].map((column) => [column, 'text'] as const),
+  ...['opted_out_at', 'birthday', 'last_message_at', 'last_contacted_at', 'assigned_at'].map(
+    (column) => [column, 'date'] as const,
+  ),
+  ['unread_count', 'number'],
+  ['is_blocked', 'boolean'],
+]);
+
+/** Legacy columns that become custom fields. */
+export const fieldColumns: readonly string[] = [...typeOfColumn.keys()];
+
+/** Custom fields of a contact's lead: entries of `custom_fields`, and columns without one of their own. */
+export function toCustomFields(row: LegacyRow, leadId: string, tenantId: string, rejects: Rejects): readonly NewRow[] {
+  const fields: NewRow[] = [];
+  const add = (name: string, value: Cell, type: FieldType) => {
+    fields.push({
+      id: uuid5(`field:${leadId}|${name}`),
+      tenant_id: tenantId,
+      lead_id: leadId,
+      field_name: name,
+      field_value: value,
+      field_type: type,
+    });
+  };
+  for (const [key, value] of readCustomFields(row.custom_fields ?? null, rejects)) {
+    add(`custom.${key}`, toTextInJson(value), typeOfJson(value));
+  }
+  for (const [column, type] of typeOfColumn) {
+    const cell = row[column] ?? null;
+    if (cell !== null) add(`contact.${column}`, type === 'boolean' ? toBooleanText(cell) : cell, type);
+  }
+  return fields;
+}
+
+function readCustomFields(cell: Cell, rejects: Rejects): Iterable<readonly [string, JsonValue]> {
+  if (cell === null) return [];
+  const value = parseJson(cell);
+  if (value === null) return [];
+  if (value instanceof Map) return value;
+  rejects.add('custom_fields', toTextInJson(value) ?? cell, 'not an object');
+  return [];
+}
+
+function typeOfJson(value: JsonValue): FieldType {
+  if (typeof value === 'string') return 'text';
+  if (typeof value === 'boolean') return 'boolean';
+  return value instanceof JsonNumber ? 'number' : 'json';
+}
+
+function toBooleanText(cell: string): string {
+  if (cell === 't') return 'true';
+  return cell === 'f' ? 'false' : cell;
+}

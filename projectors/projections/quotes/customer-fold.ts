@@ -1,0 +1,134 @@
+import type { Aggregate, Cell, Contribution, FoldedRow } from '../../projection.ts';
+import { joinJsonbObject } from '../../values/json-text.ts';
+import { earliest, latest } from '../../values/timestamp.ts';
+import { uuid5 } from '../../values/uuid5.ts';
+import { cellOf } from '../cell.ts';
+import { cellsOf, firstFilled, lastRetiredOf, latestCommitOf, toGreatestFirst } from '../contribution-order.ts';
+import type { LegacyQuote } from './legacy-quote.ts';
+
+/** Customers with their addresses: merge key is the customer's id. */
+export const customersAggregate: Aggregate = {
+  name: 'customers',
+  targets: [
+    {
+      table: 'customers',
+      columns: [
+        ...['id', 'tenant_id', 'company_id', 'customer_key', 'name', 'email', 'phone_raw', 'phone_e164'],
+        ...['source_metadata', 'created_at', 'updated_at', 'superseded_by'],
+      ],
+      key: 'id',
+    },
+    {
+      table: 'customer_addresses',
+      columns: [
+        ...['id', 'tenant_id', 'customer_id', 'address', 'normalised_address', 'is_primary'],
+        ...['created_at', 'updated_at'],
+      ],
+      key: 'customer_id',
+    },
+  ],
+  needsHistory: false,
+  fold: foldCustomer,
+};
+
+/** What a quote says about its customer. `metadata` is what no other row of the quote can keep. */
+export function toCustomerContribution(quote: LegacyQuote, metadata: Cell) {
+  const { row, customerKey } = quote;
+  const data = {
+    tenant_id: quote.tenantId,
+    company_id: cellOf(row, 'company_id'),
+    customer_key: customerKey,
+    name: cellOf(row, 'customer_name'),
+    email: cellOf(row, 'email'),
+    phone: cellOf(row, 'phone'),
+    phone_e164: customerKey.startsWith('p:') ? quote.phoneE164 : null,
+    address: cellOf(row, 'address'),
+    normalised_address: quote.normalisedAddress,
+    source_metadata: metadata,
+    created_at: cellOf(row, 'created_at'),
+    updated_at: cellOf(row, 'updated_at'),
+  };
+  return { aggregate: customersAggregate.name, mergeKey: quote.customerId, data };
+}
+
+function foldCustomer(mergeKey: string, contributions: readonly Contribution[]) {
+  const live = toGreatestFirst(contributions.filter((contribution) => contribution.live));
+  const retired = toGreatestFirst(contributions.filter((contribution) => !contribution.live));
+  return {
+    customers: [toCustomer(mergeKey, live, retired)],
+    customer_addresses: toAddresses(mergeKey, live, retired),
+  };
+}
+
+type GreatestFirst = readonly Contribution[];
+
+function toCustomer(id: string, live: GreatestFirst, retired: GreatestFirst): FoldedRow {
+  const from = live.length > 0 ? live : retired;
+  const { company_id = null, tenant_id = null, customer_key = null, phone_e164 = null } = from[0]?.data ?? {};
+  const row = {
+    id,
+    tenant_id,
+    company_id,
+    customer_key,
+    phone_e164,
+    name: firstFilled(from, 'name'),
+    email: firstFilled(from, 'email'),
+    phone_raw: firstFilled(from, 'phone'),
+    source_metadata: toMetadataByQuote(from),
+    created_at: earliest(cellsOf(from, 'created_at')),
+    updated_at: latest(cellsOf(from, 'updated_at')),
+    superseded_by: live.length > 0 ? null : (lastRetiredOf(retired)?.movedTo ?? null),
+  };
+  return { row, deletedAt: live.length > 0 ? null : latestCommitOf(retired), from };
+}
+
+function toMetadataByQuote(contributions: readonly Contribution[]): Cell {
+  const byQuote = new Map<string, string>();
+  for (const { legacyKey, data } of contributions) {
+    if (data.source_metadata) byQuote.set(legacyKey, data.source_metadata);
+  }
+  return joinJsonbObject(byQuote);
+}
+
+// An address that a live contributor names is folded over live ones alone; one that only retired contributors name is deleted.
+function toAddresses(customerId: string, live: GreatestFirst, retired: GreatestFirst): FoldedRow[] {
+  const liveByAddress = groupByAddress(live);
+  const retiredByAddress = groupByAddress(retired);
+  const primary = (live.length > 0 ? liveByAddress : retiredByAddress).keys().next().value;
+  const rows: FoldedRow[] = [];
+  for (const [address, from] of liveByAddress) {
+    rows.push({ row: toAddress(customerId, address, address === primary, from), deletedAt: null, from });
+  }
+  for (const [address, from] of retiredByAddress) {
+    if (liveByAddress.has(address)) continue;
+    const row = toAddress(customerId, address, address === primary, from);
+    rows.push({ row, deletedAt: latestCommitOf(from), from });
+  }
+  return rows;
+}
+
+// Keys come in the order of their greatest contributors, so the first is the primary address.
+function groupByAddress(contributions: GreatestFirst): Map<string, Contribution[]> {
+  const groups = new Map<string, Contribution[]>();
+  for (const contribution of contributions) {
+    const address = contribution.data.normalised_address ?? '';
+    if (address === '') continue;
+    const group = groups.get(address);
+    if (group === undefined) groups.set(address, [contribution]);
+    else group.push(contribution);
+  }
+  return groups;
+}
+
+function toAddress(customerId: string, normalised: string, isPrimary: boolean, from: GreatestFirst) {
+  return {
+    id: uuid5(`address:${customerId}|${normalised}`),
+    tenant_id: from[0]?.data.tenant_id ?? null,
+    customer_id: customerId,
+    address: from[0]?.data.address ?? null,
+    normalised_address: normalised,
+    is_primary: isPrimary ? 't' : 'f',
+    created_at: earliest(cellsOf(from, 'created_at')),
+    updated_at: latest(cellsOf(from, 'updated_at')),
+  };
+}

@@ -1,0 +1,84 @@
+import type { Cell, LegacyRow, Tenants } from '../../projection.ts';
+import type { JsonValue } from '../../values/json.ts';
+import { isZero } from '../../values/numeric.ts';
+import { toE164 } from '../../values/phone.ts';
+import { has, toNormalisedAddress, toStatusText } from '../../values/text.ts';
+import { uuid5 } from '../../values/uuid5.ts';
+import { cellOf, toTenantId } from '../cell.ts';
+import { Rejects, toFiniteNumber, toLeadStatus } from '../rejects.ts';
+import { toCustomerKey } from './customer-key.ts';
+import { readItems } from './items.ts';
+
+const statusesOfWork: ReadonlySet<string> = new Set(['accepted', 'completed', 'scheduled']);
+
+/** Columns of money, in the order that their rejects appear. */
+export const moneyColumns = ['subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total'] as const;
+
+/** A legacy quote with what its new rows have in common: read once, decided once. */
+export interface LegacyQuote {
+  readonly row: LegacyRow;
+  readonly id: string;
+  readonly tenantId: string;
+  readonly phoneE164: Cell;
+  readonly normalisedAddress: string;
+  readonly customerKey: string;
+  readonly customerId: string;
+  readonly leadStatus: Cell;
+  readonly status: Cell;
+  /** By column, null where rejected. */
+  readonly money: Readonly<Record<(typeof moneyColumns)[number], Cell>>;
+  readonly items: readonly JsonValue[];
+  readonly hasLead: boolean;
+  readonly hasQuote: boolean;
+  readonly hasJob: boolean;
+  readonly hasInvoice: boolean;
+  readonly rejects: Rejects;
+}
+
+/** Reads a row of `quotes`, and decides which new rows it implies. */
+export function readLegacyQuote(row: LegacyRow, tenants: Tenants): LegacyQuote {
+  const id = row.id ?? '';
+  const tenantId = toTenantId(row.company_id);
+  const rejects = new Rejects('quotes', id, tenantId);
+  const phoneE164 = toE164(row.phone, tenants(tenantId).country);
+  const normalisedAddress = toNormalisedAddress(row.address);
+  const customerKey = toCustomerKey({
+    quoteId: id,
+    phoneE164,
+    email: cellOf(row, 'email'),
+    name: cellOf(row, 'customer_name'),
+    normalisedAddress,
+  });
+  const items = readItems(cellOf(row, 'items'), rejects);
+  const status = toStatusText(row.status);
+  const hasInvoice = has(row.invoice_number);
+  return {
+    row,
+    id,
+    tenantId,
+    phoneE164,
+    normalisedAddress,
+    customerKey,
+    customerId: uuid5(`customer:${tenantId}|${customerKey}`),
+    leadStatus: toLeadStatus(row, rejects),
+    status,
+    money: {
+      subtotal: toFiniteNumber(row, 'subtotal', rejects),
+      discount_amount: toFiniteNumber(row, 'discount_amount', rejects),
+      tax_rate: toFiniteNumber(row, 'tax_rate', rejects),
+      tax_amount: toFiniteNumber(row, 'tax_amount', rejects),
+      total: toFiniteNumber(row, 'total', rejects),
+    },
+    items,
+    hasLead: has(row.lead_status),
+    hasQuote: status !== null || hasInvoice || has(row.quote_number) || items.length > 0 || isMoney(row.total),
+    hasJob: hasInvoice || (status !== null && statusesOfWork.has(status)),
+    hasInvoice,
+    rejects,
+  };
+}
+
+// The legacy value decides, so a rejected total (NaN) still makes its quote.
+function isMoney(total: Cell | undefined): boolean {
+  return has(total) && !isZero(total);
+}

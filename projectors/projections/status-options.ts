@@ -1,0 +1,36 @@
+import { defineProjection } from '../projection.ts';
+import { copyOf, toTenantId } from './cell.ts';
+
+const copied = [
+  'id',
+  'workspace_id',
+  'category',
+  'name',
+  'color',
+  'sort_order',
+  'is_default',
+  'is_active',
+  'created_at',
+  'updated_at',
+];
+
+/** status_options → status_options. */
+export const statusOptions = defineProjection({
+  name: 'status_options',
+  version: '1',
+  source: 'status_options',
+  requires: copied,
+  owned: [
+    {
+      table: 'status_options',
+      columns: ['id', 'tenant_id', ...copied.slice(1)],
+      retract: 'soft-delete',
+      scope: { column: 'id', of: (legacyKey) => legacyKey },
+    },
+  ],
+  aggregates: [],
+  map: (row) => ({
+    rows: { status_options: [{ ...copyOf(row, copied), tenant_id: toTenantId(row.workspace_id) }] },
+    contributions: [],
+  }),
+});

@@ -1,0 +1,59 @@
+import type { Cell, LegacyRow } from './projection.ts';
+
+/** Where a change stands in the log, and the record itself: what parking and dead letters keep. */
+export interface LogRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** One change of a legacy row as a projection sees it. `after` null: deleted. */
+export interface SourceChange {
+  readonly legacyKey: string;
+  readonly op: 'c' | 'u' | 'd' | 'r';
+  readonly after: LegacyRow | null;
+  readonly lineage: Lineage;
+  readonly record: LogRecord;
+}
+
+/** Lineage of the change that wrote a row. LSN and time in PostgreSQL's text form. */
+export interface Lineage {
+  readonly lsn: string;
+  readonly xid: string;
+  readonly committedAt: string;
+}
+
+/** Text of a legacy key: the value of a single column, a JSON array of several. */
+export function toLegacyKey(key: Readonly<Record<string, string>>): string {
+  const values = Object.values(key);
+  return values.length === 1 ? values[0]! : JSON.stringify(values);
+}
+
+/** PostgreSQL's text of microseconds since 1970, UTC. Commit times lie within the years 0 to 9999. */
+export function toTimestampText(micros: bigint): string {
+  const [seconds, fraction] =
+    micros >= 0n
+      ? [micros / 1_000_000n, micros % 1_000_000n]
+      : [(micros - 999_999n) / 1_000_000n, ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n];
+  const date = new Date(Number(seconds) * 1000).toISOString();
+  const digits = String(fraction).padStart(6, '0').replace(/0+$/, '');
+  return `${date.slice(0, 10)} ${date.slice(11, 19)}${digits === '' ? '' : `.${digits}`}+00`;
+}
+
+/** The last change of each key, in the order of first appearance. */
+export function byLegacyKey(changes: readonly SourceChange[]): Map<string, SourceChange[]> {
+  const groups = new Map<string, SourceChange[]>();
+  for (const change of changes) {
+    const group = groups.get(change.legacyKey);
+    if (group === undefined) groups.set(change.legacyKey, [change]);
+    else group.push(change);
+  }
+  return groups;
+}
+
+/** Cells of a row in the order of columns; columns left out are null. */
+export function toCells(row: Readonly<Record<string, Cell>>, columns: readonly string[]): Cell[] {
+  return columns.map((column) => row[column] ?? null);
+}

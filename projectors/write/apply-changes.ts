@@ -1,0 +1,117 @@
+import type pg from 'pg';
+import { inTransaction } from '../../runtime/postgres.ts';
+import type { ChangeDecoder } from '../decode.ts';
+import type { Projection, Tenants } from '../projection.ts';
+import type { SourceChange } from '../source-change.ts';
+import { applyMapped, type MappedRow } from './apply.ts';
+import type { TargetShapes } from './catalog.ts';
+import { applyIsolated, isDataError, isLockError, type Outcome } from './isolate.ts';
+import { type Defect, mapChanges } from './map-changes.ts';
+import {
+  moveOffsets,
+  type PartitionOf,
+  parkBlocked,
+  parkChanges,
+  readHeldKeys,
+  resolveDeadLetters,
+  writeDeadLetters,
+} from './offsets.ts';
+import { withClient } from './with-client.ts';
+
+/** What one projection needs to apply changes. */
+export interface Applier {
+  readonly projection: Projection;
+  readonly tenants: Tenants;
+  readonly shapes: TargetShapes;
+  readonly decoder: ChangeDecoder;
+}
+
+/** How often a transaction is tried that lost a deadlock: halves of an isolated batch take their locks in an order of their own. */
+const LOCK_ATTEMPTS = 5;
+
+/** What became of a slice; `parked` counts changes. */
+export type SliceOutcome = Outcome & { readonly parked: number };
+
+/** Changes of one partition between two offsets. */
+export interface Slice extends PartitionOf {
+  readonly changes: readonly SourceChange[];
+  readonly expected: bigint;
+  readonly next: bigint;
+}
+
+/**
+ * Applies slices of different partitions, exactly once: map → lock, fold → write → offsets, in one transaction. Data that PostgreSQL refuses is
+ * set apart on a second run. Throws `stale_consumer`, having changed nothing, when one of the partitions is not where its slice begins.
+ */
+export async function applySlices(
+  pool: pg.Pool,
+  applier: Pick<Applier, 'projection' | 'tenants' | 'shapes'>,
+  slices: readonly Slice[],
+): Promise<SliceOutcome> {
+  const changes = slices.flatMap((slice) => slice.changes);
+  const mapped = mapChanges(applier.projection, applier.tenants, changes);
+  return await withClient(pool, async (client) => {
+    let isolated = false;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await inTransaction(client, () => writeSlices(client, applier, slices, { changes, mapped, isolated }));
+      } catch (error) {
+        if (isDataError(error) && !isolated) isolated = true;
+        else if (!isLockError(error) || attempt >= LOCK_ATTEMPTS) throw error;
+      }
+    }
+  });
+}
+
+/** Applies the changes of one partition alone. */
+export function applyChanges(
+  pool: pg.Pool,
+  applier: Pick<Applier, 'projection' | 'tenants' | 'shapes'>,
+  of: PartitionOf,
+  slice: { readonly changes: readonly SourceChange[]; readonly expected: bigint; readonly next: bigint },
+): Promise<SliceOutcome> {
+  return applySlices(pool, applier, [{ ...of, ...slice }]);
+}
+
+/** Everything that slices change, in the caller's transaction: the offsets first, so that a stale consumer stops before it writes. */
+async function writeSlices(
+  client: pg.ClientBase,
+  applier: Pick<Applier, 'projection' | 'tenants' | 'shapes'>,
+  slices: readonly Slice[],
+  slice: {
+    changes: readonly SourceChange[];
+    mapped: { rows: MappedRow[]; defects: Defect[] };
+    isolated: boolean;
+  },
+): Promise<SliceOutcome> {
+  const { projection, tenants, shapes } = applier;
+  const moves = slices.map((each) => ({ ...each, last: each.changes.at(-1)?.lineage ?? null }));
+  await moveOffsets(client, projection.name, moves);
+  const legacyKeys = [...new Set(slice.changes.map((change) => change.legacyKey))];
+  const { parked, dead } = await readHeldKeys(client, projection.name, legacyKeys);
+  const waiting = slice.changes.filter((change) => parked.has(change.legacyKey));
+  if (waiting.length > 0) await parkChanges(client, projection.name, waiting, 'behind a parked change');
+  const rows = slice.mapped.rows.filter((row) => !parked.has(row.legacyKey));
+  const defects = slice.mapped.defects.filter((defect) => !parked.has(defect.change.legacyKey));
+  let outcome: Outcome = { applied: rows, blocked: [], defects: [] };
+  if (rows.length > 0) {
+    if (slice.isolated) outcome = await applyIsolated(client, projection, tenants, shapes, rows);
+    else await applyMapped(client, projection, shapes, rows);
+  }
+  const allDefects = [...defects, ...outcome.defects];
+  await parkBlocked(client, projection.name, outcome.blocked);
+  await writeDeadLetters(client, projection, allDefects);
+  if (dead.size > 0) {
+    const failing = new Set(allDefects.map((defect) => defect.change.legacyKey));
+    await resolveDeadLetters(
+      client,
+      projection.name,
+      outcome.applied.map((row) => row.legacyKey).filter((key) => dead.has(key) && !failing.has(key)),
+    );
+  }
+  return {
+    ...outcome,
+    defects: allDefects,
+    parked: waiting.length + outcome.blocked.reduce((sum, { row }) => sum + row.changes.length, 0),
+  };
+}

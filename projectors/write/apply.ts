@@ -1,0 +1,134 @@
+import type pg from 'pg';
+import { parseLsn } from '../../connectors/lsn.ts';
+import type { Aggregate, Cell, FoldedRow, Implied, NewRow, Projection } from '../projection.ts';
+import { type Lineage, type SourceChange, toCells } from '../source-change.ts';
+import type { TargetShapes } from './catalog.ts';
+import {
+  type DesiredContributions,
+  diffContributions,
+  lockMergeKeys,
+  readContributions,
+  readLiveContributions,
+  type StoredContribution,
+  writeContributions,
+} from './contributions.ts';
+import { type TargetWrites, writeTargets } from './write-targets.ts';
+
+/** What one legacy row implies after a batch, and what it implied on the way there where that matters. */
+export interface MappedRow {
+  readonly legacyKey: string;
+  readonly implied: Implied;
+  readonly lineage: Lineage;
+  /** Contributions of earlier changes of the batch, oldest first, to aggregates that need history. */
+  readonly passed: readonly {
+    readonly aggregate: string;
+    readonly mergeKey: string;
+    readonly data: Readonly<Record<string, string | null>>;
+    readonly lineage: Lineage;
+  }[];
+  readonly changes: readonly SourceChange[];
+}
+
+/**
+ * Writes what legacy rows imply: owned rows, parents first, then contributions and folds; rows that are no longer implied are retracted.
+ * Runs inside the caller's transaction. Throws what PostgreSQL throws on a constraint.
+ */
+export async function applyMapped(
+  client: pg.ClientBase,
+  projection: Projection,
+  shapes: TargetShapes,
+  rows: readonly MappedRow[],
+): Promise<void> {
+  const writes = new Map<string, TargetWrites>();
+  for (const target of projection.owned) {
+    const deletedAt = 'deleted_at' in shapes.get(target.table)!.types ? [null] : [];
+    const scopes: TargetWrites['scopes'][number][] = [];
+    const cells: Cell[][] = [];
+    for (const { legacyKey, implied, lineage } of rows) {
+      const newRows = implied.rows[target.table] ?? [];
+      scopes.push({ value: target.scope.of(legacyKey), lineage, ids: newRows.map((row) => row.id!) });
+      const { lsn, xid, committedAt } = lineage;
+      for (const row of newRows) {
+        cells.push(
+          toWritten(row, target.columns, deletedAt, [
+            projection.source,
+            legacyKey,
+            lsn,
+            xid,
+            committedAt,
+            projection.version,
+          ]),
+        );
+      }
+    }
+    writes.set(target.table, { scopes, rows: cells });
+  }
+  await writeTargets(client, { projection }, shapes, writes);
+  // Last, because everybody else who merges into the same rows waits from here to the commit.
+  for (const aggregate of projection.aggregates) await applyAggregate(client, projection, shapes, aggregate, rows);
+}
+
+async function applyAggregate(
+  client: pg.ClientBase,
+  projection: Projection,
+  shapes: TargetShapes,
+  aggregate: Aggregate,
+  rows: readonly MappedRow[],
+): Promise<void> {
+  const stored = await readLiveContributions(
+    client,
+    aggregate,
+    projection,
+    rows.map((row) => row.legacyKey),
+  );
+  const desired: DesiredContributions[] = rows.map((row) => ({
+    legacyKey: row.legacyKey,
+    lineage: row.lineage,
+    live: row.implied.contributions.filter((contribution) => contribution.aggregate === aggregate.name),
+    passed: row.passed.filter((contribution) => contribution.aggregate === aggregate.name),
+  }));
+  const changed = diffContributions(projection.source, projection.version, desired, stored);
+  if (changed.length === 0) return;
+  const mergeKeys = [...new Set(changed.map((contribution) => contribution.mergeKey))];
+  await lockMergeKeys(client, aggregate, mergeKeys);
+  await writeContributions(client, aggregate, changed);
+  const contributions = await readContributions(client, aggregate, mergeKeys);
+  const folded = mergeKeys.map((mergeKey) => aggregate.fold(mergeKey, contributions.get(mergeKey) ?? []));
+  const lineages = new Map(changed.map((contribution) => [contribution.mergeKey, contribution.lineage]));
+  const writes = new Map<string, TargetWrites>();
+  for (const target of aggregate.targets) {
+    const results = folded.map((tables) => tables[target.table] ?? []);
+    writes.set(target.table, {
+      scopes: mergeKeys.map((value, index) => ({
+        value,
+        lineage: lineages.get(value)!,
+        ids: results[index]!.map(({ row }) => row.id!),
+      })),
+      rows: results.flat().map((result) => toFoldedCells(result, target.columns)),
+    });
+  }
+  await writeTargets(client, { projection, aggregate }, shapes, writes);
+}
+
+/** A folded row with the lineage of its newest contributor. */
+export function toFoldedCells(result: FoldedRow, columns: readonly string[]): (string | null)[] {
+  const newest = (result.from as readonly StoredContribution[]).reduce((a, b) =>
+    parseLsn(b.lineage.lsn) > parseLsn(a.lineage.lsn) ? b : a,
+  );
+  const { lsn, xid, committedAt } = newest.lineage;
+  return toWritten(
+    result.row,
+    columns,
+    [result.deletedAt],
+    [newest.legacyTable, newest.legacyKey, lsn, xid, committedAt, newest.mappingVersion],
+  );
+}
+
+function toWritten(
+  row: NewRow,
+  columns: readonly string[],
+  deletedAt: readonly Cell[],
+  lineage: readonly string[],
+): Cell[] {
+  return [...toCells(row, columns), ...deletedAt, ...lineage];
+}

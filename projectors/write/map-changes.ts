@@ -1,0 +1,74 @@
+import type { Implied, Projection, Tenants } from '../projection.ts';
+import { byLegacyKey, type SourceChange } from '../source-change.ts';
+import type { MappedRow } from './apply.ts';
+
+/** A change that a projection cannot apply. `reason` names the kind of defect, never a value. */
+export interface Defect {
+  readonly change: SourceChange;
+  readonly reason: string;
+}
+
+const NOTHING: Implied = { rows: {}, contributions: [] };
+
+/**
+ * Maps the changes of a batch, by legacy key: pure. The last change decides; where it cannot be mapped the last good one before it does,
+ * and those after it are defects.
+ */
+export function mapChanges(
+  projection: Projection,
+  tenants: Tenants,
+  changes: readonly SourceChange[],
+): { rows: MappedRow[]; defects: Defect[] } {
+  const rows: MappedRow[] = [];
+  const defects: Defect[] = [];
+  for (const group of byLegacyKey(changes).values()) {
+    const row = mapGroup(projection, tenants, group, defects);
+    if (row !== null) rows.push(row);
+  }
+  return { rows, defects };
+}
+
+/** Maps the changes of one legacy key; null where none of them can be mapped. */
+export function mapGroup(
+  projection: Projection,
+  tenants: Tenants,
+  group: readonly SourceChange[],
+  defects: Defect[],
+): MappedRow | null {
+  const withHistory = new Set(
+    projection.aggregates.filter((aggregate) => aggregate.needsHistory).map((aggregate) => aggregate.name),
+  );
+  for (let index = group.length - 1; index >= 0; index--) {
+    const change = group[index]!;
+    const implied = tryMap(projection, tenants, change, defects);
+    if (implied === null) continue;
+    const passed =
+      withHistory.size === 0
+        ? []
+        : group.slice(0, index).flatMap((earlier) => {
+            const contributions = tryMap(projection, tenants, earlier, defects)?.contributions ?? [];
+            return contributions
+              .filter((contribution) => withHistory.has(contribution.aggregate))
+              .map((contribution) => ({ ...contribution, lineage: earlier.lineage }));
+          });
+    return {
+      legacyKey: change.legacyKey,
+      implied,
+      lineage: change.lineage,
+      passed,
+      changes: group.slice(0, index + 1),
+    };
+  }
+  return null;
+}
+
+function tryMap(projection: Projection, tenants: Tenants, change: SourceChange, defects: Defect[]): Implied | null {
+  if (change.after === null) return NOTHING;
+  try {
+    return projection.map(change.after, tenants);
+  } catch (error) {
+    // The message of a foreign error may quote a value.
+    defects.push({ change, reason: `map threw ${error instanceof Error ? error.name : typeof error}` });
+    return null;
+  }
+}

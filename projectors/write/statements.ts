@@ -1,0 +1,83 @@
+/** A projected table as the catalog describes it: types by column, in PostgreSQL's own spelling. */
+export interface TableShape {
+  readonly table: string;
+  readonly types: Readonly<Record<string, string>>;
+}
+
+/** Columns that every projected table has after its own. */
+export const LINEAGE_COLUMNS = [
+  'legacy_table',
+  'legacy_key',
+  'source_lsn',
+  'source_xid',
+  'source_committed_at',
+  'mapping_version',
+] as const;
+
+const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
+const nameOf = (table: string) => `"crm".${quote(table)}`;
+
+/** Types whose equal values may differ in text (1.5 and 1.50): compared by text, so that every digit counts. */
+const comparedAsText = new Set(['numeric', 'jsonb', 'json']);
+
+/** Columns written for a target: its own, `deleted_at` where the table has one, lineage. */
+export function writtenColumns(shape: TableShape, columns: readonly string[]): string[] {
+  return [...columns, ...('deleted_at' in shape.types ? ['deleted_at'] : []), ...LINEAGE_COLUMNS];
+}
+
+/** One table of a write: rows that go and rows that come. */
+export interface TargetShape {
+  readonly shape: TableShape;
+  readonly columns: readonly string[];
+  /** Column by which the rows are found that may have to go. */
+  readonly scopeColumn: string;
+  readonly retract: 'soft-delete' | 'delete';
+}
+
+/**
+ * One statement that retracts and upserts rows of several tables, parents first; $1 is the legacy table, $2 the mapping version, then two JSON parameters a table:
+ * retractions, [scope value, LSN, xid, commit time, [ids still implied]], and rows, texts in the order of `writtenColumns`. Constraints are
+ * checked when all of it is written, so that a unique value may move from a row that goes to a row that comes.
+ */
+export function writeSql(targets: readonly TargetShape[]): string {
+  const parts = targets.flatMap((target, index) => [
+    `r${index} AS (${retractSql(target, index * 2 + 3)})`,
+    `u${index} AS (${upsertSql(target, index * 2 + 4)})`,
+  ]);
+  return `WITH ${parts.join(',\n')}\nSELECT FROM (SELECT $1::text, $2::text) p`;
+}
+
+/** A row is written only where a projected column differs, and never over a row of the application. */
+function upsertSql({ shape, columns }: TargetShape, parameter: number): string {
+  const written = writtenColumns(shape, columns);
+  const compared = written.filter((column) => !(LINEAGE_COLUMNS as readonly string[]).includes(column));
+  const side = (alias: string) =>
+    compared
+      .map((column) => `${alias}.${quote(column)}${comparedAsText.has(shape.types[column] ?? '') ? '::text' : ''}`)
+      .join(', ');
+  return [
+    `INSERT INTO ${nameOf(shape.table)} AS t (${written.map(quote).join(', ')}, origin)`,
+    `SELECT ${written.map((column, index) => `(r->>${index})::${shape.types[column]}`).join(', ')}, 'cdc' FROM jsonb_array_elements($${parameter}::jsonb) r`,
+    `ON CONFLICT (id) DO UPDATE SET ${written
+      .filter((column) => column !== 'id')
+      .map((column) => `${quote(column)} = excluded.${quote(column)}`)
+      .join(', ')}`,
+    `WHERE t.origin = 'cdc' AND (${side('t')}) IS DISTINCT FROM (${side('excluded')})`,
+  ].join('\n');
+}
+
+/**
+ * `OFFSET 0` keeps the planner to one look-up by scope for each legacy row. With the other conditions in reach it would choose, while it has no
+ * statistics, to read a whole partial index for each.
+ */
+function retractSql({ shape, scopeColumn, retract }: TargetShape, parameter: number): string {
+  const isSoft = retract === 'soft-delete';
+  const candidates = `(SELECT i.at, (r->>1)::pg_lsn AS lsn, (r->>2)::bigint AS xid, (r->>3)::timestamptz AS committed_at
+    FROM jsonb_array_elements($${parameter}::jsonb) r CROSS JOIN LATERAL (
+      SELECT x.ctid AS at, x.id, x.origin, x.legacy_table${isSoft ? ', x.deleted_at' : ''} FROM ${nameOf(shape.table)} x
+      WHERE x.${quote(scopeColumn)} = (r->>0)::${shape.types[scopeColumn]} OFFSET 0) i
+    WHERE i.origin = 'cdc' AND i.legacy_table = $1 AND NOT (r->4) ? i.id::text${isSoft ? ' AND i.deleted_at IS NULL' : ''} OFFSET 0) s`;
+  if (!isSoft) return `DELETE FROM ${nameOf(shape.table)} t USING ${candidates} WHERE t.ctid = s.at`;
+  return `UPDATE ${nameOf(shape.table)} t SET deleted_at = s.committed_at, source_lsn = s.lsn, source_xid = s.xid, source_committed_at = s.committed_at, mapping_version = $2
+    FROM ${candidates} WHERE t.ctid = s.at`;
+}

@@ -1,0 +1,70 @@
+import type pg from 'pg';
+import type { Aggregate, Cell, Projection } from '../projection.ts';
+import type { Lineage } from '../source-change.ts';
+import type { TargetShapes } from './catalog.ts';
+import { type TargetShape, writeSql } from './statements.ts';
+
+/** Rows of one table to write: those under a scope that are not listed go. Cells in the order of `writtenColumns`. */
+export interface TargetWrites {
+  readonly scopes: readonly { readonly value: string; readonly lineage: Lineage; readonly ids: readonly string[] }[];
+  readonly rows: readonly (readonly Cell[])[];
+}
+
+interface Prepared {
+  readonly name: string;
+  readonly text: string;
+  readonly targets: readonly TargetShape[];
+}
+
+const prepared = new WeakMap<TargetShapes, Map<string, Prepared>>();
+
+/** Writes all targets of a projection, or of one of its aggregates, in one statement. */
+export async function writeTargets(
+  client: pg.ClientBase,
+  owner: { readonly projection: Projection; readonly aggregate?: Aggregate },
+  shapes: TargetShapes,
+  writes: ReadonlyMap<string, TargetWrites>,
+): Promise<void> {
+  const { name, text, targets } = prepare(owner, shapes);
+  const values: string[] = [owner.projection.source, owner.projection.version];
+  for (const target of targets) {
+    const { scopes, rows } = writes.get(target.shape.table) ?? { scopes: [], rows: [] };
+    // Found by its id, a row that is still implied cannot have to go.
+    const retractions = target.scopeColumn === 'id' ? scopes.filter((scope) => scope.ids.length === 0) : scopes;
+    values.push(
+      JSON.stringify(
+        retractions.map(({ value, lineage, ids }) => [value, lineage.lsn, lineage.xid, lineage.committedAt, ids]),
+      ),
+      JSON.stringify(rows),
+    );
+  }
+  await client.query({ name, text, values });
+}
+
+function prepare(
+  { projection, aggregate }: { projection: Projection; aggregate?: Aggregate },
+  shapes: TargetShapes,
+): Prepared {
+  const name = `crosswalk write ${projection.name} ${aggregate?.name ?? ''}`;
+  const ofShapes = prepared.get(shapes) ?? new Map<string, Prepared>();
+  prepared.set(shapes, ofShapes);
+  const known = ofShapes.get(name);
+  if (known !== undefined) return known;
+  const targets: TargetShape[] =
+    aggregate === undefined
+      ? projection.owned.map((target) => ({
+          shape: shapes.get(target.table)!,
+          columns: target.columns,
+          scopeColumn: target.scope.column,
+          retract: target.retract,
+        }))
+      : aggregate.targets.map((target) => ({
+          shape: shapes.get(target.table)!,
+          columns: target.columns,
+          scopeColumn: target.key,
+          retract: 'soft-delete',
+        }));
+  const made = { name, text: writeSql(targets), targets };
+  ofShapes.set(name, made);
+  return made;
+}

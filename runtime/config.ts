@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { CrosswalkError } from './errors.ts';
+
+const url = (protocols: readonly string[]) =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
+    message: `must be an address like ${protocols[0]}//…`,
+  });
+const postgresUrl = url(['postgresql:', 'postgres:']);
+const count = (fallback: number, min: number, max: number) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
+const flag = z
+  .enum(['true', 'false', '1', '0'])
+  .default('false')
+  .transform((text) => text === 'true' || text === '1');
+/** Names that become part of SQL identifiers, topics and metric labels. */
+const name = (fallback: string) =>
+  z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,40}$/, 'must be lower-case letters, digits and _')
+    .default(fallback);
+
+const schema = z.object({
+  LEGACY_DATABASE_URL: postgresUrl.optional(),
+  LEGACY_OWNER_URL: postgresUrl.optional(),
+  TARGET_DATABASE_URL: postgresUrl.optional(),
+  TARGET_OWNER_URL: postgresUrl.optional(),
+  KAFKA_BROKERS: z
+    .string()
+    .regex(/^[^\s,]+:\d+(,[^\s,]+:\d+)*$/, 'must be host:port[,host:port…]')
+    .optional(),
+  KAFKA_TLS: flag,
+  KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
+  KAFKA_SASL_USERNAME: z.string().optional(),
+  KAFKA_SASL_PASSWORD: z.string().optional(),
+  SCHEMA_REGISTRY_URL: url(['http:', 'https:']).optional(),
+  SCHEMA_REGISTRY_USERNAME: z.string().optional(),
+  SCHEMA_REGISTRY_PASSWORD: z.string().optional(),
+  CROSSWALK_LEGACY_SCHEMA: name('public'),
+  CROSSWALK_TABLES: z
+    .string()
+    .regex(/^[a-z0-9_]+(,[a-z0-9_]+)*$/, 'must be table[,table…]')
+    .default(
+      'workspaces,status_options,contacts,quotes,messages,appointments,opportunities,orders,campaigns,campaign_subscribers,clients,leads',
+    ),
+  CROSSWALK_SLOT: name('crosswalk'),
+  CROSSWALK_PUBLICATION: name('crosswalk'),
+  CROSSWALK_TOPIC_PREFIX: name('legacy'),
+  CROSSWALK_PARTITIONS: count(12, 1, 1000),
+  CROSSWALK_REPLICATION_FACTOR: count(-1, -1, 9),
+  CROSSWALK_CHUNK_ROWS: count(1000, 1, 100_000),
+  CROSSWALK_BATCH_ROWS: count(1000, 1, 100_000),
+  CROSSWALK_HEARTBEAT_MS: count(1000, 50, 600_000),
+  CROSSWALK_ON_TRUNCATE: z.enum(['stop', 'ignore']).default('stop'),
+  CROSSWALK_LAG_WARNING_SECONDS: count(30, 1, 86_400),
+  CROSSWALK_LAG_FAILING_SECONDS: count(300, 1, 864_000),
+  CROSSWALK_HTTP_PORT: count(0, 0, 65_535),
+  CROSSWALK_HTTP_HOST: z.string().default('127.0.0.1'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export interface KafkaSettings {
+  readonly brokers: readonly string[];
+  readonly tls: boolean;
+  readonly sasl?: {
+    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+    readonly username: string;
+    readonly password: string;
+  };
+}
+export interface RegistrySettings {
+  readonly url: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** Everything that can be set, checked. Addresses are asked for when first needed: a command that needs no Kafka runs without one. */
+export interface Config {
+  readonly legacyUrl: () => string;
+  readonly legacyOwnerUrl: () => string;
+  readonly targetUrl: () => string;
+  readonly targetOwnerUrl: () => string;
+  readonly kafka: () => KafkaSettings;
+  readonly registry: () => RegistrySettings;
+  readonly legacySchema: string;
+  readonly tables: readonly string[];
+  readonly slot: string;
+  readonly publication: string;
+  readonly topicPrefix: string;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly chunkRows: number;
+  readonly batchRows: number;
+  readonly heartbeatMs: number;
+  /** What the connector does when a captured table is truncated: stop for a person's decision, or leave the new rows as they are. */
+  readonly onTruncate: 'stop' | 'ignore';
+  readonly lagWarningSeconds: number;
+  readonly lagFailingSeconds: number;
+  /** 0: no HTTP server. */
+  readonly httpPort: number;
+  readonly httpHost: string;
+  readonly logLevel: string;
+}
+
+/** Reads the configuration from an environment. Throws `config_invalid` that names every wrong variable, never its value. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ');
+    throw new CrosswalkError('config_invalid', `Configuration: ${wrong}`, 'Correct it in the environment.');
+  }
+  const values = parsed.data;
+  const required = (key: keyof typeof values): string => {
+    const value = values[key];
+    if (typeof value === 'string' && value !== '') return value;
+    throw new CrosswalkError(
+      'config_invalid',
+      `Configuration: ${key} is not set`,
+      'Set it in the environment, or start a stack with `make up`, which writes .crosswalk/env.',
+    );
+  };
+  return {
+    legacyUrl: () => required('LEGACY_DATABASE_URL'),
+    legacyOwnerUrl: () => values.LEGACY_OWNER_URL ?? required('LEGACY_DATABASE_URL'),
+    targetUrl: () => required('TARGET_DATABASE_URL'),
+    targetOwnerUrl: () => values.TARGET_OWNER_URL ?? required('TARGET_DATABASE_URL'),
+    kafka: () => ({
+      brokers: required('KAFKA_BROKERS').split(','),
+      tls: values.KAFKA_TLS,
+      ...(values.KAFKA_SASL_MECHANISM
+        ? {
+            sasl: {
+              mechanism: values.KAFKA_SASL_MECHANISM,
+              username: required('KAFKA_SASL_USERNAME'),
+              password: required('KAFKA_SASL_PASSWORD'),
+            },
+          }
+        : {}),
+    }),
+    registry: () => ({
+      url: required('SCHEMA_REGISTRY_URL').replace(/\/$/, ''),
+      ...(values.SCHEMA_REGISTRY_USERNAME
+        ? { username: values.SCHEMA_REGISTRY_USERNAME, password: required('SCHEMA_REGISTRY_PASSWORD') }
+        : {}),
+    }),
+    legacySchema: values.CROSSWALK_LEGACY_SCHEMA,
+    tables: values.CROSSWALK_TABLES.split(','),
+    slot: values.CROSSWALK_SLOT,
+    publication: values.CROSSWALK_PUBLICATION,
+    topicPrefix: values.CROSSWALK_TOPIC_PREFIX,
+    partitions: values.CROSSWALK_PARTITIONS,
+    replicationFactor: values.CROSSWALK_REPLICATION_FACTOR,
+    chunkRows: values.CROSSWALK_CHUNK_ROWS,
+    batchRows: values.CROSSWALK_BATCH_ROWS,
+    heartbeatMs: values.CROSSWALK_HEARTBEAT_MS,
+    onTruncate: values.CROSSWALK_ON_TRUNCATE,
+    lagWarningSeconds: values.CROSSWALK_LAG_WARNING_SECONDS,
+    lagFailingSeconds: values.CROSSWALK_LAG_FAILING_SECONDS,
+    httpPort: values.CROSSWALK_HTTP_PORT,
+    httpHost: values.CROSSWALK_HTTP_HOST,
+    logLevel: values.LOG_LEVEL,
+  };
+}
+
+/** Topic of a legacy table, as Debezium names it. */
+export function topicOf(config: Pick<Config, 'topicPrefix' | 'legacySchema'>, table: string): string {
+  return `${config.topicPrefix}.${config.legacySchema}.${table}`;
+}
+
+/** Topic of the connector's positions; its key is the slot. */
+export function positionTopicOf(config: Pick<Config, 'topicPrefix' | 'slot'>): string {
+  return `${config.topicPrefix}.crosswalk.position.${config.slot}`;
+}
+
+/** Topic of transaction boundaries, as Debezium names it. */
+export function transactionTopicOf(config: Pick<Config, 'topicPrefix'>): string {
+  return `${config.topicPrefix}.transaction`;
+}

@@ -1,0 +1,158 @@
+/**
+ * Every way crosswalk can fail, as a closed list. `retry`: waiting may heal it; otherwise a person must act, and `remedy` says how.
+ */
+export const errorCodes = {
+  config_invalid: { retry: false },
+  server_down: { retry: true },
+  auth_failed: { retry: false },
+  tls_refused: { retry: false },
+  database_missing: { retry: false },
+  permission_denied: { retry: false },
+  wal_level: { retry: false },
+  table_missing: { retry: false },
+  replica_identity: { retry: false },
+  publication_missing: { retry: false },
+  slot_busy: { retry: true },
+  slot_invalid: { retry: false },
+  position_mismatch: { retry: false },
+  schema_missing: { retry: false },
+  schema_incompatible: { retry: false },
+  source_changed: { retry: false },
+  columns_changed: { retry: true },
+  migration_failed: { retry: false },
+  truncated: { retry: false },
+  topic_misconfigured: { retry: false },
+  log_gap: { retry: false },
+  port_taken: { retry: false },
+  process_ended: { retry: false },
+  stale_consumer: { retry: true },
+  stalled: { retry: false },
+  not_reached: { retry: false },
+  unexpected: { retry: true },
+} as const satisfies Record<string, { retry: boolean }>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** An error that a person can act on: one line of cause, one of remedy. Never holds a secret or a cell value. */
+export class CrosswalkError extends Error {
+  readonly code: ErrorCode;
+  readonly remedy: string;
+
+  constructor(code: ErrorCode, message: string, remedy: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'CrosswalkError';
+    this.code = code;
+    this.remedy = remedy;
+  }
+
+  get retry(): boolean {
+    return errorCodes[this.code].retry;
+  }
+}
+
+interface Foreign {
+  readonly code?: unknown;
+  readonly name?: unknown;
+  readonly type?: unknown;
+  readonly message?: unknown;
+  readonly cause?: unknown;
+  readonly errors?: unknown;
+}
+
+const networkCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ABORT_ERR',
+  'UND_ERR_SOCKET',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+/** SQLSTATEs of a server that is starting, stopping, failing over or full: it comes back by itself. */
+const waitingStates = /^(08...|57P0[1234]|53[0-9]{3}|25006|40001|40P01|55P03|55006)$/;
+
+function messageOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return String(error);
+  const foreign = error as Foreign;
+  if (Array.isArray(foreign.errors) && foreign.errors.length > 0) return messageOf(foreign.errors[0]);
+  const message = String(foreign.message ?? foreign.code ?? 'unknown error');
+  return (
+    (message === 'fetch failed' && foreign.cause ? messageOf(foreign.cause) : message).split('\n')[0] ?? 'unknown error'
+  );
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return '';
+  const foreign = error as Foreign;
+  if (typeof foreign.code === 'string') return foreign.code;
+  if (Array.isArray(foreign.errors) && foreign.errors.length > 0) return codeOf(foreign.errors[0]);
+  return foreign.cause ? codeOf(foreign.cause) : '';
+}
+
+/** Classifies any thrown value; total, and never throws. `what` names the server and its address without credentials. */
+export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
+  if (error instanceof CrosswalkError) return error;
+  const message = messageOf(error);
+  const code = codeOf(error);
+  const fail = (kind: ErrorCode, remedy: string) => new CrosswalkError(kind, `${what}: ${message}`, remedy, error);
+  if (
+    /does not support SSL|before secure TLS|wrong version number|EPROTO|packet length too long/i.test(
+      `${message} ${code}`,
+    )
+  ) {
+    return fail(
+      'tls_refused',
+      'The server does not speak TLS on this port: turn TLS on there, or take sslmode / KAFKA_TLS out of the configuration.',
+    );
+  }
+  if (/self.signed|unable to verify|certificate|CERT_/i.test(`${message} ${code}`)) {
+    return fail('tls_refused', 'The certificate is not trusted: give its authority in NODE_EXTRA_CA_CERTS.');
+  }
+  if (
+    code === '28P01' ||
+    code === '28000' ||
+    /SASL.*(auth|password|state|mechanism)|authentication failed/i.test(message)
+  ) {
+    return fail(
+      'auth_failed',
+      'Check user and password in the address, and that the server lets this user in (pg_hba.conf, SASL users).',
+    );
+  }
+  if (code === '3D000') return fail('database_missing', 'Create the database, or correct its name in the address.');
+  if (code === '42501')
+    return fail('permission_denied', 'Grant the right named above; docs/operations.md lists what each role needs.');
+  if (code === '42P01' || code === '3F000')
+    return fail('schema_missing', "Run `crosswalk migrate up` with an owner's address (TARGET_OWNER_URL).");
+  if (code === 'EADDRINUSE')
+    return fail('port_taken', 'Another process has this port: end it, or choose another in CROSSWALK_HTTP_PORT.');
+  if (code === 'ERR_INVALID_URL') return fail('config_invalid', 'Correct the address.');
+  if (networkCodes.has(code) || waitingStates.test(code))
+    return fail('server_down', 'Start the server, or correct its address.');
+  const name = String((error as Foreign | null)?.name ?? '');
+  if (name === 'RegistryError') {
+    return (error as { retry?: boolean }).retry
+      ? fail('server_down', 'Start the schema registry, or correct SCHEMA_REGISTRY_URL.')
+      : fail('schema_incompatible', 'See docs/operations.md, "Schema changes".');
+  }
+  if (name === 'KafkaJSProtocolError' && (error as { retriable?: boolean }).retriable) {
+    return fail('server_down', 'Kafka is settling: it is tried again.');
+  }
+  if (
+    /^KafkaJS(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|GroupCoordinator|LockTimeout)/.test(
+      name,
+    ) ||
+    /Connection terminated|Connection timeout|timeout expired|Client network socket/i.test(message)
+  ) {
+    return fail('server_down', 'Start the server, or correct its address.');
+  }
+  return fail('unexpected', 'This is not expected: see the log around this line, with LOG_LEVEL=debug.');
+}
+
+/** One line for people: cause, then next step. */
+export function toErrorLine(error: CrosswalkError): string {
+  return `${error.message.replace(/\.?$/, '.')} ${error.remedy}`;
+}

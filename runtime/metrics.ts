@@ -1,0 +1,156 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ConnectorStatus } from '../connectors/status.ts';
+import type { ProjectionStatus } from '../projectors/status.ts';
+
+// Every metric is declared here. Values are read from the status objects when somebody asks, so that the flow holds no metrics code.
+
+/** What /metrics answers with. */
+export const metrics = new Registry();
+collectDefaultMetrics({ register: metrics });
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [labels: Labels, value: number];
+
+/** Declares the metrics of this process's connector. Registering again replaces them. */
+export function registerConnectorMetrics(status: ConnectorStatus, registry: Registry = metrics): void {
+  const { counter, gauge } = declareIn(registry);
+  const one = (value: () => number) => (): Sample[] => [[{}, value()]];
+  counter(
+    'crosswalk_connector_events_total',
+    'Events written to the log',
+    one(() => status.events),
+  );
+  counter(
+    'crosswalk_connector_transactions_total',
+    'Source transactions written to the log',
+    one(() => status.transactions),
+  );
+  counter(
+    'crosswalk_connector_kafka_transactions_total',
+    'Kafka transactions committed',
+    one(() => status.kafkaTransactions),
+  );
+  gauge(
+    'crosswalk_connector_position_lsn_bytes',
+    'LSN before which everything is in the log',
+    one(() => Number(status.lsn)),
+  );
+  gauge(
+    'crosswalk_connector_lag_seconds',
+    'How far the log is behind the legacy database; 0 before the first position',
+    one(() => (status.sourceMicros === 0n ? 0 : Math.max(0, Date.now() / 1000 - Number(status.sourceMicros) / 1e6))),
+  );
+  gauge(
+    'crosswalk_connector_progress_age_seconds',
+    'Since the last position was written',
+    one(() => (performance.now() - status.lastProgressMs) / 1000),
+  );
+  gauge('crosswalk_connector_state_info', '1 for the state that the connector is in', () =>
+    (['starting', 'standing by', 'streaming', 'stopped'] as const).map((state) => [
+      { state },
+      status.state === state ? 1 : 0,
+    ]),
+  );
+  gauge('crosswalk_snapshot_table_rows', 'Rows of the initial load written to the log', () =>
+    status.tables.map((table) => [{ table }, status.snapshot[table]?.rows ?? 0]),
+  );
+  gauge('crosswalk_snapshot_table_done', '1 where the initial load of a table is complete', () =>
+    status.tables.map((table) => [{ table }, status.snapshot[table]?.done ? 1 : 0]),
+  );
+}
+
+/** Declares the metrics of this process's projections. Registering again replaces them. */
+export function registerProjectorMetrics(statuses: readonly ProjectionStatus[], registry: Registry = metrics): void {
+  const { counter, gauge } = declareIn(registry);
+  const each = (value: (status: ProjectionStatus) => number) => (): Sample[] =>
+    statuses.map((status) => [{ projection: status.name }, value(status)]);
+  counter(
+    'crosswalk_projection_records_total',
+    'Records read',
+    each((status) => status.records),
+  );
+  counter(
+    'crosswalk_projection_batches_total',
+    'Batches committed',
+    each((status) => status.batches),
+  );
+  counter(
+    'crosswalk_projection_applied_rows_total',
+    'Legacy rows applied',
+    each((status) => status.applied),
+  );
+  counter(
+    'crosswalk_projection_parked_changes_total',
+    'Changes parked by this process',
+    each((status) => status.parked),
+  );
+  counter(
+    'crosswalk_projection_dead_letters_total',
+    'Dead letters written by this process',
+    each((status) => status.deadLetters),
+  );
+  gauge(
+    'crosswalk_projection_running_info',
+    '1 while the projection is a member of its group',
+    each((status) => (status.state === 'running' ? 1 : 0)),
+  );
+  gauge(
+    'crosswalk_projection_assigned_partitions',
+    'Partitions assigned to this process',
+    each((status) => status.partitions.length),
+  );
+  gauge(
+    'crosswalk_projection_lag_offsets',
+    'Offsets of the assigned partitions that are not applied yet',
+    each((status) => status.lagOffsets),
+  );
+  gauge(
+    'crosswalk_projection_lag_seconds',
+    'How long the oldest of them may have waited',
+    each((status) => status.lagSeconds),
+  );
+  gauge(
+    'crosswalk_projection_parked_now_changes',
+    'Changes of the projection that are parked',
+    each((status) => status.parkedNow),
+  );
+  gauge(
+    'crosswalk_projection_parked_age_seconds',
+    'How long the oldest of them has been',
+    each((status) => status.parkedSeconds),
+  );
+  gauge(
+    'crosswalk_projection_open_dead_letters',
+    'Open dead letters of the projection',
+    each((status) => status.deadLettersOpen),
+  );
+}
+
+function declareIn(registry: Registry) {
+  const start = (name: string, read: () => Sample[]) => {
+    registry.removeSingleMetric(name);
+    return { name, labelNames: [...new Set(read().flatMap(([labels]) => Object.keys(labels)))], registers: [registry] };
+  };
+  return {
+    counter(name: string, help: string, read: () => Sample[]): void {
+      new Counter({
+        ...start(name, read),
+        help,
+        collect() {
+          this.reset();
+          for (const [labels, value] of read()) this.inc(labels, value);
+        },
+      });
+    },
+    gauge(name: string, help: string, read: () => Sample[]): void {
+      new Gauge({
+        ...start(name, read),
+        help,
+        collect() {
+          this.reset();
+          for (const [labels, value] of read()) this.set(labels, value);
+        },
+      });
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import type { Position } from '../connectors/position.ts';
+import { readPosition } from '../projectors/read-position.ts';
+import { type Config, topicOf } from './config.ts';
+import { createKafka } from './kafka.ts';
+import type { Log } from './log.ts';
+import { type PartitionLag, type SourceLag, sharpenLags, toPartitionLags, toSourceLag } from './pipeline-lag.ts';
+import { type LegacyState, readLegacy, readTarget, type TargetState } from './pipeline-queries.ts';
+import { addressOf } from './postgres.ts';
+import { type Reading, readWithin } from './reading.ts';
+import { pause } from './retry.ts';
+
+/** How much of one captured table the initial load has written; `rows` null where the position is not known. `estimatedRows`: the server's statistics, null without any. */
+export interface TableState {
+  readonly table: string;
+  readonly rows: number | null;
+  readonly done: boolean;
+  readonly estimatedRows: number | null;
+}
+
+/** A projection as it stands. */
+export interface ProjectionState {
+  readonly projection: string;
+  readonly topic: string;
+  readonly partitions: readonly PartitionLag[];
+  readonly parked: number;
+  readonly parkedSeconds: number;
+  readonly deadLetters: number;
+}
+
+/** The pipeline, looked at from outside. What cannot be known because a server is down is null or empty. */
+export interface PipelineState {
+  readonly legacy: Reading<LegacyState>;
+  readonly kafka: Reading<{ readonly position: Position | null }>;
+  readonly target: Reading<TargetState>;
+  /** Null without a stored position. */
+  readonly source: SourceLag | null;
+  readonly tables: readonly TableState[];
+  readonly projections: readonly ProjectionState[];
+}
+
+/** What to look at: projections by name and legacy table. */
+export type Watched = readonly { readonly name: string; readonly source: string }[];
+
+const LIMIT_MS = 5000;
+/** Between two looks where the first one saw lag. */
+const SECOND_LOOK_MS = 1000;
+
+/**
+ * Reads the state of the pipeline without taking part in it. Never waits for a server for longer than 5 s: one that does not answer, or refuses, is
+ * reported as such. Throws `config_invalid` where an address is missing.
+ */
+export async function readPipelineState(
+  config: Config,
+  watched: Watched,
+  options: { log: Log; signal: AbortSignal },
+): Promise<PipelineState> {
+  const first = await readOnce(config, watched, options.log);
+  const isLate = (lag: PartitionLag) => lag.lagOffsets > 0n && (lag.lagSeconds ?? Infinity) > config.lagWarningSeconds;
+  if (!first.projections.some((projection) => projection.partitions.some(isLate))) return first;
+  await pause(SECOND_LOOK_MS, options.signal);
+  const second = await readOnce(config, watched, options.log);
+  const before = positionOf(first.kafka);
+  const after = positionOf(second.kafka);
+  if (before === null || after === null) return second;
+  return {
+    ...second,
+    projections: second.projections.map((projection) => ({
+      ...projection,
+      partitions: sharpenLags(
+        first.projections.find((earlier) => earlier.projection === projection.projection)?.partitions ?? [],
+        projection.partitions,
+        after.sourceMicros - before.sourceMicros,
+      ),
+    })),
+  };
+}
+
+async function readOnce(config: Config, watched: Watched, log: Log): Promise<PipelineState> {
+  const legacyUrl = config.legacyUrl();
+  const targetUrl = config.targetUrl();
+  const settings = config.kafka();
+  const [legacy, kafka, target] = await Promise.all([
+    readWithin(LIMIT_MS, `legacy database ${addressOf(legacyUrl)}`, (signal) => readLegacy(legacyUrl, config, signal)),
+    readWithin(LIMIT_MS, `Kafka ${settings.brokers.join(',')}`, async () => ({
+      position: await readPosition(createKafka(settings, log), config),
+    })),
+    readWithin(LIMIT_MS, `target database ${addressOf(targetUrl)}`, (signal) => readTarget(targetUrl, signal)),
+  ]);
+  const position = positionOf(kafka);
+  return {
+    legacy,
+    kafka,
+    target,
+    source: position !== null && legacy.state === 'up' ? toSourceLag(position, legacy) : null,
+    tables: config.tables.map((table) => ({
+      table,
+      rows: kafka.state === 'up' ? (position?.snapshot[table]?.rows ?? 0) : null,
+      done: position?.snapshot[table]?.done ?? false,
+      estimatedRows: (legacy.state === 'up' ? legacy.estimatedRows[table] : null) ?? null,
+    })),
+    projections: watched.map(({ name, source }) => {
+      const topic = topicOf(config, source);
+      const counts = target.state === 'up' ? target.projections[name] : undefined;
+      return {
+        projection: name,
+        topic,
+        partitions:
+          position !== null && target.state === 'up' ? toPartitionLags(name, topic, position, target.offsets) : [],
+        parked: counts?.parked ?? 0,
+        parkedSeconds: counts?.parkedSeconds ?? 0,
+        deadLetters: counts?.deadLetters ?? 0,
+      };
+    }),
+  };
+}
+
+function positionOf(kafka: PipelineState['kafka']): Position | null {
+  return kafka.state === 'up' ? kafka.position : null;
+}

@@ -1,0 +1,87 @@
+import type { ConnectionOptions } from 'node:tls';
+import pg from 'pg';
+
+/**
+ * Settings that decide how PostgreSQL writes a value. They are pinned on every connection, the replication one too: a database or
+ * role default would otherwise change the text of dates, floats and bytea in the middle of the log.
+ */
+export const pinnedOptions = [
+  '-c DateStyle=ISO,YMD',
+  '-c IntervalStyle=postgres',
+  '-c TimeZone=UTC',
+  '-c bytea_output=hex',
+  '-c extra_float_digits=1',
+  '-c xmloption=content',
+  '-c lc_monetary=C',
+].join(' ');
+
+/** Every value stays the text that PostgreSQL sent. */
+const textOnly = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
+
+/**
+ * What an address says of TLS, as libpq means it: `require` encrypts, `verify-ca` also checks who signed the certificate, `verify-full` also whose it is.
+ * Said here, because the client library reads `require` in its own way and warns about it.
+ */
+function toTls(url: string): { connectionString: string; ssl?: false | ConnectionOptions } {
+  const parsed = new URL(url);
+  const mode = parsed.searchParams.get('sslmode');
+  if (mode === null) return { connectionString: url };
+  parsed.searchParams.delete('sslmode');
+  const connectionString = parsed.href;
+  if (mode === 'disable' || mode === 'allow' || mode === 'prefer') return { connectionString, ssl: false };
+  if (mode === 'require') return { connectionString, ssl: { rejectUnauthorized: false } };
+  if (mode === 'verify-ca')
+    return { connectionString, ssl: { rejectUnauthorized: true, checkServerIdentity: () => undefined } };
+  return { connectionString, ssl: { rejectUnauthorized: true } };
+}
+
+/** Client options for an address: pinned settings, text values, `name` shown in pg_stat_activity. */
+export function clientConfig(url: string, name: string, extraOptions = ''): pg.ClientConfig {
+  return {
+    ...toTls(url),
+    application_name: `crosswalk-${name}`,
+    options: `${pinnedOptions} ${extraOptions}`.trim(),
+    types: textOnly,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  };
+}
+
+/** One connection. The caller ends it. A connection that breaks while idle only fails the next query. */
+export async function connect(url: string, name: string, extraOptions = ''): Promise<pg.Client> {
+  const client = new pg.Client(clientConfig(url, name, extraOptions));
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+/** A pool of at most `max` connections. */
+export function createPool(url: string, name: string, max: number, extraOptions = ''): pg.Pool {
+  const pool = new pg.Pool({ ...clientConfig(url, name, extraOptions), max });
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+/** Runs `work` in one transaction and commits it; rolls back and throws on any error. */
+export async function inTransaction<T>(client: pg.ClientBase, work: () => Promise<T>, begin = 'BEGIN'): Promise<T> {
+  await client.query(begin);
+  try {
+    const result = await work();
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Quotes an identifier for SQL. */
+export function quoteIdent(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** host:port/database of an address, without credentials. */
+export function addressOf(url: string): string {
+  const parsed = new URL(url);
+  return `${parsed.hostname}:${parsed.port || '5432'}${parsed.pathname}`;
+}

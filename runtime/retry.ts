@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CrosswalkError, toCrosswalkError } from './errors.ts';
+import type { Log } from './log.ts';
+
+/** Waits `ms`, or until the signal is raised; never throws. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}
+
+/**
+ * Runs `attempt` until it succeeds, a non-retriable error is thrown, or the signal is raised (then throws its reason).
+ * Says once a cause what it is waiting for, and when it has come back. Back-off 100 ms to 3 s.
+ */
+export async function untilUp<T>(
+  what: string,
+  attempt: () => Promise<T>,
+  options: { log: Log; signal: AbortSignal },
+): Promise<T> {
+  let said = '';
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 3000)) {
+    options.signal.throwIfAborted();
+    try {
+      const result = await attempt();
+      if (said !== '') options.log.info(`${what} is up`);
+      return result;
+    } catch (thrown) {
+      const error = toCrosswalkError(thrown, what);
+      if (!error.retry || error.code === 'unexpected') throw error;
+      if (error.message !== said) options.log.warn({ code: error.code }, `waiting for ${error.message}`);
+      said = error.message;
+      await pause(waitMs, options.signal);
+    }
+  }
+}
+
+/** Throws `not_reached` after `timeoutMs` (0: never) unless `reached` answered true before; asks every `everyMs`. */
+export async function untilTrue(
+  what: string,
+  reached: () => Promise<boolean>,
+  options: { everyMs: number; timeoutMs: number; signal: AbortSignal; remedy: string },
+): Promise<void> {
+  const startedAtMs = performance.now();
+  while (!(await reached())) {
+    options.signal.throwIfAborted();
+    if (options.timeoutMs > 0 && performance.now() - startedAtMs > options.timeoutMs) {
+      throw new CrosswalkError(
+        'not_reached',
+        `${what}: not reached within ${Math.round(options.timeoutMs / 1000)} s`,
+        options.remedy,
+      );
+    }
+    await pause(options.everyMs, options.signal);
+  }
+}

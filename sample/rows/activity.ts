@@ -1,0 +1,160 @@
+import { createRandom, type Random } from '../random.ts';
+import { campaignId } from './contact-details.ts';
+import { contactId } from './contacts.ts';
+import { uuidOf } from './identifiers.ts';
+import type { Row, Setting } from './row.ts';
+import { decimalText, randomNote, randomWork, UNICODE_NAMES } from './texts.ts';
+import { dateText, laterUs, randomTimeUs, timeText } from './times.ts';
+
+/** A row of messages for the contact, `index` being any number of its own. */
+export function messageRow(setting: Setting, index: number, contact: string): Row {
+  const random = createRandom(`${setting.seed}/messages/${index}`);
+  const sentUs = randomTimeUs(random, setting.firstDay, 900);
+  const inbound = random.chance(0.6);
+  return {
+    id: uuidOf(`${setting.seed}/message/${index}`),
+    contact_id: contact,
+    workspace_id: someWorkspace(setting, random),
+    direction: inbound ? 'inbound' : 'outbound',
+    channel: random.pick(['whatsapp', 'sms', 'email']),
+    body: random.chance(0.95) ? randomNote(random) : random.pick([null, '', '👍🏽', '\u202eabc\u202c']),
+    media: random.chance(0.05) ? '[{"url": "https://example.com/m/1.jpg", "bytes": 48213}]' : null,
+    status: random.pick(['delivered', 'read', 'Failed', null]),
+    external_id: random.chance(0.9) ? `ext-${uuidOf(`${setting.seed}/external/${index}`)}` : null,
+    sent_at: timeText(sentUs),
+    delivered_at: random.chance(0.7) ? timeText(laterUs(random, sentUs, 0.01)) : null,
+    read_at: random.chance(0.4) ? timeText(laterUs(random, sentUs, 1)) : null,
+  };
+}
+
+/** A row of appointments for the contact. */
+export function appointmentRow(setting: Setting, index: number, contact: string): Row {
+  const random = createRandom(`${setting.seed}/appointments/${index}`);
+  const createdUs = randomTimeUs(random, setting.firstDay, 900);
+  const startsUs = laterUs(random, createdUs, 30);
+  return {
+    id: uuidOf(`${setting.seed}/appointment/${index}`),
+    contact_id: contact,
+    workspace_id: someWorkspace(setting, random),
+    title: random.chance(0.9) ? `Visit: ${randomWork(random)}` : null,
+    starts_at: timeText(startsUs),
+    ends_at: random.chance(0.8) ? timeText(startsUs + 3_600_000_000) : null,
+    location: random.pick(['on site', 'Büro', null]),
+    status: random.pick(['booked', 'Done', 'no-show']),
+    notes: random.chance(0.3) ? randomNote(random) : null,
+    created_at: timeText(createdUs),
+    updated_at: timeText(laterUs(random, createdUs, 40)),
+  };
+}
+
+/** A row of opportunities for the contact. */
+export function opportunityRow(setting: Setting, index: number, contact: string): Row {
+  const random = createRandom(`${setting.seed}/opportunities/${index}`);
+  const createdUs = randomTimeUs(random, setting.firstDay, 900);
+  return {
+    id: uuidOf(`${setting.seed}/opportunity/${index}`),
+    contact_id: contact,
+    workspace_id: someWorkspace(setting, random),
+    name: randomWork(random),
+    stage: random.pick(['discovery', 'Proposal', 'won', 'lost', null]),
+    amount: random.chance(0.9) ? decimalText(random.int(0, 9_000_000), 2) : null,
+    probability: decimalText(random.int(0, 10_000), 2),
+    close_date: random.chance(0.6) ? dateText(setting.firstDay + random.int(100, 1200)) : null,
+    created_at: timeText(createdUs),
+    updated_at: timeText(laterUs(random, createdUs, 60)),
+  };
+}
+
+/** A row of orders; the id is given by the caller, or by the table's sequence when it is left out. */
+export function orderRow(setting: Setting, index: number, contact: string | null, id?: string): Row {
+  const random = createRandom(`${setting.seed}/orders/${index}`);
+  const placedUs = randomTimeUs(random, setting.firstDay, 900);
+  const cents = random.int(900, 400_000);
+  return {
+    ...(id === undefined ? {} : { id }),
+    contact_id: contact,
+    order_number: random.chance(0.95) ? `O-${uuidOf(`${setting.seed}/order/${index}`).slice(0, 13)}` : null,
+    status: random.pick(['open', 'Shipped', 'cancelled']),
+    items: random.chance(0.9) ? `[{"sku": "S-${index}", "qty": 2, "price": ${decimalText(cents, 2)}}]` : null,
+    total: decimalText(cents * 2, 2),
+    currency: random.pick(['USD', 'EUR', null]),
+    placed_at: timeText(placedUs),
+    updated_at: timeText(laterUs(random, placedUs, 20)),
+  };
+}
+
+/** A row of campaigns. */
+export function campaignRow(setting: Setting, index: number): Row {
+  const random = createRandom(`${setting.seed}/campaigns/${index}`);
+  const createdUs = randomTimeUs(random, setting.firstDay, 100);
+  return {
+    id: campaignId(setting.seed, index),
+    workspace_id: someWorkspace(setting, random),
+    name: `${random.pick(['Spring', 'Gutter week', 'Herbstputz 🍂'])} ${index}`,
+    channel: random.pick(['whatsapp', 'email', null]),
+    status: random.pick(['running', 'Paused', 'done']),
+    budget: random.chance(0.7) ? decimalText(random.int(1, 900_000), 2) : null,
+    starts_at: timeText(laterUs(random, createdUs, 10)),
+    ends_at: random.chance(0.5) ? timeText(laterUs(random, createdUs, 90)) : null,
+    created_at: timeText(createdUs),
+    updated_at: timeText(createdUs),
+  };
+}
+
+/** A row of campaign_subscribers: the contact `index` of the sample in one of its campaigns. */
+export function subscriberRow(setting: Setting, index: number, campaigns: number): Row {
+  const random = createRandom(`${setting.seed}/campaign_subscribers/${index}`);
+  return {
+    campaign_id: campaignId(setting.seed, random.int(0, campaigns - 1)),
+    contact_id: contactId(setting.seed, index),
+    status: random.pick(['active', 'Bounced', null]),
+    subscribed_at: timeText(randomTimeUs(random, setting.firstDay, 900)),
+  };
+}
+
+/** The id of a row of leads. */
+export function leadId(setting: Setting, index: number): string {
+  return uuidOf(`${setting.seed}/lead/${index}`);
+}
+
+/** The id of a row of clients. */
+export function clientId(setting: Setting, index: number): string {
+  return uuidOf(`${setting.seed}/client/${index}`);
+}
+
+/** A row of clients; converted_from_lead_id is left to an update, since that lead may refer back to the client. */
+export function clientRow(setting: Setting, index: number): Row {
+  const random = createRandom(`${setting.seed}/clients/${index}`);
+  const createdUs = randomTimeUs(random, setting.firstDay, 900);
+  return {
+    id: clientId(setting, index),
+    workspace_id: someWorkspace(setting, random),
+    name: random.pick(UNICODE_NAMES),
+    email: random.chance(0.8) ? `client${index}@example.org` : null,
+    phone: random.chance(0.8) ? `+1 503 555 01${String(index % 100).padStart(2, '0')}` : null,
+    created_at: timeText(createdUs),
+    updated_at: timeText(laterUs(random, createdUs, 60)),
+  };
+}
+
+/** A row of leads, of a client or of none. */
+export function leadRow(setting: Setting, index: number, client: string | null): Row {
+  const random = createRandom(`${setting.seed}/leads/${index}`);
+  const createdUs = randomTimeUs(random, setting.firstDay, 900);
+  return {
+    id: leadId(setting, index),
+    workspace_id: someWorkspace(setting, random),
+    client_id: client,
+    name: random.chance(0.9) ? random.pick(UNICODE_NAMES) : null,
+    email: random.chance(0.6) ? `lead${index}@example.net` : null,
+    phone: random.chance(0.6) ? `503-555-01${String(index % 100).padStart(2, '0')}` : null,
+    status: client === null ? random.pick(['new', 'Lost', null]) : 'converted',
+    score: random.chance(0.5) ? String(random.int(-5, 120)) : null,
+    created_at: timeText(createdUs),
+    updated_at: timeText(laterUs(random, createdUs, 60)),
+  };
+}
+
+function someWorkspace(setting: Setting, random: Random): string | null {
+  return setting.workspaces.length === 0 || random.chance(0.05) ? null : random.pick(setting.workspaces);
+}

@@ -1,0 +1,33 @@
+import type { Random } from '../random.ts';
+import type { Action } from './change.ts';
+import { CONTACT_HAPPENINGS, contactCreated } from './contact-actions.ts';
+import type { KnownRows } from './known-rows.ts';
+import { OTHER_HAPPENINGS, workspaceCreated } from './other-actions.ts';
+import { QUOTE_HAPPENINGS } from './quote-actions.ts';
+
+const HAPPENINGS = [...CONTACT_HAPPENINGS, ...QUOTE_HAPPENINGS, ...OTHER_HAPPENINGS];
+const TRIES = 20;
+const ROLLBACK_SHARE = 0.02;
+
+/**
+ * What the legacy application does next: determined by the random sequence and by what it knows, which it leaves as it
+ * is. In an empty database it begins with workspaces and contacts.
+ */
+export function nextAction(random: Random, known: KnownRows): Action {
+  const action = drawAction(random, known);
+  const [only, ...more] = action.transactions;
+  if (only === undefined || more.length > 0 || !random.chance(ROLLBACK_SHARE)) return action;
+  return { ...action, transactions: [{ ...only, rollback: true }] };
+}
+
+function drawAction(random: Random, known: KnownRows): Action {
+  if (known.setting.workspaces.length === 0) {
+    const action = workspaceCreated(random, known);
+    if (action !== null) return action;
+  }
+  for (let tries = 0; tries < TRIES; tries++) {
+    const action = random.weighted(HAPPENINGS)(random, known);
+    if (action !== null) return action;
+  }
+  return contactCreated(random, known)!;
+}

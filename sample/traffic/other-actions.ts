@@ -1,0 +1,97 @@
+import type { Random } from '../random.ts';
+import {
+  appointmentRow,
+  campaignRow,
+  clientRow,
+  leadRow,
+  messageRow,
+  opportunityRow,
+  orderRow,
+} from '../rows/activity.ts';
+import type { Row } from '../rows/row.ts';
+import { timeText } from '../rows/times.ts';
+import { workspaceRow } from '../rows/workspaces.ts';
+import { type Action, inOne, insert, update } from './change.ts';
+import type { KnownRow, KnownRows } from './known-rows.ts';
+import type { Happening } from './quote-actions.ts';
+
+function withContact(act: (random: Random, known: KnownRows, contact: KnownRow) => Action | null): Happening {
+  return (random, known) => {
+    const contact = known.contacts.pick(random);
+    return contact === undefined ? null : act(random, known, contact);
+  };
+}
+
+const messageReceived = withContact((random, known, { id }) =>
+  inOne(
+    'message received',
+    [
+      insert('messages', messageRow(known.setting, known.made, id)),
+      update('contacts', [id], { last_message_at: timeText(known.clockUs), unread_count: String(random.int(0, 20)) }),
+    ],
+    1,
+  ),
+);
+
+const added = (name: string, table: string, rowOf: (known: KnownRows, contact: string) => Row): Happening =>
+  withContact((_, known, { id }) => inOne(name, [insert(table, rowOf(known, id))], 1));
+
+const campaignCreated: Happening = (_, known) =>
+  inOne('campaign created', [insert('campaigns', campaignRow(known.setting, known.made))], 1);
+
+const campaignJoined = withContact((random, known, contact) => {
+  if (known.campaigns.length === 0) return null;
+  const campaign = random.pick(known.campaigns);
+  return inOne('campaign joined', [
+    // Joining again starts anew.
+    { op: 'delete', table: 'campaign_subscribers', by: 'contact_id', keys: [contact.id] },
+    insert('campaign_subscribers', { campaign_id: campaign, contact_id: contact.id, status: 'active' }),
+  ]);
+});
+
+const leadConverted: Happening = (_, known) => {
+  const lead = leadRow(known.setting, known.made, null);
+  const client = clientRow(known.setting, known.made);
+  return inOne(
+    'lead converted to client',
+    [
+      insert('leads', lead),
+      insert('clients', { ...client, converted_from_lead_id: lead.id! }),
+      update('leads', [lead.id!], { client_id: client.id!, status: 'converted' }),
+    ],
+    1,
+  );
+};
+
+/** A new tenant. */
+export const workspaceCreated: Happening = (_, known) => {
+  if (!known.anyWorkspace) return null;
+  return inOne(
+    'workspace created',
+    [insert('workspaces', workspaceRow(known.setting.seed, known.made, known.setting.firstDay))],
+    1,
+  );
+};
+
+const workspaceEdited: Happening = (random, known) => {
+  if (known.setting.workspaces.length === 0) return null;
+  const set = {
+    plan: random.pick(['team', 'free', null]),
+    country: random.pick(['US', 'GB', null]),
+    updated_at: timeText(known.clockUs),
+  };
+  return inOne('workspace edited', [update('workspaces', [random.pick(known.setting.workspaces)], set)]);
+};
+
+/** Everything that happens beside contacts and quotes, with how often. */
+export const OTHER_HAPPENINGS: readonly (readonly [Happening, number])[] = [
+  [messageReceived, 80],
+  [added('appointment booked', 'appointments', (known, id) => appointmentRow(known.setting, known.made, id)), 12],
+  [added('opportunity opened', 'opportunities', (known, id) => opportunityRow(known.setting, known.made, id)), 12],
+  [added('order placed', 'orders', (known, id) => orderRow(known.setting, known.made, id)), 12],
+  [campaignCreated, 2],
+  [campaignJoined, 10],
+  [leadConverted, 5],
+  [workspaceCreated, 1],
+  [workspaceEdited, 3],
+];

@@ -1,0 +1,67 @@
+import type { Client } from 'pg';
+import { hashText } from '../random.ts';
+import type { Row } from '../rows/row.ts';
+import { createKnownRows, KNOWN_CONTACT_COLUMNS, KNOWN_QUOTE_COLUMNS, type KnownRows, learn } from './known-rows.ts';
+
+const MOST_ROWS = 10_000;
+const FIRST_TRAFFIC_PHONE = 4_000_000;
+const TRAFFIC_PHONES = 3_000_000;
+const DAY_US = 86_400_000_000;
+
+/** What the application is held to. */
+export interface KnowledgeOptions {
+  readonly seed: string;
+  /** Names this run, so that rows made by two runs of one seed are not the same. */
+  readonly run: string;
+  readonly connections: number;
+  readonly tenants: readonly string[] | null;
+  readonly plantRejects: boolean;
+  readonly largestTransaction: number;
+  readonly clockUs: number;
+}
+
+/**
+ * Reads some of the rows that exist and deals them out to the connections: each knows its own contacts and quotes, so
+ * that two connections never wait for each other's rows, and each one's actions follow from the seed alone.
+ */
+export async function readKnownRows(client: Client, options: KnowledgeOptions): Promise<KnownRows[]> {
+  const { tenants, connections } = options;
+  const read = async (text: string, values: readonly unknown[] = [tenants, MOST_ROWS]): Promise<Row[]> =>
+    (await client.query<Row>(text, [...values])).rows;
+  const columns = (names: readonly string[]) => names.map((name) => `"${name}"::text`).join(', ');
+  const contacts = await read(
+    `SELECT ${columns(KNOWN_CONTACT_COLUMNS)} FROM public.contacts
+      WHERE $1::text[] IS NULL OR workspace_id = ANY ($1) ORDER BY contacts.id LIMIT $2`,
+  );
+  const quotes = await read(
+    `SELECT ${columns(KNOWN_QUOTE_COLUMNS)} FROM public.quotes
+      WHERE $1::text[] IS NULL OR company_id::text = ANY ($1) ORDER BY quotes.id LIMIT $2`,
+  );
+  const idsOf = async (table: 'workspaces' | 'status_options' | 'campaigns') =>
+    (await read(`SELECT id::text FROM public.${table} ORDER BY ${table}.id LIMIT 1000`, [])).map((row) => row.id!);
+  const workspaces = tenants ?? (await idsOf('workspaces'));
+  const statusOptions = await idsOf('status_options');
+  const campaigns = await idsOf('campaigns');
+
+  return Array.from({ length: connections }, (_, lane) => {
+    const seed = `${options.seed}/${options.run}/${lane}`;
+    const setting = {
+      seed,
+      workspaces,
+      companies: workspaces.filter(isUuid),
+      statusOptions,
+      plantRejects: options.plantRejects,
+      firstPhone: FIRST_TRAFFIC_PHONE + (hashText(`${seed}/phones`) % TRAFFIC_PHONES),
+      firstDay: Math.floor(options.clockUs / DAY_US) - 700,
+    };
+    const known = createKnownRows(setting, { ...options, anyWorkspace: tenants === null });
+    for (const [i, row] of contacts.entries()) if (i % connections === lane) learn(known, 'contacts', row);
+    for (const [i, row] of quotes.entries()) if (i % connections === lane) learn(known, 'quotes', row);
+    known.campaigns.push(...campaigns);
+    return known;
+  });
+}
+
+function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}

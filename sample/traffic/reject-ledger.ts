@@ -1,0 +1,44 @@
+import type { PlantedReject } from '../rows/row.ts';
+import type { Change } from './change.ts';
+
+/** The planted rejects that the legacy rows hold, kept in step with committed changes. */
+export interface RejectLedger {
+  apply(change: Change): void;
+  all(): PlantedReject[];
+}
+
+/** A ledger that starts with the rejects the database holds already. */
+export function createRejectLedger(planted: readonly PlantedReject[]): RejectLedger {
+  const byRow = new Map<string, PlantedReject[]>();
+  const nameOf = (table: string, key: string) => `${table}|${key}`;
+  const add = (reject: PlantedReject) => {
+    const name = nameOf(reject.table, reject.key);
+    byRow.set(name, [...(byRow.get(name) ?? []), reject]);
+  };
+  const applyUpdate = (table: string, key: string, set: Readonly<Record<string, string | null>>) => {
+    const rejects = byRow.get(nameOf(table, key));
+    if (rejects === undefined) return;
+    byRow.delete(nameOf(table, key));
+    for (const reject of rejects) {
+      if (!(columnOf(reject) in set)) add({ ...reject, key: set.id ?? key });
+    }
+  };
+  for (const reject of planted) add(reject);
+  return {
+    apply: (change) => {
+      if (change.op === 'delete' && change.by === 'id') {
+        for (const key of change.keys) byRow.delete(nameOf(change.table, key));
+      }
+      if (change.op === 'update' && change.by === 'id') {
+        for (const key of change.keys) applyUpdate(change.table, key, change.set);
+      }
+      if (change.op === 'insert' || change.op === 'update') change.rejects.forEach(add);
+    },
+    all: () => [...byRow.values()].flat(),
+  };
+}
+
+/** The legacy column a reject's path begins with. */
+function columnOf(reject: PlantedReject): string {
+  return reject.path.split(/[.[]/, 1)[0]!;
+}

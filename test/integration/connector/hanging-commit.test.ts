@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { connect } from '../../../runtime/postgres.ts';
+import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
+import { type OwnPostgres, startOwnPostgres } from '../../support/own-postgres.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+let server: OwnPostgres;
+let rig: ConnectorRig;
+let writer: pg.Client;
+/** Never waits for a standby. */
+let watcher: pg.Client;
+let connector: RunningConnector;
+let tests = 0;
+
+beforeAll(async () => {
+  server = await startOwnPostgres();
+});
+afterAll(() => server?.close());
+beforeEach(async () => {
+  const table = `docs_${++tests}`;
+  rig = await createConnectorRig('hanging', {
+    legacyUrl: server.url,
+    tables: [table],
+    schema: `CREATE TABLE ${table} (id integer PRIMARY KEY, label text);
+      INSERT INTO ${table} SELECT i, 'old' FROM generate_series(1, 1500) i`,
+    env: { CROSSWALK_CHUNK_ROWS: '10', CROSSWALK_HEARTBEAT_MS: '50', CROSSWALK_PUBLICATION: table },
+  });
+  writer = await connect(server.url, 'writer');
+  watcher = await connect(server.url, 'watcher', '-c synchronous_commit=local');
+  connector = rig.run();
+  await waitUntil('the load is under way', () => readLoaded() > 20, 20_000, 1);
+});
+afterEach(async () => {
+  await releaseCommits();
+  await writer?.end();
+  await watcher?.end();
+  await rig?.drop();
+});
+
+const readLoaded = () => Number(connector.status.snapshot[rig.config.tables[0]!]?.lastKey?.[0] ?? 0);
+const isDone = () => connector.status.snapshot[rig.config.tables[0]!]?.done ?? false;
+
+async function hangCommits(): Promise<void> {
+  await server.admin(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, 'SELECT pg_reload_conf()');
+  await waitUntil('commits wait for a standby', async () => {
+    const { rows } = await writer.query<{ value: string }>(
+      `SELECT current_setting('synchronous_standby_names') AS value`,
+    );
+    return rows[0]?.value === 'nobody';
+  });
+}
+
+async function releaseCommits(): Promise<void> {
+  await server.admin('ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()');
+}
+
+/** Starts an update of every row whose commit is in the log of the server and visible to nobody. */
+async function updateHanging(): Promise<{ committed: Promise<unknown> }> {
+  await hangCommits();
+  const update = writer.query(`UPDATE ${rig.config.tables[0]} SET label = 'new'`);
+  update.catch(() => undefined);
+  await waitUntil('the commit hangs', async () => {
+    const { rows } = await watcher.query(
+      `SELECT FROM pg_stat_activity WHERE application_name = 'crosswalk-writer' AND wait_event = 'SyncRep'`,
+    );
+    return rows.length === 1;
+  });
+  return { committed: update };
+}
+
+/** Stops a server process while it waits, since it must not hold a lock of the server meanwhile. */
+async function freeze(pid: number, waitEvent: string): Promise<void> {
+  await waitUntil(`process ${pid} waits for ${waitEvent}`, async () => {
+    process.kill(pid, 'SIGSTOP');
+    const found = watcher.query('SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event LIKE $2', [pid, waitEvent]);
+    const isWaiting = await Promise.race([found.then(({ rows }) => rows.length === 1), sleep(500).then(() => false)]);
+    if (!isWaiting) process.kill(pid, 'SIGCONT');
+    return isWaiting;
+  });
+}
+
+async function expectWholeLog(): Promise<void> {
+  await rig.untilCaughtUp();
+  const { differences, faults } = await rig.readCheckedLog();
+  expect(differences).toEqual([]);
+  expect(faults).toEqual([]);
+  await connector.stop();
+}
+
+test('a change streamed while its commit hangs is not overwritten by the load, which goes on afterwards', async () => {
+  const { committed } = await updateHanging();
+  await waitUntil('the change is streamed', () => connector.status.events >= 1500);
+  // What is read now is the row of before. One chunk may have been under way.
+  const loadedAtFirst = readLoaded();
+  await sleep(1000);
+  expect(isDone()).toBe(false);
+  expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + 30);
+  // A restart must not forget it.
+  await connector.stop();
+  connector = rig.run();
+  await waitUntil('it streams again', () => connector.status.state === 'streaming');
+  await sleep(500);
+  expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + 30);
+  await releaseCommits();
+  await committed;
+  await expectWholeLog();
+});
+
+test('nor where the stream is behind: the commit is visible before the change is handled', async () => {
+  const readPid = async (sql: string) => Number((await watcher.query<{ pid: string }>(sql)).rows[0]!.pid);
+  const loader = await readPid(`SELECT pid FROM pg_stat_activity WHERE application_name = 'crosswalk-snapshot'`);
+  const sender = await readPid(
+    `SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = '${rig.config.slot}'`,
+  );
+  const frozen = new Set([loader, sender]);
+  try {
+    await freeze(loader, 'ClientRead');
+    // What the loader has read so far passes, so that it reads on at once when it runs again.
+    const lsn = connector.status.lsn;
+    await waitUntil('the stream has passed it', () => connector.status.lsn > lsn + 2000n);
+    await freeze(sender, 'WalSender%');
+    expect(isDone()).toBe(false);
+    const { committed } = await updateHanging();
+    process.kill(loader, 'SIGCONT');
+    frozen.delete(loader);
+    await waitUntil('the loader has read ahead, and waits for the stream', async () => {
+      const { rows } = await watcher.query(
+        `SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'idle' AND state_change < now() - interval '300 ms'`,
+        [loader],
+      );
+      return rows.length === 1;
+    });
+    await releaseCommits();
+    await committed;
+    // Heartbeats of now see the change.
+    await sleep(300);
+    process.kill(sender, 'SIGCONT');
+    frozen.delete(sender);
+    await expectWholeLog();
+  } finally {
+    for (const pid of frozen) process.kill(pid, 'SIGCONT');
+  }
+});

@@ -1,0 +1,54 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { waitUntil } from './wait-until.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A command of crosswalk in a process of its own. */
+export interface CliProcess {
+  readonly child: ChildProcess;
+  /** What it wrote on standard error so far. */
+  readonly stderr: () => string;
+  /** The exit code, or the signal that ended it; resolves once it has ended. */
+  readonly ended: Promise<number | string>;
+  isRunning(): boolean;
+  untilSaid(text: string | RegExp, timeoutMs?: number): Promise<void>;
+}
+
+/** Starts `crosswalk <args>` with this environment and no other setting; whoever starts it ends it. */
+export function startCli(args: readonly string[], env: Readonly<Record<string, string>>): CliProcess {
+  const child = spawn(process.execPath, ['cli/main.ts', ...args], {
+    cwd: root,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, CROSSWALK_ENV_FILE: '/nowhere/env', ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  let result: number | string | null = null;
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = once(child, 'close').then(([code, signal]) => {
+    result = (code ?? signal ?? 'unknown') as number | string;
+    return result;
+  });
+  return {
+    child,
+    stderr: () => stderr,
+    ended,
+    isRunning: () => result === null,
+    async untilSaid(text, timeoutMs = 20_000) {
+      await waitUntil(
+        `${args.join(' ')} says ${text}`,
+        () => {
+          if (typeof text === 'string' ? stderr.includes(text) : text.test(stderr)) return true;
+          if (result !== null) throw new Error(`it ended with ${result} before it said ${text}: ${stderr}`);
+          return false;
+        },
+        timeoutMs,
+      ).catch((error: Error) => {
+        throw new Error(`${error.message}; it said: ${stderr}`);
+      });
+    },
+  };
+}

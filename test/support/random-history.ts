@@ -1,0 +1,254 @@
+// A small legacy world in which everything collides: few phones, few people, few ids, used again and again.
+import pg from 'pg';
+import { type ColumnTypes, insertRows, readColumnTypes } from '../../sample/insert-rows.ts';
+import type { Random } from '../../sample/random.ts';
+import { contactRow } from '../../sample/rows/contacts.ts';
+import { spellPhone } from '../../sample/rows/phones.ts';
+import { quoteRow } from '../../sample/rows/quotes.ts';
+import type { Row, Setting } from '../../sample/rows/row.ts';
+import { HISTORY_TABLES, type HistoryTable } from './legacy-history.ts';
+
+export const WORKSPACES = [
+  'c0000000-0000-4000-8000-00000000000a',
+  'c0000000-0000-4000-8000-00000000000b',
+  'ws-c',
+] as const;
+const COMPANIES = [...WORKSPACES.slice(0, 2), null] as const;
+const idOf = (kind: string, n: number) => `${kind}000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const CONTACTS = Array.from({ length: 24 }, (_, n) => idOf('a0', n));
+const QUOTES = Array.from({ length: 24 }, (_, n) => idOf('b0', n));
+const OPTIONS = Array.from({ length: 6 }, (_, n) => String(n + 1));
+const THREADS = ['t1', 't2', 't3', 't4', null];
+const EMAILS = ['ada@example.org', 'ADA@example.org ', 'bob@example.org', 'noreply@example.org', 'x', ' ', null];
+const NAMES = ['Ada', 'Bob', 'cash', 'ＪＯ', null];
+const ADDRESSES = ['1 Main St', '1, MAIN ST.', '2 Side Rd', '-', null];
+const STATUSES = ['draft', 'sent', 'accepted', ' Completed', 'scheduled', 'odd', ' ', null];
+const LEAD_STATUSES = ['new', 'Converted', 'won', 'purple', '', null];
+const PRICES = ['0.00', '10.00', '10.5', 'NaN', '9999999999.99', null];
+const ITEMS = [
+  '[]',
+  '[{"name": "A", "quantity": "2.50", "unit_price": 3}, {"total": "x"}, 7]',
+  '"[{}]"',
+  '{"a": 1}',
+  null,
+];
+
+/** A statement; answers how many rows it changed. */
+type Step = (write: Writer) => Promise<number>;
+
+interface Writer {
+  insert(table: HistoryTable, row: Row): Promise<number>;
+  update(table: HistoryTable, id: string, set: Row): Promise<number>;
+  remove(table: HistoryTable, id: string): Promise<number>;
+}
+
+const CONFLICTS = ['23505', '23503'];
+
+/** Executes random transactions until at least so many row changes have been committed; those that violate a constraint are rolled back. */
+export async function writeHistory(client: pg.Client, random: Random, seed: string, changes: number): Promise<void> {
+  const types = await readColumnTypes(client, HISTORY_TABLES);
+  const write = createWriter(client, types);
+  const world = createWorld(random, seed);
+  let written = 0;
+  for (let round = 0, ended = false; !ended; round++) {
+    ended = written >= changes;
+    const transactions =
+      round === 0 ? world.firstTransactions() : ended ? world.lastTransactions() : world.nextTransactions();
+    for (const steps of transactions) {
+      let rows = 0;
+      await client.query('BEGIN');
+      try {
+        for (const step of steps) rows += await step(write);
+        await client.query('COMMIT');
+        written += rows;
+      } catch (error) {
+        await client.query('ROLLBACK');
+        if (!(error instanceof pg.DatabaseError) || !CONFLICTS.includes(error.code ?? '')) throw error;
+      }
+    }
+  }
+}
+
+function createWriter(client: pg.Client, types: ReadonlyMap<string, ColumnTypes>): Writer {
+  return {
+    insert: async (table, row) => {
+      await client.query('SAVEPOINT insertion');
+      try {
+        return await insertRows(client, table, types.get(table)!, [row]);
+      } catch (error) {
+        // The row is there: it is changed instead.
+        if ((error as pg.DatabaseError).constraint !== `${table}_pkey`) throw error;
+        await client.query('ROLLBACK TO SAVEPOINT insertion');
+        const { id, ...set } = row;
+        return await updateRow(client, table, id!, set);
+      }
+    },
+    update: (table, id, set) => updateRow(client, table, id, set),
+    remove: async (table, id) => {
+      return (await client.query(`DELETE FROM ${table} WHERE id::text = $1`, [id])).rowCount ?? 0;
+    },
+  };
+}
+
+async function updateRow(client: pg.Client, table: HistoryTable, id: string, set: Row): Promise<number> {
+  const columns = Object.keys(set);
+  const assignments = columns.map((column, i) => `"${column}" = $${i + 2}`).join(', ');
+  const text = `UPDATE ${table} SET ${assignments} WHERE id::text = $1`;
+  return (await client.query(text, [id, ...Object.values(set)])).rowCount ?? 0;
+}
+
+function createWorld(
+  random: Random,
+  seed: string,
+): { firstTransactions(): Step[][]; nextTransactions(): Step[][]; lastTransactions(): Step[][] } {
+  const setting: Setting = {
+    ...{ seed, workspaces: [...WORKSPACES], companies: WORKSPACES.slice(0, 2), statusOptions: [], plantRejects: true },
+    ...{ firstPhone: 0, firstDay: 19_000 },
+  };
+  let made = 0;
+  const contact = () => random.pick(CONTACTS);
+  const quote = () => random.pick(QUOTES);
+  const phone = () =>
+    random.pick([spellPhone(random.int(0, 5), random.int(0, 4)), `desk ${random.int(1, 3)}`, 'ask', null]);
+  // Few times, so that contributors tie.
+  const time = () => `2024-0${random.int(1, 5)}-01 10:00:00.00000${random.int(1, 2)}+00`;
+  const someOf = (row: Row) => Object.fromEntries(Object.entries(row).filter(() => random.chance(0.3)));
+
+  const contactCells = (): Row => ({
+    ...{ workspace_id: random.pick([...WORKSPACES, null, ' ']), phone_number: phone(), email: random.pick(EMAILS) },
+    ...{ thread_id: random.pick(THREADS), lead_status: random.pick(LEAD_STATUSES), updated_at: time() },
+    ...{ lead_status_id: random.chance(0.5) ? random.pick(OPTIONS) : null, lead_score: random.pick(['-1', '7', null]) },
+    ...(random.chance(0.3) ? { opted_out: 'true', opted_out_at: time() } : { opted_out: 'false', opted_out_at: null }),
+  });
+  const newContact = (): Row => ({ ...contactRow(setting, made++).row, ...contactCells(), id: contact() });
+  const quoteCells = (): Row => ({
+    ...{ company_id: random.pick(COMPANIES), phone: phone(), email: random.pick(EMAILS) },
+    ...{ customer_name: random.pick(NAMES), address: random.pick(ADDRESSES), items: random.pick(ITEMS) },
+    ...{ status: random.pick(STATUSES), lead_status: random.pick(LEAD_STATUSES), total: random.pick(PRICES) },
+    ...{ invoice_number: random.pick(['I', ' ', null, null]), paid_at: random.pick([time(), null]) },
+    ...{
+      quote_number: random.pick(['Q', null, null]),
+      job_number: random.pick(['J', null]),
+      sent_at: random.pick([time(), null]),
+    },
+    ...{ created_at: random.pick([time(), null]), updated_at: random.pick([time(), time(), null]) },
+  });
+  const newQuote = (): Row => ({
+    ...quoteRow(setting, made++).row,
+    ...(random.chance(0.8) ? quoteCells() : {}),
+    id: quote(),
+  });
+  const option = (): Row => ({
+    ...{ id: random.pick(OPTIONS), workspace_id: random.pick(WORKSPACES), category: 'lead' },
+    ...{ name: random.pick(['New', 'Won', 'Lost', 'Odd']), color: random.pick(['#123', null]), updated_at: time() },
+  });
+  const set =
+    (table: HistoryTable, id: string, row: Row): Step =>
+    (write) =>
+      write.update(table, id, row);
+  const nonEmpty = (row: Row): Row => (Object.keys(row).length > 0 ? row : { updated_at: time() });
+
+  /** Values of a unique column handed around in a circle within one transaction: the first one steps aside. */
+  const rotate = (count: number): Step[] => {
+    const ids = [...new Set(Array.from({ length: count }, contact))];
+    const numbers = ids.map((_, n) => spellPhone(n, 4));
+    const aside = ids.map((id): Step => set('contacts', id, { phone_number: `aside ${id}` }));
+    const next = ids.map((id, n): Step => set('contacts', id, { phone_number: numbers[(n + made) % ids.length]! }));
+    made++;
+    return [...aside, ...next];
+  };
+
+  const actions: (readonly [() => Step[][], number])[] = [
+    [() => [[(write) => write.insert('quotes', newQuote())]], 20],
+    [() => [[set('quotes', quote(), nonEmpty(someOf(quoteCells())))]], 20],
+    [
+      () => [
+        [
+          set('quotes', quote(), {
+            phone: spellPhone(0, random.int(0, 4)),
+            company_id: WORKSPACES[0],
+            updated_at: time(),
+          }),
+        ],
+      ],
+      25,
+    ],
+    [() => [[(write) => write.remove('quotes', quote())]], 8],
+    [() => [[set('quotes', quote(), { id: quote() })]], 3],
+    [() => [[set('quotes', quote(), { items: random.pick(ITEMS) })]], 8],
+    [() => [[(write) => write.insert('contacts', newContact())]], 20],
+    [() => [[set('contacts', contact(), nonEmpty(someOf(contactCells())))]], 20],
+    [() => [[(write) => write.remove('contacts', contact())]], 8],
+    [() => [rotate(random.int(2, 5))], 12],
+    [() => handOver(), 8],
+    [() => optOutAndIn(), 10],
+    [() => hammer(), 4],
+    [() => [[(write) => write.insert('status_options', option())]], 5],
+    [() => addAndUse(), 6],
+    [() => [[(write) => write.remove('status_options', random.pick(OPTIONS))]], 5],
+    [() => [[(write) => write.insert('workspaces', workspace())]], 4],
+    [() => [[(write) => write.remove('workspaces', random.pick(WORKSPACES))]], 2],
+  ];
+  const workspace = (): Row => ({
+    ...{ id: random.pick(WORKSPACES), name: random.pick(['W', ' ']), country: random.pick(['US', 'C ', null]) },
+    ...{ plan: random.pick(['free', null]), settings: '{"vat": 19.00}', updated_at: time() },
+  });
+  const handOver = (): Step[][] => {
+    const [giver, taker, number] = [contact(), contact(), spellPhone(random.int(0, 3), 4)];
+    return [
+      [set('contacts', giver, { phone_number: number, updated_at: time() })],
+      [set('contacts', giver, { phone_number: null })],
+      [set('contacts', taker, { phone_number: number, updated_at: time() })],
+    ];
+  };
+  const optOutAndIn = (): Step[][] => {
+    const id = contact();
+    const steps: Row[] = [
+      { opted_out: 'true', opted_out_at: time() },
+      { phone_number: phone() },
+      { opted_out: 'false', opted_out_at: null },
+      { phone_number: phone(), email: random.pick(EMAILS) },
+      { opted_out: 'true' },
+    ];
+    return steps.slice(random.int(0, 2), random.int(3, 5)).map((cells) => [set('contacts', id, cells)]);
+  };
+  const hammer = (): Step[][] => {
+    const [table, id] = random.chance(0.5) ? (['quotes', quote()] as const) : (['contacts', contact()] as const);
+    const cells = table === 'quotes' ? quoteCells : contactCells;
+    return Array.from({ length: random.int(5, 12) }, () => [set(table, id, nonEmpty(someOf(cells())))]);
+  };
+  const addAndUse = (): Step[][] => {
+    const row = option();
+    const user = contact();
+    return [
+      [(write) => write.insert('status_options', row), set('contacts', user, { lead_status_id: row.id! })],
+      ...(random.chance(0.5)
+        ? [
+            [set('contacts', user, { lead_status_id: null })],
+            [(write: Writer) => write.remove('status_options', row.id!)],
+          ]
+        : []),
+    ];
+  };
+
+  return {
+    // The last word on one customer is said by many at once: nothing that is folded later mends what a race has lost.
+    lastTransactions: () =>
+      random.chance(0.3)
+        ? []
+        : QUOTES.filter(() => random.chance(0.7)).map((id): Step[] => [
+            set('quotes', id, { phone: spellPhone(0, 4), company_id: WORKSPACES[0], updated_at: time() }),
+          ]),
+    firstTransactions: () => [
+      ...Array.from({ length: 6 }, (): Step[] => [(write) => write.insert('status_options', option())]),
+      ...Array.from({ length: 30 }, (): Step[] => [(write) => write.insert('contacts', newContact())]),
+      ...Array.from({ length: 20 }, (): Step[] => [(write) => write.insert('quotes', newQuote())]),
+    ],
+    nextTransactions: () => {
+      const first = random.weighted(actions)();
+      if (!random.chance(0.2)) return first;
+      // Several things in one transaction.
+      return [[...first, ...random.weighted(actions)()].flat()];
+    },
+  };
+}

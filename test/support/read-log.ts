@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import avro from 'avsc';
+import kafkajs from 'kafkajs';
+// It teaches the library zstd.
+import '../../runtime/kafka.ts';
+import { createDecoder, createKeyDecoder, type DecodedValue } from '../../schemas/avro/decode.ts';
+import { createRegistry } from '../../schemas/avro/registry.ts';
+import { transactionValueSchema } from '../../schemas/avro/transaction.ts';
+import { schemaIdOf } from '../../schemas/avro/wire.ts';
+
+/** A record as a reader of committed records sees it. `value` null: a tombstone. */
+export interface LogRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly timestampMs: string;
+  /** The key's columns as JSON. */
+  readonly key: string;
+  readonly value: DecodedValue | null;
+}
+
+/** A boundary of a source transaction. */
+export interface Boundary {
+  readonly status: 'BEGIN' | 'END';
+  readonly id: string;
+  readonly eventCount: number | null;
+  readonly collections: Readonly<Record<string, number>>;
+}
+
+interface RawRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly message: kafkajs.KafkaMessage;
+}
+
+/**
+ * All committed records that the topics hold now, in order of offset within each partition. Rejects when the end of a partition is
+ * not reached within `timeoutMs`: an open Kafka transaction stands in the way.
+ */
+export async function readCommitted(
+  brokers: string,
+  topics: readonly string[],
+  timeoutMs = 30_000,
+): Promise<RawRecord[]> {
+  const client = new kafkajs.Kafka({
+    clientId: 'crosswalk-test',
+    brokers: brokers.split(','),
+    logLevel: kafkajs.logLevel.NOTHING,
+  });
+  const admin = client.admin();
+  await admin.connect();
+  const missing = new Map<string, bigint>();
+  for (const topic of topics) {
+    for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+      if (BigInt(high) > BigInt(low)) missing.set(`${topic}/${partition}`, BigInt(high));
+    }
+  }
+  await admin.disconnect();
+  if (missing.size === 0) return [];
+  const consumer = client.consumer({
+    groupId: `crosswalk-test-${randomUUID()}`,
+    maxWaitTimeInMs: 50,
+    readUncommitted: false,
+  });
+  const records: RawRecord[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    await new Promise<void>((resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`the end is not in sight of committed readers: ${[...missing.keys()].join(', ')}`)),
+        timeoutMs,
+      );
+      consumer.on(consumer.events.CRASH, (event) => reject(event.payload.error));
+      // Batches of aborted records never reach eachBatch, but raise this event.
+      consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+        const name = `${payload.topic}/${payload.partition}`;
+        if (BigInt(payload.lastOffset) + 1n >= (missing.get(name) ?? 0n)) missing.delete(name);
+        if (missing.size === 0) resolve();
+      });
+      consumer
+        .run({
+          autoCommit: false,
+          eachBatch: async ({ batch }) => {
+            for (const message of batch.messages)
+              records.push({ topic: batch.topic, partition: batch.partition, message });
+          },
+        })
+        .catch(reject);
+    });
+  } finally {
+    clearTimeout(timer);
+    await consumer.disconnect();
+  }
+  return records;
+}
+
+/** Reads and decodes the records of captured tables. */
+export async function readLog(
+  addresses: { readonly kafkaBrokers: string; readonly registryUrl: string },
+  topics: readonly string[],
+  timeoutMs?: number,
+): Promise<LogRecord[]> {
+  const registry = createRegistry({ baseUrl: addresses.registryUrl });
+  const values = new Map<number, ReturnType<typeof createDecoder>>();
+  const keys = new Map<number, ReturnType<typeof createKeyDecoder>>();
+  const log: LogRecord[] = [];
+  try {
+    for (const { topic, partition, message } of await readCommitted(addresses.kafkaBrokers, topics, timeoutMs)) {
+      const keyId = schemaIdOf(message.key!);
+      if (!keys.has(keyId)) keys.set(keyId, createKeyDecoder(await registry.schemaById(keyId)));
+      const valueId = message.value === null ? null : schemaIdOf(message.value);
+      if (valueId !== null && !values.has(valueId))
+        values.set(valueId, createDecoder(await registry.schemaById(valueId)));
+      log.push({
+        topic,
+        partition,
+        offset: BigInt(message.offset),
+        timestampMs: message.timestamp,
+        key: JSON.stringify(keys.get(keyId)!.decode(message.key!)),
+        value: valueId === null ? null : values.get(valueId)!.decode(message.value!),
+      });
+    }
+  } finally {
+    registry.close();
+  }
+  return log;
+}
+
+/** Reads and decodes the boundaries of source transactions. */
+export async function readBoundaries(
+  addresses: { readonly kafkaBrokers: string },
+  topic: string,
+  timeoutMs?: number,
+): Promise<Boundary[]> {
+  const type = avro.Type.forSchema(transactionValueSchema as avro.Schema, { wrapUnions: 'never' });
+  const records = await readCommitted(addresses.kafkaBrokers, [topic], timeoutMs);
+  return records.map(({ message }) => {
+    const value = type.fromBuffer(message.value!.subarray(5)) as {
+      status: 'BEGIN' | 'END';
+      id: string;
+      event_count: number | null;
+      data_collections: { data_collection: string; event_count: number }[] | null;
+    };
+    return {
+      status: value.status,
+      id: value.id,
+      eventCount: value.event_count,
+      collections: Object.fromEntries(
+        (value.data_collections ?? []).map((entry) => [entry.data_collection, entry.event_count]),
+      ),
+    };
+  });
+}

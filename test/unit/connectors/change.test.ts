@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { keyPositions, type Relation, toChanges } from '../../../connectors/change.ts';
+import { type TupleText, UNCHANGED } from '../../../connectors/pgoutput.ts';
+
+const column = (name: string) => ({ name, typeOid: 25, typeName: 'text', typeModifier: -1 });
+/** The key's order is not that of the columns. */
+const relation: Relation = {
+  oid: 9,
+  schema: 'public',
+  table: 'notes',
+  columns: [column('a'), column('b'), column('body'), column('other')],
+  key: ['b', 'a'],
+};
+const place = { commitLsn: 100n, lsn: 90n, ordinal: 4, xid: 7, commitMicros: 5n };
+const update = (before: TupleText | null, after: TupleText, beforeIsKeyOnly = false) =>
+  toChanges({ kind: 'update', oid: 9, before, beforeIsKeyOnly, after }, relation, place);
+
+describe('changes from row messages', () => {
+  test('an insert and a delete', () => {
+    const row = ['1', '2', 'x', null];
+    expect(toChanges({ kind: 'insert', oid: 9, after: row }, relation, place)).toEqual([
+      { relation, op: 'c', before: null, after: row, ...place },
+    ]);
+    expect(toChanges({ kind: 'delete', oid: 9, before: row, beforeIsKeyOnly: false }, relation, place)).toEqual([
+      { relation, op: 'd', before: row, after: null, ...place },
+    ]);
+  });
+
+  test('an update takes what was not sent from the old row, also when that is null', () => {
+    const before = ['1', '2', 'long text', null];
+    expect(update(before, ['1', '2', UNCHANGED, 'new'])).toEqual([
+      { relation, op: 'u', before, after: ['1', '2', 'long text', 'new'], ...place },
+    ]);
+    expect(update(['1', '2', null, 'o'], ['1', '2', UNCHANGED, 'n'])[0]!.after).toEqual(['1', '2', null, 'n']);
+  });
+
+  test('an update that changes one part of the key is a delete, then a create, each with an ordinal', () => {
+    const before = ['1', '2', 'long text', 'o'];
+    expect(update(before, ['1', '3', UNCHANGED, 'o'])).toEqual([
+      { relation, op: 'd', before, after: null, ...place },
+      { relation, op: 'c', before: null, after: ['1', '3', 'long text', 'o'], ...place, ordinal: 5 },
+    ]);
+    expect(update(before, ['9', '2', 'x', 'o']).map((change) => change.op)).toEqual(['d', 'c']);
+  });
+
+  test('an update of another column is one change', () => {
+    expect(update(['1', '2', 'x', 'o'], ['1', '2', 'y', 'p']).map((change) => change.op)).toEqual(['u']);
+  });
+
+  test('the key-only old row of an identity that is not FULL moves the key, but fills nothing', () => {
+    const key = ['1', '2', null, null];
+    expect(update(key, ['5', '2', 'x', 'o'], true).map((change) => [change.op, change.ordinal])).toEqual([
+      ['d', 4],
+      ['c', 5],
+    ]);
+    expect(() => update(key, ['5', '2', UNCHANGED, 'o'], true)).toThrow(
+      /public\.notes: .*"body".*REPLICA IDENTITY FULL/,
+    );
+  });
+
+  test('a value that was not sent and has no old row is an error with a remedy, never a null', () => {
+    expect(() => update(null, ['1', '2', UNCHANGED, 'o'])).toThrow('REPLICA IDENTITY FULL');
+    const insert = { kind: 'insert', oid: 9, after: ['1', '2', UNCHANGED, null] } as const;
+    expect(() => toChanges(insert, relation, place)).toThrow('"body" was not sent');
+  });
+
+  test('a row of another width is an error', () => {
+    expect(() => update(['1', '2', 'x'], ['1', '2', 'x', 'o'])).toThrow('3 cells for 4 columns');
+    expect(() => toChanges({ kind: 'insert', oid: 9, after: [] }, relation, place)).toThrow('0 cells for 4 columns');
+  });
+
+  test('a table without primary key never splits an update', () => {
+    const keyless = { ...relation, key: [] };
+    const message = {
+      kind: 'update',
+      oid: 9,
+      before: ['1', '2', 'x', 'o'],
+      beforeIsKeyOnly: false,
+      after: ['3', '4', 'x', 'o'],
+    } as const;
+    expect(toChanges(message, keyless, place).map((change) => change.op)).toEqual(['u']);
+  });
+});
+
+test('positions of the key, in key order', () => {
+  expect(keyPositions(relation)).toEqual([1, 0]);
+  expect(() => keyPositions({ ...relation, key: ['gone'] })).toThrow('"gone" is not published');
+});

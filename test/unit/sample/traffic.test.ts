@@ -1,0 +1,135 @@
+import { expect, test } from 'vitest';
+import { createRandom } from '../../../sample/random.ts';
+import type { PlantedReject } from '../../../sample/rows/row.ts';
+import { sampleSetting } from '../../../sample/sample-setting.ts';
+import type { Action } from '../../../sample/traffic/change.ts';
+import { createKnownRows, moveOn, observe, stageOf } from '../../../sample/traffic/known-rows.ts';
+import { nextAction } from '../../../sample/traffic/next-action.ts';
+import { createRejectLedger } from '../../../sample/traffic/reject-ledger.ts';
+
+/** Actions of an application on an empty database, each applied in memory. */
+function play(seed: string, count: number, tenants: readonly string[] = []): Action[] {
+  const setting = {
+    ...sampleSetting(seed, 0),
+    plantRejects: false,
+    workspaces: tenants,
+    companies: tenants,
+  };
+  const known = createKnownRows(setting, {
+    clockUs: 1_700_000_000_000_000,
+    anyWorkspace: tenants.length === 0,
+    largestTransaction: 500,
+  });
+  const random = createRandom(seed);
+  return Array.from({ length: count }, () => {
+    const action = nextAction(random, known);
+    for (const { changes, rollback } of action.transactions) {
+      if (!rollback) for (const change of changes) observe(known, change);
+    }
+    moveOn(known, action);
+    return action;
+  });
+}
+
+test('one seed gives one history', () => {
+  expect(play('a', 2000)).toEqual(play('a', 2000));
+  expect(play('a', 50)).not.toEqual(play('b', 50));
+});
+
+test('a long history holds everything an application does', () => {
+  const actions = play('everything', 12_000);
+  const names = new Set(actions.map(({ name }) => name));
+  expect([...names].sort()).toEqual([
+    'appointment booked',
+    'campaign created',
+    'campaign joined',
+    'company moved',
+    'contact contacted',
+    'contact created',
+    'contact created and discarded',
+    'contact deleted',
+    'contact edited',
+    'contact moved',
+    'contact opted in',
+    'contact opted out',
+    'contact phone changed',
+    'contact qualified',
+    'contact saved unchanged',
+    'contacts imported',
+    'contacts merged',
+    'contacts updated in bulk',
+    'customer details edited',
+    'customer phone changed',
+    'customers merged',
+    'invoice paid',
+    'invoice un-paid',
+    'invoice withdrawn',
+    'items edited',
+    'job completed',
+    'job scheduled',
+    'job started',
+    'lead contacted',
+    'lead converted to client',
+    'lead created',
+    'lead qualified',
+    'long note written',
+    'message received',
+    'opportunity opened',
+    'order placed',
+    'phone handed over',
+    'phones swapped',
+    'quote accepted',
+    'quote created',
+    'quote created and discarded',
+    'quote deleted',
+    'quote drafted',
+    'quote invoiced',
+    'quote key changed',
+    'quote sent',
+    'quotes updated in bulk',
+    'status option added and used',
+    'workspace created',
+    'workspace edited',
+  ]);
+  const rolledBack = actions.filter(({ transactions }) => transactions.some(({ rollback }) => rollback));
+  expect(rolledBack.length).toBeGreaterThan(100);
+  const bulk = actions.filter(({ name }) => name.endsWith('in bulk')).flatMap(({ transactions }) => transactions);
+  const sizes = bulk.flatMap(({ changes }) => changes.map((change) => ('keys' in change ? change.keys.length : 0)));
+  expect(Math.max(...sizes)).toBeGreaterThan(200);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(500);
+});
+
+test('held to given tenants, it stays within them', () => {
+  const tenant = '11111111-2222-4333-8444-555555555555';
+  const actions = play('tenants', 3000, [tenant]);
+  const rows = actions
+    .flatMap(({ transactions }) => transactions.flatMap(({ changes }) => changes))
+    .flatMap((change) => (change.op === 'insert' ? change.rows : change.op === 'update' ? [change.set] : []));
+  const tenants = rows.flatMap((row) => [row.company_id, row.workspace_id ?? tenant]).filter((id) => id !== undefined);
+  expect(new Set(tenants)).toEqual(new Set([tenant]));
+  expect(actions.some(({ name }) => name === 'workspace created')).toBe(false);
+});
+
+test.each([
+  [{ invoice_number: 'I', paid_at: '2024-01-01' }, 'paid'],
+  [{ invoice_number: 'I', paid_at: null, status: 'sent' }, 'invoiced'],
+  [{ invoice_number: ' ', status: ' Sent\t', lead_status: 'new' }, 'sent'],
+  [{ status: null, lead_status: 'CONTACTED' }, 'contacted'],
+  [{ status: '', lead_status: 'won' }, 'lead'],
+  [{ status: 'declined', lead_status: 'new' }, 'other'],
+  [{}, 'other'],
+])('a quote with %j is at %s', (row, stage) => {
+  expect(stageOf(row)).toBe(stage);
+});
+
+test('the ledger follows planted rejects through edits, moved keys and deletes', () => {
+  const reject = (key: string, path: string): PlantedReject => ({ table: 'quotes', key, path, reason: 'r' });
+  const ledger = createRejectLedger([reject('a', 'items[1].total'), reject('a', 'total'), reject('b', 'lead_status')]);
+  ledger.apply({ op: 'update', table: 'quotes', by: 'id', keys: ['a'], set: { items: '[]' }, rejects: [] });
+  ledger.apply({ op: 'update', table: 'quotes', by: 'id', keys: ['a'], set: { id: 'c' }, rejects: [] });
+  ledger.apply({ op: 'touch', table: 'quotes', by: 'id', keys: ['b'], column: 'lead_status' });
+  expect(ledger.all()).toEqual([reject('b', 'lead_status'), reject('c', 'total')]);
+  ledger.apply({ op: 'delete', table: 'quotes', by: 'id', keys: ['b'] });
+  ledger.apply({ op: 'insert', table: 'quotes', rows: [], rejects: [reject('d', 'items')] });
+  expect(ledger.all()).toEqual([reject('c', 'total'), reject('d', 'items')]);
+});
