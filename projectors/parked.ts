@@ -84,7 +84,9 @@ export function createParkedRetry(options: {
       record_value: string;
       reason: string;
     }>(
-      'SELECT topic, partition::text, record_offset::text, record_key, record_value, reason FROM crosswalk.parked_change WHERE projection = $1 ORDER BY source_lsn, topic, partition, record_offset LIMIT $2',
+      // Names with their table: the bare ones would be the texts of the result, and order offset 10 before 9.
+      `SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason FROM crosswalk.parked_change p
+       WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset LIMIT $2`,
       [projection.name, LIMIT],
     );
     if (parked.length === 0) {

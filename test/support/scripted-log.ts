@@ -32,7 +32,7 @@ export function optionRow(id: string, name = `Option ${id}`): LegacyRow {
   return { id, workspace_id: 'w', category: 'lead', name, sort_order: '0', is_default: 'f', is_active: 't' };
 }
 
-/** `deliver` appends changes (a row, or a key that was deleted) to a partition and applies them as one batch. */
+/** `deliver` appends changes (a row, or a key that was deleted) of one transaction to a partition and applies them as one batch. */
 export interface ScriptedLog {
   deliver(
     table: string,
@@ -62,14 +62,14 @@ export async function createScriptedLog(pool: pg.Pool, tenants: Tenants = create
   const failures: unknown[] = [];
 
   const log: ScriptedLog = {
-    append: (table, partition, ...rows) =>
-      rows.map((row) => {
+    append: (table, partition, ...rows) => {
+      lsn += 0x58n;
+      return rows.map((row) => {
         const isDelete = 'deleted' in row && typeof row.deleted === 'string';
         const legacyKey = isDelete ? (row.deleted as string) : (row as LegacyRow).id!;
         const name = `${table}/${partition}`;
         const offset = ends.get(name) ?? 0n;
         ends.set(name, offset + 1n);
-        lsn += 0x58n;
         const second = String(Number((lsn - 0x100_0000n) / 0x58n) % 60).padStart(2, '0');
         const minute = String(Math.floor(Number((lsn - 0x100_0000n) / 0x58n) / 60) % 60).padStart(2, '0');
         const change: Omit<SourceChange, 'record'> = {
@@ -80,7 +80,8 @@ export async function createScriptedLog(pool: pg.Pool, tenants: Tenants = create
         };
         const value = Buffer.from(JSON.stringify(change));
         return { ...change, record: { topic: topicOf(table), partition, offset, key: Buffer.from(legacyKey), value } };
-      }),
+      });
+    },
     applyAt: async (table, partition, changes, expected) => {
       const projection = current.get(table)!;
       const next = (changes.at(-1)?.record.offset ?? expected - 1n) + 1n;

@@ -94,6 +94,18 @@ describe('a change whose cause is on its way', () => {
     ]);
   });
 
+  it('is applied in the order of the log, also where one transaction changed the row many times', async () => {
+    const numbers = Array.from({ length: 12 }, (_, n) =>
+      contactRow(A, { lead_status_id: '5', phone_number: String(n) }),
+    );
+    await log.deliver('contacts', 0, ...numbers);
+    expect(await parked()).toHaveLength(12);
+    await log.deliver('status_options', 0, optionRow('5'));
+    retryParked('contacts');
+    await untilNothingParked();
+    expect(await phones()).toEqual({ [A]: '11' });
+  });
+
   it('is left to rest until the initial load is done, however long that takes', async () => {
     let loaded = false;
     await log.deliver('contacts', 0, contactRow(A, { lead_status_id: '5' }));
