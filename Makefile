@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 CROSSWALK := cli/crosswalk.sh
 
-.PHONY: help setup demo up test check bench
+.PHONY: help setup demo up test check bench chaos bugs
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,12 @@ test: setup ## lint, types and all tests, on real servers
 
 check: setup ## lint and types only
 	@npm run --silent check
+
+chaos: setup ## attack the pipeline under traffic and count: MINUTES= CHANGES= FAULTS= SEED= JSON=1
+	@node_modules/.bin/node --max-old-space-size=6000 --disable-warning=TimeoutNegativeWarning test/chaos/main.ts
+
+bugs: setup ## put known mistakes back, one at a time, and see the tests catch each; ONLY= for some
+	@node_modules/.bin/node test/bugs/main.ts
 
 bench: setup ## the benchmarks; writes .crosswalk/bench/results
 	@node_modules/.bin/node --disable-warning=TimeoutNegativeWarning bench/main.ts

@@ -73,7 +73,7 @@ async function bench(options: Options): Promise<void> {
     write(`The machine is busy (load ${machine.loadAtStart.toFixed(2)}): the figures will not be quotable.\n`);
   write('servers: PostgreSQL, Kafka, schema registry\n');
   const local = await openLocalStack(
-    { config: parseConfig(env), env, ownEnv: env, log, signal: stopping.signal, isTerminal },
+    { config: parseConfig(env), env, ownEnv: env, log, signal: stopping.signal, isTerminal, giveUp: () => undefined },
     { dir: `${DIR}/stack`, keepData: false, isEmpty: () => undefined },
   );
   try {

@@ -1,4 +1,5 @@
 import type { Config } from '../runtime/config.ts';
+import type { CrosswalkError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 
 /** What every command is given. A command answers false where it found something wrong, and throws where it could not run. */
@@ -8,6 +9,8 @@ export interface CommandContext {
   /** The environment alone, without what a running stack wrote about itself. */
   readonly ownEnv: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** Ends the process at once, as a crash would, with this as its last line. */
+  readonly giveUp: (error: CrosswalkError) => void;
   /** Raised by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   /** Whether people look at standard output as it comes: progress may redraw its line. */

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseConfig } from '../runtime/config.ts';
-import { toCrosswalkError, toErrorLine } from '../runtime/errors.ts';
+import { type CrosswalkError, toCrosswalkError, toErrorLine } from '../runtime/errors.ts';
+import { switchOnFaults } from '../runtime/faults.ts';
 import { createLog } from '../runtime/log.ts';
 import type { CommandContext } from './context.ts';
 
@@ -14,6 +15,10 @@ function readEnvironment(): Record<string, string | undefined> {
   return existsSync(file) ? { ...parseEnv(readFileSync(file, 'utf8')), ...process.env } : process.env;
 }
 
+/** What a container runs: it ends soon when told to. */
+const ALWAYS_ON = new Set(['connect', 'project']);
+const STOP_MS = 8000;
+
 /** Runs a command with its context. Exit code 0, 1 where the command found something wrong, 2 where it could not run. */
 async function run(name: string, work: (context: CommandContext) => Promise<boolean>): Promise<void> {
   const stopping = new AbortController();
@@ -22,16 +27,27 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     process.on(signal, () => {
       if (stopping.signal.aborted) process.exit(130);
       stopping.abort(new Error(signal));
+      // What is at hand may hang on a server that is silent. Nothing is lost by leaving it: it was not committed.
+      if (ALWAYS_ON.has(name)) setTimeout(() => process.exit(0), STOP_MS).unref();
     });
   }
   try {
     const env = readEnvironment();
     const config = parseConfig(env);
     const log = createLog(config.logLevel, { command: name });
+    process.on('unhandledRejection', (reason) => {
+      // The Kafka client leaves requests behind whose caller has given up, and rejects them when their connection closes.
+      if (!(reason instanceof Error) || !reason.name.startsWith('KafkaJS')) throw reason;
+      log.debug({ err: reason }, 'a request that nobody waits for any more');
+    });
+    switchOnFaults(config.faults, (fault) => log.warn({ fault }, 'fault injected'));
     const isTerminal = process.stdout.isTTY === true && env.CI === undefined;
-    process.exitCode = (await work({ config, env, ownEnv: process.env, log, signal: stopping.signal, isTerminal }))
-      ? 0
-      : 1;
+    const giveUp = (error: CrosswalkError) => {
+      process.stderr.write(`crosswalk ${name}: ${toErrorLine(error)}\n`);
+      process.exit(2);
+    };
+    const context = { config, env, ownEnv: process.env, log, giveUp, signal: stopping.signal, isTerminal };
+    process.exitCode = (await work(context)) ? 0 : 1;
   } catch (thrown) {
     if (stopping.signal.aborted) return;
     const error = toCrosswalkError(thrown, `crosswalk ${name}`);
@@ -119,6 +135,87 @@ program
   .description('legacy values that have no valid form in the new schema')
   .action((options: { limit: number; unmask?: boolean; json?: boolean }) =>
     run('rejects', async (context) => (await import('./commands/rejects.ts')).rejects(context, options)),
+  );
+program
+  .command('resnapshot')
+  .argument('[tables...]', 'tables to read again; those that changed without an event by default')
+  .option('--accept', 'read nothing: accept the source as it is, after a VACUUM FULL or CLUSTER')
+  .description(
+    'after a change without events: accept the source as it is now, and have the connector read tables again',
+  )
+  .action((tables: string[], options: { accept?: boolean }) =>
+    run('resnapshot', async (context) =>
+      (await import('./commands/resnapshot.ts')).resnapshot(context, tables, options),
+    ),
+  );
+program
+  .command('doctor')
+  .addOption(json)
+  .description(
+    'check everything that the pipeline needs, each finding with its remedy; exit code 1 where something fails',
+  )
+  .action((options: { json?: boolean }) =>
+    run('doctor', async (context) => (await import('./commands/doctor.ts')).doctor(context, options)),
+  );
+const dlq = program.command('dlq').description('dead letters: changes that a projection could not apply');
+const ofProjection = () => new Option('--projection <name>', 'of one projection');
+const withReason = () => new Option('--reason <text>', 'whose reason contains this');
+dlq
+  .command('list')
+  .addOption(ofProjection())
+  .addOption(withReason())
+  .option('--all', 'resolved ones too')
+  .option('--limit <rows>', 'letters to print', positiveInteger, 50)
+  .addOption(json)
+  .description('what failed, why and where; also rows that are too large for the log')
+  .action((options: { projection?: string; reason?: string; all?: boolean; limit: number; json?: boolean }) =>
+    run('dlq list', async (context) => (await import('./commands/dlq.ts')).list(context, options)),
+  );
+dlq
+  .command('show')
+  .argument('<id...>', 'an id as `dlq list` prints it, or a projection and topic/partition@offset')
+  .option('--values', 'print the cell values')
+  .addOption(json)
+  .description('one dead letter')
+  .action((ids: string[], options: { values?: boolean; json?: boolean }) =>
+    run('dlq show', async (context) => (await import('./commands/dlq.ts')).show(context, ids, options)),
+  );
+dlq
+  .command('redrive')
+  .argument('[ids...]', 'as `dlq list` prints them')
+  .addOption(ofProjection())
+  .addOption(withReason())
+  .option('--all', 'every open one')
+  .option('--dry-run', 'do it, tell, and undo it')
+  .addOption(json)
+  .description('apply again what failed, once its cause is gone; exit code 1 where some stay')
+  .action((ids: string[], options: { projection?: string; reason?: string; all?: boolean; dryRun?: boolean }) =>
+    run('dlq redrive', async (context) => (await import('./commands/dlq.ts')).redrive(context, ids, options)),
+  );
+dlq
+  .command('discard')
+  .argument('[ids...]', 'as `dlq list` prints them')
+  .addOption(ofProjection())
+  .option('--matching <text>', 'whose reason contains this')
+  .option('--all', 'every open one')
+  .requiredOption('--reason <why>', 'why these changes may be left out for good; kept with them')
+  .option('--dry-run', 'tell what would be discarded')
+  .option('--yes', 'do it without asking')
+  .addOption(json)
+  .description('settle dead letters without applying them')
+  .action(
+    (
+      ids: string[],
+      options: {
+        projection?: string;
+        matching?: string;
+        all?: boolean;
+        reason: string;
+        dryRun?: boolean;
+        yes?: boolean;
+        json?: boolean;
+      },
+    ) => run('dlq discard', async (context) => (await import('./commands/dlq.ts')).discard(context, ids, options)),
   );
 program
   .command('status')

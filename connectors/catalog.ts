@@ -1,111 +1,60 @@
 import type pg from 'pg';
-import { CrosswalkError } from '../runtime/errors.ts';
-import { quoteIdent } from '../runtime/postgres.ts';
 import type { Relation } from './change.ts';
+import { assertRequirements } from './source-requirements.ts';
+import { type CaptureOptions, readSource } from './source-state.ts';
 
 interface CatalogRow {
   oid: string;
   table: string;
-  replica_identity: string;
-  published: string;
-  inherits: string;
-  kind: string;
   columns: string;
   key: string | null;
+  key_operator_schemas: string | null;
 }
 
 /**
  * Reads the captured tables from the catalog, in the order given, and refuses what cannot be captured exactly: `wal_level`, `table_missing`,
- * `publication_missing`, `replica_identity`, each with its remedy.
+ * `publication_missing`, `replica_identity`, `permission_denied`, each with its remedy.
  */
-export async function readCatalog(
-  client: pg.ClientBase,
-  options: { schema: string; tables: readonly string[]; publication: string },
-): Promise<Relation[]> {
-  const { rows: settings } = await client.query<{ wal_level: string; publication: string }>(
-    `SELECT current_setting('wal_level') AS wal_level, EXISTS (SELECT FROM pg_publication WHERE pubname = $1)::text AS publication`,
-    [options.publication],
-  );
-  if (settings[0]?.wal_level !== 'logical') {
-    throw new CrosswalkError(
-      'wal_level',
-      `The legacy server has wal_level=${settings[0]?.wal_level}`,
-      'Run ALTER SYSTEM SET wal_level = logical; there, and restart it.',
-    );
-  }
+export async function readCatalog(client: pg.ClientBase, options: CaptureOptions): Promise<Relation[]> {
+  const source = await readSource(client, options);
+  assertRequirements(source, options);
   const { rows } = await client.query<CatalogRow>(
-    `SELECT c.oid::text, c.relname AS table, c.relreplident AS replica_identity, c.relkind AS kind,
-       EXISTS (SELECT FROM pg_publication_tables p WHERE p.pubname = $3 AND p.schemaname = n.nspname AND p.tablename = c.relname)::text AS published,
-       EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)::text AS inherits,
-       (SELECT json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint, 'typeName', format_type(a.atttypid, NULL), 'typeModifier', a.atttypmod, 'notNull', a.attnotnull) ORDER BY a.attnum)
-          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+    `SELECT c.oid::text, c.relname AS table,
+       (SELECT json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint, 'typeName', format_type(a.atttypid, -1), 'typeModifier', a.atttypmod, 'notNull', a.attnotnull) ORDER BY a.attnum)
+          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (a.attgenerated = '' OR a.attgenerated = 's' AND $2)) AS columns,
        (SELECT json_agg(a.attname ORDER BY k.position)
           FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, position)
           JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-          WHERE i.indrelid = c.oid AND i.indisprimary) AS key
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relname = ANY ($2)`,
-    [options.schema, options.tables, options.publication],
+          WHERE i.indrelid = c.oid AND i.indisprimary AND k.position <= i.indnkeyatts) AS key,
+       (SELECT json_agg(coalesce(s.nspname, 'pg_catalog') ORDER BY k.position)
+          FROM pg_index i CROSS JOIN LATERAL unnest(i.indclass) WITH ORDINALITY AS k (opclass, position)
+          JOIN pg_opclass f ON f.oid = k.opclass
+          LEFT JOIN pg_am m ON m.oid = f.opcmethod AND m.amname = 'btree'
+          LEFT JOIN pg_amop g ON g.amopfamily = f.opcfamily AND g.amopmethod = m.oid AND g.amopstrategy = 5 AND g.amoplefttype = f.opcintype AND g.amoprighttype = f.opcintype
+          LEFT JOIN pg_operator o ON o.oid = g.amopopr LEFT JOIN pg_namespace s ON s.oid = o.oprnamespace
+          WHERE i.indrelid = c.oid AND i.indisprimary) AS key_operator_schemas
+     FROM unnest($1::oid[]) o (oid) JOIN pg_class c ON c.oid = o.oid`,
+    // Computed columns that the stream leaves out must not come with the initial load either.
+    [options.tables.map((table) => source.tables[table]!.oid), source.publication!.withGenerated],
   );
-  const byName = new Map(rows.map((row) => [row.table, row]));
-  const name = (table: string) => `${quoteIdent(options.schema)}.${quoteIdent(table)}`;
-  const missing = options.tables.filter((table) => !byName.has(table));
-  if (missing.length > 0) {
-    throw new CrosswalkError(
-      'table_missing',
-      `The legacy database has no table ${missing.map((table) => `${options.schema}.${table}`).join(', ')}`,
-      'Correct CROSSWALK_TABLES or CROSSWALK_LEGACY_SCHEMA, or create the tables.',
-    );
-  }
-  const migrate = 'Run as the owner (or `crosswalk migrate up` with LEGACY_OWNER_URL): ';
-  const keyless = rows.filter((row) => row.key === null);
-  if (keyless.length > 0) {
-    throw new CrosswalkError(
-      'replica_identity',
-      `No primary key: ${keyless.map((row) => row.table).join(', ')}`,
-      'Give each table a primary key, or take it out of CROSSWALK_TABLES.',
-    );
-  }
-  const partial = rows.filter((row) => row.replica_identity !== 'f');
-  if (partial.length > 0) {
-    throw new CrosswalkError(
-      'replica_identity',
-      `Not REPLICA IDENTITY FULL: ${partial.map((row) => row.table).join(', ')}`,
-      migrate + partial.map((row) => `ALTER TABLE ${name(row.table)} REPLICA IDENTITY FULL;`).join(' '),
-    );
-  }
-  if (settings[0].publication !== 'true') {
-    throw new CrosswalkError(
-      'publication_missing',
-      `The legacy database has no publication ${options.publication}`,
-      `${migrate}CREATE PUBLICATION ${quoteIdent(options.publication)} FOR TABLE ${options.tables.map(name).join(', ')};`,
-    );
-  }
-  const unpublished = rows.filter((row) => row.published !== 'true');
-  if (unpublished.length > 0) {
-    throw new CrosswalkError(
-      'publication_missing',
-      `Not in publication ${options.publication}: ${unpublished.map((row) => row.table).join(', ')}`,
-      `${migrate}ALTER PUBLICATION ${quoteIdent(options.publication)} ADD TABLE ${unpublished.map((row) => name(row.table)).join(', ')};`,
-    );
-  }
   return options.tables.map((table) => {
-    const row = byName.get(table)!;
-    const columns = JSON.parse(row.columns) as Relation['columns'];
+    const row = rows.find((candidate) => candidate.oid === source.tables[table]!.oid)!;
     return {
       oid: Number(row.oid),
       schema: options.schema,
       table,
-      columns,
+      columns: JSON.parse(row.columns) as Relation['columns'],
       key: JSON.parse(row.key ?? '[]') as string[],
+      keyOperatorSchemas: JSON.parse(row.key_operator_schemas ?? '[]') as string[],
+      ...(source.tables[table]!.isPartitioned ? { isPartitioned: true } : {}),
     };
   });
 }
 
-/** Names of types by oid, as `format_type` gives them: for columns that a relation message names and the catalog read before did not. */
+/** Names of types by oid, as `format_type` gives them without a modifier (`bpchar`, where `character` would be one of length 1): for columns that a relation message names and the catalog read before did not. */
 export async function readTypeNames(client: pg.ClientBase, oids: readonly number[]): Promise<Map<number, string>> {
   const { rows } = await client.query<{ oid: string; name: string }>(
-    'SELECT o::text AS oid, format_type(o, NULL) AS name FROM unnest($1::oid[]) o',
+    'SELECT o::text AS oid, format_type(o, -1) AS name FROM unnest($1::oid[]) o',
     [oids],
   );
   return new Map(rows.map((row) => [Number(row.oid), row.name]));

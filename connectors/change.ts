@@ -16,6 +16,10 @@ export type Relation = {
   readonly table: string;
   readonly columns: readonly Column[];
   readonly key: readonly string[];
+  /** For each key column, the schema of the operators that make the primary key's order; pg_catalog unless said. */
+  readonly keyOperatorSchemas?: readonly string[];
+  /** Its rows are in its partitions, and are published as its own. */
+  readonly isPartitioned?: boolean;
 };
 
 /** The cells of a row in the order of the relation's columns: PostgreSQL's text or SQL null. */

@@ -1,27 +1,31 @@
-import { type Config, positionTopicOf, topicOf, transactionTopicOf } from '../runtime/config.ts';
+import type pg from 'pg';
+import { type Config, deadLetterTopicOf, positionTopicOf, topicOf, transactionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
-import { createKafka } from '../runtime/kafka.ts';
+import { createKafka, type LogWriter } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
-import { addressOf, connect } from '../runtime/postgres.ts';
+import { addressOf, connect, sourceOptions } from '../runtime/postgres.ts';
 import { pause, untilUp } from '../runtime/retry.ts';
 import { createRegistry } from '../schemas/avro/registry.ts';
 import { createTransactionEncoder, transactionKeySchema, transactionValueSchema } from '../schemas/avro/transaction.ts';
 import { readCatalog, readSlot } from './catalog.ts';
+import type { Relation } from './change.ts';
+import { createSourceDeadLetters, readOpenKeys } from './dead-letters.ts';
 import { type Captured, register } from './encoders.ts';
 import { streamChanges } from './flow.ts';
 import { createHeartbeat } from './heartbeat.ts';
-import { parseLsn, toLsnText } from './lsn.ts';
-import type { Binding } from './position.ts';
+import { toLsnText } from './lsn.ts';
+import type { Binding, Position } from './position.ts';
 import { createPublisher } from './publish.ts';
-import { createReplicationStream } from './replication.ts';
-import { ensureSlot, readIdentity } from './slot.ts';
+import { createReplicationStream, type ReplicationStream } from './replication.ts';
+import { ensureSlot, readIdentity, readServerState } from './slot.ts';
 import { createSnapshot } from './snapshot/snapshot.ts';
-import type { ConnectorStatus } from './status.ts';
+import { toCapturedProgress } from './source-health.ts';
+import { type ConnectorStatus, createConnectorStatus } from './status.ts';
 import { readStoredPosition } from './stored-position.ts';
 import { topicSpecs } from './topics.ts';
 
-/** Longer than any pause of a broker; a source transaction that takes longer to send is a case for a person. */
-const KAFKA_TRANSACTION_TIMEOUT_MS = 600_000;
+/** How often a connector that stands by looks whether the slot is free. */
+const STAND_BY_MS = 100;
 const RELEASE_TIMEOUT_MS = 2000;
 const FIRST_WAIT_MS = 500;
 const LAST_WAIT_MS = 5000;
@@ -37,6 +41,7 @@ export async function runConnector(
 ): Promise<void> {
   const { log, signal } = options;
   let waitMs = FIRST_WAIT_MS;
+  let outlivedAt: bigint | null = null;
   while (!signal.aborted) {
     const startedAtMs = performance.now();
     try {
@@ -44,7 +49,10 @@ export async function runConnector(
     } catch (thrown) {
       if (signal.aborted) break;
       const error = toCrosswalkError(thrown, 'connector');
-      if (!error.retry) throw error;
+      // A process that was frozen in the middle of a transaction has outlived it too: only the second time it is the transaction's fault.
+      const isFirst = error.code === 'transaction_too_long' && outlivedAt !== status.lsn;
+      if (isFirst) outlivedAt = status.lsn;
+      else if (!error.retry) throw error;
       const standingBy = error.code === 'slot_busy';
       if (status.state !== 'standing by' || !standingBy)
         log.warn({ code: error.code, err: error.code === 'unexpected' ? thrown : undefined }, error.message);
@@ -58,11 +66,23 @@ export async function runConnector(
   status.state = 'stopped';
 }
 
+/** Writes another position in the place of the stored one, as the owner of the slot. Waits while a connector has it. */
+export async function amendPosition(
+  config: Config,
+  amend: Amendment,
+  options: { log: Log; signal: AbortSignal },
+): Promise<void> {
+  await runSession(config, createConnectorStatus(config.tables), { ...options, amend });
+}
+
+/** The position to store; null: none was ever stored. */
+export type Amendment = (stored: Position | null, control: pg.ClientBase) => Promise<Omit<Position, 'offsets'>>;
+
 /** Resources of one session, released last in, first out. */
 async function runSession(
   config: Config,
   status: ConnectorStatus,
-  options: { log: Log; signal: AbortSignal },
+  options: { log: Log; signal: AbortSignal; amend?: Amendment },
 ): Promise<void> {
   const { log, signal } = options;
   const session = new AbortController();
@@ -74,25 +94,24 @@ async function runSession(
     const wait = { log, signal: session.signal };
     const control = await untilUp(
       `legacy database ${addressOf(url)}`,
-      () => connect(url, 'control', '-c row_security=off -c synchronous_commit=local'),
+      () => connect(url, 'control', `${sourceOptions} -c row_security=off -c synchronous_commit=local`),
       wait,
     );
     releases.push(() => control.end());
     const reader = await untilUp(
       `legacy database ${addressOf(url)}`,
-      () => connect(url, 'snapshot', '-c row_security=off -c synchronous_commit=local'),
+      () => connect(url, 'snapshot', `${sourceOptions} -c row_security=off -c synchronous_commit=local`),
       wait,
     );
     releases.push(() => reader.end());
-    const relations = await readCatalog(control, {
-      schema: config.legacySchema,
-      tables: config.tables,
-      publication: config.publication,
-    });
+    const capture = { schema: config.legacySchema, tables: config.tables, publication: config.publication };
+    const relations = await readCatalog(control, capture);
 
     const kafka = createKafka(config.kafka(), log);
     const clusterId = await untilUp(`Kafka ${kafka.brokers}`, () => kafka.fetchClusterId(), wait);
-    await kafka.ensureTopics(topicSpecs(config));
+    const specs = topicSpecs(config);
+    await kafka.ensureTopics(specs);
+    const limits = await kafka.fetchMessageLimits(specs.map((spec) => spec.topic));
     const identity = await readIdentity(url);
     const bound: Binding = { ...identity, slot: config.slot, clusterId };
 
@@ -113,13 +132,10 @@ async function runSession(
       wait,
     );
 
-    await untilAborted(ensureSlot(control, kafka, config, log), session.signal);
-    const stream = await createReplicationStream({ url, slot: config.slot, publication: config.publication });
-    releases.push(() => stream.close());
-    // The order matters: whoever owns the slot fences an older writer, and only then is the position that it reads the last one.
+    await untilAborted(ensureSlot(control, kafka, config, bound, log), session.signal);
     const writer = await untilUp(
       `Kafka ${kafka.brokers}`,
-      () => kafka.createLogWriter(`crosswalk.${config.topicPrefix}.${config.slot}`, KAFKA_TRANSACTION_TIMEOUT_MS),
+      () => kafka.createLogWriter(`crosswalk.${config.topicPrefix}.${config.slot}`, config.transactionTimeoutMs),
       wait,
     );
     // An open transaction would keep readers waiting until the broker gives it up.
@@ -127,35 +143,57 @@ async function runSession(
       await writer.abort().catch(() => undefined);
       await writer.close();
     });
-    await writer.begin();
-    await writer.abort();
-    const slot = await readSlot(control, config.slot);
-    const found = await readStoredPosition(kafka, config, bound, parseLsn(slot?.confirmedLsn ?? '0/0'));
-    const stored = found ?? {
+    const standBy = async () => {
+      if (status.state !== 'standing by')
+        log.info({ slot: config.slot }, 'another connector has the slot: standing by');
+      status.state = 'standing by';
+      await pause(STAND_BY_MS, session.signal);
+      session.signal.throwIfAborted();
+    };
+    const stream = await openStream(config, control, standBy);
+    releases.push(() => stream.close());
+    // The order matters: whoever owns the slot fences an older writer, and only then is the position that it reads the last one.
+    await fence(writer, config);
+    await assertUnchanged(config, control, identity, relations);
+    const server = await readServerState(control, config.slot);
+    const [found, openKeys] = await Promise.all([
+      readStoredPosition(kafka, config, bound, server),
+      readOpenKeys(kafka, config),
+    ]);
+    const stored: Position = found ?? {
       bound,
-      lsn: parseLsn(slot?.confirmedLsn ?? '0/0'),
+      lsn: server.confirmedLsn,
       sourceMicros: BigInt(Date.now()) * 1000n,
       unseenXids: [],
       snapshot: {},
       offsets: {},
     };
-    const offsets = Object.fromEntries(
-      config.tables.map((table) => {
-        const topic = topicOf(config, table);
-        return [topic, stored.offsets[topic] ?? Array.from({ length: config.partitions }, () => '0')];
-      }),
-    );
+    const emptyOffsets = Array.from({ length: config.partitions }, () => '0');
+    const offsets = {
+      ...Object.fromEntries(config.tables.map((table) => [topicOf(config, table), emptyOffsets])),
+      // Those of tables that are not captured now, too: they are where a table goes on that is captured again.
+      ...stored.offsets,
+    };
     const publisher = createPublisher(writer, {
       positionTopic: positionTopicOf(config),
       positionKey: config.slot,
       offsets,
+      limits,
+      timeoutMs: config.transactionTimeoutMs,
     });
+    const deadLetters = createSourceDeadLetters(openKeys, deadLetterTopicOf(config));
+    status.deadLettersOpen = deadLetters.open();
+    if (options.amend !== undefined) {
+      await publisher.commit(await options.amend(found, control));
+      return;
+    }
     // Stored before the first event, so that events without a position always mean that a position was lost.
     if (found === null) await publisher.commit(stored);
+    const progress = toCapturedProgress(stored.snapshot, config.tables, stored.source);
     const snapshot = createSnapshot({
       client: reader,
       relations,
-      progress: stored.snapshot,
+      progress,
       chunkRows: config.chunkRows,
       log,
     });
@@ -163,7 +201,11 @@ async function runSession(
     const onBreak = () => void stream.close();
     session.signal.throwIfAborted();
     session.signal.addEventListener('abort', onBreak, { once: true });
-    const heartbeat = createHeartbeat(control, config.heartbeatMs, session);
+    const heartbeat = createHeartbeat(
+      control,
+      { everyMs: config.heartbeatMs, capture, fingerprint: stored.source },
+      session,
+    );
     releases.push(async () => heartbeat.stop());
     await heartbeat.beat();
 
@@ -182,11 +224,12 @@ async function runSession(
       control,
       stream,
       publisher,
+      deadLetters,
       snapshot,
       heartbeat,
       registry,
       bound,
-      stored,
+      stored: { ...stored, snapshot: progress },
       loaded: new Map(registered.captured.map((captured) => [captured.relation.oid, captured])),
       boundaries: registered.boundaries,
     });
@@ -200,6 +243,60 @@ async function runSession(
       waited.abort();
     }
   }
+}
+
+/**
+ * Opens the stream as soon as the slot is free. Whether it is, is looked up: a refused start would be an error in the server's log for each look of a connector that stands by.
+ */
+async function openStream(
+  config: Config,
+  control: pg.Client,
+  standBy: () => Promise<void>,
+): Promise<ReplicationStream> {
+  const { slot, publication } = config;
+  for (;;) {
+    if ((await readSlot(control, slot))?.active !== true) {
+      try {
+        return await createReplicationStream({ url: config.legacyUrl(), slot, publication });
+      } catch (error) {
+        if (!(error instanceof CrosswalkError) || error.code !== 'slot_busy') throw error;
+      }
+    }
+    await standBy();
+  }
+}
+
+/** What was read before the stream was open must still hold: another server may answer under the address by now, or a long wait for the slot lie in between. */
+async function assertUnchanged(
+  config: Config,
+  control: pg.Client,
+  identity: Awaited<ReturnType<typeof readIdentity>>,
+  relations: readonly Relation[],
+): Promise<void> {
+  const now = await Promise.all([
+    readIdentity(config.legacyUrl()),
+    readCatalog(control, { schema: config.legacySchema, tables: config.tables, publication: config.publication }),
+  ]);
+  if (JSON.stringify(now) === JSON.stringify([identity, relations])) return;
+  throw new CrosswalkError(
+    'columns_changed',
+    'The tables, or the server, changed while this connector started',
+    'It starts over with what is there now.',
+  );
+}
+
+/**
+ * Fences every earlier writer with a record behind all that they committed: once it is acknowledged, readers see everything before it. A broker that has crashed shows
+ * less for a moment, and an older position would be taken for the last.
+ */
+async function fence(writer: LogWriter, config: Config): Promise<void> {
+  const key = Buffer.from(`${config.slot}.fence`);
+  const timestampMs = String(Date.now());
+  await writer.begin();
+  await writer.send(
+    new Map([[positionTopicOf(config), [{ partition: 0, key, value: Buffer.from('{}'), timestampMs }]]]),
+  );
+  await writer.commit();
 }
 
 /** A column that a chunk asks for and that is gone was dropped or renamed: the load goes on with the columns of now. */

@@ -60,5 +60,5 @@ export function toChangedRelation(
     columns.every(
       (column, index) => column.name === known.columns[index]!.name && column.typeOid === known.columns[index]!.typeOid,
     );
-  return isSame ? null : { oid: message.oid, schema: known.schema, table: known.table, columns, key: known.key };
+  return isSame ? null : { ...known, oid: message.oid, columns };
 }

@@ -1,11 +1,13 @@
 import type pg from 'pg';
 import { type Config, transactionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
+import { reach } from '../runtime/faults.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Registry } from '../schemas/avro/registry.ts';
 import type { createTransactionEncoder } from '../schemas/avro/transaction.ts';
 import { readCatalog, readTypeNames } from './catalog.ts';
 import { type Change, type Relation, toChanges } from './change.ts';
+import type { SourceDeadLetters } from './dead-letters.ts';
 import { type Captured, register, toChangedRelation } from './encoders.ts';
 import { HEARTBEAT_PREFIX, type Heartbeat } from './heartbeat.ts';
 import { toLsnText } from './lsn.ts';
@@ -14,6 +16,7 @@ import type { BeginMessage, PgoutputMessage } from './pgoutput.ts';
 import type { Binding, Position } from './position.ts';
 import type { Publisher } from './publish.ts';
 import type { ReplicationStream } from './replication.ts';
+import { createResentCheck } from './resent.ts';
 import { MARKER_PREFIX } from './snapshot/chunks.ts';
 import type { createSnapshot, Emission } from './snapshot/snapshot.ts';
 import { isVisible, toCarriedSnapshot, widenXid } from './snapshot/visibility.ts';
@@ -30,6 +33,7 @@ export interface Flow {
   readonly control: pg.ClientBase;
   readonly stream: ReplicationStream;
   readonly publisher: Publisher;
+  readonly deadLetters: SourceDeadLetters;
   readonly snapshot: ReturnType<typeof createSnapshot>;
   readonly heartbeat: Heartbeat;
   readonly registry: Registry;
@@ -53,36 +57,48 @@ interface SourceTransaction extends BeginMessage {
 
 /** The flow: take → decode → encode → publish → confirm. Returns when the stream is closed. */
 export async function streamChanges(flow: Flow): Promise<void> {
-  const { config, status, stream, publisher, snapshot, heartbeat, loaded, stored } = flow;
+  const { config, status, stream, publisher, deadLetters, snapshot, heartbeat, loaded, stored } = flow;
   /** The tables as the stream describes them: behind the catalog until their changes have passed. */
   const captured = new Map(loaded);
   const transactionTopic = transactionTopicOf(config);
   const unseen = new Set(stored.unseenXids.map(BigInt));
   let reached: Omit<Position, 'offsets'> = stored;
+  const resent = createResentCheck(stored);
   let written = stored.lsn;
   let open: SourceTransaction | null = null;
   let processedMs = Date.now();
-  stream.confirm(stored.lsn);
 
   const publish = (change: Change, transaction: SourceTransaction, isRead: boolean) => {
     const { relation, topic, encoder } = (isRead ? loaded : captured).get(change.relation.oid)!;
     const collection = `${relation.schema}.${relation.table}`;
-    let block = null;
-    if (!isRead) {
-      const order = (transaction.counts.get(collection) ?? 0) + 1;
-      transaction.counts.set(collection, order);
-      transaction.total += 1;
-      block = { id: transaction.id, totalOrder: transaction.total, dataCollectionOrder: order };
-    }
+    const order = (transaction.counts.get(collection) ?? 0) + 1;
+    const block = { id: transaction.id, totalOrder: transaction.total + 1, dataCollectionOrder: order };
     const key = encoder.encodeKey(change)!;
     const partition = partitionOf(key, config.partitions);
     const timestampMs = String(change.commitMicros / 1000n);
-    const value = encoder.encodeValue(change, {
-      timeline: flow.bound.timeline,
-      snapshot: isRead ? 'incremental' : 'false',
-      transaction: block,
-      processedMs,
-    });
+    const encode = (of: Change) =>
+      encoder.encodeValue(of, {
+        timeline: flow.bound.timeline,
+        snapshot: isRead ? 'incremental' : 'false',
+        transaction: isRead ? null : block,
+        processedMs,
+      });
+    let value = encode(change);
+    const limit = publisher.limitOf(topic);
+    // The old row doubles the size, and nothing but its reader needs it: a change without it is better than none.
+    if (key.length + value.length > limit && change.before !== null) value = encode({ ...change, before: null });
+    const bytes = key.length + value.length;
+    if (bytes > limit) {
+      const { table, commitLsn } = deadLetters.add(change, { topic, bytes, limit }, timestampMs);
+      flow.log.error({ table, commitLsn, bytes, limit }, 'a row is too large for its topic: see `crosswalk dlq list`');
+      status.deadLetters += 1;
+      return;
+    }
+    deadLetters.settle(change, topic, timestampMs);
+    if (!isRead) {
+      transaction.counts.set(collection, order);
+      transaction.total += 1;
+    }
     publisher.append(topic, { partition, key, value, timestampMs });
     if (change.op === 'd') publisher.append(topic, { partition, key, value: null, timestampMs });
     status.events += 1;
@@ -106,20 +122,38 @@ export async function streamChanges(flow: Flow): Promise<void> {
         transaction,
         true,
       );
-      if (publisher.isFull()) await publisher.flush();
+      if (publisher.isFull()) await flush();
     }
     reached = { ...reached, snapshot: snapshot.progress() };
   };
 
+  /** Kafka is asked for something: until it answers the stream is left unread, and the server keeps what it has. */
+  const sending = async <T>(work: Promise<T>): Promise<T> => {
+    status.sendingSinceMs = performance.now();
+    try {
+      return await work;
+    } finally {
+      status.sendingSinceMs = null;
+    }
+  };
+
+  const flush = () => sending(publisher.flush());
+
   const commit = async () => {
-    const position = await publisher.commit({ ...reached, unseenXids: [...unseen].map(String) });
+    const last = { topic: deadLetters.topic, records: deadLetters.take() };
+    const position = await sending(
+      publisher.commit({ ...reached, ...toSource(heartbeat), unseenXids: [...unseen].map(String) }, last),
+    );
     written = position.lsn;
+    await reach?.('acknowledge.before');
     stream.confirm(position.lsn);
+    await reach?.('acknowledge.after');
     heartbeat.written();
     status.lsn = position.lsn;
     status.sourceMicros = position.sourceMicros;
     status.snapshot = position.snapshot;
     status.kafkaTransactions += 1;
+    status.deadLettersOpen = deadLetters.open();
     status.lastProgressMs = performance.now();
   };
 
@@ -162,8 +196,12 @@ export async function streamChanges(flow: Flow): Promise<void> {
         // Once all is loaded no chunk can miss a change; a load that begins later waits for these transactions first.
         if (snapshot.isFinished()) unseen.clear();
         else if (!transaction.isKnown) unseen.add(transaction.wideXid);
-        if (message.endLsn > reached.lsn)
-          reached = { ...reached, lsn: message.endLsn, sourceMicros: transaction.commitMicros };
+        if (transaction.isKnown) resent.pass(transaction.id);
+        if (message.endLsn > reached.lsn) {
+          resent.settle();
+          const { commitMicros: sourceMicros, id: last } = transaction;
+          reached = { ...reached, lsn: message.endLsn, sourceMicros, last };
+        }
         return;
       }
       case 'relation': {
@@ -250,17 +288,25 @@ export async function streamChanges(flow: Flow): Promise<void> {
       if (item.kind === 'message') {
         await handle(item.message, item.lsn);
       } else if (open === null && item.lsn > reached.lsn) {
+        resent.settle();
         reached = { ...reached, lsn: item.lsn };
       }
       if (publisher.isFull()) {
-        await publisher.flush();
+        await flush();
         status.lastProgressMs = performance.now();
       }
       if (open === null && publisher.count() >= EVENTS_PER_TRANSACTION) await commit();
     }
-    if (open === null && !stream.hasItems() && (publisher.count() > 0 || (heartbeat.isDue() && reached.lsn > written)))
+    const isWaiting = publisher.count() > 0 || deadLetters.count() > 0;
+    if (open === null && !stream.hasItems() && (isWaiting || (heartbeat.isDue() && reached.lsn > written)))
       await commit();
   }
+}
+
+/** The source as of the last look at it: what the next session compares it with. */
+function toSource(heartbeat: Heartbeat): Pick<Position, 'source'> {
+  const source = heartbeat.fingerprint();
+  return source === undefined ? {} : { source };
 }
 
 /** Whether the catalog still has the columns that chunks of this table are read with. */

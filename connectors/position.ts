@@ -1,13 +1,30 @@
 import { CrosswalkError } from '../runtime/errors.ts';
 import { parseLsn, toLsnText } from './lsn.ts';
+import type { SourceFingerprint } from './source-fingerprint.ts';
 
 /** What a position is valid for: another server, history, slot or Kafka cluster means a gap that nothing else would show. */
 export interface Binding {
   readonly systemId: string;
   readonly timeline: number;
+  /** The timelines that this one came from, oldest first; unknown where the server has lost its file, and in positions of before. */
+  readonly history?: readonly TimelineSwitch[] | undefined;
   readonly database: string;
   readonly slot: string;
   readonly clusterId: string;
+}
+
+/** A timeline, and the LSN at which the next one left it. */
+export interface TimelineSwitch {
+  readonly timeline: number;
+  readonly lsn: string;
+}
+
+/** What the server says of itself and of the slot. */
+export interface ServerState {
+  /** What the slot has been told is in the log. */
+  readonly confirmedLsn: bigint;
+  /** Where the server's own log ends. */
+  readonly walEnd: bigint;
 }
 
 /** How far the initial load of one table is. `lastKey`: key of the last chunk emitted, PostgreSQL text, in key order. */
@@ -24,9 +41,13 @@ export interface Position {
   readonly lsn: bigint;
   /** Source time up to which the log is complete, microseconds since 1970. */
   readonly sourceMicros: bigint;
+  /** The last source transaction before it, xid and commit LSN; a position of before has none. */
+  readonly last?: string;
   /** Xids (64 bit) delivered and not yet seen visible: a chunk whose snapshot does not see one of them must not be trusted. */
   readonly unseenXids: readonly string[];
   readonly snapshot: Readonly<Record<string, TableProgress>>;
+  /** The source as it was last looked at; a position of before the first look has none. */
+  readonly source?: SourceFingerprint;
   /** Next offset of each partition by topic: up to there the partition holds everything before `lsn`. */
   readonly offsets: Readonly<Record<string, readonly string[]>>;
 }
@@ -58,20 +79,24 @@ export function decodePosition(value: Buffer): Position {
     sourceMicros: BigInt(raw.sourceMicros),
     unseenXids: raw.unseenXids,
     snapshot: raw.snapshot,
+    ...(raw.source === undefined ? {} : { source: raw.source }),
+    ...(raw.last === undefined ? {} : { last: raw.last }),
     offsets: raw.offsets,
   };
 }
 
-/** Throws `position_mismatch` where a stored position belongs to another source or Kafka, or where the slot has been confirmed past it. */
-export function assertBound(stored: Position, actual: Binding, confirmedLsn: bigint): void {
-  const names: Record<keyof Binding, string> = {
+/**
+ * Throws `position_mismatch` where going on from the stored position could leave a gap: it belongs to another source or Kafka, to a history that
+ * this server does not share, or the slot has been confirmed past it.
+ */
+export function assertBound(stored: Position, actual: Binding, server: ServerState): void {
+  const names = {
     systemId: 'system identifier',
-    timeline: 'timeline',
     database: 'database',
     slot: 'slot',
     clusterId: 'Kafka cluster',
-  };
-  for (const [field, label] of Object.entries(names) as [keyof Binding, string][]) {
+  } as const;
+  for (const [field, label] of Object.entries(names) as [keyof typeof names, string][]) {
     if (stored.bound[field] !== actual[field]) {
       throw new CrosswalkError(
         'position_mismatch',
@@ -80,11 +105,50 @@ export function assertBound(stored: Position, actual: Binding, confirmedLsn: big
       );
     }
   }
-  if (stored.lsn < confirmedLsn) {
+  assertShared(stored, actual);
+  if (stored.lsn > server.walEnd) {
     throw new CrosswalkError(
       'position_mismatch',
-      `The slot is confirmed up to ${toLsnText(confirmedLsn)}, past the stored position ${toLsnText(stored.lsn)}`,
+      `The server's log ends at ${toLsnText(server.walEnd)}, before the stored position ${toLsnText(stored.lsn)}`,
+      'It was restored to an earlier point, and what was written in its place would be skipped: docs/operations.md, "Restoring".',
+    );
+  }
+  if (stored.lsn < server.confirmedLsn) {
+    throw new CrosswalkError(
+      'position_mismatch',
+      `The slot is confirmed up to ${toLsnText(server.confirmedLsn)}, past the stored position ${toLsnText(stored.lsn)}`,
       'The slot was re-created or read by something else, and changes between the two may be missing: docs/operations.md, "A lost slot".',
     );
   }
+}
+
+/** The server must have everything before the stored position, as it was when the position was reached. */
+function assertShared(stored: Position, actual: Binding): void {
+  const { timeline, history } = stored.bound;
+  const left = actual.history?.find((past) => past.timeline === timeline);
+  const refuse = (cause: string) =>
+    new CrosswalkError(
+      'position_mismatch',
+      cause,
+      'Changes may be missing on either side: docs/operations.md, "Failover".',
+    );
+  if (timeline !== actual.timeline) {
+    if (left === undefined)
+      throw refuse(
+        `The stored position was reached on timeline ${timeline}, and timeline ${actual.timeline} did not come from it`,
+      );
+    if (stored.lsn > parseLsn(left.lsn))
+      throw refuse(
+        `The stored position ${toLsnText(stored.lsn)} on timeline ${timeline} lies past ${left.lsn}, where timeline ${actual.timeline} left it: this server does not have all that the log holds`,
+      );
+  }
+  if (history === undefined || actual.history === undefined) return;
+  // Two standbys that are promoted number their timelines alike.
+  const shared = left === undefined ? actual.history : actual.history.slice(0, actual.history.indexOf(left));
+  const toText = (switches: readonly TimelineSwitch[]) =>
+    switches.map((past) => `${past.timeline} up to ${past.lsn}`).join(', ') || 'none';
+  if (toText(history) !== toText(shared))
+    throw refuse(
+      `Timeline ${timeline} of the stored position came from other ones (${toText(history)}) than this server's (${toText(shared)})`,
+    );
 }

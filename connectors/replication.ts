@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
-import { addressOf, clientConfig, quoteIdent } from '../runtime/postgres.ts';
+import { addressOf, clientConfig, quoteIdent, sourceOptions } from '../runtime/postgres.ts';
 import { parseLsn } from './lsn.ts';
 import { decodeMessage, type PgoutputMessage } from './pgoutput.ts';
 
@@ -21,11 +21,13 @@ export interface ReplicationStream {
   close(): Promise<void>;
 }
 
-/** Bytes received and not taken, above which the socket is left unread. */
-const PAUSE_ABOVE_BYTES = 16 * 1024 * 1024;
+/** Bytes received and not taken, above which the socket is left unread: as much again is being handled meanwhile. */
+const PAUSE_ABOVE_BYTES = 4 * 1024 * 1024;
+/** What an item takes in memory beside what was received. */
+const ITEM_BYTES = 256;
 const STATUS_EVERY_MS = 1000;
 /** How long the server keeps the slot for a reader that says nothing: a frozen connector gives it up after that. */
-const SENDER_TIMEOUT_MS = 8000;
+const SENDER_TIMEOUT_MS = 5000;
 
 /** The parts of the library that it keeps to itself and that manual acknowledgement needs. */
 interface Internals {
@@ -43,7 +45,11 @@ export async function createReplicationStream(options: {
 }): Promise<ReplicationStream> {
   // With a timeout of 0 the library's own timer never runs: it would confirm what was received, not what was handled.
   const service = new LogicalReplicationService(
-    clientConfig(options.url, `connector-${options.slot}`, `-c wal_sender_timeout=${SENDER_TIMEOUT_MS}`),
+    clientConfig(
+      options.url,
+      `connector-${options.slot}`,
+      `${sourceOptions} -c wal_sender_timeout=${SENDER_TIMEOUT_MS}`,
+    ),
     {
       acknowledge: { auto: false, timeoutSeconds: 0 },
     },
@@ -61,7 +67,7 @@ export async function createReplicationStream(options: {
 
   const push = (item: StreamItem, size: number) => {
     items.push(item);
-    bytes += size;
+    bytes += size + ITEM_BYTES;
     if (!paused && bytes > PAUSE_ABOVE_BYTES) {
       paused = true;
       internals._connection?.stream.pause();
@@ -100,7 +106,7 @@ export async function createReplicationStream(options: {
   });
   // The server's time is left alone: the library of this version gives it a week early.
   service.on('heartbeat', (lsn: string, _serverTimeMs: number, shouldRespond: boolean) => {
-    if (failure === null) push({ kind: 'keepalive', lsn: parseLsn(lsn) }, 64);
+    if (failure === null) push({ kind: 'keepalive', lsn: parseLsn(lsn) }, 0);
     if (shouldRespond) sendStatus();
   });
   service.on('error', fail);

@@ -3,46 +3,205 @@ import { type Config, positionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
-import { clientConfig } from '../runtime/postgres.ts';
-import { readSlot } from './catalog.ts';
+import { addressOf, clientConfig, quoteIdent } from '../runtime/postgres.ts';
+import { parseLsn } from './lsn.ts';
+import { type Binding, decodePosition, type ServerState, type TimelineSwitch } from './position.ts';
+import { parseTimelineHistory } from './timeline.ts';
+
+/** From this version on a slot can be kept on standbys. */
+const FAILOVER_VERSION = 170_000;
+
+/** The slot as its view describes it; versions before 17 lack what is optional. */
+interface SlotRow {
+  readonly slot_type: 'logical' | 'physical';
+  readonly plugin: string | null;
+  readonly database: string | null;
+  readonly active: boolean;
+  readonly confirmed_flush_lsn: string | null;
+  readonly wal_status: string | null;
+  readonly failover?: boolean;
+  readonly invalidation_reason?: string | null;
+}
 
 /** Creates the slot the first time. A slot that is gone while a position is stored means lost changes. */
-export async function ensureSlot(client: pg.ClientBase, kafka: Kafka, config: Config, log: Log): Promise<void> {
-  const slot = await readSlot(client, config.slot);
+export async function ensureSlot(
+  client: pg.ClientBase,
+  kafka: Kafka,
+  config: Config,
+  bound: Binding,
+  log: Log,
+): Promise<void> {
+  const slot = await readSlotRow(client, config.slot);
+  const canFailOver = (await readVersion(client)) >= FAILOVER_VERSION;
   if (slot !== null) {
-    if (slot.plugin !== 'pgoutput')
-      throw new CrosswalkError(
-        'slot_invalid',
-        `Replication slot ${config.slot} uses ${slot.plugin}`,
-        'Choose another name in CROSSWALK_SLOT.',
-      );
-    if (slot.walStatus === 'lost')
-      throw new CrosswalkError(
-        'slot_invalid',
-        `Replication slot ${config.slot} was invalidated: the server has removed changes that it needs`,
-        'docs/operations.md, "A lost slot".',
-      );
+    assertUsable(slot, config.slot, bound.database);
+    if (canFailOver && slot.failover === false && !slot.active && (await enableFailover(config)))
+      log.info({ slot: config.slot }, 'the replication slot is kept on standbys from now on');
     return;
   }
-  if ((await kafka.readLast(positionTopicOf(config))) !== null) {
+  const record = await kafka.readLast(positionTopicOf(config), config.slot);
+  if (record?.value != null) {
+    const stored = decodePosition(record.value);
+    const failedOver = stored.bound.systemId === bound.systemId && stored.bound.timeline !== bound.timeline;
     throw new CrosswalkError(
       'slot_invalid',
-      `Replication slot ${config.slot} is gone, and a position is stored for it`,
-      'Changes since then are lost: docs/operations.md, "A lost slot".',
+      failedOver
+        ? `Replication slot ${config.slot} is not on this server of timeline ${bound.timeline}; the stored position was reached on timeline ${stored.bound.timeline}: the standby was promoted before it had the slot`
+        : `Replication slot ${config.slot} is gone, and a position is stored for it`,
+      `Changes since then are lost: docs/operations.md, "${failedOver ? 'Failover' : 'A lost slot'}".`,
     );
   }
   log.info({ slot: config.slot }, 'creating the replication slot; this waits for transactions that are open now');
-  await client.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [config.slot]);
+  await client.query(
+    `SELECT pg_create_logical_replication_slot($1, 'pgoutput'${canFailOver ? ', failover => true' : ''})`,
+    [config.slot],
+  );
 }
 
-/** System identifier, timeline and database through the replication protocol: any replication role may ask. */
-export async function readIdentity(url: string): Promise<{ systemId: string; timeline: number; database: string }> {
-  const client = new pg.Client({ ...clientConfig(url, 'identity'), replication: 'database' } as pg.ClientConfig);
+function assertUsable(slot: SlotRow, name: string, database: string): void {
+  const refuse = (cause: string, remedy: string) =>
+    new CrosswalkError('slot_invalid', `Replication slot ${name} ${cause}`, remedy);
+  const another = 'Choose another name in CROSSWALK_SLOT.';
+  if (slot.slot_type !== 'logical') throw refuse('is a physical one', another);
+  if (slot.plugin !== 'pgoutput') throw refuse(`uses ${slot.plugin}`, another);
+  if (slot.database !== database)
+    throw refuse(
+      `belongs to database ${slot.database}, this is ${database}`,
+      'Choose another name in CROSSWALK_SLOT, or correct LEGACY_DATABASE_URL.',
+    );
+  if (slot.wal_status === 'lost' || slot.invalidation_reason != null)
+    throw refuse(
+      `was invalidated${slot.invalidation_reason == null ? '' : ` (${slot.invalidation_reason})`}: the server has removed changes that it needs`,
+      'docs/operations.md, "A lost slot".',
+    );
+}
+
+/** Has standbys keep the slot. It can only be said over the replication protocol; false where the slot has been taken meanwhile. */
+async function enableFailover(config: Config): Promise<boolean> {
+  const client = createReplicationClient(config.legacyUrl());
   await client.connect();
   try {
-    const { rows } = await client.query<{ systemid: string; timeline: string; dbname: string }>('IDENTIFY_SYSTEM');
-    return { systemId: rows[0]!.systemid, timeline: Number(rows[0]!.timeline), database: rows[0]!.dbname };
+    await client.query(`ALTER_REPLICATION_SLOT ${quoteIdent(config.slot)} (FAILOVER true)`);
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code === '55006') return false;
+    throw error;
   } finally {
     await client.end();
   }
+}
+
+/** How far the server's log and the slot are. */
+export async function readServerState(client: pg.ClientBase, slot: string): Promise<ServerState> {
+  const { rows } = await client.query<{ confirmed: string | null; end: string }>(
+    `SELECT (SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1) AS confirmed,
+       pg_current_wal_flush_lsn()::text AS end`,
+    [slot],
+  );
+  return { confirmedLsn: parseLsn(rows[0]!.confirmed ?? '0/0'), walEnd: parseLsn(rows[0]!.end) };
+}
+
+/**
+ * System identifier, timeline with its history, and database, through the replication protocol: any replication role may ask. Throws `server_down`
+ * (retry) on a standby, whose timeline is not the one that it will have.
+ */
+export async function readIdentity(
+  url: string,
+): Promise<Pick<Binding, 'systemId' | 'timeline' | 'history' | 'database'>> {
+  const client = createReplicationClient(url);
+  await client.connect();
+  try {
+    const { rows: standby } = await client.query<{ is: string }>('SELECT pg_is_in_recovery()::text AS is');
+    if (standby[0]!.is === 'true')
+      throw new CrosswalkError(
+        'server_down',
+        `legacy database ${addressOf(url)}: the server is a standby`,
+        'It is tried again until the server is promoted; otherwise correct LEGACY_DATABASE_URL.',
+      );
+    const { rows } = await client.query<{ systemid: string; timeline: string; dbname: string }>('IDENTIFY_SYSTEM');
+    const { systemid, timeline, dbname } = rows[0]!;
+    return {
+      systemId: systemid,
+      timeline: Number(timeline),
+      history: await readTimelineHistory(client, Number(timeline)),
+      database: dbname,
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+async function readTimelineHistory(client: pg.Client, timeline: number): Promise<TimelineSwitch[] | undefined> {
+  if (timeline === 1) return [];
+  try {
+    const { rows } = await client.query<{ content: string }>(`TIMELINE_HISTORY ${timeline}`);
+    return parseTimelineHistory(rows[0]!.content);
+  } catch (error) {
+    if ((error as { code?: string }).code === '58P01') return undefined;
+    throw error;
+  }
+}
+
+/** What would keep the connector from going on after a failover to a standby; nothing where no standby has a slot. */
+export async function findFailoverGaps(
+  client: pg.ClientBase,
+  slot: string,
+): Promise<{ readonly what: string; readonly remedy: string }[]> {
+  const { rows } = await client.query<{ name: string; active: string }>(
+    `SELECT slot_name AS name, active::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary ORDER BY 1`,
+  );
+  if (rows.length === 0) return [];
+  const found: { what: string; remedy: string }[] = [];
+  const doc = 'docs/operations.md, "Failover".';
+  if ((await readVersion(client)) < FAILOVER_VERSION)
+    return [
+      {
+        what: 'This PostgreSQL does not keep logical replication slots on standbys',
+        remedy: `After a failover the log is started anew; PostgreSQL 17 and later can go on: ${doc}`,
+      },
+    ];
+  if ((await readSlotRow(client, slot))?.failover === false)
+    found.push({
+      what: `Replication slot ${slot} is not kept on standbys`,
+      remedy: `Restart the connector, which sets it: ${doc}`,
+    });
+  const { rows: settings } = await client.query<{ names: string }>(
+    `SELECT current_setting('synchronized_standby_slots') AS names`,
+  );
+  const waitedFor = settings[0]!.names
+    .split(',')
+    .map((name) => name.trim().replace(/^"(.*)"$/, '$1'))
+    .filter((name) => name !== '');
+  if (waitedFor.length === 0)
+    found.push({
+      what: 'The stream may run ahead of the standbys: after a failover the log could hold changes that the new primary does not have',
+      remedy: `Run as a superuser, with the slots of those standbys that may be promoted: ALTER SYSTEM SET synchronized_standby_slots = '${rows.map(({ name }) => name).join(', ')}'; SELECT pg_reload_conf(); ${doc}`,
+    });
+  for (const name of waitedFor)
+    if (!rows.some((row) => row.name === name && row.active === 'true'))
+      found.push({
+        what: `The stream waits for a standby that is not connected: slot ${name} of synchronized_standby_slots`,
+        remedy: `Start that standby, or take the slot out of synchronized_standby_slots: ${doc}`,
+      });
+  return found;
+}
+
+async function readSlotRow(client: pg.ClientBase, slot: string): Promise<SlotRow | null> {
+  const { rows } = await client.query<{ slot: string }>(
+    'SELECT to_jsonb(s)::text AS slot FROM pg_replication_slots s WHERE slot_name = $1',
+    [slot],
+  );
+  return rows[0] === undefined ? null : (JSON.parse(rows[0].slot) as SlotRow);
+}
+
+async function readVersion(client: pg.ClientBase): Promise<number> {
+  const { rows } = await client.query<{ version: string }>(`SELECT current_setting('server_version_num') AS version`);
+  return Number(rows[0]!.version);
+}
+
+function createReplicationClient(url: string): pg.Client {
+  const client = new pg.Client({ ...clientConfig(url, 'identity'), replication: 'database' } as pg.ClientConfig);
+  // An error after the last query must not end the process.
+  client.on('error', () => undefined);
+  return client;
 }

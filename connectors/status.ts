@@ -10,6 +10,11 @@ export interface ConnectorStatus {
   events: number;
   transactions: number;
   kafkaTransactions: number;
+  /** Changes too large for their topic written as dead letters, and rows whose last version is one. */
+  deadLetters: number;
+  deadLettersOpen: number;
+  /** Monotonic time since which Kafka has not answered, milliseconds; null while nothing is asked of it. */
+  sendingSinceMs: number | null;
   /** Monotonic time of the last position written, milliseconds. */
   lastProgressMs: number;
   snapshot: Readonly<Record<string, TableProgress>>;
@@ -24,6 +29,9 @@ export function createConnectorStatus(tables: readonly string[]): ConnectorStatu
     events: 0,
     transactions: 0,
     kafkaTransactions: 0,
+    deadLetters: 0,
+    deadLettersOpen: 0,
+    sendingSinceMs: null,
     lastProgressMs: performance.now(),
     snapshot: {},
     tables,

@@ -1,18 +1,18 @@
 import { type Config, positionTopicOf, topicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka } from '../runtime/kafka.ts';
-import { assertBound, type Binding, decodePosition, type Position } from './position.ts';
+import { assertBound, type Binding, decodePosition, type Position, type ServerState } from './position.ts';
 
-/** The stored position, checked against what it is bound to; null where none was ever stored. */
+/** The stored position, checked against what it is bound to, and bound to what is there now: after a failover that is another timeline. Null where none was ever stored. */
 export async function readStoredPosition(
   kafka: Kafka,
   config: Config,
   bound: Binding,
-  confirmedLsn: bigint,
+  server: ServerState,
 ): Promise<Position | null> {
-  const record = await kafka.readLast(positionTopicOf(config));
-  const ends = await kafka.fetchOffsets(config.tables.map((table) => topicOf(config, table)));
+  const record = await kafka.readLast(positionTopicOf(config), config.slot);
   if (record?.value == null) {
+    const ends = await kafka.fetchOffsets(config.tables.map((table) => topicOf(config, table)));
     const filled = [...ends].find(([, partitions]) => partitions.some((partition) => partition.high > 0n));
     if (filled === undefined) return null;
     throw new CrosswalkError(
@@ -22,7 +22,10 @@ export async function readStoredPosition(
     );
   }
   const stored = decodePosition(record.value);
-  assertBound(stored, bound, confirmedLsn);
+  assertBound(stored, bound, server);
+  const ends = await kafka.fetchSettledOffsets(
+    new Map(Object.entries(stored.offsets).map(([topic, offsets]) => [topic, offsets.map(BigInt)])),
+  );
   for (const [topic, offsets] of Object.entries(stored.offsets)) {
     const end = ends.get(topic);
     if (end !== undefined && offsets.some((offset, partition) => (end[partition]?.high ?? 0n) < BigInt(offset))) {
@@ -33,5 +36,5 @@ export async function readStoredPosition(
       );
     }
   }
-  return stored;
+  return { ...stored, bound };
 }

@@ -1,4 +1,4 @@
-import { type Config, positionTopicOf, topicOf, transactionTopicOf } from '../runtime/config.ts';
+import { type Config, deadLetterTopicOf, positionTopicOf, topicOf, transactionTopicOf } from '../runtime/config.ts';
 import type { TopicSpec } from '../runtime/kafka.ts';
 
 /** The log is the truth: nothing is ever deleted or compacted away. Rows of several megabytes pass. */
@@ -24,5 +24,6 @@ export function topicSpecs(config: Config): TopicSpec[] {
     })),
     { topic: transactionTopicOf(config), partitions: 1, replicationFactor, config: KEEP_FOREVER },
     { topic: positionTopicOf(config), partitions: 1, replicationFactor, config: KEEP_LAST },
+    { topic: deadLetterTopicOf(config), partitions: 1, replicationFactor, config: KEEP_LAST },
   ];
 }

@@ -1,7 +1,7 @@
 import { toLsnText } from '../connectors/lsn.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { InRecord } from '../runtime/kafka.ts';
-import { createDecoder, createKeyDecoder } from '../schemas/avro/decode.ts';
+import { createDecoder, createKeyDecoder, readColumnNames } from '../schemas/avro/decode.ts';
 import type { Registry } from '../schemas/avro/registry.ts';
 import { schemaIdOf } from '../schemas/avro/wire.ts';
 import type { Projection } from './projection.ts';
@@ -75,12 +75,7 @@ export function createChangeDecoder(projection: Projection, registry: Registry):
 
 /** A column that was dropped or renamed would reach `map` as null, and blank what it was mapped to. */
 function assertColumns(projection: Projection, schemaJson: string): void {
-  const schema = JSON.parse(schemaJson) as {
-    fields: { name: string; type: [unknown, { fields: { name: string }[] }] }[];
-  };
-  const columns = new Set(
-    schema.fields.find((field) => field.name === 'before')?.type[1].fields.map((field) => field.name),
-  );
+  const columns = new Set(readColumnNames(schemaJson));
   const missing = projection.requires.filter((column) => !columns.has(column));
   if (missing.length === 0) return;
   throw new CrosswalkError(

@@ -4,6 +4,7 @@ import type { Log } from '../runtime/log.ts';
 import { inTransaction } from '../runtime/postgres.ts';
 import { byLegacyKey, type SourceChange } from './source-change.ts';
 import type { ProjectionStatus } from './status.ts';
+import type { MappedRow } from './write/apply.ts';
 import type { Applier } from './write/apply-changes.ts';
 import { applyIsolated, FOREIGN_KEY } from './write/isolate.ts';
 import { type Defect, mapGroup } from './write/map-changes.ts';
@@ -15,6 +16,8 @@ const EVERY_MS = 250;
 const IDLE_ROUNDS = 20;
 /** Parked records looked at together. */
 const LIMIT = 2000;
+/** Bytes of their records, beyond those of the last one. */
+const LIMIT_BYTES = 32_000_000;
 /**
  * How often everything that the log held at one refusal must have been applied, with the change still refused and no later change of its row, before the
  * constraint counts as violated for good. More than once, because rows ahead of this one may hold a value that they give up later.
@@ -85,9 +88,13 @@ export function createParkedRetry(options: {
       reason: string;
     }>(
       // Names with their table: the bare ones would be the texts of the result, and order offset 10 before 9.
-      `SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason FROM crosswalk.parked_change p
-       WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset LIMIT $2`,
-      [projection.name, LIMIT],
+      `WITH oldest AS (SELECT p.topic, p.partition, p.record_offset, p.source_lsn, octet_length(p.record_value) AS bytes FROM crosswalk.parked_change p
+         WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset LIMIT $2),
+       fitting AS (SELECT o.topic, o.partition, o.record_offset FROM (SELECT *, sum(bytes) OVER (ORDER BY source_lsn, topic, partition, record_offset) - bytes AS before FROM oldest) o WHERE o.before < $3)
+       SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason FROM crosswalk.parked_change p
+       JOIN fitting f ON f.topic = p.topic AND f.partition = p.partition AND f.record_offset = p.record_offset
+       WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset`,
+      [projection.name, LIMIT, LIMIT_BYTES],
     );
     if (parked.length === 0) {
       refusals.clear();
@@ -106,40 +113,63 @@ export function createParkedRetry(options: {
     const groups = [...byLegacyKey(changes).values()];
     const rows = groups.flatMap((group) => mapGroup(projection, applier.tenants, group, defects) ?? []);
     const outcome = await applyIsolated(client, projection, applier.tenants, applier.shapes, rows);
+    const appliedRows = [...outcome.applied];
     const blocked = new Set<string>();
     const causesWait = await areCausesParked(client);
     for (const { row, reason, code } of outcome.blocked) {
       if (code === FOREIGN_KEY && causesWait) blocked.add(row.legacyKey);
-      else if (isForGood(row.legacyKey, row.changes, position, applied))
+      else if (isForGood(row.legacyKey, row.changes, position, applied)) {
         defects.push({ change: row.changes.at(-1)!, reason: `${reason}, with everything before it applied` });
-      else blocked.add(row.legacyKey);
+        appliedRows.push(...(await applyEarlier(client, row)));
+      } else blocked.add(row.legacyKey);
     }
-    defects.push(...outcome.defects);
+    // What cannot be mapped stays parked with the change before it: it is tried with it again.
+    const settledDefects = [...defects, ...outcome.defects].filter(({ change }) => !blocked.has(change.legacyKey));
     const settled = changes.filter((change) => !blocked.has(change.legacyKey));
-    for (const { record, legacyKey } of settled) {
-      refusals.delete(legacyKey);
-      await client.query(
-        'DELETE FROM crosswalk.parked_change WHERE projection = $1 AND topic = $2 AND partition = $3 AND record_offset = $4',
-        [projection.name, record.topic, record.partition, String(record.offset)],
-      );
-    }
-    const failing = new Set(defects.map((defect) => defect.change.legacyKey));
+    for (const { legacyKey } of settled) refusals.delete(legacyKey);
+    await removeParked(client, settled);
+    await writeDeadLetters(client, projection, settledDefects);
     await resolveDeadLetters(
       client,
       projection.name,
-      outcome.applied.map((row) => row.legacyKey).filter((key) => !failing.has(key)),
+      appliedRows.map(({ legacyKey, changes: tried }) => ({ legacyKey, record: tried.at(-1)!.record })),
     );
-    await writeDeadLetters(client, projection, defects);
-    status.applied += outcome.applied.length;
-    status.deadLetters += defects.length;
+    status.applied += appliedRows.length;
+    status.deadLetters += settledDefects.length;
     if (settled.length > 0) {
       status.lastProgressMs = performance.now();
       log.info(
-        { applied: outcome.applied.length, waiting: blocked.size, defects: defects.length },
+        { applied: appliedRows.length, waiting: blocked.size, defects: settledDefects.length },
         'parked changes tried again',
       );
     }
-    return blocked.size > 0 || parked.length === LIMIT;
+    // There may be more of them than were looked at.
+    return true;
+  }
+
+  /** The last version that can be applied of a row whose newest one cannot: it was parked behind, or before, what never came. */
+  async function applyEarlier(client: pg.ClientBase, row: MappedRow): Promise<readonly MappedRow[]> {
+    for (let { changes } = row; changes.length > 1; ) {
+      const earlier = mapGroup(projection, applier.tenants, changes.slice(0, -1), []);
+      if (earlier === null) break;
+      const outcome = await applyIsolated(client, projection, applier.tenants, applier.shapes, [earlier]);
+      if (outcome.applied.length > 0) return outcome.applied;
+      changes = earlier.changes;
+    }
+    return [];
+  }
+
+  async function removeParked(client: pg.ClientBase, settled: readonly SourceChange[]): Promise<void> {
+    await client.query(
+      `DELETE FROM crosswalk.parked_change p USING unnest($2::text[], $3::int[], $4::bigint[]) AS s (topic, partition, record_offset)
+       WHERE p.projection = $1 AND p.topic = s.topic AND p.partition = s.partition AND p.record_offset = s.record_offset`,
+      [
+        projection.name,
+        settled.map(({ record }) => record.topic),
+        settled.map(({ record }) => record.partition),
+        settled.map(({ record }) => String(record.offset)),
+      ],
+    );
   }
 
   /**

@@ -20,8 +20,8 @@ import { ensureOffsets, type PartitionOf, readNextOffset } from './write/offsets
  * Every statement of a projector looks rows up by key: a plan that reads a whole table is never right, and a table that has just begun to fill, without
  * statistics, invites one. A frozen process must not hold its locks for longer than the server waits here.
  */
-const SESSION_OPTIONS =
-  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off -c idle_in_transaction_session_timeout=30s';
+export const SESSION_OPTIONS =
+  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off -c idle_in_transaction_session_timeout=15s';
 
 /** Transactions at a time, for one projection. */
 const CONCURRENCY = 3;
@@ -52,15 +52,18 @@ export async function runProjectors(
     );
     await untilUp(`Kafka ${kafka.brokers}`, () => kafka.fetchClusterId(), options);
     await untilUp('the connector, which creates the topics', () => assertTopics(kafka, config, projections), options);
-    await Promise.all(
-      projections.map(async (projection) => {
-        const applier: Applier = { projection, tenants, shapes, decoder: createChangeDecoder(projection, registry) };
-        await runProjection(config, kafka, pool, applier, statuses.get(projection.name)!, {
-          log: log.child({ projection: projection.name }),
-          signal,
-        });
-      }),
-    );
+    // What stops one of them for a person ends the process: the others finish what they have at hand.
+    const stopping = new AbortController();
+    const running = projections.map(async (projection) => {
+      const applier: Applier = { projection, tenants, shapes, decoder: createChangeDecoder(projection, registry) };
+      await runProjection(config, kafka, pool, applier, statuses.get(projection.name)!, {
+        log: log.child({ projection: projection.name }),
+        signal: AbortSignal.any([signal, stopping.signal]),
+      });
+    });
+    for (const each of running) each.catch((error: unknown) => stopping.abort(error));
+    await Promise.allSettled(running);
+    await Promise.all(running);
   } finally {
     registry.close();
     await pool.end();
@@ -116,9 +119,11 @@ async function runProjection(
         groupId: `${config.topicPrefix}.crosswalk.${projection.name}`,
         topics: [topic],
         concurrency: PARTITIONS_AT_ONCE,
+        sessionTimeoutMs: config.sessionTimeoutMs,
         onAssigned: (partitions) => {
           expected.clear();
           status.partitions = partitions[topic] ?? [];
+          log.info({ partitions: status.partitions.length }, 'partitions assigned');
         },
         startOffset: async (_, partition) => {
           const next = await readNextOffset(pool, { projection: projection.name, topic, partition });
@@ -169,10 +174,14 @@ async function runProjection(
 
 /** Throws `log_gap` where the log no longer holds what a projection has not applied yet. */
 async function assertWhole(kafka: Kafka, pool: pg.Pool, projection: Projection, topic: string): Promise<void> {
-  const ends = (await kafka.fetchOffsets([topic])).get(topic) ?? [];
-  await ensureOffsets(pool, projection.name, topic, ends.length);
+  const partitions = (await kafka.fetchOffsets([topic])).get(topic)?.length ?? 0;
+  await ensureOffsets(pool, projection.name, topic, partitions);
+  const nexts: bigint[] = [];
+  for (let partition = 0; partition < partitions; partition++)
+    nexts.push(await readNextOffset(pool, { projection: projection.name, topic, partition }));
+  const ends = (await kafka.fetchSettledOffsets(new Map([[topic, nexts]]))).get(topic) ?? [];
   for (const [partition, end] of ends.entries()) {
-    const next = await readNextOffset(pool, { projection: projection.name, topic, partition });
+    const next = nexts[partition] ?? 0n;
     if (end.low > next || next > end.high) {
       throw new CrosswalkError(
         'log_gap',
@@ -237,6 +246,6 @@ function observe(status: ProjectionStatus, log: Log, outcome: SliceOutcome, onPa
   if (outcome.parked > 0) onParked();
   if (outcome.defects.length > 0) {
     const { reason } = outcome.defects[0]!;
-    log.error({ defects: outcome.defects.length, reason }, 'dead letters written: see `crosswalk status`');
+    log.error({ defects: outcome.defects.length, reason }, 'dead letters written: see `crosswalk dlq list`');
   }
 }

@@ -8,7 +8,7 @@ export async function readPosition(
   kafka: Kafka,
   config: Pick<Config, 'topicPrefix' | 'slot'>,
 ): Promise<Position | null> {
-  const record = await kafka.readLast(positionTopicOf(config));
+  const record = await kafka.readLast(positionTopicOf(config), config.slot);
   return record?.value == null ? null : decodePosition(record.value);
 }
 
@@ -26,7 +26,7 @@ export async function followPosition(
   const from = end.high - 16n > end.low ? end.high - 16n : end.low;
   const reader = await kafka.follow(topic, from, {
     onRecord: (record) => {
-      if (record.value !== null) latest = decodePosition(record.value);
+      if (record.value !== null && record.key?.toString() === config.slot) latest = decodePosition(record.value);
     },
     onCaughtUp: () => undefined,
   });

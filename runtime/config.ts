@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CrosswalkError } from './errors.ts';
+import { type Fault, parseFaults } from './faults.ts';
 
 const url = (protocols: readonly string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
@@ -38,7 +39,7 @@ const schema = z.object({
   CROSSWALK_LEGACY_SCHEMA: name('public'),
   CROSSWALK_TABLES: z
     .string()
-    .regex(/^[a-z0-9_]+(,[a-z0-9_]+)*$/, 'must be table[,table…]')
+    .regex(/^[a-z0-9_]+(,[a-z0-9_]+)*$/, 'must be table[,table…] of lower-case letters, digits and _')
     .default(
       'workspaces,status_options,contacts,quotes,messages,appointments,opportunities,orders,campaigns,campaign_subscribers,clients,leads',
     ),
@@ -50,7 +51,10 @@ const schema = z.object({
   CROSSWALK_CHUNK_ROWS: count(1000, 1, 100_000),
   CROSSWALK_BATCH_ROWS: count(1000, 1, 100_000),
   CROSSWALK_HEARTBEAT_MS: count(1000, 50, 600_000),
+  CROSSWALK_TRANSACTION_TIMEOUT_MS: count(600_000, 100, 86_400_000),
   CROSSWALK_ON_TRUNCATE: z.enum(['stop', 'ignore']).default('stop'),
+  CROSSWALK_SESSION_TIMEOUT_MS: count(12_000, 1000, 1_800_000),
+  CROSSWALK_FAULTS: z.string().default(''),
   CROSSWALK_LAG_WARNING_SECONDS: count(30, 1, 86_400),
   CROSSWALK_LAG_FAILING_SECONDS: count(300, 1, 864_000),
   CROSSWALK_HTTP_PORT: count(0, 0, 65_535),
@@ -91,8 +95,14 @@ export interface Config {
   readonly chunkRows: number;
   readonly batchRows: number;
   readonly heartbeatMs: number;
+  /** How long Kafka keeps a transaction of the connector open: longer than any source transaction takes to send. */
+  readonly transactionTimeoutMs: number;
   /** What the connector does when a captured table is truncated: stop for a person's decision, or leave the new rows as they are. */
   readonly onTruncate: 'stop' | 'ignore';
+  /** For how long the partitions of a killed or frozen projector rest before the others take them over. */
+  readonly sessionTimeoutMs: number;
+  /** Faults to inject into this process: for tests only. */
+  readonly faults: readonly Fault[];
   readonly lagWarningSeconds: number;
   readonly lagFailingSeconds: number;
   /** 0: no HTTP server. */
@@ -153,7 +163,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     chunkRows: values.CROSSWALK_CHUNK_ROWS,
     batchRows: values.CROSSWALK_BATCH_ROWS,
     heartbeatMs: values.CROSSWALK_HEARTBEAT_MS,
+    transactionTimeoutMs: values.CROSSWALK_TRANSACTION_TIMEOUT_MS,
     onTruncate: values.CROSSWALK_ON_TRUNCATE,
+    sessionTimeoutMs: values.CROSSWALK_SESSION_TIMEOUT_MS,
+    faults: parseFaults(values.CROSSWALK_FAULTS),
     lagWarningSeconds: values.CROSSWALK_LAG_WARNING_SECONDS,
     lagFailingSeconds: values.CROSSWALK_LAG_FAILING_SECONDS,
     httpPort: values.CROSSWALK_HTTP_PORT,
@@ -175,4 +188,9 @@ export function positionTopicOf(config: Pick<Config, 'topicPrefix' | 'slot'>): s
 /** Topic of transaction boundaries, as Debezium names it. */
 export function transactionTopicOf(config: Pick<Config, 'topicPrefix'>): string {
   return `${config.topicPrefix}.transaction`;
+}
+
+/** Topic of the connector's dead letters: changes too large for their topic. Its key is topic and row, a tombstone settles it. */
+export function deadLetterTopicOf(config: Pick<Config, 'topicPrefix'>): string {
+  return `${config.topicPrefix}.crosswalk.dead_letter`;
 }

@@ -19,10 +19,13 @@ export const errorCodes = {
   schema_incompatible: { retry: false },
   source_changed: { retry: false },
   columns_changed: { retry: true },
+  text_unreadable: { retry: false },
   migration_failed: { retry: false },
   truncated: { retry: false },
   topic_misconfigured: { retry: false },
   log_gap: { retry: false },
+  rows_too_large: { retry: false },
+  transaction_too_long: { retry: false },
   port_taken: { retry: false },
   process_ended: { retry: false },
   stale_consumer: { retry: true },
@@ -127,6 +130,13 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
     return fail('permission_denied', 'Grant the right named above; docs/operations.md lists what each role needs.');
   if (code === '42P01' || code === '3F000')
     return fail('schema_missing', "Run `crosswalk migrate up` with an owner's address (TARGET_OWNER_URL).");
+  // The server's message shows the bytes, which are a part of a value.
+  if (code === '22021' || code === '22P05')
+    return new CrosswalkError(
+      'text_unreadable',
+      `${what}: a text there is not valid in the database's encoding, or has no form in UTF-8`,
+      'Correct the text in the legacy database; one in the encoding SQL_ASCII must hold UTF-8 only.',
+    );
   if (code === 'EADDRINUSE')
     return fail('port_taken', 'Another process has this port: end it, or choose another in CROSSWALK_HTTP_PORT.');
   if (code === 'ERR_INVALID_URL') return fail('config_invalid', 'Correct the address.');
@@ -145,7 +155,7 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
     /^KafkaJS(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|GroupCoordinator|LockTimeout)/.test(
       name,
     ) ||
-    /Connection terminated|Connection timeout|timeout expired|Client network socket/i.test(message)
+    /Connection terminated|Connection timeout|timeout expired|Client network socket|connection error and is not queryable|Closed connection/i.test(message)
   ) {
     return fail('server_down', 'Start the server, or correct its address.');
   }

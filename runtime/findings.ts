@@ -1,3 +1,4 @@
+import { toLsnText } from '../connectors/lsn.ts';
 import type { Config } from './config.ts';
 import { toTotalLag } from './pipeline-lag.ts';
 import type { PipelineState, ProjectionState } from './pipeline-state.ts';
@@ -61,11 +62,11 @@ function connectorFindings({ legacy, kafka, source, tables }: PipelineState, thr
         `Replication slot ${thresholds.slot} does not exist`,
         'A position is stored for it, so changes since then are lost: docs/operations.md, "A lost slot".',
       );
-    else if (slot.walStatus === 'lost')
+    else if (slot.walStatus === 'lost' || slot.invalidation !== null)
       add(
         'failing',
         'connector',
-        `Replication slot ${thresholds.slot} was invalidated`,
+        `Replication slot ${thresholds.slot} was invalidated${slot.invalidation === null ? '' : ` (${slot.invalidation})`}`,
         'The server removed changes that it needs: docs/operations.md, "A lost slot".',
       );
     else if (slot.walStatus === 'unreserved')
@@ -74,6 +75,13 @@ function connectorFindings({ legacy, kafka, source, tables }: PipelineState, thr
         'connector',
         `Replication slot ${thresholds.slot} is about to be invalidated`,
         'Raise max_slot_wal_keep_size, and let the connector catch up.',
+      );
+    else if (slot.confirmedLsn !== null && kafka.position !== null && slot.confirmedLsn > kafka.position.lsn)
+      add(
+        'failing',
+        'connector',
+        `Replication slot ${thresholds.slot} was re-created, or read by something else: it is confirmed up to ${toLsnText(slot.confirmedLsn)}, past the stored position ${toLsnText(kafka.position.lsn)}`,
+        'Changes between the two may be missing: docs/operations.md, "A lost slot".',
       );
     else if (!slot.active)
       add(
@@ -140,7 +148,7 @@ function projectionFindings(projection: ProjectionState, isKnown: boolean, thres
       about: 'dead letters',
       what: `Projection ${name} has ${projection.deadLetters} open dead letters`,
       remedy:
-        'crosswalk.dead_letter names legacy keys and reasons: correct the legacy rows or the mapping; a later change that applies resolves them.',
+        '`crosswalk dlq list` names legacy keys and reasons: correct the legacy rows or the mapping; a later change that applies resolves them, `crosswalk dlq redrive` applies them again.',
     });
   return found;
 }

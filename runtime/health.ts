@@ -16,6 +16,9 @@ export interface Health {
   readonly reason: string;
 }
 
+/** A broker that takes its time answers earlier. */
+const BLOCKED_AFTER_MS = 5000;
+
 type Thresholds = Pick<Config, 'heartbeatMs' | 'lagWarningSeconds'>;
 
 /** No progress for so long, with work at hand, is a stall: longer than any batch, any pause of a broker, any few heartbeats. */
@@ -28,7 +31,8 @@ export function stallAfterMs(heartbeatMs: number): number {
  * `nowMs` is monotonic, `wallMicros` microseconds since 1970.
  */
 export function connectorHealth(
-  status: Pick<ConnectorStatus, 'state' | 'lastProgressMs' | 'sourceMicros'>,
+  status: Pick<ConnectorStatus, 'state' | 'lastProgressMs' | 'sourceMicros'> &
+    Partial<Pick<ConnectorStatus, 'sendingSinceMs'>>,
   config: Thresholds,
   nowMs: number = performance.now(),
   wallMicros: bigint = BigInt(Date.now()) * 1000n,
@@ -44,6 +48,9 @@ export function connectorHealth(
       const idleMs = nowMs - status.lastProgressMs;
       if (idleMs > stallAfterMs(config.heartbeatMs))
         return stalled(`no position written for ${Math.round(idleMs / 1000)} s`);
+      const sendingMs = status.sendingSinceMs == null ? 0 : nowMs - status.sendingSinceMs;
+      if (sendingMs > BLOCKED_AFTER_MS)
+        return takingPart('blocked', `Kafka has not answered for ${Math.round(sendingMs / 1000)} s`);
       const lagSeconds = status.sourceMicros === 0n ? 0 : Number(wallMicros - status.sourceMicros) / 1e6;
       return lagSeconds > config.lagWarningSeconds
         ? takingPart('lagging', `${Math.round(lagSeconds)} s behind the legacy database`)

@@ -3,10 +3,11 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import kafkajs from 'kafkajs';
 import type { KafkaSettings } from './config.ts';
 import { CrosswalkError } from './errors.ts';
+import { reach } from './faults.ts';
 import type { Log } from './log.ts';
 
 // The only import of kafkajs: a successor would take its place here.
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
+const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajs;
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
   decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
@@ -50,6 +51,11 @@ export interface TopicSpec {
 
 export type Kafka = ReturnType<typeof createKafka>;
 
+/** Longer than a crashed broker takes to show all that it holds. */
+const SETTLE_MS = 15_000;
+/** Longer than the pauses of a broker that does its work. */
+const SILENCE_MS = 40_000;
+
 /** A Kafka client. Retries are short and few: whoever uses it decides whether to wait. */
 export function createKafka(settings: KafkaSettings, log: Log) {
   const level = { warn: logLevel.WARN, error: logLevel.ERROR };
@@ -77,8 +83,10 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     }
   }
 
+  const brokers = settings.brokers.join(',');
+
   return {
-    brokers: settings.brokers.join(','),
+    brokers,
 
     /** Cluster id; also the cheapest proof that the brokers answer. */
     fetchClusterId: () => withAdmin(async (admin) => (await admin.describeCluster()).clusterId),
@@ -113,6 +121,56 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       });
     },
 
+    /** `max.message.bytes` of each topic. Throws `permission_denied` where they may not be read: a record over the limit would stop the log. */
+    async fetchMessageLimits(topics: readonly string[]): Promise<Map<string, number>> {
+      const name = 'max.message.bytes';
+      return withAdmin(async (admin) => {
+        const { resources } = await admin
+          .describeConfigs({
+            includeSynonyms: false,
+            resources: topics.map((topic) => ({ type: ConfigResourceTypes.TOPIC, name: topic, configNames: [name] })),
+          })
+          .catch((error: unknown) => {
+            if (!String((error as { type?: unknown }).type).endsWith('AUTHORIZATION_FAILED')) throw error;
+            throw new CrosswalkError(
+              'permission_denied',
+              `Kafka: the settings of topic ${topics[0]} may not be read`,
+              'Allow DESCRIBE_CONFIGS on the topics: docs/operations.md lists the rights.',
+              error,
+            );
+          });
+        return new Map(
+          resources.flatMap(({ resourceName, configEntries }) => {
+            const entry = configEntries.find((candidate) => candidate.configName === name);
+            return entry === undefined ? [] : [[resourceName, Number(entry.configValue)] as const];
+          }),
+        );
+      });
+    },
+
+    /** Number of partitions and settings of each topic that exists. */
+    async fetchTopicSettings(
+      topics: readonly string[],
+    ): Promise<Map<string, { partitions: number; config: Record<string, string> }>> {
+      return withAdmin(async (admin) => {
+        const existing = new Set(await admin.listTopics());
+        const present = topics.filter((topic) => existing.has(topic));
+        if (present.length === 0) return new Map();
+        const metadata = await admin.fetchTopicMetadata({ topics: present });
+        const { resources } = await admin.describeConfigs({
+          includeSynonyms: false,
+          resources: present.map((topic) => ({ type: ConfigResourceTypes.TOPIC, name: topic })),
+        });
+        return new Map(
+          metadata.topics.map(({ name, partitions }) => {
+            const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? [];
+            const config = Object.fromEntries(entries.map((entry) => [entry.configName, entry.configValue]));
+            return [name, { partitions: partitions.length, config }];
+          }),
+        );
+      });
+    },
+
     /** First and next offset of every partition of each topic that exists, in order of partition. */
     async fetchOffsets(topics: readonly string[]): Promise<Map<string, { low: bigint; high: bigint }[]>> {
       return withAdmin(async (admin) => {
@@ -131,6 +189,23 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       });
     },
 
+    /**
+     * As `fetchOffsets`, asked again while a partition ends before where `expected` says that it has been read or written to: a broker that has crashed shows less than it holds
+     * for a moment. After `SETTLE_MS` the answer is what it is.
+     */
+    async fetchSettledOffsets(
+      expected: ReadonlyMap<string, readonly bigint[]>,
+    ): Promise<Map<string, { low: bigint; high: bigint }[]>> {
+      for (const endMs = performance.now() + SETTLE_MS; ; ) {
+        const found = await this.fetchOffsets([...expected.keys()]);
+        const isShort = [...expected].some(([topic, offsets]) =>
+          offsets.some((offset, partition) => (found.get(topic)?.[partition]?.high ?? offset) < offset),
+        );
+        if (!isShort || performance.now() > endMs) return found;
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    },
+
     /** A transactional writer. The first `begin` fences every earlier writer with this id. */
     async createLogWriter(transactionalId: string, transactionTimeoutMs: number): Promise<LogWriter> {
       const producer = client.producer({
@@ -141,13 +216,40 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       });
       await producer.connect();
       let transaction: kafkajs.Transaction | null = null;
+      /** The library asks a broker that does not answer 25 times, on the same connection. */
+      const answered = async <T>(work: Promise<T>): Promise<T> => {
+        let timer: NodeJS.Timeout | undefined;
+        const silence = new Promise<never>((_, reject) => {
+          timer = setTimeout(() => {
+            const seconds = SILENCE_MS / 1000;
+            reject(
+              new CrosswalkError(
+                'server_down',
+                `Kafka ${brokers} has not answered for ${seconds} s`,
+                'It is tried anew.',
+              ),
+            );
+          }, SILENCE_MS);
+        });
+        return Promise.race([work, silence]).finally(() => clearTimeout(timer));
+      };
       const open = () => {
         if (transaction === null) throw new Error('no open Kafka transaction');
         return transaction;
       };
       return {
         async begin() {
-          transaction = await producer.transaction();
+          transaction = await answered(
+            producer.transaction().catch((error: unknown) => {
+              if ((error as { type?: unknown }).type !== 'INVALID_TRANSACTION_TIMEOUT') throw error;
+              throw new CrosswalkError(
+                'config_invalid',
+                `Kafka allows no transaction of ${transactionTimeoutMs} ms`,
+                'Raise transaction.max.timeout.ms of the brokers, or lower CROSSWALK_TRANSACTION_TIMEOUT_MS to it.',
+                error,
+              );
+            }),
+          );
         },
         async send(records) {
           const topicMessages = [...records].map(([topic, list]) => ({
@@ -159,7 +261,9 @@ export function createKafka(settings: KafkaSettings, log: Log) {
               timestamp: record.timestampMs,
             })),
           }));
-          const answers = await open().sendBatch({ acks: -1, compression: CompressionTypes.ZSTD, topicMessages });
+          const answers = await answered(
+            open().sendBatch({ acks: -1, compression: CompressionTypes.ZSTD, topicMessages }),
+          );
           return answers.map((answer) => ({
             topic: answer.topicName,
             partition: answer.partition,
@@ -167,7 +271,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
           }));
         },
         async commit() {
-          await open().commit();
+          await answered(open().commit());
           transaction = null;
         },
         async abort() {
@@ -202,55 +306,74 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         retry: { retries: 3 },
       });
       let caughtUp = false;
+      let crash: Error | undefined;
       const reached = (error?: Error) => {
+        crash ??= error;
         if (!caughtUp) handlers.onCaughtUp(error);
         caughtUp = true;
       };
-      await consumer.connect();
-      await consumer.subscribe({ topic, fromBeginning: true });
       consumer.on(consumer.events.CRASH, (event) => reached(event.payload.error));
       // Batches of aborted records never reach eachBatch, so progress is taken from the event that every batch raises.
       consumer.on(consumer.events.END_BATCH_PROCESS, (event) => {
         if (BigInt(event.payload.lastOffset) + 1n >= end.high) reached();
       });
-      await consumer.run({
-        autoCommit: false,
-        eachBatch: async ({ batch, heartbeat }) => {
-          for (const message of batch.messages) handlers.onRecord(toInRecord(message));
-          await heartbeat();
-        },
-      });
-      consumer.seek({ topic, partition: 0, offset: String(from > end.low ? from : end.low) });
+      try {
+        await consumer.connect();
+        await consumer.subscribe({ topic, fromBeginning: true });
+        await consumer.run({
+          autoCommit: false,
+          eachBatch: async ({ batch, heartbeat }) => {
+            for (const message of batch.messages) handlers.onRecord(toInRecord(message));
+            await heartbeat();
+          },
+        });
+        // A group that cannot be joined is no error of `run`, and would be joined again and again.
+        if (crash !== undefined) throw crash;
+        consumer.seek({ topic, partition: 0, offset: String(from > end.low ? from : end.low) });
+      } catch (error) {
+        void consumer.disconnect().catch(() => undefined);
+        throw error;
+      }
       if (end.high <= end.low || from >= end.high) reached();
       return { close: () => consumer.disconnect() };
     },
 
-    /** The last committed record of a one-partition topic, or null. */
-    async readLast(topic: string): Promise<InRecord | null> {
+    /** The last committed record with this key of a one-partition topic, or null. */
+    async readLast(topic: string, key: string): Promise<InRecord | null> {
       const end = (await this.fetchOffsets([topic])).get(topic)?.[0];
       if (end === undefined) return null;
       for (let back = 16n; ; back *= 64n) {
         const from = end.high - back > end.low ? end.high - back : end.low;
-        const last = await this.readFrom(topic, from);
+        let last: InRecord | null = null;
+        await this.readToEnd(topic, from, (record) => {
+          if (record.key?.toString() === key) last = record;
+        });
         if (last !== null || from === end.low) return last;
       }
     },
 
-    /** The last committed record at or after `from`, or null. */
-    async readFrom(topic: string, from: bigint): Promise<InRecord | null> {
-      let last: InRecord | null = null;
+    /** Calls `onRecord` with every committed record of a one-partition topic that is there now, in order; with none where the topic does not exist. */
+    async readAll(topic: string, onRecord: (record: InRecord) => void): Promise<void> {
+      const end = (await this.fetchOffsets([topic])).get(topic)?.[0];
+      if (end === undefined || end.high <= end.low) return;
+      await this.readToEnd(topic, end.low, onRecord);
+    },
+
+    /** As `readAll`, from an offset on. */
+    async readToEnd(topic: string, from: bigint, onRecord: (record: InRecord) => void): Promise<void> {
       let settle: (error?: Error) => void = () => undefined;
       const done = new Promise<void>((resolve, reject) => {
         settle = (error) => (error ? reject(error) : resolve());
       });
-      const reader = await this.follow(topic, from, { onRecord: (record) => (last = record), onCaughtUp: settle });
+      // `follow` throws what it rejects with, if it fails before it is waited for.
+      done.catch(() => undefined);
+      const reader = await this.follow(topic, from, { onRecord, onCaughtUp: settle });
       try {
         await done;
       } finally {
         // Leaving the group takes a round trip nobody waits for.
         void reader.close().catch(() => undefined);
       }
-      return last;
     },
 
     /**
@@ -261,6 +384,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       groupId: string;
       topics: readonly string[];
       concurrency: number;
+      sessionTimeoutMs: number;
       /** Partitions by topic that this member has from now on. */
       onAssigned: (partitions: Readonly<Record<string, readonly number[]>>) => void;
       startOffset: (topic: string, partition: number) => Promise<bigint>;
@@ -278,9 +402,9 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     }> {
       const consumer = client.consumer({
         groupId: options.groupId,
-        sessionTimeout: 30_000,
-        heartbeatInterval: 3000,
-        rebalanceTimeout: 60_000,
+        sessionTimeout: options.sessionTimeoutMs,
+        heartbeatInterval: Math.floor(options.sessionTimeoutMs / 6),
+        rebalanceTimeout: 30_000,
         maxWaitTimeInMs: 500,
         minBytes: 1,
         maxBytesPerPartition: 1_048_576,
@@ -289,9 +413,13 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         retry: { retries: 5, initialRetryTime: 100 },
       });
       const checked = new Set<string>();
+      consumer.on(consumer.events.REBALANCING, () => {
+        reach?.('rebalance.before').catch(options.onCrash);
+      });
       consumer.on(consumer.events.GROUP_JOIN, (event) => {
         checked.clear();
         options.onAssigned(event.payload.memberAssignment);
+        reach?.('rebalance.after').catch(options.onCrash);
       });
       consumer.on(consumer.events.CRASH, (event) => options.onCrash(event.payload.error));
       await consumer.connect();
@@ -301,6 +429,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         eachBatchAutoResolve: false,
         partitionsConsumedConcurrently: options.concurrency,
         eachBatch: async ({ batch, heartbeat, resolveOffset, isStale, isRunning }) => {
+          let isRebalancing = false;
           const partition = `${batch.topic}/${batch.partition}`;
           if (!checked.has(partition)) {
             const start = await options.startOffset(batch.topic, batch.partition);
@@ -316,8 +445,13 @@ export function createKafka(settings: KafkaSettings, log: Log) {
             topic: batch.topic,
             partition: batch.partition,
             records: batch.messages.map(toInRecord),
-            beat: heartbeat,
-            isStale: () => isStale() || !isRunning(),
+            // The library's own next beat rejoins; a batch that others may have by now is not gone on with.
+            beat: () =>
+              heartbeat().catch((error: unknown) => {
+                if ((error as { type?: unknown }).type !== 'REBALANCE_IN_PROGRESS') throw error;
+                isRebalancing = true;
+              }),
+            isStale: () => isRebalancing || isStale() || !isRunning(),
           });
           if (goOnFrom === null) resolveOffset(last.offset);
           else consumer.seek({ topic: batch.topic, partition: batch.partition, offset: String(goOnFrom) });

@@ -30,6 +30,16 @@ export function registerConnectorMetrics(status: ConnectorStatus, registry: Regi
     'Kafka transactions committed',
     one(() => status.kafkaTransactions),
   );
+  counter(
+    'crosswalk_connector_dead_letters_total',
+    'Changes too large for their topic, written as dead letters',
+    one(() => status.deadLetters),
+  );
+  gauge(
+    'crosswalk_connector_open_dead_letters',
+    'Rows whose last version is too large for its topic',
+    one(() => status.deadLettersOpen),
+  );
   gauge(
     'crosswalk_connector_position_lsn_bytes',
     'LSN before which everything is in the log',

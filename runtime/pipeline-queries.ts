@@ -8,6 +8,8 @@ import { clientConfig } from './postgres.ts';
 export interface SlotState {
   readonly active: boolean;
   readonly walStatus: string | null;
+  /** Why the server has made it unusable; null while it is usable, and before PostgreSQL 16. */
+  readonly invalidation: string | null;
   readonly retainedBytes: bigint | null;
   readonly confirmedLsn: bigint | null;
 }
@@ -42,12 +44,14 @@ export async function readLegacy(url: string, config: Config, signal: AbortSigna
     const { rows: slots } = await client.query<{
       active: string;
       wal_status: string | null;
+      invalidation: string | null;
       confirmed: string | null;
       retained: string | null;
     }>(
-      `SELECT active::text, wal_status, confirmed_flush_lsn::text AS confirmed,
+      `SELECT active::text, wal_status, coalesce(to_jsonb(s) ->> 'invalidation_reason', CASE WHEN (to_jsonb(s) ->> 'conflicting')::boolean THEN 'conflict' END) AS invalidation,
+         confirmed_flush_lsn::text AS confirmed,
          greatest(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn), 0)::bigint::text AS retained
-       FROM pg_replication_slots WHERE slot_name = $1`,
+       FROM pg_replication_slots s WHERE slot_name = $1`,
       [config.slot],
     );
     const { rows: tables } = await client.query<{ table: string; estimate: string }>(
@@ -65,6 +69,7 @@ export async function readLegacy(url: string, config: Config, signal: AbortSigna
           : {
               active: slot.active === 'true',
               walStatus: slot.wal_status,
+              invalidation: slot.invalidation,
               retainedBytes: slot.retained === null ? null : BigInt(slot.retained),
               confirmedLsn: slot.confirmed === null ? null : parseLsn(slot.confirmed),
             },

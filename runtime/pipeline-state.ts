@@ -79,14 +79,23 @@ async function readOnce(config: Config, watched: Watched, log: Log): Promise<Pip
   const legacyUrl = config.legacyUrl();
   const targetUrl = config.targetUrl();
   const settings = config.kafka();
-  const [legacy, kafka, target] = await Promise.all([
-    readWithin(LIMIT_MS, `legacy database ${addressOf(legacyUrl)}`, (signal) => readLegacy(legacyUrl, config, signal)),
+  const readKafka = () =>
     readWithin(LIMIT_MS, `Kafka ${settings.brokers.join(',')}`, async () => ({
       position: await readPosition(createKafka(settings, log), config),
-    })),
+    }));
+  const [legacy, firstKafka, target] = await Promise.all([
+    readWithin(LIMIT_MS, `legacy database ${addressOf(legacyUrl)}`, (signal) => readLegacy(legacyUrl, config, signal)),
+    readKafka(),
     readWithin(LIMIT_MS, `target database ${addressOf(targetUrl)}`, (signal) => readTarget(targetUrl, signal)),
   ]);
-  const position = positionOf(kafka);
+  let kafka = firstKafka;
+  let position = positionOf(kafka);
+  const confirmed = legacy.state === 'up' ? legacy.slot?.confirmedLsn : null;
+  // Read at the same time: a position read just before the slot was may be the one before.
+  if (position !== null && confirmed != null && confirmed > position.lsn) {
+    kafka = await readKafka();
+    position = positionOf(kafka);
+  }
   return {
     legacy,
     kafka,

@@ -13,7 +13,12 @@ export const pinnedOptions = [
   '-c extra_float_digits=1',
   '-c xmloption=content',
   '-c lc_monetary=C',
+  '-c quote_all_identifiers=off',
+  '-c array_nulls=on',
 ].join(' ');
+
+/** For connections to the legacy database: no function, operator or name of its own stands before PostgreSQL's, and names of objects (regclass, regtype) always have the same text. */
+export const sourceOptions = '-c search_path=pg_catalog';
 
 /** Every value stays the text that PostgreSQL sent. */
 const textOnly = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
@@ -35,12 +40,15 @@ function toTls(url: string): { connectionString: string; ssl?: false | Connectio
   return { connectionString, ssl: { rejectUnauthorized: true } };
 }
 
-/** Client options for an address: pinned settings, text values, `name` shown in pg_stat_activity. */
+/** Client options for an address: pinned settings, text values, `name` shown in pg_stat_activity. Options in the address come first: they never undo a pinned one. */
 export function clientConfig(url: string, name: string, extraOptions = ''): pg.ClientConfig {
+  const address = new URL(url);
+  const givenOptions = address.searchParams.get('options') ?? '';
+  address.searchParams.delete('options');
   return {
-    ...toTls(url),
+    ...toTls(givenOptions === '' ? url : address.href),
     application_name: `crosswalk-${name}`,
-    options: `${pinnedOptions} ${extraOptions}`.trim(),
+    options: `${givenOptions} ${pinnedOptions} ${extraOptions}`.trim(),
     types: textOnly,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,

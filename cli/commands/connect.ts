@@ -3,16 +3,20 @@ import { createConnectorStatus } from '../../connectors/status.ts';
 import { connectorHealth } from '../../runtime/health.ts';
 import { serveHealth } from '../../runtime/http.ts';
 import { registerConnectorMetrics } from '../../runtime/metrics.ts';
+import { watchStall } from '../../runtime/watchdog.ts';
 import type { CommandContext } from '../context.ts';
 
 /** One connector until SIGTERM. */
-export async function connect({ config, log, signal }: CommandContext): Promise<boolean> {
+export async function connect({ config, log, giveUp, signal }: CommandContext): Promise<boolean> {
   const status = createConnectorStatus(config.tables);
   registerConnectorMetrics(status);
-  const server = await serveHealth(config, () => connectorHealth(status, config));
+  const health = () => connectorHealth(status, config);
+  const server = await serveHealth(config, health);
+  const watchdog = watchStall(health, giveUp);
   try {
     await runConnector(config, status, { log, signal });
   } finally {
+    watchdog.close();
     await server.close();
   }
   return true;

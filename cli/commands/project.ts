@@ -8,18 +8,25 @@ import { projectorHealth } from '../../runtime/health.ts';
 import { serveHealth } from '../../runtime/http.ts';
 import { createLagWatch } from '../../runtime/lag-watch.ts';
 import { registerProjectorMetrics } from '../../runtime/metrics.ts';
+import { watchStall } from '../../runtime/watchdog.ts';
 import type { CommandContext } from '../context.ts';
 
 /** One projector process until SIGTERM. */
-export async function project({ config, log, signal }: CommandContext, names: readonly string[]): Promise<boolean> {
+export async function project(
+  { config, log, giveUp, signal }: CommandContext,
+  names: readonly string[],
+): Promise<boolean> {
   const chosen = chooseProjections(names);
   const statuses = new Map(chosen.map((projection) => [projection.name, createProjectionStatus(projection.name)]));
   registerProjectorMetrics([...statuses.values()]);
-  const server = await serveHealth(config, () => projectorHealth([...statuses.values()], config));
+  const health = () => projectorHealth([...statuses.values()], config);
+  const server = await serveHealth(config, health);
+  const watchdog = watchStall(health, giveUp);
   const watch = createLagWatch(config, chosen, statuses, { log });
   try {
     await runProjectors(config, chosen, readTenants(), statuses, { log, signal });
   } finally {
+    watchdog.close();
     watch.close();
     await server.close();
   }

@@ -25,6 +25,8 @@ interface Window {
 
 /** Chunks read ahead of the stream. */
 const READ_AHEAD = 2;
+/** Keys of one window that are kept; a transaction that changes more of them makes its chunk void instead of filling the memory. */
+const MOST_TOUCHED = 20_000;
 
 /**
  * The initial load, beside the stream: chunks of each table in key order, each between two markers in the stream. A row of a
@@ -44,8 +46,10 @@ export function createSnapshot(options: {
   let firstLow = '';
   /** Keys changed, and transactions not seen visible, as of the last marker that passed: the low marker of the next window. */
   let touched = new Set<string>();
+  let isTouchedAll = false;
   let doubtfulAtLow: readonly bigint[] = [];
   let emittedThrough: readonly string[] | null = null;
+  let loading: Relation | null = null;
   let restart = false;
   let finished = options.relations.every((relation) => progress[relation.table]?.done);
   let wake: () => void = () => undefined;
@@ -75,6 +79,7 @@ export function createSnapshot(options: {
   }
 
   async function loadTable(relation: Relation, signal: AbortSignal): Promise<void> {
+    loading = relation;
     emittedThrough = progress[relation.table]?.lastKey ?? null;
     let after = emittedThrough;
     let ended = false;
@@ -97,7 +102,7 @@ export function createSnapshot(options: {
       } else {
         const chunk = await readChunk(client, relation, after, options.chunkRows);
         const high = randomUUID();
-        ended = chunk.rows.length < options.chunkRows;
+        ended = chunk.isLast;
         windows.push({ relation, chunk, high, after, last: ended });
         after = chunk.lastKey ?? after;
         await writeMarker(client, high);
@@ -130,12 +135,17 @@ export function createSnapshot(options: {
 
     /** The stream changed a row: before and after may have different keys, and each is one that the stream knows better. */
     touch(relation: Relation, cells: Cells): void {
-      if (!finished) touched.add(`${relation.oid}${keyText(relation, cells)}`);
+      if (finished || isTouchedAll) return;
+      touched.add(`${relation.oid}${keyText(relation, cells)}`);
+      if (touched.size <= MOST_TOUCHED) return;
+      isTouchedAll = true;
+      touched.clear();
     },
 
     /** The stream emptied tables: what was read of them before is void. */
     truncate(oids: readonly number[]): void {
-      if (windows[0] !== undefined && oids.includes(windows[0].relation.oid)) restart = true;
+      // Also while its first chunk is on its way: it may have been read before.
+      if (loading !== null && oids.includes(loading.oid)) restart = true;
       wake();
     },
 
@@ -145,10 +155,21 @@ export function createSnapshot(options: {
       const isHigh = window?.high === token;
       if (!isHigh && token !== firstLow) return null;
       const touchedInWindow = touched;
+      const isVoid = isTouchedAll;
       const doubtfulBefore = doubtfulAtLow;
       touched = new Set();
+      isTouchedAll = false;
       doubtfulAtLow = doubtful;
       if (!isHigh || restart) return null;
+      if (isVoid) {
+        log.info(
+          { table: window.relation.table },
+          'more was changed than a chunk can be compared with: it is read again',
+        );
+        restart = true;
+        wake();
+        return null;
+      }
       if (window.chunk.snapshot !== null) {
         const snapshot = parseSnapshot(window.chunk.snapshot);
         if (doubtfulBefore.some((xid) => !isVisible(xid, snapshot))) {

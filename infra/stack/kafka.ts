@@ -25,19 +25,25 @@ export const kafkaSettings: Readonly<Record<string, string>> = {
   'share.coordinator.state.topic.replication.factor': '1',
   'share.coordinator.state.topic.min.isr': '1',
   'group.initial.rebalance.delay.ms': '0',
+  'group.min.session.timeout.ms': '1000',
   'log.retention.ms': '-1',
   // A crashed broker may come back only after its old session has ended: by default 9 s.
   'broker.session.timeout.ms': '6000',
   'broker.heartbeat.interval.ms': '1000',
 };
 
-const createProperties = (data: string, port: number, controllerPort: number) => `process.roles=broker,controller
+const createProperties = (
+  data: string,
+  port: number,
+  controllerPort: number,
+  proxied?: ProxiedListener,
+) => `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${controllerPort}
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
+listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${proxied ? `,PROXIED://127.0.0.1:${proxied.port}` : ''}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port}${proxied ? `,PROXIED://127.0.0.1:${proxied.advertisedPort}` : ''}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs=${data}
 ${Object.entries(kafkaSettings)
@@ -45,11 +51,18 @@ ${Object.entries(kafkaSettings)
   .join('\n')}
 `;
 
+/** A second listener, for clients that reach the broker through a proxy: they are sent back to where they came from. */
+export interface ProxiedListener {
+  readonly port: number;
+  readonly advertisedPort: number;
+}
+
 /** Starts Kafka on the data in `dir`, which is made when missing. */
 export async function startKafka(
   dir: string,
   preferred: { port?: number | undefined; controllerPort?: number | undefined },
   log: (line: string) => void,
+  proxied?: ProxiedListener,
 ): Promise<{ server: Server; port: number; controllerPort: number }> {
   const jars = await installKafka(log);
   const java = findJava();
@@ -65,7 +78,7 @@ export async function startKafka(
     const first = attempt === 1;
     const port = await findFreePort(first ? preferred.port : undefined);
     const controllerPort = await findFreePort(first ? preferred.controllerPort : undefined);
-    writeFileSync(propertiesFile, createProperties(data, port, controllerPort));
+    writeFileSync(propertiesFile, createProperties(data, port, controllerPort, proxied));
     if (!existsSync(formatted)) {
       rmSync(data, { recursive: true, force: true });
       // A leading dash would be read as an option.

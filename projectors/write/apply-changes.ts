@@ -1,11 +1,13 @@
 import type pg from 'pg';
+import { reach } from '../../runtime/faults.ts';
 import { inTransaction } from '../../runtime/postgres.ts';
 import type { ChangeDecoder } from '../decode.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import type { SourceChange } from '../source-change.ts';
 import { applyMapped, type MappedRow } from './apply.ts';
 import type { TargetShapes } from './catalog.ts';
-import { applyIsolated, isDataError, isLockError, type Outcome } from './isolate.ts';
+import { isDataError, isLockError } from './data-error.ts';
+import { applyIsolated, type Outcome } from './isolate.ts';
 import { type Defect, mapChanges } from './map-changes.ts';
 import {
   moveOffsets,
@@ -54,7 +56,13 @@ export async function applySlices(
     let isolated = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(client, () => writeSlices(client, applier, slices, { changes, mapped, isolated }));
+        const outcome = await inTransaction(client, async () => {
+          const written = await writeSlices(client, applier, slices, { changes, mapped, isolated });
+          await reach?.('target_commit.before');
+          return written;
+        });
+        await reach?.('target_commit.after');
+        return outcome;
       } catch (error) {
         if (isDataError(error) && !isolated) isolated = true;
         else if (!isLockError(error) || attempt >= LOCK_ATTEMPTS) throw error;
@@ -86,11 +94,17 @@ async function writeSlices(
 ): Promise<SliceOutcome> {
   const { projection, tenants, shapes } = applier;
   const moves = slices.map((each) => ({ ...each, last: each.changes.at(-1)?.lineage ?? null }));
+  await reach?.('offset_move.before');
   await moveOffsets(client, projection.name, moves);
+  await reach?.('offset_move.after');
   const legacyKeys = [...new Set(slice.changes.map((change) => change.legacyKey))];
   const { parked, dead } = await readHeldKeys(client, projection.name, legacyKeys);
   const waiting = slice.changes.filter((change) => parked.has(change.legacyKey));
-  if (waiting.length > 0) await parkChanges(client, projection.name, waiting, 'behind a parked change');
+  await parkChanges(
+    client,
+    projection.name,
+    waiting.map((change) => ({ change, reason: 'behind a parked change' })),
+  );
   const rows = slice.mapped.rows.filter((row) => !parked.has(row.legacyKey));
   const defects = slice.mapped.defects.filter((defect) => !parked.has(defect.change.legacyKey));
   let outcome: Outcome = { applied: rows, blocked: [], defects: [] };
@@ -101,14 +115,15 @@ async function writeSlices(
   const allDefects = [...defects, ...outcome.defects];
   await parkBlocked(client, projection.name, outcome.blocked);
   await writeDeadLetters(client, projection, allDefects);
-  if (dead.size > 0) {
-    const failing = new Set(allDefects.map((defect) => defect.change.legacyKey));
-    await resolveDeadLetters(
-      client,
-      projection.name,
-      outcome.applied.map((row) => row.legacyKey).filter((key) => dead.has(key) && !failing.has(key)),
-    );
-  }
+  // After the letters are written: what a later version in the same batch has overtaken is history from the start.
+  const failing = new Set(allDefects.map((defect) => defect.change.legacyKey));
+  await resolveDeadLetters(
+    client,
+    projection.name,
+    outcome.applied
+      .filter((row) => dead.has(row.legacyKey) || failing.has(row.legacyKey))
+      .map(({ legacyKey, changes }) => ({ legacyKey, record: changes.at(-1)!.record })),
+  );
   return {
     ...outcome,
     defects: allDefects,

@@ -12,6 +12,7 @@ import {
   type StoredContribution,
   writeContributions,
 } from './contributions.ts';
+import { FoldError } from './data-error.ts';
 import { type TargetWrites, writeTargets } from './write-targets.ts';
 
 /** What one legacy row implies after a batch, and what it implied on the way there where that matters. */
@@ -93,7 +94,7 @@ async function applyAggregate(
   await lockMergeKeys(client, aggregate, mergeKeys);
   await writeContributions(client, aggregate, changed);
   const contributions = await readContributions(client, aggregate, mergeKeys);
-  const folded = mergeKeys.map((mergeKey) => aggregate.fold(mergeKey, contributions.get(mergeKey) ?? []));
+  const folded = mergeKeys.map((mergeKey) => fold(aggregate, mergeKey, contributions.get(mergeKey) ?? []));
   const lineages = new Map(changed.map((contribution) => [contribution.mergeKey, contribution.lineage]));
   const writes = new Map<string, TargetWrites>();
   for (const target of aggregate.targets) {
@@ -108,6 +109,14 @@ async function applyAggregate(
     });
   }
   await writeTargets(client, { projection, aggregate }, shapes, writes);
+}
+
+function fold(aggregate: Aggregate, mergeKey: string, contributions: readonly StoredContribution[]) {
+  try {
+    return aggregate.fold(mergeKey, contributions);
+  } catch (error) {
+    throw new FoldError(error);
+  }
 }
 
 /** A folded row with the lineage of its newest contributor. */

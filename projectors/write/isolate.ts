@@ -2,7 +2,9 @@ import type pg from 'pg';
 import type { Projection, Tenants } from '../projection.ts';
 import { applyMapped, type MappedRow } from './apply.ts';
 import type { TargetShapes } from './catalog.ts';
+import { FoldError, isDataError } from './data-error.ts';
 import { type Defect, mapGroup } from './map-changes.ts';
+import { probeRows } from './probe.ts';
 
 /** A legacy row whose changes wait for their cause. `code`: SQLSTATE; `reason`: it and the constraint. */
 export interface Blocked {
@@ -20,7 +22,7 @@ export interface Outcome {
 /** SQLSTATE of a row that refers to one that is not there. */
 export const FOREIGN_KEY = '23503';
 /** Foreign key, unique, exclusion: the cause may be on its way in another partition or topic. */
-const WAITING = new Set([FOREIGN_KEY, '23505', '23P01']);
+export const WAITING: ReadonlySet<string> = new Set([FOREIGN_KEY, '23505', '23P01']);
 
 interface PgError {
   readonly code?: string;
@@ -28,21 +30,9 @@ interface PgError {
   readonly table?: string;
 }
 
-/** Whether PostgreSQL refused the data, and not the moment. */
-export function isDataError(error: unknown): boolean {
-  const code = (error as PgError | null)?.code;
-  return typeof code === 'string' && /^2[23]...$/.test(code);
-}
-
-/** Whether PostgreSQL ended this transaction so that another could go on. */
-export function isLockError(error: unknown): boolean {
-  const code = (error as PgError | null)?.code;
-  return code === '40P01' || code === '40001';
-}
-
 /**
- * Applies rows inside the caller's transaction so that what cannot be applied harms only its own legacy row: halves until each
- * refusal stands alone, then lets it wait or calls it a defect and goes back to the last version that was accepted.
+ * Applies rows inside the caller's transaction so that what cannot be applied harms only its own legacy row: rows that look bad are parted from the others
+ * first; what fails is halved until each refusal stands alone, then waits or is called a defect, and goes back to the last version that was accepted.
  */
 export async function applyIsolated(
   client: pg.ClientBase,
@@ -55,48 +45,88 @@ export async function applyIsolated(
   let blocked: Blocked[] = [];
   const defects: Defect[] = [];
 
-  async function attempt(some: readonly MappedRow[]): Promise<void> {
-    if (some.length === 0) return;
-    await client.query('SAVEPOINT isolated');
+  /** Answers whether all of it was applied. */
+  async function attempt(some: readonly MappedRow[]): Promise<boolean> {
+    if (some.length === 0) return true;
+    await client.query('SAVEPOINT isolated; SET CONSTRAINTS ALL DEFERRED');
     try {
-      await client.query('SET CONSTRAINTS ALL DEFERRED');
       await applyMapped(client, projection, shapes, some);
       // A refusal must show before the savepoint is released, and not at commit.
-      await client.query('SET CONSTRAINTS ALL IMMEDIATE');
-      await client.query('RELEASE SAVEPOINT isolated');
+      await client.query('SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT isolated');
       applied.push(...some);
+      return true;
     } catch (error) {
-      await client.query('ROLLBACK TO SAVEPOINT isolated');
-      await client.query('RELEASE SAVEPOINT isolated');
+      await client.query('ROLLBACK TO SAVEPOINT isolated; RELEASE SAVEPOINT isolated');
       if (!isDataError(error)) throw error;
-      if (some.length > 1) {
-        const middle = some.length >> 1;
-        await attempt(some.slice(0, middle));
-        await attempt(some.slice(middle));
-      } else {
-        await settle(some[0]!, error as PgError);
-      }
+      if (some.length === 1) await settle(some[0]!, error as PgError | FoldError);
+      else await attemptHalves(some);
+      return false;
     }
   }
 
-  async function settle(row: MappedRow, error: PgError): Promise<void> {
-    const reason = [error.code, error.table, error.constraint].filter(Boolean).join(' ');
-    if (WAITING.has(error.code ?? '')) {
-      blocked.push({ row, reason, code: error.code ?? '' });
+  async function attemptHalves(some: readonly MappedRow[]): Promise<void> {
+    const middle = some.length >> 1;
+    const [first, second] = [some.slice(0, middle), some.slice(middle)];
+    // When the first half is not it, the second half has it: to try that as a whole would be in vain.
+    if ((await attempt(first)) && second.length > 1) await attemptHalves(second);
+    else await attempt(second);
+  }
+
+  async function settle(row: MappedRow, error: PgError | FoldError): Promise<void> {
+    if (!(error instanceof FoldError) && WAITING.has(error.code ?? '')) {
+      blocked.push({ row, reason: reasonOf(error), code: error.code ?? '' });
       return;
     }
-    defects.push({ change: row.changes.at(-1)!, reason });
+    defects.push({ change: row.changes.at(-1)!, reason: reasonOf(error) });
     const earlier = mapGroup(projection, tenants, row.changes.slice(0, -1), defects);
     if (earlier !== null) await attempt([earlier]);
   }
 
-  await attempt(rows);
-  // Rows that hand unique values around among each other stand or fall together: halving must not have parted them for the sake of a row that they have
-  // nothing to do with.
-  const inCircles = blocked.filter(({ code }) => code !== FOREIGN_KEY).map(({ row }) => row);
-  if (inCircles.length > 1 && inCircles.length < rows.length) {
-    blocked = blocked.filter(({ code }) => code === FOREIGN_KEY);
-    await attempt(inCircles);
+  /** One by one, as long as each is refused as expected; the rest as a whole once one is not. */
+  async function attemptSuspects(suspects: readonly MappedRow[]): Promise<void> {
+    for (const [index, row] of suspects.entries()) {
+      if (await attempt([row])) {
+        await attempt(suspects.slice(index + 1));
+        return;
+      }
+    }
   }
-  return { applied, blocked, defects };
+
+  async function attemptAll(some: readonly MappedRow[]): Promise<void> {
+    const { suspects } = await probeRows(client, projection, shapes, some);
+    await attempt(some.filter((row) => !suspects.has(row)));
+    await attemptSuspects(some.filter((row) => suspects.has(row)));
+  }
+
+  if (rows.length > 1) await attemptAll(rows);
+  else await attempt(rows);
+  // Rows that hand unique values around among each other stand or fall together: halving may have parted them for the sake of a row that they have nothing
+  // to do with. Each look leaves fewer of them.
+  for (;;) {
+    const waiting = blocked.filter(({ code }) => code !== FOREIGN_KEY);
+    if (waiting.length < 2) break;
+    const { suspects } = await probeRows(
+      client,
+      projection,
+      shapes,
+      waiting.map(({ row }) => row),
+    );
+    const together = waiting.map(({ row }) => row).filter((row) => !suspects.has(row));
+    if (together.length === 0) break;
+    const isTogether = new Set(together);
+    blocked = blocked.filter(({ row }) => !isTogether.has(row));
+    if (!(await attempt(together))) break;
+  }
+  return { applied, blocked, defects: withoutRepeats(defects) };
+}
+
+/** SQLSTATE, table and constraint; never a value. */
+function reasonOf(error: PgError | FoldError): string {
+  if (error instanceof FoldError) return error.message;
+  return [error.code, error.table, error.constraint].filter(Boolean).join(' ');
+}
+
+/** A change that is mapped again for the sake of its history fails again. */
+function withoutRepeats(defects: readonly Defect[]): Defect[] {
+  return [...new Map(defects.map((defect) => [defect.change, defect])).values()];
 }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
-import type { Lineage, SourceChange } from '../source-change.ts';
+import type { Lineage, LogRecord, SourceChange } from '../source-change.ts';
 import type { Blocked } from './isolate.ts';
 import type { Defect } from './map-changes.ts';
 
@@ -92,29 +92,54 @@ export async function readHeldKeys(
   return { parked: keys('parked'), dead: keys('dead') };
 }
 
+/** Records written by one statement, at most: their bytes are held once more as its parameter. */
+const STATEMENT_BYTES = 8_000_000;
+
+/** Parts changes so that the records of each part fit into one statement. */
+function* inStatements<T>(items: readonly T[], changeOf: (item: T) => SourceChange): Generator<readonly T[]> {
+  let from = 0;
+  let bytes = 0;
+  for (const [index, item] of items.entries()) {
+    const size = changeOf(item).record.value.length;
+    if (index > from && bytes + size > STATEMENT_BYTES) {
+      yield items.slice(from, index);
+      from = index;
+      bytes = 0;
+    }
+    bytes += size;
+  }
+  if (from < items.length) yield items.slice(from);
+}
+
+/** Coordinates and records of changes, as arrays by column. */
+function toColumns(changes: readonly SourceChange[]): unknown[][] {
+  return [
+    changes.map(({ record }) => record.topic),
+    changes.map(({ record }) => record.partition),
+    changes.map(({ record }) => String(record.offset)),
+    changes.map(({ legacyKey }) => legacyKey),
+    changes.map(({ lineage }) => lineage.lsn),
+    changes.map(({ record }) => record.key),
+    changes.map(({ record }) => record.value),
+  ];
+}
+const COLUMNS = 'topic, partition, record_offset, legacy_key, source_lsn, record_key, record_value';
+const COLUMN_TYPES = ['text', 'int', 'bigint', 'text', 'pg_lsn', 'bytea', 'bytea'];
+const unnest = (from: number, types: readonly string[]) =>
+  `unnest(${types.map((type, index) => `$${from + index}::${type}[]`).join(', ')})`;
+
 /** Parks changes: they and every later change of the same legacy key wait, while their partition goes on. */
 export async function parkChanges(
   client: pg.ClientBase,
   projection: string,
-  changes: readonly SourceChange[],
-  reason: string,
+  waiting: readonly { readonly change: SourceChange; readonly reason: string }[],
 ): Promise<void> {
-  for (const change of changes) {
-    await client.query(
-      `INSERT INTO crosswalk.parked_change (projection, topic, partition, record_offset, legacy_key, source_lsn, record_key, record_value, reason)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-      [
-        projection,
-        change.record.topic,
-        change.record.partition,
-        String(change.record.offset),
-        change.legacyKey,
-        change.lineage.lsn,
-        change.record.key,
-        change.record.value,
-        reason,
-      ],
-    );
+  for (const some of inStatements(waiting, ({ change }) => change)) {
+    await client.query({
+      name: 'crosswalk park changes',
+      text: `INSERT INTO crosswalk.parked_change (projection, ${COLUMNS}, reason) SELECT $1, * FROM ${unnest(2, [...COLUMN_TYPES, 'text'])} ON CONFLICT DO NOTHING`,
+      values: [projection, ...toColumns(some.map(({ change }) => change)), some.map(({ reason }) => reason)],
+    });
   }
 }
 
@@ -123,46 +148,66 @@ export async function parkBlocked(
   projection: string,
   blocked: readonly Blocked[],
 ): Promise<void> {
-  for (const { row, reason } of blocked) await parkChanges(client, projection, row.changes, reason);
+  await parkChanges(
+    client,
+    projection,
+    blocked.flatMap(({ row, reason }) => row.changes.map((change) => ({ change, reason }))),
+  );
 }
 
-/** Writes dead letters. */
+/** Writes dead letters; those that exist are open again, with the new reason. */
 export async function writeDeadLetters(
   client: pg.ClientBase,
   projection: { name: string; source: string; version: string },
   defects: readonly Defect[],
 ): Promise<void> {
-  for (const { change, reason } of defects) {
-    await client.query(
-      `INSERT INTO crosswalk.dead_letter (projection, topic, partition, record_offset, legacy_table, legacy_key, source_lsn, reason, mapping_version, record_key, record_value)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+  for (const some of inStatements(defects, ({ change }) => change)) {
+    await client.query({
+      name: 'crosswalk write dead letters',
+      text: `INSERT INTO crosswalk.dead_letter (projection, legacy_table, mapping_version, ${COLUMNS}, reason) SELECT $1, $2, $3, * FROM ${unnest(4, [...COLUMN_TYPES, 'text'])}
        ON CONFLICT (projection, topic, partition, record_offset) DO UPDATE SET reason = excluded.reason, mapping_version = excluded.mapping_version, failed_at = now(), resolved_at = NULL, resolution = NULL`,
-      [
+      values: [
         projection.name,
-        change.record.topic,
-        change.record.partition,
-        String(change.record.offset),
         projection.source,
-        change.legacyKey,
-        change.lineage.lsn,
-        reason,
         projection.version,
-        change.record.key,
-        change.record.value,
+        ...toColumns(some.map(({ change }) => change)),
+        some.map(({ reason }) => reason),
       ],
-    );
+    });
   }
 }
 
-/** A later version of these legacy rows was applied: their open dead letters are history. */
+/** The last change of a legacy row that took effect. */
+export interface AppliedChange {
+  readonly legacyKey: string;
+  readonly record: Pick<LogRecord, 'topic' | 'partition' | 'offset'>;
+}
+
+/**
+ * What is older than the applied version of its legacy row is history. An open dead letter is therefore newer than everything that was ever applied of
+ * its row, which is what lets it be applied again. `resolution` is said of the applied changes themselves.
+ */
 export async function resolveDeadLetters(
   client: pg.ClientBase,
   projection: string,
-  legacyKeys: readonly string[],
+  applied: readonly AppliedChange[],
+  resolution = 'the change was applied',
 ): Promise<void> {
-  if (legacyKeys.length === 0) return;
-  await client.query(
-    `UPDATE crosswalk.dead_letter SET resolved_at = now(), resolution = 'a later version was applied' WHERE projection = $1 AND legacy_key = ANY ($2) AND resolved_at IS NULL`,
-    [projection, legacyKeys],
-  );
+  if (applied.length === 0) return;
+  await client.query({
+    name: 'crosswalk resolve dead letters',
+    text: `UPDATE crosswalk.dead_letter d SET resolved_at = now(),
+       resolution = CASE WHEN d.topic = a.topic AND d.partition = a.partition AND d.record_offset = a.record_offset THEN $6 ELSE 'a later version was applied' END
+     FROM ${unnest(2, ['text', 'text', 'int', 'bigint'])} AS a (legacy_key, topic, partition, record_offset)
+     WHERE d.projection = $1 AND d.legacy_key = a.legacy_key AND d.resolved_at IS NULL
+       AND NOT (d.topic = a.topic AND d.partition = a.partition AND d.record_offset > a.record_offset)`,
+    values: [
+      projection,
+      applied.map(({ legacyKey }) => legacyKey),
+      applied.map(({ record }) => record.topic),
+      applied.map(({ record }) => record.partition),
+      applied.map(({ record }) => String(record.offset)),
+      resolution,
+    ],
+  });
 }

@@ -53,12 +53,9 @@ type AvroRow = Record<string, AvroValue | null>;
  * Rows come back in the text PostgreSQL gave. Throws on a schema of another kind and on bytes that do not fit.
  */
 export function createDecoder(schemaJson: string): { decode(message: Buffer): DecodedValue } {
-  const schema = parseRecord(schemaJson, 'Envelope');
-  const value = schema.fields.find((field) => field.name === 'before')?.type;
-  const valueSchema = Array.isArray(value) ? (value[1] as AvroRecord) : undefined;
-  if (valueSchema?.type !== 'record') throw new Error(`not the schema of an envelope: ${schema.name}`);
+  const { schema, fields } = parseEnvelope(schemaJson);
   const envelope = compileSchema(schema);
-  const toTextRow = createRowReader(valueSchema.fields);
+  const toTextRow = createRowReader(fields);
   return {
     decode(message) {
       const { op, before, after, source, transaction } = decodeMessage(envelope, message) as Envelope;
@@ -90,12 +87,25 @@ export function createDecoder(schemaJson: string): { decode(message: Buffer): De
   };
 }
 
+/** The table's columns, by the names that they have in the table: a field's name is another one where Avro does not allow the column's. */
+export function readColumnNames(schemaJson: string): string[] {
+  return parseEnvelope(schemaJson).fields.map((field) => columnNameOf(field, columnSchemaOf(field)));
+}
+
 /** Decodes keys written with this schema, the registry's JSON text, to PostgreSQL's text by column name. */
 export function createKeyDecoder(schemaJson: string): { decode(message: Buffer): Record<string, string> } {
   const schema = parseRecord(schemaJson, 'Key');
   const key = compileSchema(schema);
   const toTextRow = createRowReader(schema.fields);
   return { decode: (message) => toTextRow(decodeMessage(key, message) as AvroRow) as Record<string, string> };
+}
+
+function parseEnvelope(schemaJson: string): { schema: AvroRecord; fields: readonly AvroField[] } {
+  const schema = parseRecord(schemaJson, 'Envelope');
+  const value = schema.fields.find((field) => field.name === 'before')?.type;
+  const valueSchema = Array.isArray(value) ? (value[1] as AvroRecord) : undefined;
+  if (valueSchema?.type !== 'record') throw new Error(`not the schema of an envelope: ${schema.name}`);
+  return { schema, fields: valueSchema.fields };
 }
 
 function parseRecord(schemaJson: string, name: string): AvroRecord {
@@ -109,7 +119,7 @@ function parseRecord(schemaJson: string, name: string): AvroRecord {
 /** The decoded record is made into the row: only its columns with another form in Avro are rewritten. */
 function createRowReader(fields: readonly AvroField[]): (row: AvroRow) => TextRow {
   const columns = fields.map((field) => {
-    const schema = (Array.isArray(field.type) ? field.type[1] : field.type) as AvroColumnSchema;
+    const schema = columnSchemaOf(field);
     return { field: field.name, column: columnNameOf(field, schema), toText: toTextOf(schema) };
   });
   const converted = columns.filter((column): column is typeof column & { toText: NonNullable<ToText> } =>
@@ -130,6 +140,10 @@ function createRowReader(fields: readonly AvroField[]): (row: AvroRow) => TextRo
     for (const { field, column } of columns) renamed[column] = texts[field]!;
     return renamed;
   };
+}
+
+function columnSchemaOf(field: AvroField): AvroColumnSchema {
+  return (Array.isArray(field.type) ? field.type[1] : field.type) as AvroColumnSchema;
 }
 
 function columnNameOf(field: AvroField, schema: AvroColumnSchema): string {

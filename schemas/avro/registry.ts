@@ -26,10 +26,13 @@ export type Registry = {
   register(subject: string, schema: object): Promise<number>;
   /** The JSON text of a schema. Cached for good: an id never changes its meaning. */
   schemaById(id: number): Promise<string>;
+  /** The compatibility rule of a subject; null where it has none of its own. Any answer proves that the registry is there. */
+  compatibilityOf(subject: string): Promise<string | null>;
   close(): void;
 };
 
-const COMPATIBILITY = 'FULL_TRANSITIVE';
+/** The rule that every subject of the log has. */
+export const COMPATIBILITY = 'FULL_TRANSITIVE';
 
 /** A client of a schema registry with Confluent's API. */
 export function createRegistry(options: RegistryOptions): Registry {
@@ -40,6 +43,9 @@ export function createRegistry(options: RegistryOptions): Registry {
   async function ensureRule(subject: string): Promise<void> {
     const path = `/config/${encodeURIComponent(subject)}`;
     const { status } = await request('PUT', path, { compatibility: COMPATIBILITY });
+    // Two connectors that start at once may ask for it in the same moment.
+    if (status === 409)
+      throw new RegistryError(`schema registry: somebody else sets the compatibility of subject ${subject}`, true);
     if (status !== 200) throw refused(`set the compatibility of subject ${subject}`, status);
   }
 
@@ -71,6 +77,15 @@ export function createRegistry(options: RegistryOptions): Registry {
         schema.catch(() => schemas.delete(id));
       }
       return schema;
+    },
+
+    async compatibilityOf(subject) {
+      const { status, body } = await request('GET', `/config/${encodeURIComponent(subject)}`);
+      if (status === 404) return null;
+      const level = (body as { compatibilityLevel?: unknown } | null)?.compatibilityLevel;
+      if (status !== 200 || typeof level !== 'string')
+        throw refused(`read the compatibility of subject ${subject}`, status);
+      return level;
     },
 
     close: () => closing.abort(),

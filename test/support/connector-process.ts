@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { waitUntil } from './wait-until.ts';
 
@@ -16,8 +17,8 @@ export interface CliProcess {
   untilSaid(text: string | RegExp, timeoutMs?: number): Promise<void>;
 }
 
-/** Starts `crosswalk <args>` with this environment and no other setting; whoever starts it ends it. */
-export function startCli(args: readonly string[], env: Readonly<Record<string, string>>): CliProcess {
+/** Starts `crosswalk <args>` with this environment and no other setting; whoever starts it ends it. What it says is also added to `logFile`. */
+export function startCli(args: readonly string[], env: Readonly<Record<string, string>>, logFile?: string): CliProcess {
   const child = spawn(process.execPath, ['cli/main.ts', ...args], {
     cwd: root,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, CROSSWALK_ENV_FILE: '/nowhere/env', ...env },
@@ -27,6 +28,7 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
   let result: number | string | null = null;
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
+    if (logFile !== undefined) appendFileSync(logFile, text);
   });
   const ended = once(child, 'close').then(([code, signal]) => {
     result = (code ?? signal ?? 'unknown') as number | string;

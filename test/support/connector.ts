@@ -43,17 +43,18 @@ export interface ConnectorRig {
   drop(): Promise<void>;
 }
 
-/** Statements in `schema` are run before the tables are published; the sample's tables by default. `legacyUrl`: an empty database elsewhere. */
+/** Statements in `schema` are run before the tables are published; the sample's tables by default. `legacyUrl`: an empty database elsewhere, `kafkaBrokers`: another Kafka. */
 export async function createConnectorRig(
   name: string,
   options: {
     tables?: readonly string[];
     schema?: string;
     legacyUrl?: string;
+    kafkaBrokers?: string;
     env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<ConnectorRig> {
-  const stack = stackAddresses();
+  const stack = { ...stackAddresses(), ...(options.kafkaBrokers ? { kafkaBrokers: options.kafkaBrokers } : {}) };
   const databases = await createDatabases(name);
   const legacyUrl = options.legacyUrl ?? databases.legacyUrl;
   const id = `${name}_${randomBytes(4).toString('hex')}`;
@@ -85,7 +86,7 @@ export async function createConnectorRig(
   const running: RunningConnector[] = [];
 
   async function readPosition(): Promise<Position | null> {
-    const record = await kafka.readLast(positionTopicOf(config)).catch((error: unknown) => {
+    const record = await kafka.readLast(positionTopicOf(config), config.slot).catch((error: unknown) => {
       // A topic that is just being created has no leader for a moment.
       if ((error as { retriable?: boolean }).retriable) return null;
       throw error;
@@ -155,12 +156,15 @@ export async function createConnectorRig(
         faults: findFaults(log, boundaries),
       };
     },
-    deletePositionTopic: () => deleteTopics([positionTopicOf(config)]),
+    deletePositionTopic: () => deleteTopics(stack.kafkaBrokers, [positionTopicOf(config)]),
     async drop() {
       await Promise.all(running.map((connector) => connector.stop().catch(() => undefined)));
       await legacy.end();
       await databases.drop();
-      await deleteTopics(topicSpecs(config).map((spec) => spec.topic));
+      await deleteTopics(
+        stack.kafkaBrokers,
+        topicSpecs(config).map((spec) => spec.topic),
+      );
     },
   };
 }
@@ -176,9 +180,9 @@ async function withClient(url: string, work: (client: pg.Client) => Promise<unkn
 }
 
 /** Deletes those of the topics that exist; resolves once they are gone. */
-async function deleteTopics(topics: readonly string[]): Promise<void> {
+async function deleteTopics(brokers: string, topics: readonly string[]): Promise<void> {
   const admin = new kafkajs.Kafka({
-    brokers: stackAddresses().kafkaBrokers.split(','),
+    brokers: brokers.split(','),
     logLevel: kafkajs.logLevel.NOTHING,
   }).admin();
   await admin.connect();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { startPostgres } from '../../infra/stack/postgres.ts';
+import { waitUntil } from './wait-until.ts';
 
 /** A PostgreSQL of a test's own, for what a shared one must not be put through. */
 export interface OwnPostgres {
@@ -10,6 +11,8 @@ export interface OwnPostgres {
   /** Runs statements as its superuser, each by itself; never waits for a standby. */
   admin(...statements: string[]): Promise<void>;
   restart(): Promise<void>;
+  /** Kills it, and starts it again. */
+  crash(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -34,6 +37,16 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
       async restart() {
         await server.stop();
         await server.start();
+      },
+      async crash() {
+        await server.stop('SIGKILL');
+        // Its children hold the shared memory until they are gone as well.
+        await waitUntil('the server starts again', () =>
+          server.start().then(
+            () => true,
+            () => false,
+          ),
+        );
       },
       async close() {
         await server.stop();

@@ -40,8 +40,20 @@ interface RawRecord {
 export async function readCommitted(
   brokers: string,
   topics: readonly string[],
-  timeoutMs = 30_000,
+  timeoutMs?: number,
 ): Promise<RawRecord[]> {
+  const records: RawRecord[] = [];
+  await forEachCommitted(brokers, topics, async (record) => void records.push(record), timeoutMs);
+  return records;
+}
+
+/** As `readCommitted`, one record at a time; `timeoutMs` is from one batch to the next. */
+async function forEachCommitted(
+  brokers: string,
+  topics: readonly string[],
+  onRecord: (record: RawRecord) => Promise<void>,
+  timeoutMs = 30_000,
+): Promise<void> {
   const client = new kafkajs.Kafka({
     clientId: 'crosswalk-test',
     brokers: brokers.split(','),
@@ -56,13 +68,12 @@ export async function readCommitted(
     }
   }
   await admin.disconnect();
-  if (missing.size === 0) return [];
+  if (missing.size === 0) return;
   const consumer = client.consumer({
     groupId: `crosswalk-test-${randomUUID()}`,
     maxWaitTimeInMs: 50,
     readUncommitted: false,
   });
-  const records: RawRecord[] = [];
   let timer: NodeJS.Timeout | undefined;
   try {
     await consumer.connect();
@@ -83,8 +94,9 @@ export async function readCommitted(
         .run({
           autoCommit: false,
           eachBatch: async ({ batch }) => {
+            timer?.refresh();
             for (const message of batch.messages)
-              records.push({ topic: batch.topic, partition: batch.partition, message });
+              await onRecord({ topic: batch.topic, partition: batch.partition, message });
           },
         })
         .catch(reject);
@@ -93,7 +105,6 @@ export async function readCommitted(
     clearTimeout(timer);
     await consumer.disconnect();
   }
-  return records;
 }
 
 /** Reads and decodes the records of captured tables. */
@@ -102,30 +113,45 @@ export async function readLog(
   topics: readonly string[],
   timeoutMs?: number,
 ): Promise<LogRecord[]> {
+  const log: LogRecord[] = [];
+  await forEachLogRecord(addresses, topics, (record) => log.push(record), timeoutMs);
+  return log;
+}
+
+/** As `readLog`, one record at a time: for more of them than fit into the memory. */
+export async function forEachLogRecord(
+  addresses: { readonly kafkaBrokers: string; readonly registryUrl: string },
+  topics: readonly string[],
+  onRecord: (record: LogRecord) => void,
+  timeoutMs?: number,
+): Promise<void> {
   const registry = createRegistry({ baseUrl: addresses.registryUrl });
   const values = new Map<number, ReturnType<typeof createDecoder>>();
   const keys = new Map<number, ReturnType<typeof createKeyDecoder>>();
-  const log: LogRecord[] = [];
   try {
-    for (const { topic, partition, message } of await readCommitted(addresses.kafkaBrokers, topics, timeoutMs)) {
-      const keyId = schemaIdOf(message.key!);
-      if (!keys.has(keyId)) keys.set(keyId, createKeyDecoder(await registry.schemaById(keyId)));
-      const valueId = message.value === null ? null : schemaIdOf(message.value);
-      if (valueId !== null && !values.has(valueId))
-        values.set(valueId, createDecoder(await registry.schemaById(valueId)));
-      log.push({
-        topic,
-        partition,
-        offset: BigInt(message.offset),
-        timestampMs: message.timestamp,
-        key: JSON.stringify(keys.get(keyId)!.decode(message.key!)),
-        value: valueId === null ? null : values.get(valueId)!.decode(message.value!),
-      });
-    }
+    await forEachCommitted(
+      addresses.kafkaBrokers,
+      topics,
+      async ({ topic, partition, message }) => {
+        const keyId = schemaIdOf(message.key!);
+        if (!keys.has(keyId)) keys.set(keyId, createKeyDecoder(await registry.schemaById(keyId)));
+        const valueId = message.value === null ? null : schemaIdOf(message.value);
+        if (valueId !== null && !values.has(valueId))
+          values.set(valueId, createDecoder(await registry.schemaById(valueId)));
+        onRecord({
+          topic,
+          partition,
+          offset: BigInt(message.offset),
+          timestampMs: message.timestamp,
+          key: JSON.stringify(keys.get(keyId)!.decode(message.key!)),
+          value: valueId === null ? null : values.get(valueId)!.decode(message.value!),
+        });
+      },
+      timeoutMs,
+    );
   } finally {
     registry.close();
   }
-  return log;
 }
 
 /** Reads and decodes the boundaries of source transactions. */

@@ -98,7 +98,11 @@ test('another type of a column stops it with one line', async () => {
   await waitUntil('it streams', () => connector.status.state === 'streaming');
   await rig.legacy.query('ALTER TABLE docs ALTER n DROP DEFAULT, ALTER n TYPE text USING n::text');
   await rig.legacy.query(`UPDATE docs SET n = 'text' WHERE id = 10`);
-  const error = (await connector.ended) as CrosswalkError;
+  // Whether the stream or a look at the catalog comes first: it stops, and the next start, and the remedy of the look, end with the registry's refusal.
+  expect(await connector.ended).toMatchObject({
+    code: expect.stringMatching(/^(schema_incompatible|source_changed)$/),
+  });
+  const error = (await rig.run().ended) as CrosswalkError;
   expect(error).toMatchObject({ code: 'schema_incompatible' });
   expect(toErrorLine(error)).toMatch(/docs-value.*another type/);
   expect(toErrorLine(error)).not.toContain('\n');

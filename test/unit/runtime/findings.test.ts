@@ -11,7 +11,7 @@ const position = {
   snapshot: {},
   offsets: {},
 };
-const slot = { active: true, walStatus: 'reserved', retainedBytes: 0n, confirmedLsn: 100n };
+const slot = { active: true, walStatus: 'reserved', invalidation: null, retainedBytes: 0n, confirmedLsn: 100n };
 const up = { state: 'up' } as const;
 const down = { state: 'down', problem: 'no answer', remedy: 'Start it.' } as const;
 const legacy = { ...up, flushLsn: 100n, nowMicros: 0n, slot, estimatedRows: {} };
@@ -62,6 +62,18 @@ describe('toFindings', () => {
       { legacy: { ...legacy, slot: { ...slot, walStatus: 'lost' } } },
       'failing',
       ['was invalidated'],
+    ],
+    [
+      'the slot is invalid for another reason',
+      { legacy: { ...legacy, slot: { ...slot, invalidation: 'idle_timeout' } } },
+      'failing',
+      ['was invalidated (idle_timeout)'],
+    ],
+    [
+      'the slot was re-created',
+      { legacy: { ...legacy, slot: { ...slot, confirmedLsn: 101n } } },
+      'failing',
+      ['was re-created'],
     ],
     [
       'the slot soon is',

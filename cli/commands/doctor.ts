@@ -1,0 +1,179 @@
+import type pg from 'pg';
+import { assertBound } from '../../connectors/position.ts';
+import { readIdentity, readServerState } from '../../connectors/slot.ts';
+import { readStoredPosition } from '../../connectors/stored-position.ts';
+import { topicSpecs } from '../../connectors/topics.ts';
+import { projections } from '../../projectors/projections/all.ts';
+import { type Config, topicOf } from '../../runtime/config.ts';
+import { toFindings } from '../../runtime/findings.ts';
+import { createKafka } from '../../runtime/kafka.ts';
+import type { Log } from '../../runtime/log.ts';
+import { type Check, checksOf, toLogChecks, toTopicChecks } from '../../runtime/pipeline-checks.ts';
+import { readSourceChecks } from '../../runtime/pipeline-source.ts';
+import { type PipelineState, readPipelineState } from '../../runtime/pipeline-state.ts';
+import { readTargetChecks } from '../../runtime/pipeline-target.ts';
+import { connect } from '../../runtime/postgres.ts';
+import { readWithin } from '../../runtime/reading.ts';
+import { COMPATIBILITY, createRegistry } from '../../schemas/avro/registry.ts';
+import { type CommandContext, print, printJson } from '../context.ts';
+
+const LIMIT_MS = 15_000;
+const MAX_LSN = 0xffff_ffff_ffff_ffffn;
+
+/** Checks everything that the pipeline needs, before and while it runs. Answers whether nothing fails; warnings are for people. */
+export async function doctor(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
+  const checks = await examine(context);
+  const failing = checks.filter((check) => check.state === 'failing').length;
+  const warnings = checks.filter((check) => check.state === 'warning').length;
+  if (options.json) printJson({ state: failing > 0 ? 'failing' : warnings > 0 ? 'warning' : 'ok', checks });
+  else {
+    for (const line of toLines(checks)) print(line);
+    print(failing + warnings === 0 ? 'all is well' : `${failing} failing, ${warnings} to look at`);
+  }
+  return failing === 0;
+}
+
+/** Every check, server by server. Never changes anything. */
+export async function examine(context: Pick<CommandContext, 'config' | 'log' | 'signal'>): Promise<Check[]> {
+  const { config } = context;
+  const state = await readPipelineState(config, projections, context);
+  const checks = await Promise.all([
+    checkSource(context, state),
+    checkKafka(context, state),
+    checkRegistry(config),
+    checkTarget(config, state),
+    checkPipeline(config, state),
+  ]);
+  return checks.flat();
+}
+
+/** What `doctor` prints: one line a check, and the remedy below it. */
+export function toLines(checks: readonly Check[]): string[] {
+  return checks.flatMap(({ area, name, state, what, remedy }) => [
+    `${state.padEnd(8)} ${`${area} ${name}`.padEnd(20)} ${what.replace(/\.?$/, '')}`,
+    ...(remedy === null ? [] : [`${' '.repeat(30)}${remedy}`]),
+  ]);
+}
+
+/** Runs the checks of one server; where it cannot be asked, that is the check. */
+async function within(
+  area: Check['area'],
+  what: string,
+  read: (signal: AbortSignal) => Promise<readonly Check[]>,
+): Promise<readonly Check[]> {
+  const reading = await readWithin(LIMIT_MS, what, async (signal) => ({ checks: await read(signal) }));
+  return reading.state === 'up' ? reading.checks : [checksOf(area).failing('answers', reading.problem, reading.remedy)];
+}
+
+async function checkSource(
+  { config }: Pick<CommandContext, 'config'>,
+  state: PipelineState,
+): Promise<readonly Check[]> {
+  if (state.legacy.state !== 'up') return [];
+  const position = state.kafka.state === 'up' ? state.kafka.position : null;
+  return within('source', 'legacy database', (signal) =>
+    withClient(config.legacyUrl(), '-c row_security=off', (client) =>
+      readSourceChecks(client, config, position, signal),
+    ),
+  );
+}
+
+async function checkKafka(
+  { config, log }: Pick<CommandContext, 'config' | 'log'>,
+  state: PipelineState,
+): Promise<readonly Check[]> {
+  if (state.kafka.state !== 'up') return [];
+  const specs = topicSpecs(config);
+  return within('Kafka', 'Kafka', async () => {
+    const kafka = createKafka(config.kafka(), log);
+    const topics = await kafka.fetchTopicSettings(specs.map(({ topic }) => topic));
+    const offsets = await kafka.fetchOffsets(config.tables.map((table) => topicOf(config, table)));
+    return [
+      ...toTopicChecks(specs, topics),
+      ...toLogChecks(offsets, state.target.state === 'up' ? state.target.offsets : []),
+      ...(state.legacy.state === 'up' ? [await checkPosition(config, log)] : []),
+    ];
+  });
+}
+
+/** The check that the connector makes when it starts: whether what is stored fits the server, its slot and the log. */
+async function checkPosition(config: Config, log: Log): Promise<Check> {
+  const { ok, failing } = checksOf('Kafka');
+  const kafka = createKafka(config.kafka(), log);
+  const reading = await readWithin(LIMIT_MS, 'stored position', async () => {
+    const bound = {
+      ...(await readIdentity(config.legacyUrl())),
+      slot: config.slot,
+      clusterId: await kafka.fetchClusterId(),
+    };
+    const readServer = () => withClient(config.legacyUrl(), '', (client) => readServerState(client, config.slot));
+    // The connector goes on meanwhile: what it has confirmed is read before its position, and the end of the server's log after it.
+    const before = await readServer();
+    const position = await readStoredPosition(kafka, config, bound, { ...before, walEnd: MAX_LSN });
+    if (position !== null) assertBound(position, bound, { ...(await readServer()), confirmedLsn: before.confirmedLsn });
+    return { position };
+  });
+  if (reading.state !== 'up') return failing('position', reading.problem, reading.remedy);
+  return ok(
+    'position',
+    reading.position === null ? 'none is stored yet' : 'belongs to this server, its slot and this log',
+  );
+}
+
+async function checkRegistry(config: Config): Promise<readonly Check[]> {
+  const { ok, failing } = checksOf('registry');
+  return within('registry', 'schema registry', async () => {
+    const { url: baseUrl, ...credentials } = config.registry();
+    const registry = createRegistry({ baseUrl, ...credentials });
+    try {
+      const wrong: Check[] = [];
+      for (const table of config.tables)
+        for (const subject of [`${topicOf(config, table)}-key`, `${topicOf(config, table)}-value`]) {
+          const level = await registry.compatibilityOf(subject);
+          if (level !== null && level !== COMPATIBILITY)
+            wrong.push(
+              failing(
+                'compatibility',
+                `Subject ${subject} has compatibility ${level}: a schema that older readers cannot read would be let in`,
+                `Set it to ${COMPATIBILITY} (PUT /config/${subject}).`,
+              ),
+            );
+        }
+      return wrong.length > 0
+        ? wrong
+        : [ok('compatibility', `answers; no subject has another rule than ${COMPATIBILITY}`)];
+    } finally {
+      registry.close();
+    }
+  });
+}
+
+async function checkTarget(config: Config, state: PipelineState): Promise<readonly Check[]> {
+  if (state.target.state === 'down') return [];
+  return within('target', 'target database', () =>
+    withClient(config.targetUrl(), '', (client) => readTargetChecks(client)),
+  );
+}
+
+/** What `status` finds: servers, slot, lag, initial load, waiting changes, dead letters. */
+function checkPipeline(config: Config, state: PipelineState): Check[] {
+  const { ok } = checksOf('pipeline');
+  const findings = toFindings(state, config);
+  const abouts = ['server', 'connector', 'lag', 'load', 'parked', 'dead letters'] as const;
+  return abouts.flatMap((about) => {
+    const found = findings.filter((finding) => finding.about === about);
+    if (found.length === 0) return [ok(about, 'nothing to report')];
+    return found.map(
+      ({ level, what, remedy }): Check => ({ area: 'pipeline', name: about, state: level, what, remedy }),
+    );
+  });
+}
+
+async function withClient<T>(url: string, options: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await connect(url, 'doctor', `${options} -c statement_timeout=10s`.trim());
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,27 @@
+import { CrosswalkError } from '../runtime/errors.ts';
+import { toLsnText } from './lsn.ts';
+import type { Position } from './position.ts';
+
+/**
+ * Watches what the server sends again, up to the stored position: its last transaction must be the one that the position was reached with. A server that
+ * was restored from a copy of its files has the same name and timeline, and its own changes would be skipped as known ones. The stored position is
+ * confirmed only together with a later one: it would not be sent again, and a second start would find nothing wrong.
+ */
+export function createResentCheck(stored: Pick<Position, 'lsn' | 'last'>) {
+  let last: string | undefined;
+  return {
+    /** A transaction before the stored position. */
+    pass(id: string): void {
+      last = id;
+    },
+    /** Before anything behind the stored position is handled. Throws `position_mismatch`. */
+    settle(): void {
+      if (last === undefined || stored.last === undefined || last === stored.last) return;
+      throw new CrosswalkError(
+        'position_mismatch',
+        `Transaction ${last} is the server's last one before the stored position ${toLsnText(stored.lsn)}, which was reached with ${stored.last}`,
+        'The server was restored to an earlier point and has changes of its own: docs/operations.md, "Restoring".',
+      );
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import type pg from 'pg';
+import { CrosswalkError } from '../runtime/errors.ts';
+import type { TableProgress } from './position.ts';
+import { findSilentChanges, type SilentChange, type SourceFingerprint } from './source-fingerprint.ts';
+import { assertRequirements } from './source-requirements.ts';
+import { type CaptureOptions, readSource, type SourceState, toFingerprint } from './source-state.ts';
+
+/**
+ * Looks at the source, and answers with its fingerprint. Throws what it lacks, or `source_changed` where data may have changed without an event since
+ * `accepted`.
+ */
+export async function inspectSource(
+  client: pg.ClientBase,
+  options: CaptureOptions,
+  accepted: SourceFingerprint | undefined,
+): Promise<SourceFingerprint | undefined> {
+  const source = await readSource(client, options);
+  assertRequirements(source, options);
+  const changes = listSilentChanges(source, accepted);
+  if (changes.length > 0) throw toSourceChanged(changes, options);
+  return toFingerprint(source) ?? undefined;
+}
+
+/** What changed without an event since `accepted`; nothing where the source was never looked at. */
+export function listSilentChanges(source: SourceState, accepted: SourceFingerprint | undefined): SilentChange[] {
+  const now = toFingerprint(source);
+  if (accepted === undefined || now === null) return [];
+  return findSilentChanges(
+    accepted,
+    now,
+    (table, column) => source.tables[table]?.columnNames[column - 1] ?? `column ${column}`,
+  );
+}
+
+/** The error that names what changed, table by table, and the way on. */
+export function toSourceChanged(changes: readonly SilentChange[], options: Pick<CaptureOptions, 'schema'>) {
+  const byWhat = new Map<string, string[]>();
+  for (const { what, table } of changes) byWhat.set(what, [...(byWhat.get(what) ?? []), table]);
+  const causes = [...byWhat].map(
+    ([what, tables]) => `${tables.map((table) => `${options.schema}.${table}`).join(', ')}: ${what}`,
+  );
+  return new CrosswalkError(
+    'source_changed',
+    `Data may have changed without an event: ${causes.join('; ')}`,
+    toRemedy(changes),
+  );
+}
+
+/** The way on after silent changes. */
+export function toRemedy(changes: readonly SilentChange[]): string {
+  const doc = 'docs/operations.md, "Changes without events".';
+  if (changes.some(({ heals }) => heals === 'anew')) return `Undo it, or start the log anew: ${doc}`;
+  const tables = [...new Set(changes.map(({ table }) => table))].join(' ');
+  const vanished = changes.some(({ heals }) => heals === 'vanished')
+    ? '; rows that are gone without an event stay until then in the new schema, and `crosswalk verify` names them'
+    : '';
+  return `Run \`crosswalk resnapshot ${tables}\`, then start the connector: it reads the rows again${vanished}. ${doc}`;
+}
+
+/** The progress of the initial load of tables that this source's last session captured. What nobody watched is read again from the beginning. */
+export function toCapturedProgress(
+  progress: Readonly<Record<string, TableProgress>>,
+  tables: readonly string[],
+  accepted: SourceFingerprint | undefined,
+): Readonly<Record<string, TableProgress>> {
+  const isCaptured = (table: string) =>
+    tables.includes(table) && (accepted === undefined || accepted.tables[table] !== undefined);
+  return Object.fromEntries(Object.entries(progress).filter(([table]) => isCaptured(table)));
+}

@@ -1,0 +1,79 @@
+// Named points at which a test may stop a process, freeze it, make it fail or hold it up. Without CROSSWALK_FAULTS there is no handler, and a point costs a comparison.
+import { CrosswalkError } from './errors.ts';
+
+/** Where the promises are decided: what lies between a `before` and its `after` must be all or nothing. */
+export const faultPoints = [
+  // connector
+  'watermark.before',
+  'watermark.after',
+  'kafka_commit.before',
+  'kafka_commit.after',
+  'acknowledge.before',
+  'acknowledge.after',
+  // projector
+  'rebalance.before',
+  'rebalance.after',
+  'offset_move.before',
+  'offset_move.after',
+  'target_commit.before',
+  'target_commit.after',
+] as const;
+export type FaultPoint = (typeof faultPoints)[number];
+
+/** kill: SIGKILL to itself. freeze: SIGSTOP, until somebody sends SIGCONT. fail: throws what waiting heals. stall: goes on after so many milliseconds. */
+export type FaultAction =
+  | { readonly kind: 'kill' | 'freeze' | 'fail' }
+  | { readonly kind: 'stall'; readonly ms: number };
+
+/** What to do when a point is reached for the `nth` time, counted from 1. */
+export interface Fault {
+  readonly point: FaultPoint;
+  readonly action: FaultAction;
+  readonly nth: number;
+}
+
+/** Called at each point; null, as it is without faults, does nothing. */
+export let reach: ((point: FaultPoint) => Promise<void>) | null = null;
+
+/** Reads `point=action[@nth]`, comma separated; action is kill, freeze, fail or stall:<ms>. Throws `config_invalid`. */
+export function parseFaults(text: string): Fault[] {
+  return text
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part) => {
+      const match = /^([a-z_.]+)=(kill|freeze|fail|stall:(\d{1,6}))(?:@([1-9]\d{0,6}))?$/.exec(part);
+      const point = faultPoints.find((known) => known === match?.[1]);
+      if (match === null || point === undefined) {
+        throw new CrosswalkError(
+          'config_invalid',
+          `Configuration: CROSSWALK_FAULTS: ${part} is no fault`,
+          `Write point=kill, freeze, fail or stall:<ms>, with @n for the nth time; points: ${faultPoints.join(', ')}.`,
+        );
+      }
+      const kind = match[2]!.startsWith('stall') ? 'stall' : (match[2] as 'kill' | 'freeze' | 'fail');
+      return {
+        point,
+        action: kind === 'stall' ? { kind, ms: Number(match[3]) } : { kind },
+        nth: Number(match[4] ?? 1),
+      };
+    });
+}
+
+/** Switches faults on for the rest of this process. `report` is told of each one just before it strikes. */
+export function switchOnFaults(faults: readonly Fault[], report: (fault: Fault) => void): void {
+  if (faults.length === 0) return;
+  const times = new Map<FaultPoint, number>();
+  reach = async (point) => {
+    const time = (times.get(point) ?? 0) + 1;
+    times.set(point, time);
+    const fault = faults.find((candidate) => candidate.point === point && candidate.nth === time);
+    if (fault === undefined) return;
+    report(fault);
+    const { action } = fault;
+    if (action.kind === 'kill') process.kill(process.pid, 'SIGKILL');
+    if (action.kind === 'freeze') process.kill(process.pid, 'SIGSTOP');
+    if (action.kind === 'fail')
+      throw new CrosswalkError('server_down', `fault injected at ${point}`, 'A test asked for it.');
+    if (action.kind === 'stall') await new Promise((resolve) => setTimeout(resolve, action.ms));
+  };
+}

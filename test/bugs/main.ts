@@ -1,0 +1,125 @@
+// make bugs: puts each known mistake back into a copy of the project, and sees the tests catch it. README.md beside this file says how to add one.
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { openStack, type Stack } from '../../infra/stack/stack.ts';
+import { applyPatch, type Bug, readBugs } from './bug.ts';
+import { checkTypes, runTests, type TestRun } from './run-tests.ts';
+import { copyTree, listFiles } from './tree.ts';
+
+interface Verdict {
+  readonly name: string;
+  readonly bug: string;
+  readonly caught: boolean;
+  /** The tests that failed, or why there is no verdict. */
+  readonly by: string;
+  readonly seconds: number;
+}
+
+const isJson = process.argv.includes('--json') || Boolean(process.env.JSON);
+const say = (line: string) => process.stderr.write(`${line}\n`);
+const all = readBugs(import.meta.dirname);
+const only = (process.env.ONLY ?? '').split(/[\s,]+/).filter((name) => name !== '');
+const unknown = only.filter((name) => !all.some((bug) => bug.name === name));
+if (unknown.length > 0) {
+  say(`There is no bug ${unknown.join(', ')}: ${all.map(({ name }) => name).join(' ')}`);
+  process.exit(2);
+}
+const bugs = only.length === 0 ? all : all.filter(({ name }) => only.includes(name));
+
+const stopping = new AbortController();
+const { signal } = stopping;
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stopping.abort(new Error(name)));
+
+const dir = realpathSync(mkdtempSync(join(tmpdir(), 'crosswalk-bugs-')));
+const files = listFiles();
+let stack: Stack | undefined;
+let env: Record<string, string> = {};
+const passing = new Map<string, Promise<TestRun>>();
+
+function newTree(name: string): string {
+  const tree = join(dir, name);
+  mkdirSync(tree);
+  copyTree(files, tree);
+  return tree;
+}
+
+async function judge(bug: Bug): Promise<Pick<Verdict, 'caught' | 'by'>> {
+  const tree = newTree(bug.name);
+  try {
+    const refused = applyPatch(tree, bug.file);
+    if (refused !== null) return { caught: false, by: `the patch does not apply: ${refused}` };
+    const wrong = await checkTypes(tree, signal);
+    if (wrong !== null) return { caught: false, by: `the patched tree has type errors: ${wrong}` };
+    const plan = { tests: bug.tests, testName: bug.testName, env, signal };
+    // A test that fails anyway catches nothing.
+    const key = JSON.stringify([bug.tests, bug.testName]);
+    if (!passing.has(key)) passing.set(key, runTests(join(dir, 'unpatched'), plan));
+    const before = await passing.get(key)!;
+    if (before.broken !== null || before.failed.length > 0 || before.passed === 0)
+      return { caught: false, by: `without the bug: ${before.broken ?? (before.failed.join(', ') || 'no test ran')}` };
+    const { failed, broken } = await runTests(tree, plan);
+    await dropLeftSlots();
+    return { caught: failed.length > 0, by: broken ?? (failed.join('; ') || 'every test passed') };
+  } finally {
+    rmSync(tree, { recursive: true, force: true });
+  }
+}
+
+/** Tests that were ended leave slots behind, and a server has only so many. */
+async function dropLeftSlots(): Promise<void> {
+  if (stack?.adminUrl === undefined) return;
+  const client = new pg.Client({ connectionString: stack.adminUrl });
+  await client.connect();
+  try {
+    await client.query('SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE active');
+    await client.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active');
+  } finally {
+    await client.end();
+  }
+}
+
+async function judgeAll(): Promise<Verdict[]> {
+  newTree('unpatched');
+  if (bugs.some(({ tests }) => tests.some((test) => test.startsWith('test/integration/')))) {
+    stack = await openStack({ dir: join(dir, 'servers'), env: process.env, log: say, keepData: false });
+    env = {
+      LEGACY_DATABASE_URL: stack.adminUrl ?? stack.legacyUrl,
+      TARGET_DATABASE_URL: stack.adminUrl ?? stack.targetUrl,
+      KAFKA_BROKERS: stack.kafkaBrokers,
+      SCHEMA_REGISTRY_URL: stack.registryUrl,
+    };
+  }
+  const verdicts: Verdict[] = [];
+  for (const [index, bug] of bugs.entries()) {
+    const startMs = performance.now();
+    const verdict = await judge(bug);
+    signal.throwIfAborted();
+    const seconds = Math.round((performance.now() - startMs) / 100) / 10;
+    verdicts.push({ name: bug.name, bug: bug.bug, ...verdict, seconds });
+    say(`${index + 1}/${bugs.length} ${bug.name}: ${verdict.caught ? 'caught' : 'NOT CAUGHT'} (${seconds} s) ${verdict.by}`);
+  }
+  return verdicts;
+}
+
+function toTable(verdicts: readonly Verdict[]): string {
+  const width = Math.max(...verdicts.map(({ name }) => name.length));
+  const lines = verdicts.map(({ name, caught, by, seconds }) => {
+    const what = by.split('\n')[0]!;
+    return `${name.padEnd(width)}  ${caught ? 'caught    ' : 'NOT CAUGHT'}  ${seconds.toFixed(1).padStart(6)} s  ${what.length > 110 ? `${what.slice(0, 109)}…` : what}`;
+  });
+  return `${lines.join('\n')}\n${verdicts.filter(({ caught }) => caught).length} of ${verdicts.length} caught\n`;
+}
+
+try {
+  const verdicts = await judgeAll();
+  process.stdout.write(isJson ? `${JSON.stringify(verdicts, null, 2)}\n` : toTable(verdicts));
+  process.exitCode = verdicts.every(({ caught }) => caught) ? 0 : 1;
+} catch (error) {
+  say(signal.aborted ? 'interrupted' : `bugs: ${error instanceof Error ? error.stack : String(error)}`);
+  process.exitCode = signal.aborted ? 130 : 2;
+} finally {
+  await stack?.close();
+  rmSync(dir, { recursive: true, force: true });
+}

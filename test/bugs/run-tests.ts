@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { cache, root } from './tree.ts';
+
+/** A run that takes longer hangs, and is ended. */
+const LIMIT_MS = 300_000;
+
+export interface TestRun {
+  readonly passed: number;
+  /** Names of failed tests; of files that failed outside of a test, their path. */
+  readonly failed: readonly string[];
+  /** Why there is no result, null where there is one. */
+  readonly broken: string | null;
+}
+
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+/** What the tests of a tree are run with. */
+export interface TestPlan {
+  readonly tests: readonly string[];
+  readonly testName: string | null;
+  /** Addresses of the servers. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/** Runs tests of a tree; what they start ends with them. */
+export async function runTests(tree: string, { tests, testName, env, signal }: TestPlan): Promise<TestRun> {
+  const tmp = join(tree, 'tmp');
+  const output = join(tmp, 'report.json');
+  mkdirSync(tmp, { recursive: true });
+  const projects = ['unit', 'integration'].filter((name) => tests.some((test) => test.startsWith(`test/${name}/`)));
+  const args = [
+    join(tree, 'node_modules/vitest/vitest.mjs'),
+    ...['run', '--bail=1', '--reporter=json', `--outputFile.json=${output}`],
+    ...projects.flatMap((name) => ['--project', name]),
+    ...(testName === null ? [] : ['-t', testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')]),
+    ...tests,
+  ];
+  const result = await runProgram(args, { cwd: tree, env: { ...env, TMPDIR: tmp, CROSSWALK_CACHE: cache }, signal });
+  // Servers that a test started for itself run in groups of their own.
+  await runProgram([join(root, 'test/end-left-overs.ts'), tmp], { cwd: root, env: {}, signal: null });
+  if (signal.aborted) return { passed: 0, failed: [], broken: 'interrupted' };
+  if (result.timedOut) return { passed: 0, failed: [], broken: `not done after ${LIMIT_MS / 1000} s` };
+  if (!existsSync(output)) return { passed: 0, failed: [], broken: result.text.trim().split('\n').slice(-5).join('\n') };
+  const report = JSON.parse(readFileSync(output, 'utf8')) as Report;
+  rmSync(tmp, { recursive: true, force: true });
+  return { ...toResult(report), broken: null };
+}
+
+function toResult(report: Report): Pick<TestRun, 'passed' | 'failed'> {
+  const all = report.testResults.flatMap((file) => file.assertionResults);
+  const failed = report.testResults.flatMap((file) => {
+    const names = file.assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
+    return names.length === 0 && file.status === 'failed' ? [`set-up of ${file.name.split('/').at(-1)}`] : names;
+  });
+  return { passed: all.filter(({ status }) => status === 'passed').length, failed };
+}
+
+/** The errors of the type checker in a tree, null where there are none. */
+export async function checkTypes(tree: string, signal: AbortSignal): Promise<string | null> {
+  const { code, text } = await runProgram([join(tree, 'node_modules/typescript/bin/tsc'), '--noEmit'], {
+    ...{ cwd: tree, env: {}, signal },
+  });
+  return code === 0 ? null : text.trim().split('\n').slice(0, 3).join('\n') || `tsc ended with ${code}`;
+}
+
+interface Finished {
+  readonly code: number | null;
+  readonly text: string;
+  readonly timedOut: boolean;
+}
+
+/** Runs a program of Node.js in a process group of its own, which is ended with it. */
+async function runProgram(
+  args: readonly string[],
+  options: { cwd: string; env: Readonly<Record<string, string>>; signal: AbortSignal | null },
+): Promise<Finished> {
+  const child = spawn(process.execPath, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  let text = '';
+  let timedOut = false;
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (more: string) => {
+      text = (text + more).slice(-20_000);
+    });
+  }
+  const end = () => endGroup(child);
+  const timer = setTimeout(() => {
+    timedOut = true;
+    end();
+  }, LIMIT_MS);
+  options.signal?.addEventListener('abort', end, { once: true });
+  if (options.signal?.aborted) end();
+  const [code] = (await once(child, 'exit')) as [number | null];
+  clearTimeout(timer);
+  options.signal?.removeEventListener('abort', end);
+  end();
+  return { code, text, timedOut };
+}
+
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nobody is left.
+  }
+}

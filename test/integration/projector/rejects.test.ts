@@ -1,0 +1,86 @@
+// Every kind of reject through the real writer: there as long as the legacy row has it, and no longer.
+import type pg from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createPool } from '../../../runtime/postgres.ts';
+import { type RejectKind, rejectKinds } from '../../support/reject-kinds.ts';
+import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
+import { createDatabases } from '../../support/stack.ts';
+import { clearTarget, openTarget } from '../../support/target-database.ts';
+
+let databases: Awaited<ReturnType<typeof createDatabases>>;
+let client: pg.Client;
+let pool: pg.Pool;
+let log: ScriptedLog;
+
+const keyed = rejectKinds.map((kind, n) => ({
+  ...kind,
+  key: `f0000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
+}));
+type Keyed = (typeof keyed)[number];
+
+beforeAll(async () => {
+  databases = await createDatabases('rejects');
+  client = await openTarget(databases.targetUrl);
+  pool = createPool(databases.targetUrl, 'projector', 2);
+});
+beforeEach(async () => {
+  await clearTarget(client);
+  log = await createScriptedLog(pool);
+});
+afterAll(async () => {
+  await pool?.end();
+  await client?.end();
+  await databases?.drop();
+});
+
+async function deliver(
+  kinds: readonly Keyed[],
+  cellsOf: (kind: RejectKind) => RejectKind['cells'] | null,
+): Promise<void> {
+  for (const table of ['contacts', 'quotes'] as const) {
+    const row = table === 'contacts' ? contactRow : quoteRow;
+    const changes = kinds
+      .filter((kind) => kind.table === table)
+      .map((kind) => {
+        const cells = cellsOf(kind);
+        return cells === null ? { deleted: kind.key } : row(kind.key, cells);
+      });
+    if (changes.length > 0) expect(await log.deliver(table, 0, ...changes)).toMatchObject({ parked: 0, defects: [] });
+  }
+}
+const found = async () =>
+  (
+    await client.query(
+      `SELECT legacy_table AS table, legacy_key AS key, path, reason, raw_value AS "rawValue" FROM crm.rejects ORDER BY legacy_key`,
+    )
+  ).rows;
+const expected = (kinds: readonly Keyed[]) =>
+  kinds.map(({ table, key, path, reason, rawValue }) => ({ table, key, path, reason, rawValue }));
+
+it('every kind is kept with table, key, path and reason, and goes when its legacy row is corrected', async () => {
+  await deliver(keyed, (kind) => kind.cells);
+  expect(await found()).toEqual(expected(keyed));
+  const [some, others] = [keyed.filter((_, n) => n % 2 === 0), keyed.filter((_, n) => n % 2 === 1)];
+  await deliver(some, (kind) => kind.corrected);
+  expect(await found()).toEqual(expected(others));
+  // The same change again is no other.
+  await deliver(others, (kind) => kind.cells);
+  expect(await found()).toEqual(expected(others));
+  await deliver(others, (kind) => kind.corrected);
+  expect(await found()).toEqual([]);
+});
+
+it('every kind goes when its legacy row is deleted, and comes back with it', async () => {
+  await deliver(keyed, (kind) => kind.cells);
+  await deliver(keyed, () => null);
+  expect(await found()).toEqual([]);
+  await deliver(keyed, (kind) => kind.cells);
+  expect(await found()).toEqual(expected(keyed));
+});
+
+it('a value that is replaced by another without a form is one reject, with the new value', async () => {
+  const kind = keyed.find(({ path }) => path === 'lead_status')!;
+  await deliver([kind], ({ cells }) => cells);
+  await deliver([kind], () => ({ lead_status: 'Colder' }));
+  expect(await found()).toEqual([{ ...expected([kind])[0], rawValue: 'Colder' }]);
+});

@@ -1,0 +1,61 @@
+// One legacy value of every kind that has no valid form in the new schema, and what it is corrected to.
+import type { Cell } from '../../projectors/projection.ts';
+
+export interface RejectKind {
+  readonly table: 'contacts' | 'quotes';
+  /** As docs/mapping.md names it, with the ordinal 2 of an item. */
+  readonly path: string;
+  readonly reason: string;
+  readonly cells: Readonly<Record<string, Cell>>;
+  readonly rawValue: string;
+  readonly corrected: Readonly<Record<string, Cell>>;
+}
+
+const column =
+  (table: 'contacts' | 'quotes', reason: string) =>
+  (path: string, value: string, corrected: Cell, rawValue = value): RejectKind => ({
+    ...{ table, path, reason, rawValue, cells: { [path]: value }, corrected: { [path]: corrected } },
+  });
+const item =
+  (field: string, reason: string) =>
+  (value: string, rawValue: string, corrected: string): RejectKind => ({
+    ...{ table: 'quotes', path: `items[2].${field}`, reason, rawValue },
+    cells: { items: `[{}, {"${field}": ${value}}]` },
+    corrected: { items: `[{}, {"${field}": ${corrected}}]` },
+  });
+
+const contact = (reason: string) => column('contacts', reason);
+const quote = (reason: string) => column('quotes', reason);
+const notFinite = 'not a finite number';
+
+export const rejectKinds: readonly RejectKind[] = [
+  contact('unknown lead status')('lead_status', 'Hot!', 'Won '),
+  contact('out of range 0 to 100')('lead_score', '101', '100'),
+  contact('out of range 0 to 100')('lead_score', '-1', '0'),
+  contact(notFinite)('estimated_value', 'NaN', '1.50'),
+  contact('not an object')('custom_fields', '[1, 2]', '{"a": 1}'),
+  contact('not an object')('custom_fields', '" "', 'null', ' '),
+  quote('unknown lead status')('lead_status', 'Hot!', null),
+  quote(notFinite)('subtotal', 'NaN', '0'),
+  quote(notFinite)('discount_amount', 'Infinity', '0'),
+  quote(notFinite)('tax_rate', '-Infinity', '0'),
+  quote(notFinite)('tax_amount', 'NaN', null),
+  quote(notFinite)('total', 'NaN', '-1.00'),
+  quote('not an array')('items', '{"a": 1}', '[]'),
+  quote('not an array')('items', '"[1"', '"[]"', '[1'),
+  ...['5', '"{}"', 'null', '[]'].map(
+    (element): RejectKind => ({
+      ...{ table: 'quotes', path: 'items[2]', reason: 'not an object', rawValue: element.replaceAll('"', '') },
+      cells: { items: `[{}, ${element}]` },
+      corrected: { items: '[{}, {}]' },
+    }),
+  ),
+  item('quantity', 'not a number')('"abc"', 'abc', '"2"'),
+  item('quantity', 'not a number')('1e2000', `1${'0'.repeat(2000)}`, '1e3'),
+  item('unit_price', 'not a number')('true', 'true', 'null'),
+  item('total', 'not a number')('"1,200"', '1,200', '" "'),
+  item('sort_order', 'not an integer')('1.5', '1.5', '1.0'),
+  item('sort_order', 'not an integer')('2147483648', '2147483648', '2147483647'),
+  item('is_upsell', 'not true or false')('"maybe"', 'maybe', '" TRUE "'),
+  item('is_discount', 'not true or false')('1', '1', 'false'),
+];
