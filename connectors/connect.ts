@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { type Config, deadLetterTopicOf, positionTopicOf, topicOf, transactionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
+import { reach } from '../runtime/faults.ts';
 import { createKafka, type LogWriter } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { addressOf, connect, sourceOptions } from '../runtime/postgres.ts';
@@ -153,6 +154,7 @@ async function runSession(
     const stream = await openStream(config, control, standBy);
     releases.push(() => stream.close());
     // The order matters: whoever owns the slot fences an older writer, and only then is the position that it reads the last one.
+    await reach?.('position.before');
     await fence(writer, config);
     await assertUnchanged(config, control, identity, relations);
     const server = await readServerState(control, config.slot);
@@ -160,6 +162,7 @@ async function runSession(
       readStoredPosition(kafka, config, bound, server),
       readOpenKeys(kafka, config),
     ]);
+    await reach?.('position.after');
     const stored: Position = found ?? {
       bound,
       lsn: server.confirmedLsn,

@@ -155,7 +155,9 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
     /^KafkaJS(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|GroupCoordinator|LockTimeout)/.test(
       name,
     ) ||
-    /Connection terminated|Connection timeout|timeout expired|Client network socket|connection error and is not queryable|Closed connection/i.test(message)
+    /Connection terminated|Connection timeout|timeout expired|Client network socket|connection error and is not queryable|Closed connection/i.test(
+      message,
+    )
   ) {
     return fail('server_down', 'Start the server, or correct its address.');
   }

@@ -2,15 +2,17 @@
 import { CrosswalkError } from './errors.ts';
 
 /** Where the promises are decided: what lies between a `before` and its `after` must be all or nothing. */
-export const faultPoints = [
-  // connector
+export const connectorPoints = [
+  'position.before',
+  'position.after',
   'watermark.before',
   'watermark.after',
   'kafka_commit.before',
   'kafka_commit.after',
   'acknowledge.before',
   'acknowledge.after',
-  // projector
+] as const;
+export const projectorPoints = [
   'rebalance.before',
   'rebalance.after',
   'offset_move.before',
@@ -18,6 +20,7 @@ export const faultPoints = [
   'target_commit.before',
   'target_commit.after',
 ] as const;
+const faultPoints = [...connectorPoints, ...projectorPoints] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 
 /** kill: SIGKILL to itself. freeze: SIGSTOP, until somebody sends SIGCONT. fail: throws what waiting heals. stall: goes on after so many milliseconds. */

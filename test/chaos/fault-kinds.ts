@@ -1,7 +1,7 @@
 // What can go wrong in a chaos run: each kind is one thing that happens to a server, a connection or a process, and is over when its promise resolves.
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type FaultPoint, faultPoints } from '../../runtime/faults.ts';
+import { connectorPoints, type FaultPoint, projectorPoints } from '../../runtime/faults.ts';
 import type { Random } from '../../sample/random.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { type ServerName, serverNames, type World } from './world.ts';
@@ -15,9 +15,6 @@ export interface FaultKind {
   /** Answers whether it struck. */
   strike(target: string, random: Random): Promise<boolean>;
 }
-
-const CONNECTOR_POINTS = faultPoints.filter((point) => /^(watermark|kafka_commit|acknowledge)/.test(point));
-const PROJECTOR_POINTS = faultPoints.filter((point) => !CONNECTOR_POINTS.includes(point));
 
 /** All kinds of a run. */
 export function faultKinds(world: World, fleet: Fleet): FaultKind[] {
@@ -64,11 +61,11 @@ export function faultKinds(world: World, fleet: Fleet): FaultKind[] {
     onMember('connector', 'SIGKILL', 4, (member) => member.kill()),
     onMember('connector', 'SIGSTOP and SIGCONT', 3, (member, random) => member.freeze(random.int(2000, 12_000))),
     onMember('connector', 'SIGTERM', 2, (member, random) => member.restart(random.int(0, 2000))),
-    atPoint('connector', CONNECTOR_POINTS),
+    atPoint('connector', connectorPoints),
     onMember('projector', 'SIGKILL', 4, (member) => member.kill()),
     onMember('projector', 'SIGSTOP and SIGCONT', 3, (member, random) => member.freeze(random.int(2000, 18_000))),
     onMember('projector', 'leaves and joins', 2, (member, random) => member.restart(random.int(0, 4000))),
-    atPoint('projector', PROJECTOR_POINTS),
+    atPoint('projector', projectorPoints),
     onServer('connections reset', 5, serverNames, async (name) => void world.proxies[name].cut()),
     onServer('connections stalled', 4, serverNames, async (name, random) => {
       world.proxies[name].stall();

@@ -77,6 +77,19 @@ test('one works, the other stands by and does it no harm; killed, it is replaced
   await expectWholeLog();
 });
 
+test('one that is woken up between the look at the position and the first transaction of the next one writes nothing', async () => {
+  const writes = traffic();
+  const frozen = start({ CROSSWALK_FAULTS: 'kafka_commit.before=freeze@20' });
+  await frozen.untilSaid('kafka_commit.before', 60_000);
+  const next = start({ CROSSWALK_FAULTS: 'position.after=stall:3000' });
+  await next.untilSaid('position.after', 60_000);
+  frozen.child.kill('SIGCONT');
+  await next.untilSaid('"streaming"', 60_000);
+  frozen.child.kill('SIGKILL');
+  await writes.stop();
+  await expectWholeLog();
+});
+
 test('frozen with a transaction about to commit, it is replaced; woken up, it writes nothing and stands by', async () => {
   const writes = traffic();
   const [frozen, other] = await startPair({ CROSSWALK_FAULTS: 'kafka_commit.before=freeze@30' });
