@@ -1,12 +1,12 @@
 // make bugs: puts each known mistake back into a copy of the project, and sees the tests catch it. README.md beside this file says how to add one.
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import pg from 'pg';
 import { openStack, type Stack } from '../../infra/stack/stack.ts';
 import { applyPatch, type Bug, readBugs } from './bug.ts';
-import { checkTypes, runTests, type TestRun } from './run-tests.ts';
-import { copyTree, listFiles } from './tree.ts';
+import { checkTypes, runTests, type TestPlan, type TestRun } from './run-tests.ts';
+import { copyTree, listFiles, root } from './tree.ts';
 
 interface Verdict {
   readonly name: string;
@@ -36,30 +36,33 @@ const dir = realpathSync(mkdtempSync(join(tmpdir(), 'crosswalk-bugs-')));
 const files = listFiles();
 let stack: Stack | undefined;
 let env: Record<string, string> = {};
-const passing = new Map<string, Promise<TestRun>>();
+const passing = new Map<string, { run: TestRun; ms: number }>();
+/** What is judged is the project as it was at the start, whatever is edited meanwhile. */
+const unpatched = join(dir, 'unpatched');
 
-function newTree(name: string): string {
-  const tree = join(dir, name);
-  mkdirSync(tree);
-  copyTree(files, tree);
-  return tree;
+/** Runs tests without the bug, once: one that fails anyway catches nothing. */
+async function runUnpatched(plan: TestPlan): Promise<{ run: TestRun; ms: number }> {
+  const key = JSON.stringify([plan.tests, plan.testName]);
+  const startMs = performance.now();
+  const known = passing.get(key) ?? { run: await runTests(unpatched, plan), ms: performance.now() - startMs };
+  passing.set(key, known);
+  return known;
 }
 
 async function judge(bug: Bug): Promise<Pick<Verdict, 'caught' | 'by'>> {
-  const tree = newTree(bug.name);
+  const tree = join(dir, bug.name);
+  copyTree(files, unpatched, tree);
   try {
-    const refused = applyPatch(tree, bug.file);
+    const refused = applyPatch(tree, join(tree, relative(root, bug.file)));
     if (refused !== null) return { caught: false, by: `the patch does not apply: ${refused}` };
     const wrong = await checkTypes(tree, signal);
     if (wrong !== null) return { caught: false, by: `the patched tree has type errors: ${wrong}` };
     const plan = { tests: bug.tests, testName: bug.testName, env, signal };
-    // A test that fails anyway catches nothing.
-    const key = JSON.stringify([bug.tests, bug.testName]);
-    if (!passing.has(key)) passing.set(key, runTests(join(dir, 'unpatched'), plan));
-    const before = await passing.get(key)!;
-    if (before.broken !== null || before.failed.length > 0 || before.passed === 0)
-      return { caught: false, by: `without the bug: ${before.broken ?? (before.failed.join(', ') || 'no test ran')}` };
-    const { failed, broken } = await runTests(tree, plan);
+    const { run, ms } = await runUnpatched(plan);
+    if (run.broken !== null || run.failed.length > 0 || run.passed === 0)
+      return { caught: false, by: `without the bug: ${run.broken ?? (run.failed.join('; ') || 'no test ran')}` };
+    // Some bugs have a test wait for what never comes.
+    const { failed, broken } = await runTests(tree, { ...plan, testTimeoutMs: Math.max(30_000, Math.round(4 * ms)) });
     await dropLeftSlots();
     return { caught: failed.length > 0, by: broken ?? (failed.join('; ') || 'every test passed') };
   } finally {
@@ -81,7 +84,7 @@ async function dropLeftSlots(): Promise<void> {
 }
 
 async function judgeAll(): Promise<Verdict[]> {
-  newTree('unpatched');
+  copyTree(files, root, unpatched);
   if (bugs.some(({ tests }) => tests.some((test) => test.startsWith('test/integration/')))) {
     stack = await openStack({ dir: join(dir, 'servers'), env: process.env, log: say, keepData: false });
     env = {
@@ -98,7 +101,9 @@ async function judgeAll(): Promise<Verdict[]> {
     signal.throwIfAborted();
     const seconds = Math.round((performance.now() - startMs) / 100) / 10;
     verdicts.push({ name: bug.name, bug: bug.bug, ...verdict, seconds });
-    say(`${index + 1}/${bugs.length} ${bug.name}: ${verdict.caught ? 'caught' : 'NOT CAUGHT'} (${seconds} s) ${verdict.by}`);
+    say(
+      `${index + 1}/${bugs.length} ${bug.name}: ${verdict.caught ? 'caught' : 'NOT CAUGHT'} (${seconds} s) ${verdict.by}`,
+    );
   }
   return verdicts;
 }

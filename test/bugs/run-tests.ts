@@ -31,10 +31,15 @@ export interface TestPlan {
   /** Addresses of the servers. */
   readonly env: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** How long one test may take; as long as it says itself unless given. */
+  readonly testTimeoutMs?: number;
 }
 
 /** Runs tests of a tree; what they start ends with them. */
-export async function runTests(tree: string, { tests, testName, env, signal }: TestPlan): Promise<TestRun> {
+export async function runTests(
+  tree: string,
+  { tests, testName, env, signal, testTimeoutMs }: TestPlan,
+): Promise<TestRun> {
   const tmp = join(tree, 'tmp');
   const output = join(tmp, 'report.json');
   mkdirSync(tmp, { recursive: true });
@@ -44,6 +49,7 @@ export async function runTests(tree: string, { tests, testName, env, signal }: T
     ...['run', '--bail=1', '--reporter=json', `--outputFile.json=${output}`],
     ...projects.flatMap((name) => ['--project', name]),
     ...(testName === null ? [] : ['-t', testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')]),
+    ...(testTimeoutMs === undefined ? [] : [`--testTimeout=${testTimeoutMs}`]),
     ...tests,
   ];
   const result = await runProgram(args, { cwd: tree, env: { ...env, TMPDIR: tmp, CROSSWALK_CACHE: cache }, signal });
@@ -51,7 +57,8 @@ export async function runTests(tree: string, { tests, testName, env, signal }: T
   await runProgram([join(root, 'test/end-left-overs.ts'), tmp], { cwd: root, env: {}, signal: null });
   if (signal.aborted) return { passed: 0, failed: [], broken: 'interrupted' };
   if (result.timedOut) return { passed: 0, failed: [], broken: `not done after ${LIMIT_MS / 1000} s` };
-  if (!existsSync(output)) return { passed: 0, failed: [], broken: result.text.trim().split('\n').slice(-5).join('\n') };
+  if (!existsSync(output))
+    return { passed: 0, failed: [], broken: result.text.trim().split('\n').slice(-5).join('\n') };
   const report = JSON.parse(readFileSync(output, 'utf8')) as Report;
   rmSync(tmp, { recursive: true, force: true });
   return { ...toResult(report), broken: null };

@@ -27,11 +27,11 @@ function walk(folder: string): string[] {
 }
 
 /** Copies files to a new folder, which shares the installed packages. */
-export function copyTree(files: readonly string[], to: string): void {
+export function copyTree(files: readonly string[], from: string, to: string): void {
   for (const file of files) {
-    if (!lstatSync(join(root, file)).isFile()) continue;
+    if (!lstatSync(join(from, file)).isFile()) continue;
     mkdirSync(dirname(join(to, file)), { recursive: true });
-    cpSync(join(root, file), join(to, file));
+    cpSync(join(from, file), join(to, file));
   }
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
 }

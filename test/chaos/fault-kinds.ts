@@ -40,7 +40,7 @@ export function faultKinds(world: World, fleet: Fleet): FaultKind[] {
   const atPoint = (kind: Member['kind'], points: readonly FaultPoint[]): FaultKind =>
     onMember(kind, 'fault point', 6, (member, random) => {
       const action = random.pick(['kill', 'kill', 'freeze', 'fail', 'stall:3000']);
-      return member.arm(`${random.pick(points)}=${action}@${random.int(1, 12)}`, 15_000);
+      return member.arm(`${random.pick(points)}=${action}@${random.int(1, 12)}`, 10_000);
     });
   const onServer = (
     what: string,
@@ -94,5 +94,13 @@ export function faultKinds(world: World, fleet: Fleet): FaultKind[] {
 
 async function bounce(world: World, name: ServerName, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   await world.servers[name].stop(signal);
-  await world.servers[name].start();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await world.servers[name].start();
+    } catch (error) {
+      // A session of the crashed server may take a moment to end, and no new one starts beside it.
+      if (attempt === 10) throw error;
+      await sleep(500);
+    }
+  }
 }

@@ -15,7 +15,7 @@ const plan = {
   seed: process.env.SEED || String(Date.now() % 1_000_000),
   seconds: number('MINUTES', 10) * 60,
   changesPerSecond: number('CHANGES', 500),
-  faultsPerMinute: number('FAULTS', 14),
+  faultsPerMinute: number('FAULTS', 18),
   rows: number('ROWS', 3000),
 };
 const stopping = new AbortController();

@@ -1,9 +1,9 @@
-// Faults at random moments, at most two at a time and never two on the same thing.
+// Faults at random moments, at most three at a time and never two on the same thing.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../../sample/random.ts';
 import type { FaultKind } from './fault-kinds.ts';
 
-const AT_ONCE = 2;
+const AT_ONCE = 3;
 
 export interface Storm {
   /** Faults that struck, by kind, in the order of the list of kinds. */

@@ -268,6 +268,24 @@ describe('a defect', () => {
     expect(await openLetters()).toEqual([{ legacy_key: A, reason: expect.stringMatching(reason) }]);
   });
 
+  it('its letter is written with the offset or neither is', async () => {
+    log.replace(throwing);
+    await client.query(
+      `CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stop' USING ERRCODE = '57014'; END $$`,
+    );
+    await client.query(
+      'CREATE TRIGGER refuse BEFORE INSERT ON crosswalk.dead_letter FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse()',
+    );
+    try {
+      const before = await dumpTarget(client, 'all');
+      const changes = [quoteRow(A, { quote_number: 'bad' }), quoteRow(B)];
+      await expect(log.deliver('quotes', 0, ...changes)).rejects.toMatchObject({ code: '57014' });
+      expect(await dumpTarget(client, 'all')).toEqual(before);
+    } finally {
+      await client.query('DROP TRIGGER refuse ON crosswalk.dead_letter');
+    }
+  });
+
   it('among a thousand rows harms one', async () => {
     log.replace(refused({ total: 'many' }));
     const rows = Array.from({ length: 1000 }, (_, n) => quoteRow(idAt(n), n === 617 ? { quote_number: 'bad' } : {}));
