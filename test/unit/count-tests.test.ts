@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { countTests } from '../count-tests.ts';
+import { countTests, describeFailures } from '../count-tests.ts';
 
 const file = (status: string, ...statuses: string[]) => ({
   name: 'file',
@@ -18,6 +18,25 @@ test.each([
   ['counts a run without a file', [], 0, [0, 1, 0]],
 ] as const)('%s', (_, testResults, exitCode, [passed, failed, skipped]) => {
   expect(countTests({ testResults }, exitCode)).toEqual({ passed, failed, skipped });
+});
+
+test('names what failed, and the beginning of why', () => {
+  const assertionResults = [
+    { status: 'passed', fullName: 'good' },
+    { status: 'failed', fullName: 'bad', failureMessages: [`expected 1\n${'x'.repeat(5000)}`] },
+  ];
+  const described = describeFailures({
+    testResults: [
+      { name: `${process.cwd()}/a.test.ts`, status: 'failed', assertionResults },
+      { name: `${process.cwd()}/b.test.ts`, status: 'failed', message: 'cannot be loaded', assertionResults: [] },
+      { name: `${process.cwd()}/c.test.ts`, status: 'passed', assertionResults: [] },
+    ],
+  });
+  expect(described.map((text) => text.split('\n').slice(0, 2))).toEqual([
+    ['a.test.ts > bad', 'expected 1'],
+    ['b.test.ts', 'cannot be loaded'],
+  ]);
+  expect(described[0]!.length).toBeLessThan(2000);
 });
 
 test('counts a crash that left no report', () => {

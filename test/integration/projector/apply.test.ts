@@ -7,6 +7,7 @@ import { applySlices } from '../../../projectors/write/apply-changes.ts';
 import { createPool } from '../../../runtime/postgres.ts';
 import { createRandom } from '../../../sample/random.ts';
 import { topicOf } from '../../support/change-log.ts';
+import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { clearTarget, dumpTarget, insertAppRows, openTarget } from '../../support/target-database.ts';
@@ -177,6 +178,34 @@ describe('a customer', () => {
     expect((await superseded())[2]).toEqual({ key: 'e:two@x.org', by: null, deleted: 't' });
     await log.deliver('quotes', 2, quoteRow(C, { email: 'one@x.org' }));
     expect((await superseded())[0]).toEqual({ key: 'e:one@x.org', by: null, deleted: 'f' });
+  });
+
+  it('is folded from what another session is about to commit, too', async () => {
+    const holder = await pool.connect();
+    try {
+      await holder.query('SELECT pg_advisory_lock(7)');
+      await client.query(
+        `CREATE FUNCTION pg_temp.hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END $$`,
+      );
+      await client.query(
+        'CREATE TRIGGER hold AFTER INSERT ON crm.customers FOR EACH ROW EXECUTE FUNCTION pg_temp.hold()',
+      );
+      const untilWaiting = (sessions: number) =>
+        pollUntil(
+          () => read(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`),
+          (rows) => rows.length === sessions,
+        );
+      const named = log.deliver('quotes', 0, quoteRow(A, { email: 'one@x.org', customer_name: 'Ann' }));
+      await untilWaiting(1);
+      const other = log.deliver('quotes', 1, quoteRow(B, { email: 'one@x.org', phone: 'none' }));
+      await untilWaiting(2);
+      await holder.query('SELECT pg_advisory_unlock(7)');
+      await Promise.all([named, other]);
+      expect(await read('SELECT name, phone_raw FROM crm.customers')).toEqual([{ name: 'Ann', phone_raw: 'none' }]);
+    } finally {
+      holder.release(true);
+      await client.query('DROP TRIGGER IF EXISTS hold ON crm.customers');
+    }
   });
 
   it('is written by four at once without a deadlock, and no contribution is lost', async () => {

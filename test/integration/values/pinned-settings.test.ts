@@ -9,7 +9,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   "date '2024-02-01'": '2024-02-01',
   "timestamptz '2024-02-01 10:00:00.123456+05:45'": '2024-02-01 04:15:00.123456+00',
   "interval '1 year -2 days 03:04:05.06'": '1 year -2 days +03:04:05.06',
-  "bytea '\\x00ff'": '\\x00ff',
+  "decode('00ff', 'hex')": '\\x00ff',
   '0.1::float8 + 0.2::float8': '0.30000000000000004',
   "xmlparse(content 'a<b/>')": 'a<b/>',
   "'a'::xml": 'a',
