@@ -148,6 +148,12 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
       ? fail('server_down', 'Start the schema registry, or correct SCHEMA_REGISTRY_URL.')
       : fail('schema_incompatible', 'See docs/operations.md, "Schema changes".');
   }
+  if ((error as Foreign | null)?.type === 'INVALID_SESSION_TIMEOUT') {
+    return fail(
+      'config_invalid',
+      "Set CROSSWALK_SESSION_TIMEOUT_MS between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms.",
+    );
+  }
   if (name === 'KafkaJSProtocolError' && (error as { retriable?: boolean }).retriable) {
     return fail('server_down', 'Kafka is settling: it is tried again.');
   }

@@ -99,7 +99,7 @@ test('taken over from one that is killed between Kafka’s commit and the confir
     await write();
     await sleep(50);
   }
-  const lsn = await readServerLsn();
+  const lsn = await write();
   await waitUntil('the other one goes on', async () => {
     expect(other.isRunning(), other.stderr()).toBe(true);
     return ((await rig.readPosition())?.lsn ?? 0n) >= lsn;
