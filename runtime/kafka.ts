@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import kafkajs from 'kafkajs';
+// @ts-expect-error: a file of the library's own, without types.
+import LibraryConnection from 'kafkajs/src/network/connection.js';
 import type { KafkaSettings } from './config.ts';
 import { CrosswalkError } from './errors.ts';
 import { reach } from './faults.ts';
@@ -12,6 +14,29 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
   decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
 });
+
+interface Connection {
+  isConnected(): boolean;
+  connect(): Promise<unknown>;
+  chunks: Buffer[];
+  bytesBuffered: number;
+  bytesNeeded: number;
+}
+
+/**
+ * The library opens a lost connection again with the beginning of an answer still in its buffer: what comes then is read at the wrong places, which hangs
+ * requests or ends the process. A new connection begins with an empty buffer.
+ */
+const connection = (LibraryConnection as { prototype: Connection }).prototype;
+const { connect } = connection;
+connection.connect = function (this: Connection) {
+  if (!this.isConnected()) {
+    this.chunks = [];
+    this.bytesBuffered = 0;
+    this.bytesNeeded = 4;
+  }
+  return connect.call(this);
+};
 
 /** A record to write. `value` null is a tombstone; `timestampMs` is the source's commit time. */
 export interface OutRecord {

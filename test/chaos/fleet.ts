@@ -6,6 +6,8 @@ import { waitUntil } from '../support/wait-until.ts';
 
 /** How soon an ended process is started again. */
 const RESTART_MS = 500;
+/** How long a fault freezes a process. */
+const FROZEN_MS = 4000;
 /** An orderly stop must be over by then. */
 const STOP_MS = 10_000;
 
@@ -78,6 +80,12 @@ export function startFleet(
         join(logDir, `${name.replace(' ', '-')}.log`),
       );
       const started = current;
+      // A process that a fault has frozen is thawed, whenever it strikes.
+      if (armed.includes('=freeze'))
+        void started.untilSaid('fault injected', 3_600_000).then(
+          () => sleep(FROZEN_MS).then(() => void started.child.kill('SIGCONT')),
+          () => undefined,
+        );
       void started.ended.then(async (result) => {
         const why = expected;
         expected = null;
@@ -101,6 +109,7 @@ export function startFleet(
       const stopping = current;
       if (!stopping.isRunning()) return;
       expected = 'stop';
+      stopping.child.kill('SIGCONT');
       stopping.child.kill('SIGTERM');
       const timer = new AbortController();
       const late = sleep(STOP_MS, 'late', { signal: timer.signal }).catch(() => 'in time');
@@ -148,12 +157,6 @@ export function startFleet(
         const deadline = performance.now() + timeoutMs;
         while (performance.now() < deadline) {
           if (current !== before && /fault injected/.test(current.stderr())) {
-            // A process that a fault froze is thawed here, by whoever armed it.
-            if (text.includes('=freeze')) {
-              const victim = current;
-              await sleep(4000);
-              victim.child.kill('SIGCONT');
-            }
             return true;
           }
           await sleep(50);

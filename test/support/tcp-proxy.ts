@@ -5,6 +5,8 @@ export interface TcpProxy {
   readonly port: number;
   /** Resets every connection on both sides; answers how many. New ones are let through. */
   cut(): number;
+  /** Of the next answer of at least `bytes` bytes only so many are passed on; then all connections are reset. Resolves once that has happened. */
+  cutWithin(bytes: number): Promise<void>;
   /** Forwards nothing until `resume`, over old connections and new ones. */
   stall(): void;
   resume(): void;
@@ -24,10 +26,26 @@ export async function openTcpProxy(targetPort: number, port = 0): Promise<TcpPro
   const links = new Set<Link>();
   const silent = new Set<Socket>();
   let isStalled = false;
+  let cutting: { readonly bytes: number; readonly done: () => void } | null = null;
 
   const pump = (link: Link) => {
     link.client.pipe(link.server);
     link.server.pipe(link.client);
+  };
+  /** While an answer is to be cut, those of this connection are looked at one by one. */
+  const watch = (link: Link) => {
+    link.server.unpipe(link.client);
+    link.server.removeAllListeners('data');
+    link.server.on('data', (data: Buffer) => {
+      if (cutting === null || data.length < cutting.bytes) return void link.client.write(data);
+      const { bytes, done } = cutting;
+      cutting = null;
+      link.client.end(data.subarray(0, bytes), () => {
+        cut();
+        done();
+      });
+    });
+    link.server.resume();
   };
   const hold = ({ client, server }: Link) => {
     client.unpipe(server);
@@ -51,6 +69,7 @@ export async function openTcpProxy(targetPort: number, port = 0): Promise<TcpPro
     }
     if (isStalled) hold(link);
     else pump(link);
+    if (cutting !== null && !isStalled) watch(link);
   });
   await new Promise<void>((resolve, reject) => {
     listener.once('error', reject);
@@ -62,16 +81,22 @@ export async function openTcpProxy(targetPort: number, port = 0): Promise<TcpPro
     links.clear();
     return all;
   };
+  const cut = () => {
+    const all = take();
+    for (const { client, server } of all) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+    return all.length;
+  };
   return {
     port: (listener.address() as { port: number }).port,
-    cut() {
-      const all = take();
-      for (const { client, server } of all) {
-        client.resetAndDestroy();
-        server.resetAndDestroy();
-      }
-      return all.length;
-    },
+    cut,
+    cutWithin: (bytes) =>
+      new Promise((resolve) => {
+        cutting = { bytes, done: resolve };
+        for (const link of links) watch(link);
+      }),
     stall() {
       isStalled = true;
       for (const link of links) hold(link);
