@@ -12,6 +12,8 @@ import { resolveDeadLetters, writeDeadLetters } from './write/offsets.ts';
 import { withClient } from './write/with-client.ts';
 
 const EVERY_MS = 250;
+/** A look is followed by a rest so many times as long. */
+const REST = 4;
 /** Rounds between two looks while nothing is known to be parked: a process that has ended may have left parked changes behind. */
 const IDLE_ROUNDS = 20;
 /** Parked records looked at together. */
@@ -112,10 +114,16 @@ export function createParkedRetry(options: {
     const defects: Defect[] = [];
     const groups = [...byLegacyKey(changes).values()];
     const rows = groups.flatMap((group) => mapGroup(projection, applier.tenants, group, defects) ?? []);
-    const outcome = await applyIsolated(client, projection, applier.tenants, applier.shapes, rows);
+    // Locks are held meanwhile, and the partitions stand: what looks as if it must wait longer is tried only where a try decides something.
+    const mayLeave = (row: MappedRow) => !isDue(row.legacyKey, row.changes, position, applied);
+    const outcome = await applyIsolated(client, projection, applier.tenants, applier.shapes, rows, mayLeave);
     const appliedRows = [...outcome.applied];
     const blocked = new Set<string>();
     const causesWait = await areCausesParked(client);
+    for (const row of outcome.left ?? []) {
+      noteRefusal(row.legacyKey, row.changes, position);
+      blocked.add(row.legacyKey);
+    }
     for (const { row, reason, code } of outcome.blocked) {
       if (code === FOREIGN_KEY && causesWait) blocked.add(row.legacyKey);
       else if (isForGood(row.legacyKey, row.changes, position, applied)) {
@@ -190,32 +198,53 @@ export function createParkedRetry(options: {
     position: Position | null,
     applied: ReadonlyMap<string, bigint>,
   ): boolean {
-    // During the initial load a cause may not even be in the log yet.
-    if (position === null || tables.some((table) => !position.snapshot[table]?.done)) return false;
-    const lastOffset = changes.at(-1)!.record.offset;
-    const refusal = refusals.get(legacyKey);
-    if (refusal === undefined || refusal.lastOffset !== lastOffset) {
-      refusals.set(legacyKey, { lastOffset, waitFor: position.offsets, rounds: 0 });
+    if (position === null || !isDue(legacyKey, changes, position, applied)) {
+      noteRefusal(legacyKey, changes, position);
       return false;
     }
-    const isPast = [...applied].every(([partition, next]) => {
+    const rounds = refusals.get(legacyKey)!.rounds + 1;
+    refusals.set(legacyKey, { lastOffset: changes.at(-1)!.record.offset, waitFor: position.offsets, rounds });
+    return rounds >= ROUNDS;
+  }
+
+  /** Whether everything is applied that the log held when the row was last refused: another refusal counts. */
+  function isDue(
+    legacyKey: string,
+    changes: readonly SourceChange[],
+    position: Position | null,
+    applied: ReadonlyMap<string, bigint>,
+  ): boolean {
+    // During the initial load a cause may not even be in the log yet.
+    if (position === null || tables.some((table) => !position.snapshot[table]?.done)) return false;
+    const refusal = refusals.get(legacyKey);
+    if (refusal === undefined || refusal.lastOffset !== changes.at(-1)!.record.offset) return false;
+    return [...applied].every(([partition, next]) => {
       const slash = partition.lastIndexOf('/');
       return next >= BigInt(refusal.waitFor[partition.slice(0, slash)]?.[Number(partition.slice(slash + 1))] ?? '0');
     });
-    if (!isPast) return false;
-    refusals.set(legacyKey, { lastOffset, waitFor: position.offsets, rounds: refusal.rounds + 1 });
-    return refusal.rounds + 1 >= ROUNDS;
+  }
+
+  /** Remembers the first refusal of a row's last version. */
+  function noteRefusal(legacyKey: string, changes: readonly SourceChange[], position: Position | null): void {
+    if (position === null || tables.some((table) => !position.snapshot[table]?.done)) return;
+    const lastOffset = changes.at(-1)!.record.offset;
+    if (refusals.get(legacyKey)?.lastOffset === lastOffset) return;
+    refusals.set(legacyKey, { lastOffset, waitFor: position.offsets, rounds: 0 });
   }
 
   let idleRounds = 0;
+  let restUntilMs = 0;
   const timer = setInterval(() => {
-    if (running !== null) return;
+    if (running !== null || performance.now() < restUntilMs) return;
     if (!mayHaveParked && ++idleRounds < IDLE_ROUNDS) return;
     idleRounds = 0;
+    const startMs = performance.now();
     running = retry()
       .catch(options.onFailure)
       .finally(() => {
         running = null;
+        // Most of the time the partitions are for new changes.
+        restUntilMs = performance.now() + REST * (performance.now() - startMs);
       });
   }, EVERY_MS);
   return {

@@ -16,6 +16,8 @@ export interface Blocked {
 export interface Outcome {
   readonly applied: readonly MappedRow[];
   readonly blocked: readonly Blocked[];
+  /** Not tried: they look bad, and `mayLeave` allowed it. */
+  readonly left?: readonly MappedRow[];
   readonly defects: readonly Defect[];
 }
 
@@ -33,6 +35,7 @@ interface PgError {
 /**
  * Applies rows inside the caller's transaction so that what cannot be applied harms only its own legacy row: rows that look bad are parted from the others
  * first; what fails is halved until each refusal stands alone, then waits or is called a defect, and goes back to the last version that was accepted.
+ * `mayLeave`: rows that need not be tried where they look bad; each try of a bad row costs several statements.
  */
 export async function applyIsolated(
   client: pg.ClientBase,
@@ -40,8 +43,10 @@ export async function applyIsolated(
   tenants: Tenants,
   shapes: TargetShapes,
   rows: readonly MappedRow[],
+  mayLeave: (row: MappedRow) => boolean = () => false,
 ): Promise<Outcome> {
   const applied: MappedRow[] = [];
+  const left: MappedRow[] = [];
   let blocked: Blocked[] = [];
   const defects: Defect[] = [];
 
@@ -95,7 +100,9 @@ export async function applyIsolated(
   async function attemptAll(some: readonly MappedRow[]): Promise<void> {
     const { suspects } = await probeRows(client, projection, shapes, some);
     await attempt(some.filter((row) => !suspects.has(row)));
-    await attemptSuspects(some.filter((row) => suspects.has(row)));
+    const suspected = some.filter((row) => suspects.has(row));
+    left.push(...suspected.filter(mayLeave));
+    await attemptSuspects(suspected.filter((row) => !mayLeave(row)));
   }
 
   if (rows.length > 1) await attemptAll(rows);
@@ -117,7 +124,7 @@ export async function applyIsolated(
     blocked = blocked.filter(({ row }) => !isTogether.has(row));
     if (!(await attempt(together))) break;
   }
-  return { applied, blocked, defects: withoutRepeats(defects) };
+  return { applied, blocked, left, defects: withoutRepeats(defects) };
 }
 
 /** SQLSTATE, table and constraint; never a value. */

@@ -62,7 +62,7 @@ async function judge(bug: Bug): Promise<Pick<Verdict, 'caught' | 'by'>> {
     if (run.broken !== null || run.failed.length > 0 || run.passed === 0)
       return { caught: false, by: `without the bug: ${run.broken ?? (run.failed.join('; ') || 'no test ran')}` };
     // Some bugs have a test wait for what never comes.
-    const { failed, broken } = await runTests(tree, { ...plan, testTimeoutMs: Math.max(30_000, Math.round(4 * ms)) });
+    const { failed, broken } = await runTests(tree, { ...plan, testTimeoutMs: Math.max(30_000, Math.round(2 * ms)) });
     await dropLeftSlots();
     return { caught: failed.length > 0, by: broken ?? (failed.join('; ') || 'every test passed') };
   } finally {

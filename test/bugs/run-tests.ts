@@ -6,6 +6,8 @@ import { cache, root } from './tree.ts';
 
 /** A run that takes longer hangs, and is ended. */
 const LIMIT_MS = 300_000;
+/** How long a run may clean up after its first failure: a bug may keep it from ever ending. */
+const CLEAN_UP_MS = 15_000;
 
 export interface TestRun {
   readonly passed: number;
@@ -46,16 +48,23 @@ export async function runTests(
   const projects = ['unit', 'integration'].filter((name) => tests.some((test) => test.startsWith(`test/${name}/`)));
   const args = [
     join(tree, 'node_modules/vitest/vitest.mjs'),
-    ...['run', '--bail=1', '--reporter=json', `--outputFile.json=${output}`],
+    ...['run', '--bail=1', '--reporter=verbose', '--reporter=json', `--outputFile.json=${output}`],
     ...projects.flatMap((name) => ['--project', name]),
     ...(testName === null ? [] : ['-t', testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')]),
     ...(testTimeoutMs === undefined ? [] : [`--testTimeout=${testTimeoutMs}`]),
     ...tests,
   ];
-  const result = await runProgram(args, { cwd: tree, env: { ...env, TMPDIR: tmp, CROSSWALK_CACHE: cache }, signal });
+  const result = await runProgram(args, {
+    cwd: tree,
+    env: { ...env, TMPDIR: tmp, CROSSWALK_CACHE: cache, NO_COLOR: '1' },
+    signal,
+    endsAfter: FAILURE,
+  });
   // Servers that a test started for itself run in groups of their own.
   await runProgram([join(root, 'test/end-left-overs.ts'), tmp], { cwd: root, env: {}, signal: null });
   if (signal.aborted) return { passed: 0, failed: [], broken: 'interrupted' };
+  const failure = FAILURE.exec(result.text)?.[1];
+  if (!existsSync(output) && failure !== undefined) return { passed: 0, failed: [failure], broken: null };
   if (result.timedOut) return { passed: 0, failed: [], broken: `not done after ${LIMIT_MS / 1000} s` };
   if (!existsSync(output))
     return { passed: 0, failed: [], broken: result.text.trim().split('\n').slice(-5).join('\n') };
@@ -63,6 +72,9 @@ export async function runTests(
   rmSync(tmp, { recursive: true, force: true });
   return { ...toResult(report), broken: null };
 }
+
+/** A failed test, as soon as it has failed: mark, project, file and name. */
+const FAILURE = /^ *× .*?\.test\.ts > (.+?)(?: \d+m?s)?$/m;
 
 function toResult(report: Report): Pick<TestRun, 'passed' | 'failed'> {
   const all = report.testResults.flatMap((file) => file.assertionResults);
@@ -90,7 +102,7 @@ interface Finished {
 /** Runs a program of Node.js in a process group of its own, which is ended with it. */
 async function runProgram(
   args: readonly string[],
-  options: { cwd: string; env: Readonly<Record<string, string>>; signal: AbortSignal | null },
+  options: { cwd: string; env: Readonly<Record<string, string>>; signal: AbortSignal | null; endsAfter?: RegExp },
 ): Promise<Finished> {
   const child = spawn(process.execPath, args, {
     cwd: options.cwd,
@@ -98,14 +110,16 @@ async function runProgram(
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
+  const end = () => endGroup(child);
   let text = '';
   let timedOut = false;
+  let cleaningUp: NodeJS.Timeout | undefined;
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (more: string) => {
       text = (text + more).slice(-20_000);
+      if (options.endsAfter?.test(text)) cleaningUp ??= setTimeout(end, CLEAN_UP_MS);
     });
   }
-  const end = () => endGroup(child);
   const timer = setTimeout(() => {
     timedOut = true;
     end();
@@ -114,6 +128,7 @@ async function runProgram(
   if (options.signal?.aborted) end();
   const [code] = (await once(child, 'exit')) as [number | null];
   clearTimeout(timer);
+  clearTimeout(cleaningUp);
   options.signal?.removeEventListener('abort', end);
   end();
   return { code, text, timedOut };

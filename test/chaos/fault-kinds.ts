@@ -40,7 +40,7 @@ export function faultKinds(world: World, fleet: Fleet): FaultKind[] {
   const atPoint = (kind: Member['kind'], points: readonly FaultPoint[]): FaultKind =>
     onMember(kind, 'fault point', 6, (member, random) => {
       const action = random.pick(['kill', 'kill', 'freeze', 'fail', 'stall:3000']);
-      return member.arm(`${random.pick(points)}=${action}@${random.int(1, 12)}`, 10_000);
+      return member.arm(`${random.pick(points)}=${action}@${random.int(1, 4)}`, 10_000);
     });
   const onServer = (
     what: string,
