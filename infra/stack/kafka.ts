@@ -76,8 +76,11 @@ export async function startKafka(
   const formatted = join(dir, 'kafka.formatted');
   for (let attempt = 1; ; attempt++) {
     const first = attempt === 1;
-    const port = await findFreePort(first ? preferred.port : undefined);
-    const controllerPort = await findFreePort(first ? preferred.controllerPort : undefined);
+    let port = await findFreePort(first ? preferred.port : undefined);
+    while (port === proxied?.port) port = await findFreePort();
+    let controllerPort = await findFreePort(first ? preferred.controllerPort : undefined);
+    // What is free may be given out twice while nobody listens there yet.
+    while (controllerPort === port || controllerPort === proxied?.port) controllerPort = await findFreePort();
     writeFileSync(propertiesFile, createProperties(data, port, controllerPort, proxied));
     if (!existsSync(formatted)) {
       rmSync(data, { recursive: true, force: true });
