@@ -53,7 +53,7 @@ test('while Kafka stands still the source keeps what is written, memory stays fl
   kafka.server.pause();
   const pausedAtMs = performance.now();
   const heldAtFirst = heldMb();
-  // 120 MB, far more than is read ahead, and in one transaction: what it has sent is not held until its end.
+  // 120 MB, far more than is read ahead.
   await rig.legacy.query('INSERT INTO docs SELECT i, repeat(md5(i::text), 320) FROM generate_series(1000, 12999) i');
   await waitUntil('it says that it is blocked', () => connectorHealth(connector.status, rig.config).sign === 'blocked');
   // The server gives a reader up that is silent for 5 s.
