@@ -84,6 +84,8 @@ const SILENCE_MS = 40_000;
 /** A Kafka client. Retries are short and few: whoever uses it decides whether to wait. */
 export function createKafka(settings: KafkaSettings, log: Log) {
   const level = { warn: logLevel.WARN, error: logLevel.ERROR };
+  /** By group: what to do when the log does not hold the offset that it goes on from. */
+  const onOffsetLost = new Map<string, () => void>();
   const client = new Kafka({
     clientId: 'crosswalk',
     brokers: [...settings.brokers],
@@ -95,7 +97,11 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     retry: { initialRetryTime: 2, multiplier: 1.5, maxRetryTime: 200, retries: 25, factor: 0.2 },
     logLevel: level.warn,
     // The library logs each retry as an error: what matters reaches the caller as a rejection.
-    logCreator: () => (entry) => log.debug({ kafka: entry.log.message, namespace: entry.namespace }, 'kafka client'),
+    logCreator: () => (entry) => {
+      // It goes on elsewhere, and its log is the only one that is told.
+      if (entry.log.message.startsWith('Offset out of range')) onOffsetLost.get(entry.log.groupId as string)?.();
+      log.debug({ kafka: entry.log.message, namespace: entry.namespace }, 'kafka client');
+    },
   });
 
   async function withAdmin<T>(work: (admin: kafkajs.Admin) => Promise<T>): Promise<T> {
@@ -438,6 +444,17 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         retry: { retries: 5, initialRetryTime: 100 },
       });
       const checked = new Set<string>();
+      let isOffsetLost = false;
+      onOffsetLost.set(options.groupId, () => {
+        isOffsetLost = true;
+        options.onCrash(
+          new CrosswalkError(
+            'server_down',
+            `${options.groupId}: the log does not hold the next offset`,
+            'It is looked up.',
+          ),
+        );
+      });
       consumer.on(consumer.events.REBALANCING, () => {
         reach?.('rebalance.before').catch(options.onCrash);
       });
@@ -454,6 +471,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         eachBatchAutoResolve: false,
         partitionsConsumedConcurrently: options.concurrency,
         eachBatch: async ({ batch, heartbeat, resolveOffset, isStale, isRunning }) => {
+          if (isOffsetLost) return;
           let isRebalancing = false;
           const partition = `${batch.topic}/${batch.partition}`;
           if (!checked.has(partition)) {
