@@ -39,7 +39,7 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
     stderr: () => stderr,
     ended,
     isRunning: () => result === null,
-    async untilSaid(text, timeoutMs = 20_000) {
+    async untilSaid(text, timeoutMs = 60_000) {
       await waitUntil(
         `${args.join(' ')} says ${text}`,
         () => {
