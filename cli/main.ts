@@ -6,6 +6,7 @@ import { type CrosswalkError, toCrosswalkError, toErrorLine } from '../runtime/e
 import { switchOnFaults } from '../runtime/faults.ts';
 import { createLog } from '../runtime/log.ts';
 import type { CommandContext } from './context.ts';
+import { COULD_NOT_RUN, STALLED } from './exit-codes.ts';
 
 // The only reader of process.env, and the only setter of the exit code.
 
@@ -44,7 +45,7 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     const isTerminal = process.stdout.isTTY === true && env.CI === undefined;
     const giveUp = (error: CrosswalkError) => {
       process.stderr.write(`crosswalk ${name}: ${toErrorLine(error)}\n`);
-      process.exit(2);
+      process.exit(STALLED);
     };
     const context = { config, env, ownEnv: process.env, log, giveUp, signal: stopping.signal, isTerminal };
     process.exitCode = (await work(context)) ? 0 : 1;
@@ -53,7 +54,7 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     const error = toCrosswalkError(thrown, `crosswalk ${name}`);
     process.stderr.write(`crosswalk ${name}: ${toErrorLine(error)}\n`);
     if (error.code === 'unexpected' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
-    process.exitCode = 2;
+    process.exitCode = COULD_NOT_RUN;
   }
 }
 

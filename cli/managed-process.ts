@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CrosswalkError } from '../runtime/errors.ts';
+import { COULD_NOT_RUN } from './exit-codes.ts';
 
 /** A child process of crosswalk's own, restarted when it ends by itself, as a container's restart policy would. */
 export interface ManagedProcess {
@@ -16,8 +17,6 @@ export interface ManagedProcess {
 }
 
 const RESTART_AFTER_MS = 1000;
-/** Exit code of a command that could not run: restarting would not help. */
-const COULD_NOT_RUN = 2;
 
 export function startProcess(
   name: string,

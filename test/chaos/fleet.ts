@@ -1,6 +1,7 @@
 // The pipeline's processes, kept running as containers are: whatever ends is started again.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { STALLED } from '../../cli/exit-codes.ts';
 import { type CliProcess, startCli } from '../support/connector-process.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -92,7 +93,7 @@ export function startFleet(
         frozen = false;
         if (isClosing) return;
         const killedByFault = result === 'SIGKILL' && /fault injected/.test(started.stderr());
-        const isStall = result === 2 && /Stalled: /.test(started.stderr());
+        const isStall = result === STALLED && /Stalled: /.test(started.stderr());
         if (isStall) stalls += 1;
         const isExplained =
           (why === 'kill' && result === 'SIGKILL') || (why === 'stop' && result === 0) || killedByFault || isStall;
