@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import pg from 'pg';
 import { planSourceSetup } from '../connectors/source-setup.ts';
+import { captureOf } from '../connectors/source-state.ts';
 import { findFreePort } from '../infra/stack/free-port.ts';
 import { openStack, type Stack } from '../infra/stack/stack.ts';
 import { parseConfig } from '../runtime/config.ts';
@@ -68,12 +69,7 @@ export async function openLocalStack(
     const target = await connect(targetOwnerUrl, 'prepare');
     let urls = { legacy: stack.legacyUrl, target: stack.targetUrl };
     try {
-      for (const statement of await planSourceSetup(legacy, {
-        schema: config.legacySchema,
-        tables: config.tables,
-        publication: config.publication,
-      }))
-        await legacy.query(statement);
+      for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
       await migrateUp(target, () => undefined);
       if (stack.kind.postgres !== 'given') {
         const password = readPassword(dir);

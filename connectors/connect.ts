@@ -21,6 +21,7 @@ import { createReplicationStream, type ReplicationStream } from './replication.t
 import { ensureSlot, readIdentity, readServerState } from './slot.ts';
 import { createSnapshot } from './snapshot/snapshot.ts';
 import { toCapturedProgress } from './source-health.ts';
+import { captureOf } from './source-state.ts';
 import { type ConnectorStatus, createConnectorStatus } from './status.ts';
 import { readStoredPosition } from './stored-position.ts';
 import { topicSpecs } from './topics.ts';
@@ -105,7 +106,7 @@ async function runSession(
       wait,
     );
     releases.push(() => reader.end());
-    const capture = { schema: config.legacySchema, tables: config.tables, publication: config.publication };
+    const capture = captureOf(config);
     const relations = await readCatalog(control, capture);
 
     const kafka = createKafka(config.kafka(), log);
@@ -276,10 +277,7 @@ async function assertUnchanged(
   identity: Awaited<ReturnType<typeof readIdentity>>,
   relations: readonly Relation[],
 ): Promise<void> {
-  const now = await Promise.all([
-    readIdentity(config.legacyUrl()),
-    readCatalog(control, { schema: config.legacySchema, tables: config.tables, publication: config.publication }),
-  ]);
+  const now = await Promise.all([readIdentity(config.legacyUrl()), readCatalog(control, captureOf(config))]);
   if (JSON.stringify(now) === JSON.stringify([identity, relations])) return;
   throw new CrosswalkError(
     'columns_changed',

@@ -5,7 +5,7 @@ import { amendPosition } from './connect.ts';
 import type { SilentChange } from './source-fingerprint.ts';
 import { listSilentChanges, toRemedy } from './source-health.ts';
 import { assertRequirements } from './source-requirements.ts';
-import { readSource, toFingerprint } from './source-state.ts';
+import { captureOf, readSource, toFingerprint } from './source-state.ts';
 
 /** How long a connector that has the slot is waited for. One that fails at every start lets go of it in between. */
 const SLOT_WAIT_MS = 30_000;
@@ -25,7 +25,7 @@ export async function requestResnapshot(
       `Not captured: ${unknown.join(', ')}`,
       `Name tables of CROSSWALK_TABLES: ${config.tables.join(', ')}.`,
     );
-  const capture = { schema: config.legacySchema, tables: config.tables, publication: config.publication };
+  const capture = captureOf(config);
   const late = AbortSignal.timeout(SLOT_WAIT_MS);
   const signal = AbortSignal.any([options.signal, late]);
   let answer: { tables: readonly string[]; changes: readonly SilentChange[] } | null = null;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Config } from '../runtime/config.ts';
 import type { SourceFingerprint, TableFingerprint } from './source-fingerprint.ts';
 
 /** What is captured, by its names. */
@@ -6,6 +7,11 @@ export interface CaptureOptions {
   readonly schema: string;
   readonly tables: readonly string[];
   readonly publication: string;
+}
+
+/** What a configuration captures. */
+export function captureOf(config: Pick<Config, 'legacySchema' | 'tables' | 'publication'>): CaptureOptions {
+  return { schema: config.legacySchema, tables: config.tables, publication: config.publication };
 }
 
 /** A captured table as far as capturing it depends on it. */

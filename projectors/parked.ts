@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Position } from '../connectors/position.ts';
 import type { Log } from '../runtime/log.ts';
-import { inTransaction } from '../runtime/postgres.ts';
+import { inTransaction, parseBytea } from '../runtime/postgres.ts';
 import { byLegacyKey, type SourceChange } from './source-change.ts';
 import type { ProjectionStatus } from './status.ts';
 import type { MappedRow } from './write/apply.ts';
@@ -50,7 +50,9 @@ export function createParkedRetry(options: {
   let running: Promise<void> | null = null;
 
   async function retry(): Promise<void> {
-    const position = await readPosition();
+    const stored = await readPosition();
+    // During the initial load a cause may not even be in the log yet: no refusal counts.
+    const position = stored !== null && tables.every((table) => stored.snapshot[table]?.done) ? stored : null;
     mayHaveParked = await withClient(pool, async (client) => {
       const applied = await readApplied(client);
       return await inTransaction(client, () => retryAll(client, position, applied));
@@ -64,7 +66,7 @@ export function createParkedRetry(options: {
     return new Map(rows.map((row) => [`${row.topic}/${row.partition}`, BigInt(row.next)]));
   }
 
-  /** Answers whether changes stay parked. */
+  /** Answers whether changes stay parked. `position`: null until the initial load is done. */
   async function retryAll(
     client: pg.ClientBase,
     position: Position | null,
@@ -106,8 +108,8 @@ export function createParkedRetry(options: {
     for (const row of parked) {
       const record = {
         offset: BigInt(row.record_offset),
-        key: fromHex(row.record_key),
-        value: fromHex(row.record_value),
+        key: parseBytea(row.record_key),
+        value: parseBytea(row.record_value),
       };
       changes.push(...(await applier.decoder.decode(row.topic, Number(row.partition), [record])));
     }
@@ -214,8 +216,7 @@ export function createParkedRetry(options: {
     position: Position | null,
     applied: ReadonlyMap<string, bigint>,
   ): boolean {
-    // During the initial load a cause may not even be in the log yet.
-    if (position === null || tables.some((table) => !position.snapshot[table]?.done)) return false;
+    if (position === null) return false;
     const refusal = refusals.get(legacyKey);
     if (refusal === undefined || refusal.lastOffset !== changes.at(-1)!.record.offset) return false;
     return [...applied].every(([partition, next]) => {
@@ -226,7 +227,7 @@ export function createParkedRetry(options: {
 
   /** Remembers the first refusal of a row's last version. */
   function noteRefusal(legacyKey: string, changes: readonly SourceChange[], position: Position | null): void {
-    if (position === null || tables.some((table) => !position.snapshot[table]?.done)) return;
+    if (position === null) return;
     const lastOffset = changes.at(-1)!.record.offset;
     if (refusals.get(legacyKey)?.lastOffset === lastOffset) return;
     refusals.set(legacyKey, { lastOffset, waitFor: position.offsets, rounds: 0 });
@@ -256,8 +257,4 @@ export function createParkedRetry(options: {
       await running;
     },
   };
-}
-
-function fromHex(text: string): Buffer {
-  return Buffer.from(text.slice(2), 'hex');
 }

@@ -3,7 +3,7 @@ import type { Position } from '../connectors/position.ts';
 import { findFailoverGaps } from '../connectors/slot.ts';
 import { listSilentChanges, toSourceChanged } from '../connectors/source-health.ts';
 import { findShortcomings } from '../connectors/source-requirements.ts';
-import { readSource } from '../connectors/source-state.ts';
+import { captureOf, readSource } from '../connectors/source-state.ts';
 import type { Config } from './config.ts';
 import { type Check, checksOf, toWalChecks } from './pipeline-checks.ts';
 import { pause } from './retry.ts';
@@ -29,7 +29,7 @@ export async function readSourceChecks(
     return [
       failing('version', `PostgreSQL ${version}`, 'The legacy server must be PostgreSQL 15 or later: upgrade it.'),
     ];
-  const capture = { schema: config.legacySchema, tables: config.tables, publication: config.publication };
+  const capture = captureOf(config);
   const source = await readSource(client, capture);
   const shortcomings = findShortcomings(source, capture);
   const changes = listSilentChanges(source, position?.source);

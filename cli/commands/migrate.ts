@@ -1,4 +1,5 @@
 import { planSourceSetup } from '../../connectors/source-setup.ts';
+import { captureOf } from '../../connectors/source-state.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect } from '../../runtime/postgres.ts';
 import { untilUp } from '../../runtime/retry.ts';
@@ -31,11 +32,7 @@ export async function up({ config, log, signal }: CommandContext, options: { dry
     { log, signal },
   );
   try {
-    const statements = await planSourceSetup(legacy, {
-      schema: config.legacySchema,
-      tables: config.tables,
-      publication: config.publication,
-    });
+    const statements = await planSourceSetup(legacy, captureOf(config));
     for (const statement of statements) {
       print(options.dryRun ? `-- legacy database\n${statement};` : statement);
       if (!options.dryRun) await legacy.query(statement);

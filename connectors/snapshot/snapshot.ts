@@ -110,6 +110,14 @@ export function createSnapshot(options: {
     }
   }
 
+  /** The chunk of this window, and those behind it, are void. */
+  function readAgain({ relation }: Window, why: string): null {
+    log.info({ table: relation.table }, why);
+    restart = true;
+    wake();
+    return null;
+  }
+
   return {
     progress: () => progress as Readonly<Record<string, TableProgress>>,
     isFinished: () => finished,
@@ -161,26 +169,11 @@ export function createSnapshot(options: {
       isTouchedAll = false;
       doubtfulAtLow = doubtful;
       if (!isHigh || restart) return null;
-      if (isVoid) {
-        log.info(
-          { table: window.relation.table },
-          'more was changed than a chunk can be compared with: it is read again',
-        );
-        restart = true;
-        wake();
-        return null;
-      }
+      if (isVoid) return readAgain(window, 'more was changed than a chunk can be compared with: it is read again');
       if (window.chunk.snapshot !== null) {
         const snapshot = parseSnapshot(window.chunk.snapshot);
-        if (doubtfulBefore.some((xid) => !isVisible(xid, snapshot))) {
-          log.info(
-            { table: window.relation.table },
-            'a chunk was read before a streamed change was visible: it is read again',
-          );
-          restart = true;
-          wake();
-          return null;
-        }
+        if (doubtfulBefore.some((xid) => !isVisible(xid, snapshot)))
+          return readAgain(window, 'a chunk was read before a streamed change was visible: it is read again');
       }
       windows.shift();
       const { relation, chunk } = window;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { parseBytea } from '../../runtime/postgres.ts';
 import type { LetterId } from './letter-id.ts';
 
 /** Which dead letters: those that every given condition holds for. */
@@ -118,7 +119,7 @@ async function readRecordsWith(client: pg.ClientBase, selection: Selection, rest
   );
   return rows.map(({ projection, topic, partition, offset, key, value }) => ({
     id: { projection, topic, partition: Number(partition), offset },
-    record: { key: fromHex(key), value: fromHex(value ?? '\\x') },
+    record: { key: parseBytea(key), value: parseBytea(value ?? '\\x') },
   }));
 }
 
@@ -167,8 +168,4 @@ export async function discardLetters(
     [...toParameters({ ids }), resolution],
   );
   return rowCount ?? 0;
-}
-
-function fromHex(text: string): Buffer {
-  return Buffer.from(text.slice(2), 'hex');
 }

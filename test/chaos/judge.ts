@@ -2,11 +2,10 @@
 import { createReadStream, createWriteStream, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { toE164 } from '../../projectors/values/phone.ts';
 import { topicOf } from '../../runtime/config.ts';
 import type { History } from '../oracle/log-history.ts';
 import { compareLog } from '../oracle/log-history-compare.ts';
-import { fetchPhones, runOracle } from '../oracle/oracle.ts';
+import { compareRows } from '../support/compare-rows.ts';
 import { startCli } from '../support/connector-process.ts';
 import { forEachLogRecord, type LogRecord } from '../support/read-log.ts';
 import type { World } from './world.ts';
@@ -39,8 +38,7 @@ export async function untilApplied(world: World, timeoutSeconds: number): Promis
 /** Compares every row of the new tables, twice: by SQL that shares no code with the mapping, and by `crosswalk verify`. Both sides must be at rest. */
 export async function judgeTables(world: World): Promise<TableVerdict> {
   const { legacyUrl, targetUrl, env } = world.direct;
-  const phones = (await fetchPhones(legacyUrl)).map((raw) => ({ raw, country: 'US', e164: toE164(raw, 'US') }));
-  const differences = await runOracle({ legacyUrl, targetUrl, phones });
+  const differences = await compareRows({ legacyUrl, targetUrl });
   const details = differences.map(({ table, id, kind, column }) => `${table} ${id}: ${kind} ${column ?? ''}`);
   const verify = startCli(['verify', '--json'], env);
   const code = await verify.ended;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { planSourceSetup } from '../../connectors/source-setup.ts';
+import { captureOf } from '../../connectors/source-state.ts';
 import { findFreePort } from '../../infra/stack/free-port.ts';
 import { startKafka } from '../../infra/stack/kafka.ts';
 import { startPostgres } from '../../infra/stack/postgres.ts';
@@ -115,9 +116,7 @@ async function prepare(legacyUrl: string, targetUrl: string, config: Config): Pr
   const legacy = await connect(legacyUrl, 'chaos');
   const target = await connect(targetUrl, 'chaos');
   try {
-    const { legacySchema: schema, tables, publication } = config;
-    for (const statement of await planSourceSetup(legacy, { schema, tables, publication }))
-      await legacy.query(statement);
+    for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
     await migrateUp(target, () => undefined);
   } finally {
     await legacy.end();

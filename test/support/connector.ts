@@ -5,6 +5,7 @@ import { runConnector } from '../../connectors/connect.ts';
 import { parseLsn } from '../../connectors/lsn.ts';
 import { decodePosition, type Position } from '../../connectors/position.ts';
 import { planSourceSetup } from '../../connectors/source-setup.ts';
+import { captureOf } from '../../connectors/source-state.ts';
 import { type ConnectorStatus, createConnectorStatus } from '../../connectors/status.ts';
 import { topicSpecs } from '../../connectors/topics.ts';
 import { type Config, parseConfig, positionTopicOf, topicOf, transactionTopicOf } from '../../runtime/config.ts';
@@ -76,12 +77,7 @@ export async function createConnectorRig(
   const legacy = await connect(legacyUrl, 'test');
   if (options.schema === undefined) await withClient(legacyUrl, createLegacySchema);
   else await legacy.query(options.schema);
-  for (const statement of await planSourceSetup(legacy, {
-    schema: config.legacySchema,
-    tables: config.tables,
-    publication: config.publication,
-  }))
-    await legacy.query(statement);
+  for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
   const kafka = createKafka(config.kafka(), createLog('silent'));
   const running: RunningConnector[] = [];
 
