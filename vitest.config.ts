@@ -5,7 +5,7 @@ export default defineConfig({
     // The servers share the machine with the tests: more workers only make them wait for each other.
     maxWorkers: 2,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           name: 'integration',

@@ -5,7 +5,13 @@ import { parseConfig } from '../runtime/config.ts';
 import { type CrosswalkError, toCrosswalkError, toErrorLine } from '../runtime/errors.ts';
 import { switchOnFaults } from '../runtime/faults.ts';
 import { createLog } from '../runtime/log.ts';
+import type { RunOptions } from './commands/migrate.ts';
+import type { RebuildCommandOptions } from './commands/rebuild.ts';
+import type { SnapshotOptions } from './commands/snapshot.ts';
+import type { SetOptions } from './commands/stage.ts';
+import type { VerifyCommandOptions } from './commands/verify.ts';
 import type { CommandContext } from './context.ts';
+import { parseDuration } from './duration.ts';
 import { COULD_NOT_RUN, STALLED } from './exit-codes.ts';
 
 // The only reader of process.env, and the only setter of the exit code.
@@ -17,7 +23,7 @@ function readEnvironment(): Record<string, string | undefined> {
 }
 
 /** What a container runs: it ends soon when told to. */
-const ALWAYS_ON = new Set(['connect', 'project']);
+const ALWAYS_ON = new Set(['connect', 'project', 'verify --watch']);
 const STOP_MS = 8000;
 
 /** Runs a command with its context. Exit code 0, 1 where the command found something wrong, 2 where it could not run. */
@@ -80,34 +86,118 @@ program
     run('project', async (context) => (await import('./commands/project.ts')).project(context, names)),
   );
 
-const migrate = program.command('migrate').description("prepare both databases, under an owner's addresses");
+const lockTimeout = () =>
+  new Option(
+    '--lock-timeout <ms>',
+    'how long a statement may wait for a lock, and make others wait, before it is tried again',
+  )
+    .argParser(positiveInteger)
+    .default(2000);
+const withoutBackup = () => new Option('--without-backup', 'drop what no verified backup holds; needs --reason');
+const whyWithout = () => new Option('--reason <text>', 'why no backup is needed; kept in the log of phases');
+const toPhase = () =>
+  new Option('--to <phase>', 'the last phase: prepare, backup, schema, capture, load, verify or opt-in');
+
+const migrate = program
+  .command('migrate')
+  .description("move to the new schema, phase by phase, under the owners' addresses");
+migrate
+  .command('run')
+  .addOption(toPhase())
+  .option('--yes', 'go on without asking')
+  .option('--dry-run', 'print the SQL only, as `migrate plan` does')
+  .option('--backup-dir <dir>', 'where the backup is written; a new folder in .crosswalk/backups by default')
+  .option('--restore-into <url>', 'an empty database to restore the backup into; one is made and dropped by default')
+  .option('--timeout <seconds>', 'how long to wait for the initial load; until it is done by default', positiveInteger)
+  .addOption(lockTimeout())
+  .addOption(withoutBackup())
+  .addOption(whyWithout())
+  .addOption(json)
+  .description(
+    'check, back up, make the schema, capture, load, verify: each phase with its checks, and a question before it changes something',
+  )
+  .action((options: RunOptions) =>
+    run('migrate run', async (context) => (await import('./commands/migrate.ts')).run(context, options)),
+  );
+migrate
+  .command('plan')
+  .addOption(toPhase())
+  .addOption(new Option('--database <which>', 'the SQL for one of the databases').choices(['target', 'legacy']))
+  .addOption(lockTimeout())
+  .addOption(json)
+  .description('the SQL that `migrate run` would run, as a script for psql')
+  .action((options: RunOptions & { database?: 'target' | 'legacy' }) =>
+    run('migrate plan', async (context) => (await import('./commands/migrate.ts')).plan(context, options)),
+  );
+migrate
+  .command('rollback')
+  .argument('<phase>', 'load, capture, schema or opt-in')
+  .option('--yes', 'do it without asking')
+  .option('--dry-run', 'print the SQL only')
+  .addOption(lockTimeout())
+  .addOption(withoutBackup())
+  .addOption(whyWithout())
+  .addOption(json)
+  .description('take a phase back, with checks before and after')
+  .action((phase: string, options: RunOptions) =>
+    run('migrate rollback', async (context) =>
+      (await import('./commands/migrate.ts')).rollback(context, phase, options),
+    ),
+  );
+migrate
+  .command('status')
+  .addOption(json)
+  .description('how each phase stands, and which migrations are applied')
+  .action((options: { json?: boolean }) =>
+    run('migrate status', async (context) => (await import('./commands/migrate.ts')).status(context, options)),
+  );
 migrate
   .command('up')
   .option('--dry-run', 'print the SQL only')
-  .description('create what is missing: the new schema, and publication and replica identity of the legacy tables')
-  .action((options: { dryRun?: boolean }) =>
+  .addOption(lockTimeout())
+  .description(
+    'without phases: create what is missing of the new schema, and publication and replica identity of the legacy tables',
+  )
+  .action((options: { dryRun?: boolean; lockTimeout: number }) =>
     run('migrate up', async (context) => (await import('./commands/migrate.ts')).up(context, options)),
   );
 migrate
   .command('down')
   .argument('<steps>', 'how many migrations of the new schema to undo', positiveInteger)
   .option('--yes', 'do it: tables and their rows are dropped')
-  .description('undo migrations of the new schema, newest first')
-  .action((steps: number, options: { yes?: boolean }) =>
+  .addOption(lockTimeout())
+  .addOption(withoutBackup())
+  .addOption(whyWithout())
+  .description('without phases: undo migrations of the new schema, newest first')
+  .action((steps: number, options: { yes?: boolean; lockTimeout: number; withoutBackup?: boolean; reason?: string }) =>
     run('migrate down', async (context) => (await import('./commands/migrate.ts')).down(context, steps, options)),
   );
-migrate
-  .command('status')
+
+const backup = program
+  .command('backup')
+  .description('definitions and rows on disk, in one snapshot, checked by restoring them');
+backup
+  .command('create')
+  .argument('<dir>', 'a folder that does not exist yet')
+  .option(
+    '--schema <names...>',
+    'schemas of the new database, or `legacy`: the legacy tables; crm and crosswalk by default',
+  )
   .addOption(json)
-  .description('which migrations are applied')
-  .action((options: { json?: boolean }) =>
-    run('migrate status', async (context) => (await import('./commands/migrate.ts')).status(context, options)),
+  .description('write a backup')
+  .action((dir: string, options: { schema?: string[]; json?: boolean }) =>
+    run('backup create', async (context) => (await import('./commands/backup.ts')).create(context, dir, options)),
   );
-migrate
-  .command('plan')
-  .description('the SQL that `migrate up` would run')
-  .action(() =>
-    run('migrate plan', async (context) => (await import('./commands/migrate.ts')).up(context, { dryRun: true })),
+backup
+  .command('verify')
+  .argument('<dir>', 'a folder that `backup create` made')
+  .option('--into <url>', 'an empty database, which keeps what is restored; one is made and dropped by default')
+  .addOption(json)
+  .description(
+    'restore it elsewhere and compare every table; exit code 1 on any difference. Also the way to restore it in earnest',
+  )
+  .action((dir: string, options: { into?: string; json?: boolean }) =>
+    run('backup verify', async (context) => (await import('./commands/backup.ts')).verify(context, dir, options)),
   );
 
 program
@@ -123,10 +213,27 @@ program
   .command('verify')
   .option('--limit <rows>', 'differences to print', positiveInteger, 20)
   .option('--unmask', 'print the values that differ')
+  .option('--workspace <id>', 'only the rows of this workspace')
+  .option('--max-rate <rows>', 'rows a second at most', positiveInteger)
+  .option('--resume', 'go on with the last verification that was stopped')
+  .option('--repair', 'have the legacy rows of what differs read again, and projected')
+  .option('--yes', 'repair without asking')
+  .option('--watch', 'verify again and again until SIGTERM, with /healthz and /metrics')
+  .option('--rest <seconds>', 'between two passes of --watch', positiveInteger, 60)
+  .addOption(
+    new Option(
+      '--oracle <which>',
+      'compare with rows computed by SQL of its own, instead of the mapping: at rest only',
+    ).choices(['sql']),
+  )
   .addOption(json)
-  .description('recompute every row from the legacy tables and compare; exit code 1 on any difference')
-  .action((options: { limit: number; unmask?: boolean; json?: boolean }) =>
-    run('verify', async (context) => (await import('./commands/verify.ts')).verify(context, options)),
+  .description('compare every row with what the legacy rows imply, under traffic too; exit code 1 on any difference')
+  .action((options: VerifyCommandOptions) =>
+    run(options.watch ? 'verify --watch' : 'verify', async (context) => {
+      const commands = await import('./commands/verify.ts');
+      if (options.watch) return commands.watch(context, options);
+      return options.oracle === undefined ? commands.verify(context, options) : commands.askOracle(context, options);
+    }),
   );
 program
   .command('rejects')
@@ -136,6 +243,32 @@ program
   .description('legacy values that have no valid form in the new schema')
   .action((options: { limit: number; unmask?: boolean; json?: boolean }) =>
     run('rejects', async (context) => (await import('./commands/rejects.ts')).rejects(context, options)),
+  );
+program
+  .command('explain')
+  .argument('<table>', 'a table of the new schema; with --legacy a legacy one')
+  .argument('<key...>', "the row's id; with --legacy its key: one argument for each column, or a JSON array of them")
+  .option('--legacy', 'a legacy row: everything that it became')
+  .option('--unmask', 'print cell values')
+  .option('--full', "every contributor's events, and whatever else takes long to find")
+  .option('--since <time>', 'only changes committed since then, such as 2026-07-01T10:30:00Z: reads less of the log')
+  .option('--limit <events>', 'events and rows to print', positiveInteger, 200)
+  .addOption(json)
+  .description('which legacy row and change made a row, its events in the log, and what each column came from')
+  .action(
+    (
+      table: string,
+      key: string[],
+      options: {
+        legacy?: boolean;
+        unmask?: boolean;
+        full?: boolean;
+        since?: string;
+        limit: number;
+        json?: boolean;
+      },
+    ) =>
+      run('explain', async (context) => (await import('./commands/explain.ts')).explain(context, table, key, options)),
   );
 program
   .command('resnapshot')
@@ -149,6 +282,51 @@ program
       (await import('./commands/resnapshot.ts')).resnapshot(context, tables, options),
     ),
   );
+const snapshot = program
+  .command('snapshot')
+  .argument('<table>', 'captured table')
+  .option('--where <condition>', 'rows that fulfil a condition in SQL')
+  .option('--key <key...>', 'rows by primary key: its text, or a JSON array of the texts of several columns')
+  .option('--workspace <id>', 'rows of a workspace')
+  .option('--repair', 'write the rows again even where nothing seems changed; keys without a row are deleted')
+  .option('--dry-run', 'count the rows only')
+  .option('--detach', 'do not wait for the end')
+  .option('--yes', 'do it without asking')
+  .addOption(json)
+  .description('have the connector read rows again, beside the stream; exit code 1 where it could not')
+  .action((table: string, options: SnapshotOptions) =>
+    run('snapshot', async (context) => (await import('./commands/snapshot.ts')).snapshot(context, table, options)),
+  );
+snapshot
+  .command('list')
+  .addOption(json)
+  .description('snapshots that wait, run or are paused, and the last ones that are over')
+  .action((_: object, command: Command) =>
+    run('snapshot list', async (context) =>
+      (await import('./commands/snapshot.ts')).list(context, command.optsWithGlobals()),
+    ),
+  );
+snapshot
+  .command('watch')
+  .argument('<id>', 'as `snapshot list` prints it')
+  .addOption(json)
+  .description('wait until it is over; exit code 1 unless it is done')
+  .action((id: string, _: object, command: Command) =>
+    run('snapshot watch', async (context) =>
+      (await import('./commands/snapshot.ts')).watch(context, id, command.optsWithGlobals()),
+    ),
+  );
+for (const kind of ['pause', 'resume', 'cancel'] as const)
+  snapshot
+    .command(kind)
+    .argument('<id>', 'as `snapshot list` prints it')
+    .addOption(json)
+    .description({ pause: 'let it rest', resume: 'go on with it', cancel: 'end it: what it has read stays' }[kind])
+    .action((id: string, _: object, command: Command) =>
+      run(`snapshot ${kind}`, async (context) =>
+        (await import('./commands/snapshot.ts')).control(context, kind, id, command.optsWithGlobals()),
+      ),
+    );
 program
   .command('doctor')
   .addOption(json)
@@ -157,6 +335,23 @@ program
   )
   .action((options: { json?: boolean }) =>
     run('doctor', async (context) => (await import('./commands/doctor.ts')).doctor(context, options)),
+  );
+program
+  .command('rebuild')
+  .argument('<projections...>', 'names, or all')
+  .option('--from <place>', 'beginning, offset:<n>, or a time: what came before is left alone', 'beginning')
+  .option('--dry-run', 'tell what would change, and change nothing')
+  .option('--yes', 'merge what differs without asking')
+  .option('--resume', 'go on with one that was stopped')
+  .option('--discard', 'drop one that was stopped')
+  .option('--name <name>', 'of the shadow; that of the projections by default')
+  .option('--max-rate <records>', 'at most so many a second', positiveInteger)
+  .option('--limit <rows>', 'rows that differ to print, of each table', positiveInteger, 20)
+  .option('--unmask', 'print the values that differ')
+  .addOption(json)
+  .description('replay the log into shadow tables, tell what differs from the live ones, and merge it; Ctrl-C pauses')
+  .action((names: string[], options: RebuildCommandOptions) =>
+    run('rebuild', async (context) => (await import('./commands/rebuild.ts')).rebuild(context, names, options)),
   );
 const dlq = program.command('dlq').description('dead letters: changes that a projection could not apply');
 const ofProjection = () => new Option('--projection <name>', 'of one projection');
@@ -231,6 +426,70 @@ program
   .description('how far behind, by topic and partition; exit code 1 when failing')
   .action((options: { json?: boolean }) =>
     run('lag', async (context) => (await import('./commands/lag.ts')).lag(context, options)),
+  );
+const duration = (text: string): number => {
+  const seconds = parseDuration(text);
+  if (seconds === null) throw new InvalidArgumentError('a number with s, m, h or d, such as 24h');
+  return seconds;
+};
+const maxLag = () =>
+  new Option('--max-lag-seconds <seconds>', 'lag that passes, now and in the last hour')
+    .argParser(positiveInteger)
+    .default(30);
+const verifiedWithin = () =>
+  new Option('--verified-within <duration>', 'how old a verification may be')
+    .argParser(duration)
+    .default(86_400, '24h');
+
+const gate = program
+  .command('gate')
+  .enablePositionalOptions()
+  .argument('<workspace>', 'id of a workspace, or all')
+  .addOption(maxLag())
+  .addOption(verifiedWithin())
+  .addOption(json)
+  .description('go or no-go for a workspace, from what is there now; stored with its evidence; exit code 1 on no-go')
+  .action((workspace: string, options: { maxLagSeconds: number; verifiedWithin: number; json?: boolean }) =>
+    run('gate', async (context) => (await import('./commands/gate.ts')).gate(context, workspace, options)),
+  );
+gate
+  .command('confirm')
+  .argument('<workspace>', 'id of a workspace, or all')
+  .argument('<what>', 'backup: taken and restored once; rollback: the way back was tried')
+  .requiredOption('--by <name>', 'who vouches for it')
+  .requiredOption('--note <text>', 'where the backup is, what was tried')
+  .addOption(new Option('--valid-for <duration>', 'how long it counts').argParser(duration).default(604_800, '7d'))
+  .addOption(json)
+  .description('vouch for a backup or the way back')
+  .action((workspace: string, what: string, options: { by: string; note: string; validFor: number; json?: boolean }) =>
+    run('gate confirm', async (context) =>
+      (await import('./commands/gate.ts')).confirm(context, workspace, what, options),
+    ),
+  );
+const stage = program.command('stage').description('how much of the new schema a workspace sees');
+stage
+  .command('get')
+  .argument('[workspace]', 'id of a workspace; all of them by default')
+  .option('--history', 'every entry of the log')
+  .addOption(json)
+  .description('the stage, since when, by whom and why')
+  .action((workspace: string | undefined, options: { history?: boolean; json?: boolean }) =>
+    run('stage get', async (context) => (await import('./commands/stage.ts')).get(context, workspace, options)),
+  );
+stage
+  .command('set')
+  .argument('<workspace>', 'id of a workspace, or all')
+  .argument('<stage>', '0 to 4')
+  .requiredOption('--by <name>', 'who does it')
+  .option('--reason <text>', 'why; kept with it')
+  .option('--force', 'raise it although the gate does not pass; needs --reason')
+  .option('--dry-run', 'tell what would happen')
+  .addOption(maxLag())
+  .addOption(verifiedWithin())
+  .addOption(json)
+  .description('raise a stage behind a passed gate, or lower it at once; exit code 1 where it is refused')
+  .action((workspace: string, level: string, options: SetOptions) =>
+    run('stage set', async (context) => (await import('./commands/stage.ts')).set(context, workspace, level, options)),
   );
 program
   .command('up')

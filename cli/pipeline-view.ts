@@ -19,10 +19,16 @@ export async function countLegacyRows(
   config: Config,
   projections: readonly Projection[],
 ): Promise<number> {
+  const { rows: partitioned } = await legacy.query<{ table: string }>(
+    `SELECT c.relname AS "table" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'p'`,
+    [config.legacySchema],
+  );
   let total = 0;
   for (const { source } of projections) {
+    // The rows of a partitioned table are in its partitions; those of inheriting tables are their own.
+    const only = partitioned.some(({ table }) => table === source) ? '' : 'ONLY ';
     const { rows } = await legacy.query<{ count: string }>(
-      `SELECT count(*) FROM ONLY ${quoteIdent(config.legacySchema)}.${quoteIdent(source)}`,
+      `SELECT count(*) FROM ${only}${quoteIdent(config.legacySchema)}.${quoteIdent(source)}`,
     );
     total += Number(rows[0]!.count);
   }

@@ -51,6 +51,18 @@ export async function readCatalog(client: pg.ClientBase, options: CaptureOptions
   });
 }
 
+/** Whether a table still is the one that was read from the catalog, with the same columns. */
+export async function isUnchanged(
+  client: pg.ClientBase,
+  relation: Relation,
+  capture: Omit<CaptureOptions, 'tables'>,
+): Promise<boolean> {
+  const [now] = await readCatalog(client, { ...capture, tables: [relation.table] });
+  const toText = ({ oid, columns }: Relation) =>
+    JSON.stringify([oid, columns.map(({ name, typeOid }) => [name, typeOid])]);
+  return toText(now!) === toText(relation);
+}
+
 /** Names of types by oid, as `format_type` gives them without a modifier (`bpchar`, where `character` would be one of length 1): for columns that a relation message names and the catalog read before did not. */
 export async function readTypeNames(client: pg.ClientBase, oids: readonly number[]): Promise<Map<number, string>> {
   const { rows } = await client.query<{ oid: string; name: string }>(

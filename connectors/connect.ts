@@ -8,7 +8,7 @@ import { addressOf, connect, sourceOptions } from '../runtime/postgres.ts';
 import { pause, untilUp } from '../runtime/retry.ts';
 import { createRegistry } from '../schemas/avro/registry.ts';
 import { createTransactionEncoder, transactionKeySchema, transactionValueSchema } from '../schemas/avro/transaction.ts';
-import { readCatalog, readSlot } from './catalog.ts';
+import { isUnchanged, readCatalog, readSlot } from './catalog.ts';
 import type { Relation } from './change.ts';
 import { createSourceDeadLetters, readOpenKeys } from './dead-letters.ts';
 import { type Captured, register } from './encoders.ts';
@@ -19,7 +19,9 @@ import type { Binding, Position } from './position.ts';
 import { createPublisher } from './publish.ts';
 import { createReplicationStream, type ReplicationStream } from './replication.ts';
 import { ensureSlot, readIdentity, readServerState } from './slot.ts';
+import { followSignals } from './snapshot/follow-signals.ts';
 import { createSnapshot } from './snapshot/snapshot.ts';
+import { createWorkList } from './snapshot/work.ts';
 import { toCapturedProgress } from './source-health.ts';
 import { captureOf } from './source-state.ts';
 import { type ConnectorStatus, createConnectorStatus } from './status.ts';
@@ -196,9 +198,10 @@ async function runSession(
     const progress = toCapturedProgress(stored.snapshot, config.tables, stored.source);
     const snapshot = createSnapshot({
       client: reader,
-      relations,
-      progress,
+      work: createWorkList({ relations, progress, signals: stored.signals }),
       chunkRows: config.chunkRows,
+      timeoutMs: config.snapshotTimeoutSeconds * 1000,
+      isCurrent: (relation) => isUnchanged(reader, relation, capture),
       log,
     });
 
@@ -221,6 +224,8 @@ async function runSession(
       if (!session.signal.aborted) session.abort(toLoadError(error));
     });
     releases.push(() => loading);
+    const following = followSignals(kafka, config, snapshot, { log, signal: session.signal });
+    releases.push(() => following);
     await streamChanges({
       config,
       status,
@@ -300,7 +305,7 @@ async function fence(writer: LogWriter, config: Config): Promise<void> {
   await writer.commit();
 }
 
-/** A column that a chunk asks for and that is gone was dropped or renamed: the load goes on with the columns of now. */
+/** A column that a chunk asks for and that is gone was dropped or renamed: the load goes on with the columns of now. A request that names such a one is refused before. */
 function toLoadError(error: unknown): unknown {
   if ((error as { code?: unknown } | null)?.code !== '42703') return error;
   return new CrosswalkError(

@@ -5,8 +5,8 @@ import { reach } from '../runtime/faults.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Registry } from '../schemas/avro/registry.ts';
 import type { createTransactionEncoder } from '../schemas/avro/transaction.ts';
-import { readCatalog, readTypeNames } from './catalog.ts';
-import { type Change, type Relation, toChanges } from './change.ts';
+import { isUnchanged, readTypeNames } from './catalog.ts';
+import { type Change, toChanges } from './change.ts';
 import type { SourceDeadLetters } from './dead-letters.ts';
 import { type Captured, register, toChangedRelation } from './encoders.ts';
 import { HEARTBEAT_PREFIX, type Heartbeat } from './heartbeat.ts';
@@ -14,18 +14,19 @@ import { toLsnText } from './lsn.ts';
 import { partitionOf } from './partition.ts';
 import type { BeginMessage, PgoutputMessage } from './pgoutput.ts';
 import type { Binding, Position } from './position.ts';
-import type { Publisher } from './publish.ts';
+import { type Publisher, toHeaderBytes } from './publish.ts';
 import type { ReplicationStream } from './replication.ts';
 import { createResentCheck } from './resent.ts';
 import { MARKER_PREFIX } from './snapshot/chunks.ts';
-import type { createSnapshot, Emission } from './snapshot/snapshot.ts';
+import type { createSnapshot, Emission, Read } from './snapshot/snapshot.ts';
 import { isVisible, toCarriedSnapshot, widenXid } from './snapshot/visibility.ts';
+import { captureOf } from './source-state.ts';
 import type { ConnectorStatus } from './status.ts';
 
 /** A Kafka transaction ends at the first source commit after so many events. */
 const EVENTS_PER_TRANSACTION = 4000;
 
-/** What the flow works with: one session's stream, publisher and initial load. */
+/** What the flow works with: one session's stream, publisher and snapshot. */
 export interface Flow {
   readonly config: Config;
   readonly status: ConnectorStatus;
@@ -68,7 +69,9 @@ export async function streamChanges(flow: Flow): Promise<void> {
   let open: SourceTransaction | null = null;
   let processedMs = Date.now();
 
-  const publish = (change: Change, transaction: SourceTransaction, isRead: boolean) => {
+  /** `read`: what is not streamed, but read from its table. */
+  const publish = (change: Change, transaction: SourceTransaction, read: Read | null) => {
+    const isRead = read !== null;
     const { relation, topic, encoder } = (isRead ? loaded : captured).get(change.relation.oid)!;
     const collection = `${relation.schema}.${relation.table}`;
     const order = (transaction.counts.get(collection) ?? 0) + 1;
@@ -83,8 +86,9 @@ export async function streamChanges(flow: Flow): Promise<void> {
         transaction: isRead ? null : block,
         processedMs,
       });
-    let value = encode(change);
-    const limit = publisher.limitOf(topic);
+    // Of a row that is missing only the key is known.
+    let value = encode(read?.isMissing ? { ...change, before: null } : change);
+    const limit = publisher.limitOf(topic) - (read === null ? 0 : toHeaderBytes(read));
     // The old row doubles the size, and nothing but its reader needs it: a change without it is better than none.
     if (key.length + value.length > limit && change.before !== null) value = encode({ ...change, before: null });
     const bytes = key.length + value.length;
@@ -99,20 +103,20 @@ export async function streamChanges(flow: Flow): Promise<void> {
       transaction.counts.set(collection, order);
       transaction.total += 1;
     }
-    publisher.append(topic, { partition, key, value, timestampMs });
-    if (change.op === 'd') publisher.append(topic, { partition, key, value: null, timestampMs });
+    const record = { partition, key, timestampMs, ...(read?.headers === undefined ? {} : { headers: read.headers }) };
+    publisher.append(topic, { ...record, value });
+    if (change.op === 'd') publisher.append(topic, { ...record, value: null });
     status.events += 1;
   };
 
   const publishReads = async (emission: Emission, transaction: SourceTransaction, lsn: bigint) => {
     const { relation } = emission;
-    for (const [ordinal, cells] of emission.rows.entries()) {
+    for (const [ordinal, read] of emission.reads.entries()) {
+      const { cells, isMissing } = read;
       publish(
         {
           relation,
-          op: 'r',
-          before: null,
-          after: cells,
+          ...(isMissing ? { op: 'd', before: cells, after: null } : { op: 'r', before: null, after: cells }),
           commitLsn: transaction.finalLsn,
           lsn,
           ordinal,
@@ -120,11 +124,10 @@ export async function streamChanges(flow: Flow): Promise<void> {
           commitMicros: transaction.commitMicros,
         },
         transaction,
-        true,
+        read,
       );
       if (publisher.isFull()) await flush();
     }
-    reached = { ...reached, snapshot: snapshot.progress() };
   };
 
   /** Kafka is asked for something: until it answers the stream is left unread, and the server keeps what it has. */
@@ -142,7 +145,10 @@ export async function streamChanges(flow: Flow): Promise<void> {
   const commit = async () => {
     const last = { topic: deadLetters.topic, records: deadLetters.take() };
     const position = await sending(
-      publisher.commit({ ...reached, ...toSource(heartbeat), unseenXids: [...unseen].map(String) }, last),
+      publisher.commit(
+        { ...reached, ...snapshot.state(), ...toSource(heartbeat), unseenXids: [...unseen].map(String) },
+        last,
+      ),
     );
     written = position.lsn;
     await reach?.('acknowledge.before');
@@ -152,6 +158,7 @@ export async function streamChanges(flow: Flow): Promise<void> {
     status.lsn = position.lsn;
     status.sourceMicros = position.sourceMicros;
     status.snapshot = position.snapshot;
+    status.signals = position.signals;
     status.kafkaTransactions += 1;
     status.deadLettersOpen = deadLetters.open();
     status.lastProgressMs = performance.now();
@@ -193,8 +200,8 @@ export async function streamChanges(flow: Flow): Promise<void> {
           });
           status.transactions += 1;
         }
-        // Once all is loaded no chunk can miss a change; a load that begins later waits for these transactions first.
-        if (snapshot.isFinished()) unseen.clear();
+        // Where nothing is to be read no chunk can miss a change; one that is read later waits for these transactions first.
+        if (snapshot.isIdle()) unseen.clear();
         else if (!transaction.isKnown) unseen.add(transaction.wideXid);
         if (transaction.isKnown) resent.pass(transaction.id);
         if (message.endLsn > reached.lsn) {
@@ -222,11 +229,12 @@ export async function streamChanges(flow: Flow): Promise<void> {
         if (changed === null) return;
         flow.log.info({ table: changed.table, columns: changed.columns.length }, 'the columns of a table changed');
         // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
-        if (!snapshot.isFinished() && !(await isCatalogUnchanged(flow, known.relation.table))) {
+        const then = [...loaded.values()].find(({ relation }) => relation.table === known.relation.table)!.relation;
+        if (!snapshot.isIdle() && !(await isUnchanged(flow.control, then, captureOf(config)))) {
           throw new CrosswalkError(
             'columns_changed',
-            `The columns of ${changed.table} changed during the initial load`,
-            'The load goes on with the new columns.',
+            `The columns of ${changed.table} changed while a snapshot is read`,
+            'It goes on with the new columns.',
           );
         }
         captured.set(message.oid, await register(changed, flow.registry, config, flow.bound.database));
@@ -248,7 +256,7 @@ export async function streamChanges(flow: Flow): Promise<void> {
         for (const change of toChanges(message, table.relation, place)) {
           transaction.ordinal = change.ordinal + 1;
           snapshot.touch(change.relation, (change.after ?? change.before)!);
-          publish(change, transaction, false);
+          publish(change, transaction, null);
         }
         return;
       }
@@ -307,13 +315,4 @@ export async function streamChanges(flow: Flow): Promise<void> {
 function toSource(heartbeat: Heartbeat): Pick<Position, 'source'> {
   const source = heartbeat.fingerprint();
   return source === undefined ? {} : { source };
-}
-
-/** Whether the catalog still has the columns that chunks of this table are read with. */
-async function isCatalogUnchanged(flow: Flow, table: string): Promise<boolean> {
-  const { legacySchema: schema, publication } = flow.config;
-  const [now] = await readCatalog(flow.control, { schema, tables: [table], publication });
-  const then = flow.loaded.get(now!.oid)?.relation;
-  const toText = (relation: Relation) => JSON.stringify(relation.columns.map(({ name, typeOid }) => [name, typeOid]));
-  return then !== undefined && toText(then) === toText(now!);
 }

@@ -34,6 +34,35 @@ export interface TableProgress {
   readonly rows: number;
 }
 
+/** A snapshot that was asked for and is not over. Its condition or keys are read from the signal topic, at `offset`. */
+export interface ActiveRequest {
+  readonly id: string;
+  readonly offset: string;
+  readonly table: string;
+  readonly state: 'waiting' | 'running' | 'paused';
+  /** As in `TableProgress`. */
+  readonly lastKey: readonly string[] | null;
+  readonly rows: number;
+  /** Rows in all, as PostgreSQL estimates them; null until it has begun. */
+  readonly total: number | null;
+}
+
+/** A snapshot that was asked for and is over. `reason`: why it failed. */
+export interface FinishedRequest {
+  readonly id: string;
+  readonly table: string;
+  readonly state: 'done' | 'cancelled' | 'failed';
+  readonly rows: number;
+  readonly reason?: string;
+}
+
+/** What became of the signals: those before offset `next` are in `requests`, in their order, or over; `finished` holds the last of these, oldest first. */
+export interface SignalProgress {
+  readonly next: string;
+  readonly requests: readonly ActiveRequest[];
+  readonly finished: readonly FinishedRequest[];
+}
+
 /** Where the log stands: written in the Kafka transaction of the events that it covers. */
 export interface Position {
   readonly bound: Binding;
@@ -46,6 +75,8 @@ export interface Position {
   /** Xids (64 bit) delivered and not yet seen visible: a chunk whose snapshot does not see one of them must not be trusted. */
   readonly unseenXids: readonly string[];
   readonly snapshot: Readonly<Record<string, TableProgress>>;
+  /** A position of before has none. */
+  readonly signals?: SignalProgress;
   /** The source as it was last looked at; a position of before the first look has none. */
   readonly source?: SourceFingerprint;
   /** Next offset of each partition by topic: up to there the partition holds everything before `lsn`. */
@@ -79,6 +110,7 @@ export function decodePosition(value: Buffer): Position {
     sourceMicros: BigInt(raw.sourceMicros),
     unseenXids: raw.unseenXids,
     snapshot: raw.snapshot,
+    ...(raw.signals === undefined ? {} : { signals: raw.signals }),
     ...(raw.source === undefined ? {} : { source: raw.source }),
     ...(raw.last === undefined ? {} : { last: raw.last }),
     offsets: raw.offsets,

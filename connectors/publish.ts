@@ -9,7 +9,7 @@ export interface Publisher {
   append(topic: string, record: OutRecord): void;
   /** Records appended since the last commit. */
   count(): number;
-  /** Bytes of key and value that a record of this topic may have. */
+  /** Bytes of key, value and headers that a record of this topic may have. */
   limitOf(topic: string): number;
   /** Whether so much is buffered that it must be sent before more is appended. */
   isFull(): boolean;
@@ -36,6 +36,11 @@ const DEFAULT_LIMIT = 1_048_588;
 
 /** Bytes of records that a batch holds where the broker takes `limit` of them: what does not compress grows a little. */
 const toBatchBytes = (limit: number) => limit - BATCH_BYTES - Math.ceil(limit / 256);
+
+/** Bytes that the headers of a record take. */
+export function toHeaderBytes({ headers = {} }: Pick<OutRecord, 'headers'>): number {
+  return Object.entries(headers).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + value.length + 10, 0);
+}
 
 /**
  * `offsets`: the next offset of each partition as of the stored position; they go on from there. `limits`: `max.message.bytes` by topic. Records are measured
@@ -113,7 +118,7 @@ export function createPublisher(
 
   return {
     append(topic, record) {
-      const size = (record.key?.length ?? 0) + (record.value?.length ?? 0) + RECORD_BYTES;
+      const size = (record.key?.length ?? 0) + (record.value?.length ?? 0) + toHeaderBytes(record) + RECORD_BYTES;
       const partition = `${topic}/${record.partition}`;
       const held = bytesByPartition.get(partition) ?? 0;
       if (held > 0 && held + size > batchBytesOf(topic)) seal();

@@ -1,4 +1,4 @@
-import type { TableProgress } from './position.ts';
+import type { SignalProgress, TableProgress } from './position.ts';
 
 /** What a running connector tells about itself: read by metrics and health checks, written by the flow alone. */
 export interface ConnectorStatus {
@@ -18,6 +18,8 @@ export interface ConnectorStatus {
   /** Monotonic time of the last position written, milliseconds. */
   lastProgressMs: number;
   snapshot: Readonly<Record<string, TableProgress>>;
+  /** Snapshots that were asked for; undefined before the first position. */
+  signals: SignalProgress | undefined;
   tables: readonly string[];
 }
 
@@ -34,6 +36,7 @@ export function createConnectorStatus(tables: readonly string[]): ConnectorStatu
     sendingSinceMs: null,
     lastProgressMs: performance.now(),
     snapshot: {},
+    signals: undefined,
     tables,
   };
 }

@@ -1,4 +1,11 @@
-import { type Config, deadLetterTopicOf, positionTopicOf, topicOf, transactionTopicOf } from '../runtime/config.ts';
+import {
+  type Config,
+  deadLetterTopicOf,
+  positionTopicOf,
+  signalTopicOf,
+  topicOf,
+  transactionTopicOf,
+} from '../runtime/config.ts';
 import type { TopicSpec } from '../runtime/kafka.ts';
 
 /** The log is the truth: nothing is ever deleted or compacted away. Rows of several megabytes pass. */
@@ -12,7 +19,7 @@ const KEEP_FOREVER = {
 /** Of positions only the last one counts; small segments, because the one being written is never compacted. */
 const KEEP_LAST = { 'cleanup.policy': 'compact', 'segment.bytes': '16777216', 'min.cleanable.dirty.ratio': '0.1' };
 
-/** Every topic that the connector writes. */
+/** Every topic that the connector writes, and that of signals, which it reads. */
 export function topicSpecs(config: Config): TopicSpec[] {
   const { partitions, replicationFactor } = config;
   return [
@@ -25,5 +32,6 @@ export function topicSpecs(config: Config): TopicSpec[] {
     { topic: transactionTopicOf(config), partitions: 1, replicationFactor, config: KEEP_FOREVER },
     { topic: positionTopicOf(config), partitions: 1, replicationFactor, config: KEEP_LAST },
     { topic: deadLetterTopicOf(config), partitions: 1, replicationFactor, config: KEEP_LAST },
+    { topic: signalTopicOf(config), partitions: 1, replicationFactor, config: KEEP_FOREVER },
   ];
 }

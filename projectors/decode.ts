@@ -1,11 +1,12 @@
 import { toLsnText } from '../connectors/lsn.ts';
+import { REPAIR_HEADER } from '../connectors/snapshot/signal.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { InRecord } from '../runtime/kafka.ts';
 import { createDecoder, createKeyDecoder, readColumnNames } from '../schemas/avro/decode.ts';
 import type { Registry } from '../schemas/avro/registry.ts';
 import { schemaIdOf } from '../schemas/avro/wire.ts';
 import type { Projection } from './projection.ts';
-import { type SourceChange, toLegacyKey, toTimestampText } from './source-change.ts';
+import { type RepairHint, type SourceChange, toLegacyKey, toTimestampText } from './source-change.ts';
 
 /** Decodes records of a projection's topic; asks the registry for each schema once. */
 export interface ChangeDecoder {
@@ -13,7 +14,7 @@ export interface ChangeDecoder {
   decode(
     topic: string,
     partition: number,
-    records: readonly Pick<InRecord, 'offset' | 'key' | 'value'>[],
+    records: readonly Pick<InRecord, 'offset' | 'key' | 'value' | 'headers'>[],
   ): Promise<SourceChange[]>;
 }
 
@@ -50,15 +51,18 @@ export function createChangeDecoder(projection: Projection, registry: Registry):
   return {
     async decode(topic, partition, records) {
       const changes: SourceChange[] = [];
-      for (const { offset, key, value } of records) {
+      for (const { offset, key, value, headers } of records) {
         if (value === null || key === null) continue;
         const decoder = values.get(schemaIdOf(value)) ?? (await valueDecoder(schemaIdOf(value)));
         const keyed = keys.get(schemaIdOf(key)) ?? (await keyDecoder(schemaIdOf(key)));
-        const { op, after, source } = decoder.decode(value);
+        const { op, before, after, source } = decoder.decode(value);
         changes.push({
           legacyKey: toLegacyKey(keyed.decode(key)),
           op,
+          before,
           after,
+          identity: `${source.timeline}/${toLsnText(source.commitLsn)}/${source.ordinal}`,
+          repair: toRepairHint(headers),
           // A snapshot read has no transaction of its own.
           lineage: {
             lsn: toLsnText(source.commitLsn),
@@ -71,6 +75,12 @@ export function createChangeDecoder(projection: Projection, registry: Registry):
       return changes;
     },
   };
+}
+
+/** What the header of a repair says; null where the record has none. */
+export function toRepairHint(headers: InRecord['headers']): RepairHint | null {
+  const header = headers?.[REPAIR_HEADER];
+  return header === undefined ? null : (JSON.parse(header.toString()) as RepairHint);
 }
 
 /** A column that was dropped or renamed would reach `map` as null, and blank what it was mapped to. */

@@ -2,13 +2,14 @@ import type pg from 'pg';
 import type { Position } from '../connectors/position.ts';
 import type { Log } from '../runtime/log.ts';
 import { inTransaction, parseBytea } from '../runtime/postgres.ts';
+import { PARKED_LOCK } from './session.ts';
 import { byLegacyKey, type SourceChange } from './source-change.ts';
 import type { ProjectionStatus } from './status.ts';
 import type { MappedRow } from './write/apply.ts';
 import type { Applier } from './write/apply-changes.ts';
 import { applyIsolated, FOREIGN_KEY } from './write/isolate.ts';
 import { type Defect, mapGroup } from './write/map-changes.ts';
-import { resolveDeadLetters, writeDeadLetters } from './write/offsets.ts';
+import { resolveDeadLetters, toAppliedChanges, writeDeadLetters } from './write/offsets.ts';
 import { withClient } from './write/with-client.ts';
 
 const EVERY_MS = 250;
@@ -32,6 +33,14 @@ interface Refusal {
   readonly rounds: number;
 }
 
+export interface ParkedRetry {
+  /** Says that changes may have been parked. */
+  wake(): void;
+  /** Tries once, at once, and takes no refusal for the last word. */
+  now(): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** Tries parked changes again while there are any, all of a projection together: some wait for each other. */
 export function createParkedRetry(options: {
   tables: readonly string[];
@@ -42,7 +51,7 @@ export function createParkedRetry(options: {
   status: ProjectionStatus;
   log: Log;
   onFailure: (error: unknown) => void;
-}): { wake(): void; close(): Promise<void> } {
+}): ParkedRetry {
   const { tables, readPosition, pool, applier, status, log } = options;
   const { projection } = applier;
   const refusals = new Map<string, Refusal>();
@@ -61,7 +70,7 @@ export function createParkedRetry(options: {
 
   async function readApplied(client: pg.ClientBase): Promise<Map<string, bigint>> {
     const { rows } = await client.query<{ topic: string; partition: string; next: string }>(
-      'SELECT topic, partition::text, min(next_offset)::text AS next FROM crosswalk.consumer_offset GROUP BY 1, 2',
+      'SELECT topic, partition::text, min(next_offset)::text AS next FROM consumer_offset GROUP BY 1, 2',
     );
     return new Map(rows.map((row) => [`${row.topic}/${row.partition}`, BigInt(row.next)]));
   }
@@ -73,13 +82,13 @@ export function createParkedRetry(options: {
     applied: ReadonlyMap<string, bigint>,
   ): Promise<boolean> {
     const { rows: lock } = await client.query<{ held: string }>(
-      `SELECT pg_try_advisory_xact_lock(hashtext('crosswalk.parked'), hashtext($1))::text AS held`,
+      `SELECT pg_try_advisory_xact_lock(${PARKED_LOCK})::text AS held`,
       [projection.name],
     );
     if (lock[0]?.held !== 'true') return true;
     // The offset rows are what every writer of these partitions takes first: nobody parks or applies beside this.
     await client.query(
-      `SELECT FROM crosswalk.consumer_offset o WHERE projection = $1 AND EXISTS (SELECT FROM crosswalk.parked_change p
+      `SELECT FROM consumer_offset o WHERE projection = $1 AND EXISTS (SELECT FROM parked_change p
          WHERE p.projection = o.projection AND p.topic = o.topic AND p.partition = o.partition) ORDER BY topic, partition FOR UPDATE`,
       [projection.name],
     );
@@ -92,10 +101,10 @@ export function createParkedRetry(options: {
       reason: string;
     }>(
       // Names with their table: the bare ones would be the texts of the result, and order offset 10 before 9.
-      `WITH oldest AS (SELECT p.topic, p.partition, p.record_offset, p.source_lsn, octet_length(p.record_value) AS bytes FROM crosswalk.parked_change p
+      `WITH oldest AS (SELECT p.topic, p.partition, p.record_offset, p.source_lsn, octet_length(p.record_value) AS bytes FROM parked_change p
          WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset LIMIT $2),
        fitting AS (SELECT o.topic, o.partition, o.record_offset FROM (SELECT *, sum(bytes) OVER (ORDER BY source_lsn, topic, partition, record_offset) - bytes AS before FROM oldest) o WHERE o.before < $3)
-       SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason FROM crosswalk.parked_change p
+       SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason FROM parked_change p
        JOIN fitting f ON f.topic = p.topic AND f.partition = p.partition AND f.record_offset = p.record_offset
        WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset`,
       [projection.name, LIMIT, LIMIT_BYTES],
@@ -142,7 +151,7 @@ export function createParkedRetry(options: {
     await resolveDeadLetters(
       client,
       projection.name,
-      appliedRows.map(({ legacyKey, changes: tried }) => ({ legacyKey, record: tried.at(-1)!.record })),
+      appliedRows.flatMap((row) => toAppliedChanges(projection, row)),
     );
     status.applied += appliedRows.length;
     status.deadLetters += settledDefects.length;
@@ -171,7 +180,7 @@ export function createParkedRetry(options: {
 
   async function removeParked(client: pg.ClientBase, settled: readonly SourceChange[]): Promise<void> {
     await client.query(
-      `DELETE FROM crosswalk.parked_change p USING unnest($2::text[], $3::int[], $4::bigint[]) AS s (topic, partition, record_offset)
+      `DELETE FROM parked_change p USING unnest($2::text[], $3::int[], $4::bigint[]) AS s (topic, partition, record_offset)
        WHERE p.projection = $1 AND p.topic = s.topic AND p.partition = s.partition AND p.record_offset = s.record_offset`,
       [
         projection.name,
@@ -188,7 +197,7 @@ export function createParkedRetry(options: {
    */
   async function areCausesParked(client: pg.ClientBase): Promise<boolean> {
     const { rows } = await client.query(
-      `SELECT FROM crosswalk.parked_change WHERE projection <> $1 AND (reason LIKE '23505%' OR reason LIKE '23P01%') LIMIT 1`,
+      `SELECT FROM parked_change WHERE projection <> $1 AND (reason LIKE '23505%' OR reason LIKE '23P01%') LIMIT 1`,
       [projection.name],
     );
     return rows.length > 0;
@@ -251,6 +260,10 @@ export function createParkedRetry(options: {
   return {
     wake: () => {
       mayHaveParked = true;
+    },
+    async now() {
+      await running;
+      await withClient(pool, (client) => inTransaction(client, () => retryAll(client, null, new Map())));
     },
     async close() {
       clearInterval(timer);

@@ -28,6 +28,8 @@ export interface OwnedTarget {
   readonly columns: readonly string[];
   /** What becomes of a row that is no longer implied. */
   readonly retract: 'soft-delete' | 'delete';
+  /** Columns that are null in every row of this projection, because others write them: verified, and written by repairs. */
+  readonly blank?: readonly string[];
   readonly scope: { readonly column: string; readonly of: (legacyKey: string) => string };
 }
 
@@ -75,6 +77,28 @@ export interface Implied {
   }[];
 }
 
+/** One change of the state that a history keeps; null: the legacy row has none. */
+export interface StateChange {
+  /** Identity of the change in the source: what ids of the rows derive from. */
+  readonly id: string;
+  /** Its place in its transaction, from 0. */
+  readonly ordinal: string;
+  readonly before: NewRow | null;
+  readonly after: NewRow | null;
+  /** PostgreSQL text, UTC. */
+  readonly committedAt: string;
+}
+
+/** Append-only rows: each change of a state adds its own, and none is ever changed. Pure and total, both functions. */
+export interface History {
+  /** Projected columns, `id` first; lineage is the runtime's. */
+  readonly targets: readonly { readonly table: string; readonly columns: readonly string[] }[];
+  /** What of a legacy row the history is about; null where it has none of it. */
+  readonly stateOf: (row: LegacyRow, tenants: Tenants) => NewRow | null;
+  /** Rows by table. Only called where the two states differ. */
+  readonly rowsOf: (change: StateChange) => Readonly<Record<string, readonly NewRow[]>>;
+}
+
 /**
  * A projection is data: a source, targets, and a pure and total `map`. Its name is the consumer group and the metric label.
  * Owned targets are written in the order given here, parents first, aggregates after them: references to a merged row are checked at commit.
@@ -85,11 +109,15 @@ export interface Projection {
   readonly version: string;
   /** Legacy table, without schema. */
   readonly source: string;
+  /** Legacy column that names the tenant of a row; blank: unassigned. Without it the projection cannot be verified for one tenant alone. */
+  readonly tenant?: { readonly column: string };
   /** Legacy columns without which `map` would silently yield nulls. */
   readonly requires: readonly string[];
   readonly owned: readonly OwnedTarget[];
   readonly aggregates: readonly Aggregate[];
   readonly map: (row: LegacyRow, tenants: Tenants) => Implied;
+  /** Of a history projection, which implies no other rows. */
+  readonly history?: History;
 }
 
 /** Checks a projection's declaration when its module is loaded, and returns it. */
@@ -99,4 +127,18 @@ export function defineProjection(projection: Projection): Projection {
       throw new Error(`projection ${projection.name}: ${target.table} must list id first`);
   }
   return projection;
+}
+
+/** A projection that keeps the history of a state, and nothing else. */
+export function defineHistory({
+  history,
+  ...projection
+}: Pick<Projection, 'name' | 'version' | 'source' | 'requires'> & { readonly history: History }): Projection {
+  return defineProjection({
+    ...projection,
+    owned: [],
+    aggregates: [],
+    map: () => ({ rows: {}, contributions: [] }),
+    history,
+  });
 }

@@ -18,6 +18,8 @@ export async function followPosition(
   config: Pick<Config, 'topicPrefix' | 'slot'>,
 ): Promise<{ latest(): Position | null; close(): Promise<void> }> {
   const topic = positionTopicOf(config);
+  /** Records come more often than anybody asks: only what is asked for is decoded. */
+  let record: Buffer | null = null;
   let latest: Position | null = null;
   const end = (await kafka.fetchOffsets([topic])).get(topic)?.[0];
   if (end === undefined)
@@ -25,10 +27,17 @@ export async function followPosition(
   // A heartbeat writes the next one soon, should the last records be of aborted transactions.
   const from = end.high - 16n > end.low ? end.high - 16n : end.low;
   const reader = await kafka.follow(topic, from, {
-    onRecord: (record) => {
-      if (record.value !== null && record.key?.toString() === config.slot) latest = decodePosition(record.value);
+    onRecord: ({ key, value }) => {
+      if (value !== null && key?.toString() === config.slot) record = value;
     },
     onCaughtUp: () => undefined,
   });
-  return { latest: () => latest, close: () => reader.close() };
+  return {
+    latest: () => {
+      if (record !== null) latest = decodePosition(record);
+      record = null;
+      return latest;
+    },
+    close: () => reader.close(),
+  };
 }

@@ -4,5 +4,14 @@ import { createTenants } from './tenants.ts';
 
 /** The pinned configuration of tenants that lies beside the projections. */
 export function readTenants(): Tenants {
-  return createTenants(JSON.parse(readFileSync(new URL('./tenants.json', import.meta.url), 'utf8')));
+  return createTenants(readConfiguration());
+}
+
+/** Tenants with settings of their own. */
+export function readConfiguredTenants(): string[] {
+  return Object.keys((readConfiguration() as { tenants?: object }).tenants ?? {});
+}
+
+function readConfiguration(): unknown {
+  return JSON.parse(readFileSync(new URL('./tenants.json', import.meta.url), 'utf8'));
 }

@@ -9,12 +9,23 @@ export interface LogRecord {
   readonly value: Buffer;
 }
 
-/** One change of a legacy row as a projection sees it. `after` null: deleted. */
+/** What a repair names beside its legacy row: projected rows that no legacy row implies, by table, and merge keys to fold again, by aggregate. */
+export interface RepairHint {
+  readonly rows?: Readonly<Record<string, readonly string[]>>;
+  readonly refold?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** One change of a legacy row as a projection sees it. `after` null: deleted. `before` null also where it is not known: reads, and rows too large for the log. */
 export interface SourceChange {
   readonly legacyKey: string;
   readonly op: 'c' | 'u' | 'd' | 'r';
+  readonly before: LegacyRow | null;
   readonly after: LegacyRow | null;
   readonly lineage: Lineage;
+  /** Of the change in the source: timeline, commit LSN, ordinal in the transaction. */
+  readonly identity: string;
+  /** Of a row that was sent again to be written even where nothing seems changed; null for what the source changed. */
+  readonly repair: RepairHint | null;
   readonly record: LogRecord;
 }
 

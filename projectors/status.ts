@@ -14,6 +14,8 @@ export interface ProjectionStatus {
   lastCommittedAt: string | null;
   /** Partitions of its topic assigned to this process. */
   partitions: readonly number[];
+  /** Why the last look at the lag brought nothing, and when it began (monotonic milliseconds); null where the servers answered. */
+  unreachable: { readonly problem: string; readonly askedMs: number } | null;
   /** Offsets of those partitions that the log holds and that are not applied yet, and how long the oldest may have waited. */
   lagOffsets: number;
   lagSeconds: number;
@@ -37,6 +39,7 @@ export function createProjectionStatus(name: string): ProjectionStatus {
     lastProgressMs: performance.now(),
     lastCommittedAt: null,
     partitions: [],
+    unreachable: null,
     lagOffsets: 0,
     lagSeconds: 0,
     behindSinceMs: null,

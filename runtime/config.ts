@@ -49,11 +49,13 @@ const schema = z.object({
   CROSSWALK_PARTITIONS: count(12, 1, 1000),
   CROSSWALK_REPLICATION_FACTOR: count(-1, -1, 9),
   CROSSWALK_CHUNK_ROWS: count(1000, 1, 100_000),
+  CROSSWALK_SNAPSHOT_TIMEOUT_SECONDS: count(60, 1, 86_400),
   CROSSWALK_BATCH_ROWS: count(1000, 1, 100_000),
   CROSSWALK_HEARTBEAT_MS: count(1000, 50, 600_000),
   CROSSWALK_TRANSACTION_TIMEOUT_MS: count(600_000, 100, 86_400_000),
   CROSSWALK_ON_TRUNCATE: z.enum(['stop', 'ignore']).default('stop'),
   CROSSWALK_SESSION_TIMEOUT_MS: count(12_000, 1000, 1_800_000),
+  CROSSWALK_STALL_SECONDS: count(60, 1, 86_400),
   CROSSWALK_FAULTS: z.string().default(''),
   CROSSWALK_LAG_WARNING_SECONDS: count(30, 1, 86_400),
   CROSSWALK_LAG_FAILING_SECONDS: count(300, 1, 864_000),
@@ -93,6 +95,8 @@ export interface Config {
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly chunkRows: number;
+  /** How long one statement of a requested snapshot may take. */
+  readonly snapshotTimeoutSeconds: number;
   readonly batchRows: number;
   readonly heartbeatMs: number;
   /** How long Kafka keeps a transaction of the connector open: longer than any source transaction takes to send. */
@@ -101,6 +105,8 @@ export interface Config {
   readonly onTruncate: 'stop' | 'ignore';
   /** For how long the partitions of a killed or frozen projector rest before the others take them over. */
   readonly sessionTimeoutMs: number;
+  /** A process that has work and gets nothing done for so long ends, to be started again. */
+  readonly stallSeconds: number;
   /** Faults to inject into this process: for tests only. */
   readonly faults: readonly Fault[];
   readonly lagWarningSeconds: number;
@@ -161,11 +167,13 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     partitions: values.CROSSWALK_PARTITIONS,
     replicationFactor: values.CROSSWALK_REPLICATION_FACTOR,
     chunkRows: values.CROSSWALK_CHUNK_ROWS,
+    snapshotTimeoutSeconds: values.CROSSWALK_SNAPSHOT_TIMEOUT_SECONDS,
     batchRows: values.CROSSWALK_BATCH_ROWS,
     heartbeatMs: values.CROSSWALK_HEARTBEAT_MS,
     transactionTimeoutMs: values.CROSSWALK_TRANSACTION_TIMEOUT_MS,
     onTruncate: values.CROSSWALK_ON_TRUNCATE,
     sessionTimeoutMs: values.CROSSWALK_SESSION_TIMEOUT_MS,
+    stallSeconds: values.CROSSWALK_STALL_SECONDS,
     faults: parseFaults(values.CROSSWALK_FAULTS),
     lagWarningSeconds: values.CROSSWALK_LAG_WARNING_SECONDS,
     lagFailingSeconds: values.CROSSWALK_LAG_FAILING_SECONDS,
@@ -193,4 +201,9 @@ export function transactionTopicOf(config: Pick<Config, 'topicPrefix'>): string 
 /** Topic of the connector's dead letters: changes too large for their topic. Its key is topic and row, a tombstone settles it. */
 export function deadLetterTopicOf(config: Pick<Config, 'topicPrefix'>): string {
   return `${config.topicPrefix}.crosswalk.dead_letter`;
+}
+
+/** Topic of what people ask of the connector; its key is the slot. Written by the command line alone. */
+export function signalTopicOf(config: Pick<Config, 'topicPrefix'>): string {
+  return `${config.topicPrefix}.crosswalk.signal`;
 }

@@ -20,7 +20,21 @@ export const projectorPoints = [
   'target_commit.before',
   'target_commit.after',
 ] as const;
-const faultPoints = [...connectorPoints, ...projectorPoints] as const;
+/** Of `crosswalk migrate run`: each phase in turn, each migration and each of its steps, each table of a backup. */
+export const migrationPoints = [
+  'phase.before',
+  'phase.begun',
+  'phase.worked',
+  'phase.after',
+  'migration_step.before',
+  'migration_step.after',
+  'backup_table.before',
+  'backup.before_rename',
+  'restore_table.before',
+] as const;
+/** Of `crosswalk rebuild`: around the commit of its merge. */
+export const rebuildPoints = ['rebuild_merge.before', 'rebuild_merge.after'] as const;
+const faultPoints = [...connectorPoints, ...projectorPoints, ...migrationPoints, ...rebuildPoints] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 
 /** kill: SIGKILL to itself. freeze: SIGSTOP, until somebody sends SIGCONT. fail: throws what waiting heals. stall: goes on after so many milliseconds. */

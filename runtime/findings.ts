@@ -107,6 +107,13 @@ function connectorFindings({ legacy, kafka, source, tables }: PipelineState, thr
       `The initial load has ${loading.length} of ${tables.length} tables to go`,
       'It goes on by itself while the connector runs.',
     );
+  if (kafka.state === 'up' && kafka.deadLetters > 0)
+    add(
+      'warning',
+      'dead letters',
+      `${kafka.deadLetters} legacy rows are too large for their topics: the log lacks their last version`,
+      '`crosswalk dlq list` names them: make each smaller in the legacy table, or raise max.message.bytes of its topic and change the row once; its next version settles it.',
+    );
   return found;
 }
 

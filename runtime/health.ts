@@ -1,5 +1,6 @@
 import type { ConnectorStatus } from '../connectors/status.ts';
 import type { ProjectionStatus } from '../projectors/status.ts';
+import type { VerifyStatus } from '../projectors/verify/status.ts';
 import type { Config } from './config.ts';
 
 /**
@@ -19,11 +20,11 @@ export interface Health {
 /** A broker that takes its time answers earlier. */
 const BLOCKED_AFTER_MS = 5000;
 
-type Thresholds = Pick<Config, 'heartbeatMs' | 'lagWarningSeconds'>;
+type Thresholds = Pick<Config, 'heartbeatMs' | 'lagWarningSeconds' | 'stallSeconds'>;
 
 /** No progress for so long, with work at hand, is a stall: longer than any batch, any pause of a broker, any few heartbeats. */
-export function stallAfterMs(heartbeatMs: number): number {
-  return Math.max(60_000, 10 * heartbeatMs);
+export function stallAfterMs({ heartbeatMs, stallSeconds }: Pick<Config, 'heartbeatMs' | 'stallSeconds'>): number {
+  return Math.max(stallSeconds * 1000, 10 * heartbeatMs);
 }
 
 /**
@@ -46,8 +47,7 @@ export function connectorHealth(
       return stopped;
     case 'streaming': {
       const idleMs = nowMs - status.lastProgressMs;
-      if (idleMs > stallAfterMs(config.heartbeatMs))
-        return stalled(`no position written for ${Math.round(idleMs / 1000)} s`);
+      if (idleMs > stallAfterMs(config)) return stalled(`no position written for ${Math.round(idleMs / 1000)} s`);
       const sendingMs = status.sendingSinceMs == null ? 0 : nowMs - status.sendingSinceMs;
       if (sendingMs > BLOCKED_AFTER_MS)
         return takingPart('blocked', `Kafka has not answered for ${Math.round(sendingMs / 1000)} s`);
@@ -63,17 +63,22 @@ export function connectorHealth(
 export function projectionHealth(
   status: Pick<
     ProjectionStatus,
-    'name' | 'state' | 'lastProgressMs' | 'behindSinceMs' | 'lagSeconds' | 'parkedSeconds'
+    'name' | 'state' | 'lastProgressMs' | 'unreachable' | 'behindSinceMs' | 'lagSeconds' | 'parkedSeconds'
   >,
   config: Thresholds,
   nowMs: number = performance.now(),
 ): Health {
   if (status.state === 'stopped') return stopped;
   if (status.state === 'starting')
-    return waiting(`${status.name}: starting, or waiting for a server: the log says which`);
+    return waiting(
+      status.unreachable?.problem ?? `${status.name}: starting, or waiting for a server: the log says which`,
+    );
+  // The look has connections of its own: where batches are applied all the same, it is none of their business.
+  if (status.unreachable !== null && status.lastProgressMs < status.unreachable.askedMs)
+    return waiting(status.unreachable.problem);
   if (status.behindSinceMs !== null) {
     const idleMs = nowMs - Math.max(status.behindSinceMs, status.lastProgressMs);
-    if (idleMs > stallAfterMs(config.heartbeatMs))
+    if (idleMs > stallAfterMs(config))
       return stalled(`${status.name}: behind, and nothing applied for ${Math.round(idleMs / 1000)} s`);
   }
   if (status.lagSeconds > config.lagWarningSeconds)
@@ -81,6 +86,25 @@ export function projectionHealth(
   if (status.parkedSeconds > config.lagWarningSeconds)
     return takingPart('blocked', `${status.name}: a change is parked for ${Math.round(status.parkedSeconds)} s`);
   return takingPart('healthy', `${status.name}: running`);
+}
+
+/** Health of a verification that is always on. While the pipeline does not apply what is committed there is nothing to compare, and a restart would not help. `nowMs` is monotonic. */
+export function verifyHealth(
+  status: Pick<VerifyStatus, 'state' | 'lastProgressMs' | 'waitingSinceMs' | 'tables'>,
+  config: Thresholds,
+  nowMs: number = performance.now(),
+): Health {
+  if (status.state === 'stopped') return stopped;
+  if (status.state === 'starting') return waiting('starting, or waiting for a server: the log says which');
+  if (status.waitingSinceMs !== null && nowMs - status.waitingSinceMs > BLOCKED_AFTER_MS)
+    return waiting(
+      `the pipeline has not applied for ${Math.round((nowMs - status.waitingSinceMs) / 1000)} s what was committed then`,
+    );
+  const idleMs = nowMs - status.lastProgressMs;
+  if (status.state === 'comparing' && idleMs > stallAfterMs(config))
+    return stalled(`nothing compared for ${Math.round(idleMs / 1000)} s`);
+  const wrong = status.tables.filter(({ differences }) => differences > 0).map(({ table }) => table);
+  return takingPart('healthy', wrong.length === 0 ? status.state : `differences in ${wrong.join(', ')}`);
 }
 
 const bySeverity: readonly Sign[] = ['stalled', 'waiting', 'blocked', 'lagging', 'stopped', 'healthy'];

@@ -9,7 +9,7 @@ import { reach } from './faults.ts';
 import type { Log } from './log.ts';
 
 // The only import of kafkajs: a successor would take its place here.
-const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajs;
+const { AssignerProtocol, CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajs;
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
   decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
@@ -44,7 +44,11 @@ export interface OutRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly timestampMs: string;
+  readonly headers?: RecordHeaders;
 }
+
+/** Headers of a record by name. */
+export type RecordHeaders = Readonly<Record<string, Buffer>>;
 
 /** A record read. Offsets are bigint. */
 export interface InRecord {
@@ -52,6 +56,8 @@ export interface InRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly timestampMs: string;
+  /** Absent where the record has none. */
+  readonly headers?: RecordHeaders;
 }
 
 /** One Kafka transaction at a time. Any failure leaves its outcome unknown: close, create a new writer, read the position again. */
@@ -290,6 +296,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
               key: record.key,
               value: record.value,
               timestamp: record.timestampMs,
+              ...(record.headers === undefined ? {} : { headers: record.headers }),
             })),
           }));
           const answers = await answered(
@@ -313,22 +320,35 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       };
     },
 
+    /** Appends a record to a one-partition topic, outside of transactions; answers with its offset. Throws `topic_misconfigured` where there is no such topic. */
+    async append(topic: string, record: { key: Buffer; value: Buffer }): Promise<bigint> {
+      if (!(await this.fetchOffsets([topic])).has(topic)) throw toMissingTopic(topic);
+      const producer = client.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false });
+      await producer.connect();
+      try {
+        const [answer] = await producer.send({ topic, acks: -1, messages: [{ partition: 0, ...record }] });
+        return BigInt(answer?.baseOffset ?? '-1');
+      } finally {
+        await producer.disconnect().catch(() => undefined);
+      }
+    },
+
     /**
      * Reads a one-partition topic from `from` on, committed records only, and follows it. `onRecord` is called in order; `onCaughtUp` once, when every
-     * record that was there at the start has been delivered (aborted tails and markers are passed over).
+     * record that was there at the start has been delivered (aborted tails and markers are passed over), or with what stands in the way. `onEnd`: nothing is delivered
+     * any more. After an interruption records may come again, from the first one on.
      */
     async follow(
       topic: string,
       from: bigint,
-      handlers: { onRecord: (record: InRecord) => void; onCaughtUp: (error?: Error) => void },
+      handlers: {
+        onRecord: (record: InRecord) => void;
+        onCaughtUp: (error?: Error) => void;
+        onEnd?: (error: Error) => void;
+      },
     ): Promise<{ close(): Promise<void> }> {
       const end = (await this.fetchOffsets([topic])).get(topic)?.[0];
-      if (end === undefined)
-        throw new CrosswalkError(
-          'topic_misconfigured',
-          `Topic ${topic} does not exist`,
-          'Start the connector first: it creates the topics.',
-        );
+      if (end === undefined) throw toMissingTopic(topic);
       const consumer = client.consumer({
         groupId: `crosswalk-reader-${randomUUID()}`,
         sessionTimeout: 30_000,
@@ -343,7 +363,10 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         if (!caughtUp) handlers.onCaughtUp(error);
         caughtUp = true;
       };
-      consumer.on(consumer.events.CRASH, (event) => reached(event.payload.error));
+      consumer.on(consumer.events.CRASH, (event) => {
+        reached(event.payload.error);
+        if (!event.payload.restart) handlers.onEnd?.(event.payload.error);
+      });
       // Batches of aborted records never reach eachBatch, so progress is taken from the event that every batch raises.
       consumer.on(consumer.events.END_BATCH_PROCESS, (event) => {
         if (BigInt(event.payload.lastOffset) + 1n >= end.high) reached();
@@ -416,6 +439,8 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       topics: readonly string[];
       concurrency: number;
       sessionTimeoutMs: number;
+      /** How long the brokers may wait for new records: 500 ms by default. */
+      maxWaitMs?: number;
       /** Partitions by topic that this member has from now on. */
       onAssigned: (partitions: Readonly<Record<string, readonly number[]>>) => void;
       startOffset: (topic: string, partition: number) => Promise<bigint>;
@@ -425,6 +450,8 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         records: readonly InRecord[];
         beat: () => Promise<void>;
         isStale: () => boolean;
+        /** No more is fetched of this partition until what it answers with is called. */
+        pause: () => () => void;
       }) => Promise<bigint | null>;
       onCrash: (error: Error) => void;
     }): Promise<{
@@ -436,7 +463,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         sessionTimeout: options.sessionTimeoutMs,
         heartbeatInterval: Math.floor(options.sessionTimeoutMs / 6),
         rebalanceTimeout: 30_000,
-        maxWaitTimeInMs: 500,
+        maxWaitTimeInMs: options.maxWaitMs ?? 500,
         minBytes: 1,
         maxBytesPerPartition: 1_048_576,
         maxBytes: 8_388_608,
@@ -470,7 +497,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         autoCommit: false,
         eachBatchAutoResolve: false,
         partitionsConsumedConcurrently: options.concurrency,
-        eachBatch: async ({ batch, heartbeat, resolveOffset, isStale, isRunning }) => {
+        eachBatch: async ({ batch, heartbeat, resolveOffset, isStale, isRunning, pause }) => {
           if (isOffsetLost) return;
           let isRebalancing = false;
           const partition = `${batch.topic}/${batch.partition}`;
@@ -495,6 +522,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
                 isRebalancing = true;
               }),
             isStale: () => isRebalancing || isStale() || !isRunning(),
+            pause,
           });
           if (goOnFrom === null) resolveOffset(last.offset);
           else consumer.seek({ topic: batch.topic, partition: batch.partition, offset: String(goOnFrom) });
@@ -506,9 +534,162 @@ export function createKafka(settings: KafkaSettings, log: Log) {
           consumer.commitOffsets([{ topic, partition, offset: String(next) }]),
       };
     },
+
+    /**
+     * Offsets of each partition, in order of partition, before which no record is of this time (milliseconds since 1970) or later; the end where there is none. Some behind it may be
+     * of an earlier time: the broker also looks at the marker that ends a transaction, which has the time at which it was written.
+     */
+    async fetchOffsetsAt(topic: string, timestampMs: number): Promise<bigint[]> {
+      return withAdmin(async (admin) => {
+        const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, timestampMs);
+        return [...offsets].sort((a, b) => a.partition - b.partition).map(({ offset }) => BigInt(offset));
+      });
+    },
+
+    /**
+     * Reads committed records of some partitions of a topic, each from an offset on to before another one. The ends must be below what is committed, or they are never reached:
+     * `server_down` after `SILENCE_MS` without any record. `onBatch` is called with batches of a partition in order, and nothing more is fetched than it takes; it answers false
+     * where it wants no more of the partition. `next`: where its partition goes on.
+     */
+    async readRanges(
+      topic: string,
+      ranges: ReadonlyMap<number, { readonly from: bigint; readonly to: bigint }>,
+      options: {
+        signal: AbortSignal;
+        onBatch: (batch: {
+          partition: number;
+          records: readonly InRecord[];
+          next: bigint;
+        }) => boolean | undefined | Promise<boolean | undefined>;
+      },
+    ): Promise<void> {
+      const { signal, onBatch } = options;
+      signal.throwIfAborted();
+      const left = new Map([...ranges].filter(([, { from, to }]) => from < to));
+      if (left.size === 0) return;
+      const next = new Map([...left].map(([partition, { from }]) => [partition, from]));
+      const consumer = client.consumer({
+        groupId: `crosswalk-reader-${randomUUID()}`,
+        sessionTimeout: 30_000,
+        maxWaitTimeInMs: 500,
+        maxBytesPerPartition: 4_194_304,
+        maxBytes: 16_777_216,
+        readUncommitted: false,
+        retry: { retries: 3 },
+        partitionAssigners: [() => toAssigner(topic, [...left.keys()])],
+      });
+      let timer: NodeJS.Timeout | undefined;
+      let onAbort: () => void = () => undefined;
+      try {
+        await new Promise<void>((resolve, reject) => {
+          onAbort = () => reject(signal.reason);
+          signal.addEventListener('abort', onAbort, { once: true });
+          timer = setTimeout(() => {
+            const at = [...left.keys()]
+              .map((partition) => `${topic}/${partition} at ${next.get(partition)}`)
+              .join(', ');
+            reject(
+              new CrosswalkError(
+                'server_down',
+                `Kafka ${brokers} has delivered nothing for ${SILENCE_MS / 1000} s, of ${at}`,
+                'Look whether the brokers are up and a transaction hangs, then try again.',
+              ),
+            );
+          }, SILENCE_MS);
+          const pass = (partition: number, reached: bigint) => {
+            timer?.refresh();
+            if (reached > next.get(partition)!) next.set(partition, reached);
+            if (next.get(partition)! >= ranges.get(partition)!.to) left.delete(partition);
+            if (left.size === 0) resolve();
+          };
+          consumer.on(consumer.events.CRASH, (event) => reject(event.payload.error));
+          consumer.on(consumer.events.GROUP_JOIN, () => {
+            for (const [partition, offset] of next) consumer.seek({ topic, partition, offset: String(offset) });
+          });
+          // Batches of aborted records never reach eachBatch, so progress is taken from the event that every batch raises.
+          consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+            if (next.has(payload.partition)) pass(payload.partition, BigInt(payload.lastOffset) + 1n);
+          });
+          const run = async () => {
+            await consumer.connect();
+            await consumer.subscribe({ topic, fromBeginning: true });
+            await consumer.run({
+              autoCommit: false,
+              eachBatch: async ({ batch, heartbeat, isStale }) => {
+                const { partition } = batch;
+                const range = ranges.get(partition);
+                const from = next.get(partition);
+                if (range === undefined || from === undefined || !left.has(partition) || isStale() || signal.aborted)
+                  return;
+                const records = batch.messages
+                  .map(toInRecord)
+                  .filter(({ offset }) => offset >= from && offset < range.to);
+                const last = records.at(-1);
+                if (last === undefined) return;
+                try {
+                  const goesOn = await onBatch({ partition, records, next: last.offset + 1n });
+                  if (goesOn === false) pass(partition, range.to);
+                } catch (error) {
+                  reject(error);
+                  return;
+                }
+                if (next.get(partition)! <= last.offset) next.set(partition, last.offset + 1n);
+                timer?.refresh();
+                await heartbeat();
+              },
+            });
+          };
+          run().catch(reject);
+        });
+      } finally {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        // Leaving the group takes a round trip nobody waits for.
+        void consumer.disconnect().catch(() => undefined);
+      }
+    },
   };
 }
 
+/** Assigns these partitions, and no other, to the only member of a group. */
+function toAssigner(topic: string, partitions: readonly number[]): kafkajs.Assigner {
+  const { MemberMetadata, MemberAssignment } = AssignerProtocol;
+  const userData = Buffer.alloc(0);
+  return {
+    name: 'crosswalk-partitions',
+    version: 0,
+    protocol: ({ topics }) => ({
+      name: 'crosswalk-partitions',
+      metadata: MemberMetadata.encode({ version: 0, topics, userData }),
+    }),
+    assign: async ({ members }) =>
+      members.slice(0, 1).map(({ memberId }) => ({
+        memberId,
+        memberAssignment: MemberAssignment.encode({ version: 0, assignment: { [topic]: [...partitions] }, userData }),
+      })),
+  };
+}
+
+function toMissingTopic(topic: string): CrosswalkError {
+  return new CrosswalkError(
+    'topic_misconfigured',
+    `Topic ${topic} does not exist`,
+    'Start the connector first: it creates the topics.',
+  );
+}
+
 function toInRecord(message: kafkajs.KafkaMessage): InRecord {
-  return { offset: BigInt(message.offset), key: message.key, value: message.value, timestampMs: message.timestamp };
+  const record = {
+    offset: BigInt(message.offset),
+    key: message.key,
+    value: message.value,
+    timestampMs: message.timestamp,
+  };
+  const headers: Record<string, Buffer> = {};
+  for (const [name, value] of Object.entries(message.headers ?? {})) {
+    // Of a name that stands twice the last one counts.
+    const last = Array.isArray(value) ? value.at(-1) : value;
+    if (last !== undefined) headers[name] = Buffer.from(last);
+  }
+  return Object.keys(headers).length === 0 ? record : { ...record, headers };
 }

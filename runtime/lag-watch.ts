@@ -1,3 +1,4 @@
+import type { Position } from '../connectors/position.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import type { ProjectionStatus } from '../projectors/status.ts';
 import { type Config, topicOf } from './config.ts';
@@ -6,7 +7,8 @@ import type { Log } from './log.ts';
 import { type PartitionLag, sharpenLags, toPartitionLags } from './pipeline-lag.ts';
 import { type ProjectorsState, readProjectors } from './pipeline-queries.ts';
 import type { Watched } from './pipeline-state.ts';
-import { readWithin } from './reading.ts';
+import { addressOf } from './postgres.ts';
+import { type Reading, readWithin } from './reading.ts';
 
 const EVERY_MS = 5000;
 
@@ -18,7 +20,12 @@ export function createLagWatch(
   config: Config,
   watched: Watched,
   statuses: ReadonlyMap<string, ProjectionStatus>,
-  options: { log: Log; everyMs?: number },
+  options: {
+    log: Log;
+    everyMs?: number;
+    /** Is told what each look but the first has seen: that one cannot tell a quiet partition from one that is far behind. */
+    onLags?: (lags: readonly PartitionLag[], position: Position) => void;
+  },
 ): { close(): void } {
   const kafka = createKafka(config.kafka(), options.log);
   const url = config.targetUrl();
@@ -26,19 +33,26 @@ export function createLagWatch(
   let isLooking = false;
 
   async function look(): Promise<void> {
-    const reading = await readWithin(EVERY_MS, 'lag', async (signal) => {
-      const position = await readPosition(kafka, config);
-      return { position, projectors: await readProjectors(url, signal) };
-    });
-    if (reading.state !== 'up' || reading.position === null) {
+    const askedMs = performance.now();
+    const log = await readWithin(EVERY_MS, `Kafka ${kafka.brokers}`, async () => ({
+      position: await readPosition(kafka, config),
+    }));
+    const target = await readWithin(EVERY_MS, `target database ${addressOf(url)}`, async (signal) => ({
+      projectors: await readProjectors(url, signal),
+    }));
+    for (const status of statuses.values()) noteAnswers(status, [log, target], askedMs);
+    if (log.state !== 'up' || target.state !== 'up') return;
+    const { position } = log;
+    if (position === null) {
       for (const status of statuses.values()) status.behindSinceMs = null;
       return;
     }
-    const { position, projectors } = reading;
+    const { projectors } = target;
     const lags = watched.flatMap(({ name, source }) =>
       toPartitionLags(name, topicOf(config, source), position, projectors.offsets),
     );
     const sharp = sharpenLags(earlier.lags, lags, position.sourceMicros - earlier.micros);
+    if (earlier.lags.length > 0) options.onLags?.(sharp, position);
     earlier = { micros: position.sourceMicros, lags };
     for (const { name } of watched) {
       const status = statuses.get(name);
@@ -56,6 +70,17 @@ export function createLagWatch(
   return {
     close: () => clearInterval(timer),
   };
+}
+
+/** Writes into the status of a projection which server, if any, did not answer when it was asked: then nothing is known to be behind. `askedMs` is monotonic. */
+export function noteAnswers(
+  status: Pick<ProjectionStatus, 'unreachable' | 'behindSinceMs'>,
+  readings: readonly Reading<object>[],
+  askedMs: number,
+): void {
+  const problems = readings.flatMap((reading) => (reading.state === 'up' ? [] : [reading.problem]));
+  status.unreachable = problems.length === 0 ? null : { problem: problems.join('; '), askedMs };
+  if (status.unreachable !== null) status.behindSinceMs = null;
 }
 
 /** Writes what was seen into the status of a projection: of lags, those of its assigned partitions. `nowMs` is monotonic. */

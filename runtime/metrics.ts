@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ConnectorStatus } from '../connectors/status.ts';
 import type { ProjectionStatus } from '../projectors/status.ts';
+import type { VerifiedTable, VerifyStatus } from '../projectors/verify/status.ts';
 
 // Every metric is declared here. Values are read from the status objects when somebody asks, so that the flow holds no metrics code.
 
@@ -66,6 +67,12 @@ export function registerConnectorMetrics(status: ConnectorStatus, registry: Regi
   );
   gauge('crosswalk_snapshot_table_done', '1 where the initial load of a table is complete', () =>
     status.tables.map((table) => [{ table }, status.snapshot[table]?.done ? 1 : 0]),
+  );
+  gauge('crosswalk_snapshot_requests', 'Ad-hoc snapshots that are not over, by state', () =>
+    (['waiting', 'running', 'paused'] as const).map((state) => [
+      { state },
+      status.signals?.requests.filter((request) => request.state === state).length ?? 0,
+    ]),
   );
 }
 
@@ -133,6 +140,69 @@ export function registerProjectorMetrics(statuses: readonly ProjectionStatus[], 
     'crosswalk_projection_open_dead_letters',
     'Open dead letters of the projection',
     each((status) => status.deadLettersOpen),
+  );
+}
+
+/** Declares the metrics of a verification that is always on. Registering again replaces them. */
+export function registerVerifyMetrics(status: VerifyStatus, registry: Registry = metrics): void {
+  const { counter, gauge } = declareIn(registry);
+  const one = (value: () => number) => (): Sample[] => [[{}, value()]];
+  const each = (value: (table: VerifiedTable) => number) => (): Sample[] =>
+    status.tables.map((table) => [{ table: table.table }, value(table)]);
+  counter(
+    'crosswalk_verify_rows_total',
+    'Rows compared, on either side',
+    one(() => status.rows),
+  );
+  counter(
+    'crosswalk_verify_fences_total',
+    'Times that everything committed was waited for',
+    one(() => status.fences),
+  );
+  counter(
+    'crosswalk_verify_passes_total',
+    'Passes over all rows that ended',
+    one(() => status.passes),
+  );
+  gauge(
+    'crosswalk_verify_suspect_rows',
+    'Rows that are looked at once more',
+    one(() => status.suspects),
+  );
+  gauge(
+    'crosswalk_verify_pass_seconds',
+    'How long the last pass took',
+    one(() => status.lastPassSeconds),
+  );
+  gauge(
+    'crosswalk_verify_progress_age_seconds',
+    'Since rows were last compared',
+    one(() => (performance.now() - status.lastProgressMs) / 1000),
+  );
+  gauge(
+    'crosswalk_verify_fence_age_seconds',
+    'How long the pipeline has been waited for to apply what is committed; 0 while nobody waits',
+    one(() => (status.waitingSinceMs === null ? 0 : (performance.now() - status.waitingSinceMs) / 1000)),
+  );
+  gauge(
+    'crosswalk_verify_table_rows',
+    'Rows that the legacy tables imply, at the last pass',
+    each((table) => table.rows),
+  );
+  gauge(
+    'crosswalk_verify_table_difference_rows',
+    'Rows that were missing, extra or different at the last pass',
+    each((table) => table.differences),
+  );
+  gauge(
+    'crosswalk_verify_table_unsettled_rows',
+    'Rows that changed at every look of the last pass',
+    each((table) => table.unsettled),
+  );
+  gauge(
+    'crosswalk_verify_table_age_seconds',
+    'Since the time up to which the table is verified: everything committed before is covered',
+    each((table) => Date.now() / 1000 - table.throughSeconds),
   );
 }
 

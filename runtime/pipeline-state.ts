@@ -1,3 +1,4 @@
+import { readOpenKeys } from '../connectors/dead-letters.ts';
 import type { Position } from '../connectors/position.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import { type Config, topicOf } from './config.ts';
@@ -30,7 +31,8 @@ export interface ProjectionState {
 /** The pipeline, looked at from outside. What cannot be known because a server is down is null or empty. */
 export interface PipelineState {
   readonly legacy: Reading<LegacyState>;
-  readonly kafka: Reading<{ readonly position: Position | null }>;
+  /** `deadLetters`: rows whose last version is too large for its topic. */
+  readonly kafka: Reading<{ readonly position: Position | null; readonly deadLetters: number }>;
   readonly target: Reading<TargetState>;
   /** Null without a stored position. */
   readonly source: SourceLag | null;
@@ -80,9 +82,11 @@ async function readOnce(config: Config, watched: Watched, log: Log): Promise<Pip
   const targetUrl = config.targetUrl();
   const settings = config.kafka();
   const readKafka = () =>
-    readWithin(LIMIT_MS, `Kafka ${settings.brokers.join(',')}`, async () => ({
-      position: await readPosition(createKafka(settings, log), config),
-    }));
+    readWithin(LIMIT_MS, `Kafka ${settings.brokers.join(',')}`, async () => {
+      const kafka = createKafka(settings, log);
+      const [position, open] = await Promise.all([readPosition(kafka, config), readOpenKeys(kafka, config)]);
+      return { position, deadLetters: open.length };
+    });
   const [legacy, firstKafka, target] = await Promise.all([
     readWithin(LIMIT_MS, `legacy database ${addressOf(legacyUrl)}`, (signal) => readLegacy(legacyUrl, config, signal)),
     readKafka(),

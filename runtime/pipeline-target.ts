@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { projections } from '../projectors/projections/all.ts';
+import { allProjections } from '../projectors/projections/all.ts';
+import { targetTables } from '../projectors/write/catalog.ts';
 import { readMigrationState } from '../schemas/migrations.ts';
 import { toCrosswalkError } from './errors.ts';
 import { type Check, checksOf } from './pipeline-checks.ts';
@@ -26,12 +27,11 @@ export async function readTargetChecks(client: pg.ClientBase): Promise<Check[]> 
     if (code !== 'permission_denied') checks.push(failing('migrations', message, remedy));
   }
   const wanted = [
-    ...projections.flatMap(({ owned, aggregates }) =>
-      [...owned, ...aggregates.flatMap(({ targets }) => targets)].map(({ table }) => `crm.${table}`),
-    ),
+    ...allProjections.flatMap(targetTables).map((table) => `crm.${table}`),
     'crosswalk.consumer_offset',
     'crosswalk.parked_change',
     'crosswalk.dead_letter',
+    'crosswalk.log_position',
   ];
   const { rows } = await client.query<{ table: string; lacks: string }>(
     `SELECT t AS table, string_agg(p, ', ') AS lacks FROM unnest($1::text[]) t CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) p

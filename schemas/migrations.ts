@@ -3,7 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
-import { inTransaction } from '../runtime/postgres.ts';
+import { reach } from '../runtime/faults.ts';
+import { holdingLock } from './advisory-lock.ts';
+import { runConcurrentStep } from './concurrent-index.ts';
+import { type DdlOptions, ddlDefaults, inDdlTransaction, retryLocked } from './ddl-retry.ts';
+import { type MigrationStep, parseSteps } from './migration-steps.ts';
 
 /** One numbered migration of one schema. `checksum` of the up file: an applied migration must not change afterwards. */
 export interface Migration {
@@ -41,13 +45,15 @@ export function readMigrations(folder = import.meta.dirname): Migration[] {
   );
 }
 
-const label = (migration: Migration) =>
-  `${migration.schema}/${String(migration.number).padStart(3, '0')}_${migration.name}`;
+/** A migration as people name it: `crm/003_quotes`. */
+export function labelOf(migration: Pick<Migration, 'schema' | 'number' | 'name'>): string {
+  return `${migration.schema}/${String(migration.number).padStart(3, '0')}_${migration.name}`;
+}
 
 /** Which migrations are applied. Throws `migration_failed` where an applied one was changed, or where the database knows one that this program does not. */
 export async function readMigrationState(
   client: pg.ClientBase,
-  migrations = readMigrations(),
+  migrations: readonly Migration[] = readMigrations(),
 ): Promise<MigrationState[]> {
   const { rows: exists } = await client.query<{ found: string | null }>(
     `SELECT to_regclass('crosswalk.migration')::text AS found`,
@@ -72,7 +78,7 @@ export async function readMigrationState(
     if (known.checksum !== row.checksum) {
       throw new CrosswalkError(
         'migration_failed',
-        `Migration ${label(known)} is not the one that was applied`,
+        `Migration ${labelOf(known)} is not the one that was applied`,
         'Never change an applied migration: put the change into a new one.',
       );
     }
@@ -86,62 +92,166 @@ export async function readMigrationState(
 }
 
 /** Serialises migration runs against one database. */
-const LOCK = `SELECT pg_advisory_xact_lock(hashtext('crosswalk.migration'))`;
+const LOCK = 'crosswalk.migration';
 
-/** Applies what is missing, each migration in a transaction of its own with its mark. Safe to run twice, and by two at once. Answers with what it applied. */
-export async function migrateUp(client: pg.ClientBase, onApplied: (name: string) => void): Promise<string[]> {
-  const applied: string[] = [];
-  await inTransaction(client, async () => {
-    await client.query(LOCK);
-    await client.query('CREATE SCHEMA IF NOT EXISTS crosswalk');
-    await client.query('CREATE SCHEMA IF NOT EXISTS crm');
-    await client.query(
-      'CREATE TABLE IF NOT EXISTS crosswalk.migration (schema text, number integer, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (schema, number))',
-    );
-  });
-  for (const migration of readMigrations()) {
-    await inTransaction(client, async () => {
-      await client.query(LOCK);
-      const state = await readMigrationState(client);
-      if (state.find((entry) => label(entry.migration) === label(migration))?.appliedAt != null) return;
-      await client.query(`SET LOCAL lock_timeout = '5s'`);
-      await client.query(migration.up);
-      await client.query('INSERT INTO crosswalk.migration (schema, number, name, checksum) VALUES ($1, $2, $3, $4)', [
-        migration.schema,
-        migration.number,
-        migration.name,
-        migration.checksum,
-      ]);
-      applied.push(label(migration));
-    });
-    if (applied.at(-1) === label(migration)) onApplied(label(migration));
-  }
-  return applied;
+/** What applying and undoing may be told. `migrations`: others than the project's own. `guard` runs in each transaction, before its statements: it throws to keep what they would drop. */
+export interface MigrateOptions extends Partial<DdlOptions> {
+  readonly migrations?: readonly Migration[];
+  readonly guard?: (client: pg.ClientBase, sql: string) => Promise<void>;
 }
 
-/** Undoes the last applied migrations, newest first. Answers with what it undid. */
+/** Applies what is missing, each migration with its mark in one transaction, or in the steps that it names. Safe to run twice, and by two at once. Answers with what it applied. */
+export async function migrateUp(
+  client: pg.ClientBase,
+  onApplied: (name: string) => void,
+  options: MigrateOptions = {},
+): Promise<string[]> {
+  const ddl = { ...ddlDefaults, ...options };
+  const migrations = options.migrations ?? readMigrations();
+  return await whileAlone(client, ddl, async () => {
+    const bookkeeping = await planBookkeeping(client);
+    if (bookkeeping !== null) await client.query(bookkeeping);
+    const applied: string[] = [];
+    for (const { migration, appliedAt } of await readMigrationState(client, migrations)) {
+      if (appliedAt !== null) continue;
+      await runSteps(
+        client,
+        migration,
+        parseSteps(migration.up, labelOf(migration)),
+        ddl,
+        () =>
+          client.query('INSERT INTO crosswalk.migration (schema, number, name, checksum) VALUES ($1, $2, $3, $4)', [
+            ...[migration.schema, migration.number, migration.name, migration.checksum],
+          ]),
+        options.guard,
+      );
+      applied.push(labelOf(migration));
+      onApplied(labelOf(migration));
+    }
+    return applied;
+  });
+}
+
+/** Undoes the last applied migrations, newest first, in the order in which they were applied. Answers with what it undid. */
 export async function migrateDown(
   client: pg.ClientBase,
   steps: number,
   onUndone: (name: string) => void,
+  options: MigrateOptions = {},
 ): Promise<string[]> {
-  const undone: string[] = [];
-  for (let step = 0; step < steps; step++) {
-    const name = await inTransaction(client, async () => {
-      await client.query(LOCK);
-      const last = (await readMigrationState(client)).filter((entry) => entry.appliedAt !== null).at(-1)?.migration;
-      if (last === undefined) return null;
-      await client.query(`SET LOCAL lock_timeout = '5s'`);
-      await client.query(last.down);
-      await client.query('DELETE FROM crosswalk.migration WHERE schema = $1 AND number = $2', [
-        last.schema,
-        last.number,
-      ]);
-      return label(last);
-    });
-    if (name === null) break;
-    undone.push(name);
-    onUndone(name);
+  return await undo(client, onUndone, options, (applied) => applied.slice(0, steps));
+}
+
+/** Undoes these migrations as far as they are applied, the last one first. */
+export async function undoMigrations(
+  client: pg.ClientBase,
+  names: readonly string[],
+  onUndone: (name: string) => void,
+  options: MigrateOptions = {},
+): Promise<string[]> {
+  return await undo(client, onUndone, options, (applied) => applied.filter((one) => names.includes(labelOf(one))));
+}
+
+async function undo(
+  client: pg.ClientBase,
+  onUndone: (name: string) => void,
+  options: MigrateOptions,
+  choose: (applied: Migration[]) => Migration[],
+): Promise<string[]> {
+  const ddl = { ...ddlDefaults, ...options };
+  const migrations = options.migrations ?? readMigrations();
+  return await whileAlone(client, ddl, async () => {
+    const undone: string[] = [];
+    for (const migration of choose(await readApplied(client, migrations))) {
+      const steps = parseSteps(migration.down, labelOf(migration));
+      await runSteps(
+        client,
+        migration,
+        steps.length > 0 ? steps : [{ kind: 'transaction', sql: 'SELECT' }],
+        ddl,
+        () =>
+          client.query('DELETE FROM crosswalk.migration WHERE schema = $1 AND number = $2', [
+            ...[migration.schema, migration.number],
+          ]),
+        options.guard,
+      );
+      undone.push(labelOf(migration));
+      onUndone(labelOf(migration));
+    }
+    return undone;
+  });
+}
+
+/** Applied migrations, the last one first. Those of one moment are in the order of their numbers. */
+export async function readApplied(
+  client: pg.ClientBase,
+  migrations: readonly Migration[] = readMigrations(),
+): Promise<Migration[]> {
+  const state = await readMigrationState(client, migrations);
+  const applied = state.filter(({ appliedAt }) => appliedAt !== null).map(({ migration }) => migration);
+  if (applied.length === 0) return [];
+  const { rows } = await client.query<{ schema: string; number: string }>(
+    'SELECT schema, number::text FROM crosswalk.migration ORDER BY applied_at',
+  );
+  const place = new Map(rows.map(({ schema, number }, at) => [`${schema} ${number}`, at]));
+  const placeOf = ({ schema, number }: Migration) => place.get(`${schema} ${number}`) ?? 0;
+  return applied.toSorted((a, b) => placeOf(a) - placeOf(b)).reverse();
+}
+
+/** The statements of undoing these migrations that run in transactions, in their order. */
+export async function readUndoStatements(client: pg.ClientBase, names: readonly string[]): Promise<string[]> {
+  return (await readApplied(client))
+    .filter((migration) => names.includes(labelOf(migration)))
+    .flatMap((migration) => parseSteps(migration.down, labelOf(migration)))
+    .filter(({ kind }) => kind === 'transaction')
+    .map(({ sql }) => sql);
+}
+
+/** One migration, up or down, step by step; `mark` belongs to the last step. Each attempt at a lock is a transaction of its own. */
+async function runSteps(
+  client: pg.ClientBase,
+  migration: Migration,
+  steps: readonly MigrationStep[],
+  ddl: DdlOptions,
+  mark: () => Promise<unknown>,
+  guard?: MigrateOptions['guard'],
+): Promise<void> {
+  const name = labelOf(migration);
+  for (const [at, step] of steps.entries()) {
+    await reach?.('migration_step.before');
+    const isLast = at === steps.length - 1;
+    if (step.kind === 'concurrently') {
+      await runConcurrentStep(client, step, ddl);
+      if (isLast) await mark();
+    } else {
+      await retryLocked(client, `migration ${name}`, ddl, () =>
+        inDdlTransaction(client, ddl.lockTimeoutMs, async () => {
+          await guard?.(client, step.sql);
+          await client.query(step.sql);
+          if (isLast) await mark();
+        }),
+      );
+    }
+    await reach?.('migration_step.after');
   }
-  return undone;
+}
+
+async function whileAlone<T>(client: pg.ClientBase, ddl: DdlOptions, work: () => Promise<T>): Promise<T> {
+  const onWait = () => ddl.onWait('another run of migrations is at work: waiting for its end');
+  return await holdingLock(client, LOCK, { signal: ddl.signal, onWait }, work);
+}
+
+/** The statements that make the list of migrations where it is missing; null where it is there. Schemas that an administrator has made need no right to make them. */
+export async function planBookkeeping(client: pg.ClientBase): Promise<string | null> {
+  const { rows: schemas } = await client.query<{ schema: string }>(
+    `SELECT s AS schema FROM unnest(ARRAY['crosswalk', 'crm']) AS s WHERE to_regnamespace(s) IS NULL`,
+  );
+  const { rows } = await client.query<{ found: string | null }>(
+    `SELECT to_regclass('crosswalk.migration')::text AS found`,
+  );
+  if (schemas.length === 0 && rows[0]!.found !== null) return null;
+  return [
+    ...schemas.map(({ schema }) => `CREATE SCHEMA IF NOT EXISTS ${schema};`),
+    'CREATE TABLE IF NOT EXISTS crosswalk.migration (schema text, number integer, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (schema, number));',
+  ].join('\n');
 }

@@ -74,8 +74,8 @@ export async function demo(context: CommandContext, options: { rows: number; sec
 
     print('\n5. verification: every row recomputed from the legacy tables and compared');
     const verification = await verifyAll(config, projections, readTenants(), {
+      kafka: demo.kafka,
       limit: 20,
-      onRows: () => undefined,
       signal: context.signal,
     });
     printVerification(verification, { limit: 20, unmask: false });

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import type pg from 'pg';
 import { readSourceDeadLetters, type SourceDeadLetter } from '../../connectors/dead-letters.ts';
 import { parseLetterIds, toLetterId } from '../../projectors/dead-letters/letter-id.ts';
@@ -13,16 +12,17 @@ import {
 } from '../../projectors/dead-letters/letters.ts';
 import { redrive as redriveLetters } from '../../projectors/dead-letters/redrive.ts';
 import { createChangeDecoder } from '../../projectors/decode.ts';
-import { SESSION_OPTIONS } from '../../projectors/project.ts';
-import { projections } from '../../projectors/projections/all.ts';
+import { allProjections } from '../../projectors/projections/all.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
+import { connectProjector, createProjectorPool } from '../../projectors/session.ts';
 import type { SourceChange } from '../../projectors/source-change.ts';
 import type { Applier } from '../../projectors/write/apply-changes.ts';
 import { readTargetShapes } from '../../projectors/write/catalog.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka } from '../../runtime/kafka.ts';
-import { addressOf, connect, createPool } from '../../runtime/postgres.ts';
+import { addressOf } from '../../runtime/postgres.ts';
 import { createRegistry } from '../../schemas/avro/registry.ts';
+import { confirm } from '../confirm.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { createProgress } from '../progress.ts';
 import { toBytesText, toCountText, toTableLines } from '../quantity-text.ts';
@@ -41,7 +41,7 @@ const PAGE = 1000;
 async function withTarget<T>({ config }: CommandContext, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const url = config.targetUrl();
   try {
-    const client = await connect(url, 'dlq', SESSION_OPTIONS);
+    const client = await connectProjector(url, 'dlq');
     try {
       return await work(client);
     } finally {
@@ -204,7 +204,7 @@ export async function show(
     printJson({ id: toLetterId(letter), ...letter, change, row: { open: openSiblings, parked: siblings.parked } });
     return true;
   }
-  const program = projections.find(({ name }) => name === letter.projection)?.version;
+  const program = allProjections.find(({ name }) => name === letter.projection)?.version;
   const lines: [string, string][] = [
     ['id', toLetterId(letter)],
     ['row', `${letter.legacyTable}, key ${letter.legacyKey}`],
@@ -241,7 +241,7 @@ async function readContent(
   letter: Letter,
   record: { key: Buffer; value: Buffer },
 ): Promise<SourceChange | { readonly problem: string }> {
-  const projection = projections.find(({ name }) => name === letter.projection);
+  const projection = allProjections.find(({ name }) => name === letter.projection);
   if (projection === undefined) return { problem: `this program has no projection ${letter.projection}` };
   let registry: ReturnType<typeof createRegistry> | null = null;
   try {
@@ -270,16 +270,16 @@ export async function redrive(
   const selection = toSelection(ids, options);
   const by = await withTarget(context, readUser);
   const url = config.targetUrl();
-  const pool = createPool(url, 'dlq', 1, SESSION_OPTIONS);
+  const pool = createProjectorPool(url, 'dlq', 1);
   const { url: baseUrl, ...credentials } = config.registry();
   const registry = createRegistry({ baseUrl, ...credentials });
   const progress = options.json
     ? null
     : createProgress({ label: 'redrive', total: 0, isTerminal, write: (text) => process.stdout.write(text) });
   try {
-    const shapes = await readTargetShapes(pool, projections);
+    const shapes = await readTargetShapes(pool, allProjections);
     const tenants = readTenants();
-    const appliers = projections.map(
+    const appliers = allProjections.map(
       (projection): Applier => ({ projection, tenants, shapes, decoder: createChangeDecoder(projection, registry) }),
     );
     const result = await redriveLetters(pool, appliers, {
@@ -378,19 +378,6 @@ async function discardPages(
     after = page.at(-1)!;
   }
   return discarded;
-}
-
-/** Asks on a terminal. Throws `config_invalid` where nobody can answer. */
-async function confirm({ isTerminal, signal }: CommandContext, question: string): Promise<boolean> {
-  if (!isTerminal || process.stdin.isTTY !== true) {
-    throw new CrosswalkError('config_invalid', question, 'Give --yes to do it, or --dry-run to look only.');
-  }
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
-  } finally {
-    terminal.close();
-  }
 }
 
 /** The role that this connection acts as. */

@@ -3,7 +3,7 @@ import { assertBound } from '../../connectors/position.ts';
 import { readIdentity, readServerState } from '../../connectors/slot.ts';
 import { readStoredPosition } from '../../connectors/stored-position.ts';
 import { topicSpecs } from '../../connectors/topics.ts';
-import { projections } from '../../projectors/projections/all.ts';
+import { allProjections } from '../../projectors/projections/all.ts';
 import { type Config, topicOf } from '../../runtime/config.ts';
 import { toFindings } from '../../runtime/findings.ts';
 import { createKafka } from '../../runtime/kafka.ts';
@@ -36,7 +36,7 @@ export async function doctor(context: CommandContext, options: { json?: boolean 
 /** Every check, server by server. Never changes anything. */
 export async function examine(context: Pick<CommandContext, 'config' | 'log' | 'signal'>): Promise<Check[]> {
   const { config } = context;
-  const state = await readPipelineState(config, projections, context);
+  const state = await readPipelineState(config, allProjections, context);
   const checks = await Promise.all([
     checkSource(context, state),
     checkKafka(context, state),

@@ -1,5 +1,5 @@
 import { toLsnText } from '../../connectors/lsn.ts';
-import { projections } from '../../projectors/projections/all.ts';
+import { allProjections } from '../../projectors/projections/all.ts';
 import { type Finding, toFindings, toVerdict, type Verdict } from '../../runtime/findings.ts';
 import { toTotalLag } from '../../runtime/pipeline-lag.ts';
 import { type PipelineState, readPipelineState } from '../../runtime/pipeline-state.ts';
@@ -8,7 +8,7 @@ import { toBytesText, toCountText, toDurationText, toTableLines } from '../quant
 
 /** How far behind, by topic and partition. Answers false when lag, or a server that is down, makes the pipeline fail. */
 export async function lag(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
-  const state = await readPipelineState(context.config, projections, context);
+  const state = await readPipelineState(context.config, allProjections, context);
   const findings = toFindings(state, context.config).filter(({ about }) =>
     ['server', 'connector', 'lag'].includes(about),
   );

@@ -1,86 +1,282 @@
+import { randomUUID } from 'node:crypto';
 import { planSourceSetup } from '../../connectors/source-setup.ts';
 import { captureOf } from '../../connectors/source-state.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
-import { addressOf, connect } from '../../runtime/postgres.ts';
-import { untilUp } from '../../runtime/retry.ts';
-import { migrateDown, migrateUp, readMigrationState } from '../../schemas/migrations.ts';
+import { inDdlTransaction, retryLocked } from '../../schemas/ddl-retry.ts';
+import { labelOf, migrateDown, migrateUp, readApplied, readMigrationState } from '../../schemas/migrations.ts';
+import { appendEntry, ensurePhaseLog, type PhaseName, readEntries } from '../../schemas/phase-log.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
+import { parsePhase, phases, phasesTo } from '../phases/all.ts';
+import { backOf, carryOut, type PhaseResult } from '../phases/carry-out.ts';
+import { createDropGuard } from '../phases/drop-guard.ts';
+import { alone, ddlOptions, openOwner, withRun } from '../phases/open-run.ts';
+import type { PhaseOptions, PhaseRun, Section } from '../phases/phase.ts';
+import { toScript, toStandings } from '../phases/show.ts';
+import { toTableLines } from '../quantity-text.ts';
 
-/** Prepares both databases, or prints how. */
-export async function up({ config, log, signal }: CommandContext, options: { dryRun?: boolean }): Promise<boolean> {
-  const targetUrl = config.targetOwnerUrl();
-  const target = await untilUp(`target database ${addressOf(targetUrl)}`, () => connect(targetUrl, 'migrate'), {
-    log,
-    signal,
+/** Options of the commands that take locks. */
+export interface LockOptions {
+  readonly lockTimeout: number;
+}
+
+/** A reason not to insist on a backup, as the command line gives it. */
+export interface WithoutBackup {
+  readonly withoutBackup?: boolean;
+  readonly reason?: string;
+}
+
+export interface RunOptions extends LockOptions, WithoutBackup {
+  readonly to?: string;
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+  readonly backupDir?: string;
+  readonly restoreInto?: string;
+  readonly timeout?: number;
+  readonly json?: boolean;
+}
+
+function toReason({ withoutBackup, reason }: WithoutBackup): string | null {
+  const isGiven = reason !== undefined && reason.trim() !== '';
+  if (withoutBackup !== true && !isGiven) return null;
+  if (withoutBackup === true && isGiven) return reason;
+  throw new CrosswalkError(
+    'config_invalid',
+    '--without-backup and --reason belong together',
+    'Say --without-backup --reason "why nothing is lost"; it is kept in crosswalk.phase_log.',
+  );
+}
+
+function toPhaseOptions(options: RunOptions, to: PhaseName): PhaseOptions {
+  return {
+    to,
+    backupDir: options.backupDir ?? null,
+    restoreInto: options.restoreInto ?? null,
+    lockTimeoutMs: options.lockTimeout,
+    waitSeconds: options.timeout ?? null,
+    withoutBackup: toReason(options),
+  };
+}
+
+/** Throws `config_invalid` where questions would be asked that nobody can answer. */
+function refuseUnanswerable({ isTerminal }: CommandContext, { yes, json, dryRun }: RunOptions): void {
+  if (yes || dryRun || (isTerminal && !json)) return;
+  throw new CrosswalkError(
+    'config_invalid',
+    'Nobody can be asked',
+    'Give --yes to go on by itself, or --dry-run to look only.',
+  );
+}
+
+/** Carries the migration out, phase by phase. Answers whether every phase came to its end. */
+export async function run(context: CommandContext, options: RunOptions): Promise<boolean> {
+  const last = parsePhase(options.to ?? phases.at(-1)!.name);
+  if (options.dryRun) return await plan(context, options);
+  refuseUnanswerable(context, options);
+  return await withRun(context, toPhaseOptions(options, last.name), options.json === true, async (phaseRun) => {
+    const results: PhaseResult[] = [];
+    await alone(phaseRun, async () => {
+      const chosen = phasesTo(last.name);
+      await sayInterrupted(phaseRun);
+      for (const [at, phase] of chosen.entries()) {
+        phaseRun.say(`\nphase ${at + 1} of ${chosen.length}: ${phase.name}: ${phase.does}`);
+        const result = await carryOut(phaseRun, phase, 'run', { yes: options.yes === true });
+        results.push(result);
+        if (result.verdict !== 'done') {
+          if (result.verdict === 'failed' && phase.back !== null)
+            phaseRun.say(`\`crosswalk migrate rollback ${phase.name}\` ${phase.undoes}`);
+          break;
+        }
+      }
+    });
+    const ok = results.every(({ verdict }) => verdict === 'done');
+    if (options.json) printJson({ ok, runId: phaseRun.runId, phases: results });
+    else
+      print(
+        ok
+          ? `\nevery phase up to ${last.name} is done`
+          : '\nstopped: run it again once that is settled; what is done stays done',
+      );
+    return ok;
   });
-  try {
-    if (options.dryRun) {
-      const pending = (await readMigrationState(target)).filter((entry) => entry.appliedAt === null);
-      for (const { migration } of pending)
-        print(`-- target database: ${migration.schema} ${migration.number} ${migration.name}\n${migration.up}`);
-    } else {
-      const applied = await migrateUp(target, (name) => print(`applied ${name}`));
-      if (applied.length === 0) print('the new schema is up to date');
+}
+
+async function sayInterrupted({ entries, say }: PhaseRun): Promise<void> {
+  for (const { phase, state, at, by } of toStandings(await entries()))
+    if (state === 'begun, not ended')
+      say(`${phase} was begun at ${at} by ${by} and did not come to its end: it goes on`);
+}
+
+/** The SQL that a run would run, as a script for psql; with `database`, that of one of them. */
+export async function plan(
+  context: CommandContext,
+  options: RunOptions & { readonly database?: 'target' | 'legacy' },
+): Promise<boolean> {
+  const last = parsePhase(options.to ?? phases.at(-1)!.name);
+  return await withRun(context, toPhaseOptions(options, last.name), true, async (phaseRun) => {
+    const planned: { phase: string; needed: boolean; sections: readonly Section[]; notes: readonly string[] }[] = [];
+    for (const { name, forward } of phasesTo(last.name)) {
+      const { isNeeded, sections, notes } = await forward.plan(phaseRun);
+      planned.push({ phase: name, needed: isNeeded, sections, notes });
     }
+    printPlan(planned, options);
+    return true;
+  });
+}
+
+function printPlan(
+  planned: readonly { phase: string; needed: boolean; sections: readonly Section[]; notes: readonly string[] }[],
+  options: { readonly json?: boolean; readonly database?: 'target' | 'legacy' },
+): void {
+  if (options.json) {
+    printJson(planned);
+    return;
+  }
+  for (const { phase, needed, sections, notes } of planned) {
+    const own = sections.filter(({ database }) => options.database === undefined || database === options.database);
+    print(`-- phase ${phase}${needed ? '' : ': nothing to do'}`);
+    for (const note of notes) print(`--   ${note}`);
+    if (own.length > 0) print(toScript(own));
+  }
+}
+
+/** Takes a phase back. Answers whether it is. */
+export async function rollback(context: CommandContext, name: string, options: RunOptions): Promise<boolean> {
+  const phase = parsePhase(name);
+  const undertaking = backOf(phase);
+  if (!options.dryRun) refuseUnanswerable(context, options);
+  return await withRun(context, toPhaseOptions(options, phase.name), options.json === true, async (phaseRun) => {
+    if (options.dryRun) {
+      const { isNeeded, sections, notes } = await undertaking.plan(phaseRun);
+      printPlan([{ phase: `${phase.name}, taken back`, needed: isNeeded, sections, notes }], options);
+      return true;
+    }
+    return await alone(phaseRun, async () => {
+      phaseRun.say(`taking ${phase.name} back: ${phase.undoes}`);
+      const result = await carryOut(phaseRun, phase, 'rollback', { yes: options.yes === true });
+      if (options.json) printJson(result);
+      return result.verdict === 'done';
+    });
+  });
+}
+
+/** How each phase stands, and each migration; false where something is left that was begun, or migrations are not applied. */
+export async function status(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
+  const target = await openOwner(context, 'target');
+  try {
+    const standings = toStandings(await readEntries(target));
+    const migrations = (await readMigrationState(target)).map(({ migration, appliedAt }) => ({
+      schema: migration.schema,
+      number: migration.number,
+      name: migration.name,
+      appliedAt,
+    }));
+    if (options.json) printJson({ phases: standings, migrations });
+    else {
+      print('Phases');
+      for (const line of toTableLines(standings.map(({ phase, state, at, by }) => [phase, state, at ?? '', by ?? ''])))
+        print(`  ${line}`);
+      print('\nMigrations');
+      for (const line of toTableLines(
+        migrations.map((migration) => [labelOf(migration), migration.appliedAt ?? 'not applied']),
+      ))
+        print(`  ${line}`);
+    }
+    return (
+      migrations.every(({ appliedAt }) => appliedAt !== null) &&
+      standings.every(({ state }) => state !== 'begun, not ended' && state !== 'failed')
+    );
   } finally {
     await target.end();
   }
-  const legacyUrl = config.legacyOwnerUrl();
-  const legacy = await untilUp(
-    `legacy database ${addressOf(legacyUrl)}`,
-    () => connect(legacyUrl, 'migrate', '-c lock_timeout=5s'),
-    { log, signal },
-  );
+}
+
+/** Prepares both databases without phases, or prints how. */
+export async function up(context: CommandContext, options: LockOptions & { dryRun?: boolean }): Promise<boolean> {
+  if (options.dryRun) return await planUpOnly(context, options);
+  const { config } = context;
+  const say = (message: string) => print(message);
+  const target = await openOwner(context, 'target');
   try {
+    const applied = await migrateUp(target, (name) => print(`applied ${name}`), {
+      ...ddlOptions(context, config.targetOwnerUrl(), options.lockTimeout, say),
+      guard: await createDropGuard(target, null),
+    });
+    if (applied.length === 0) print('the new schema is up to date');
+  } finally {
+    await target.end();
+  }
+  const legacy = await openOwner(context, 'legacy');
+  try {
+    const ddl = ddlOptions(context, config.legacyOwnerUrl(), options.lockTimeout, say);
     const statements = await planSourceSetup(legacy, captureOf(config));
     for (const statement of statements) {
-      print(options.dryRun ? `-- legacy database\n${statement};` : statement);
-      if (!options.dryRun) await legacy.query(statement);
+      await retryLocked(legacy, statement.split(' ').slice(0, 3).join(' '), ddl, () =>
+        inDdlTransaction(legacy, ddl.lockTimeoutMs, () => legacy.query(statement)),
+      );
+      print(statement);
     }
-    if (statements.length === 0)
-      print(options.dryRun ? '-- the legacy tables are prepared' : 'the legacy tables are prepared');
+    if (statements.length === 0) print('the legacy tables are prepared');
   } finally {
     await legacy.end();
   }
   return true;
 }
 
-/** Undoes migrations of the new schema. */
-export async function down({ config }: CommandContext, steps: number, options: { yes?: boolean }): Promise<boolean> {
+async function planUpOnly(context: CommandContext, options: LockOptions): Promise<boolean> {
+  const chosen = phases.filter(({ name }) => name === 'schema' || name === 'capture');
+  return await withRun(context, toPhaseOptions(options, 'capture'), true, async (phaseRun) => {
+    for (const { name, forward } of chosen) {
+      const { isNeeded, sections } = await forward.plan(phaseRun);
+      if (isNeeded) print(toScript(sections));
+      else print(name === 'schema' ? '-- the new schema is up to date' : '-- the legacy tables are prepared');
+    }
+    return true;
+  });
+}
+
+/** Undoes migrations of the new schema. Nothing with rows is dropped that no verified backup holds. */
+export async function down(
+  context: CommandContext,
+  steps: number,
+  options: LockOptions & WithoutBackup & { yes?: boolean },
+): Promise<boolean> {
+  const withoutBackup = toReason(options);
   if (!options.yes)
     throw new CrosswalkError(
       'config_invalid',
       `This drops tables of the new schema and their rows`,
-      'Say --yes to do it. The log stays, and the rows can be projected again.',
+      'Say --yes to do it. The log stays, and projected rows can be projected again; those of the application cannot.',
     );
-  const target = await connect(config.targetOwnerUrl(), 'migrate');
+  const url = context.config.targetOwnerUrl();
+  const target = await openOwner(context, 'target');
   try {
-    const undone = await migrateDown(target, steps, (name) => print(`undone ${name}`));
-    if (undone.length === 0) print('nothing to undo');
+    if ((await readApplied(target)).length === 0) {
+      print('nothing to undo');
+      return true;
+    }
+    await ensurePhaseLog(target);
+    const entry = {
+      ...{ runId: randomUUID(), phase: 'schema' as const, action: 'down' as const },
+      ...(withoutBackup === null ? {} : { reason: withoutBackup }),
+    };
+    await appendEntry(target, { ...entry, verdict: 'begun', detail: { steps } });
+    const undone: string[] = [];
+    const onUndone = (name: string) => {
+      undone.push(name);
+      print(`undone ${name}`);
+    };
+    try {
+      await migrateDown(target, steps, onUndone, {
+        ...ddlOptions(context, url, options.lockTimeout, (message) => print(message)),
+        guard: await createDropGuard(target, withoutBackup),
+      });
+      await appendEntry(target, { ...entry, verdict: 'done', detail: { undone } });
+    } catch (error) {
+      await appendEntry(target, { ...entry, verdict: 'failed', detail: { undone } }).catch(() => undefined);
+      throw error;
+    }
   } finally {
     await target.end();
   }
   return true;
-}
-
-/** Lists migrations; false where some are not applied. */
-export async function status({ config }: CommandContext, options: { json?: boolean }): Promise<boolean> {
-  const target = await connect(config.targetOwnerUrl(), 'migrate');
-  try {
-    const state = (await readMigrationState(target)).map(({ migration, appliedAt }) => ({
-      schema: migration.schema,
-      number: migration.number,
-      name: migration.name,
-      appliedAt,
-    }));
-    if (options.json) printJson(state);
-    else
-      for (const entry of state)
-        print(
-          `${entry.schema}/${String(entry.number).padStart(3, '0')} ${entry.name.padEnd(20)} ${entry.appliedAt ?? 'not applied'}`,
-        );
-    return state.every((entry) => entry.appliedAt !== null);
-  } finally {
-    await target.end();
-  }
 }

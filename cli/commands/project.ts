@@ -1,7 +1,8 @@
 import { runProjectors } from '../../projectors/project.ts';
 import type { Projection } from '../../projectors/projection.ts';
-import { projections } from '../../projectors/projections/all.ts';
+import { allProjections } from '../../projectors/projections/all.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
+import { createLagSampler } from '../../projectors/stages/lag-samples.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { projectorHealth } from '../../runtime/health.ts';
@@ -22,7 +23,10 @@ export async function project(
   const health = () => projectorHealth([...statuses.values()], config);
   const server = await serveHealth(config, health);
   const watchdog = watchStall(health, giveUp);
-  const watch = createLagWatch(config, chosen, statuses, { log });
+  const watch = createLagWatch(config, chosen, statuses, {
+    log,
+    onLags: createLagSampler(config.targetUrl(), chosen, { log }).note,
+  });
   try {
     await runProjectors(config, chosen, readTenants(), statuses, { log, signal });
   } finally {
@@ -35,14 +39,14 @@ export async function project(
 
 /** Projections by name, all of them for none. Throws `config_invalid` for an unknown one. */
 export function chooseProjections(names: readonly string[]): readonly Projection[] {
-  if (names.length === 0) return projections;
+  if (names.length === 0) return allProjections;
   return names.map((name) => {
-    const found = projections.find((projection) => projection.name === name);
+    const found = allProjections.find((projection) => projection.name === name);
     if (found === undefined) {
       throw new CrosswalkError(
         'config_invalid',
         `There is no projection ${name}`,
-        `Known: ${projections.map((projection) => projection.name).join(', ')}.`,
+        `Known: ${allProjections.map((projection) => projection.name).join(', ')}.`,
       );
     }
     return found;

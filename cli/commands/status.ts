@@ -1,5 +1,5 @@
 import { toLsnText } from '../../connectors/lsn.ts';
-import { projections } from '../../projectors/projections/all.ts';
+import { allProjections } from '../../projectors/projections/all.ts';
 import type { Config } from '../../runtime/config.ts';
 import { type Finding, toFindings, toVerdict, type Verdict } from '../../runtime/findings.ts';
 import { toTotalLag } from '../../runtime/pipeline-lag.ts';
@@ -10,7 +10,7 @@ import { toBytesText, toCountText, toDurationText, toTableLines } from '../quant
 /** The pipeline on one screen. Answers whether it is healthy. */
 export async function status(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const { config } = context;
-  const state = await readPipelineState(config, projections, context);
+  const state = await readPipelineState(config, allProjections, context);
   const findings = toFindings(state, config);
   const verdict = toVerdict(findings);
   if (options.json) printJson(toStatusDocument(state, findings, verdict));
@@ -32,6 +32,7 @@ export function toStatusDocument(state: PipelineState, findings: readonly Findin
       lsn: position === null ? null : toLsnText(position.lsn),
       lagBytes: state.source === null ? null : Number(state.source.lagBytes),
       lagSeconds: state.source?.lagSeconds ?? null,
+      deadLetters: kafka.state === 'up' ? kafka.deadLetters : null,
       slot:
         legacy.state === 'up' && legacy.slot !== null
           ? {

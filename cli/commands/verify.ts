@@ -1,74 +1,182 @@
 import { projections } from '../../projectors/projections/all.ts';
-import { readTenants } from '../../projectors/read-tenants.ts';
+import { readConfiguredTenants, readTenants } from '../../projectors/read-tenants.ts';
+import { LIVE, searchPathOption } from '../../projectors/session.ts';
+import { compareWithOracle } from '../../projectors/verify/oracle/compare-with-oracle.ts';
+import { verifiedTables } from '../../projectors/verify/plan.ts';
+import { type Repair, repairRun } from '../../projectors/verify/repair.ts';
+import type { Difference } from '../../projectors/verify/run-store.ts';
+import { createVerifyStatus } from '../../projectors/verify/status.ts';
 import { type Verification, verifyAll } from '../../projectors/verify/verify.ts';
+import { watchVerification } from '../../projectors/verify/watch.ts';
 import { waitForLsn } from '../../projectors/wait.ts';
-import { createKafka } from '../../runtime/kafka.ts';
+import { verifyHealth } from '../../runtime/health.ts';
+import { serveHealth } from '../../runtime/http.ts';
+import { createKafka, type Kafka } from '../../runtime/kafka.ts';
+import { registerVerifyMetrics } from '../../runtime/metrics.ts';
 import { connect } from '../../runtime/postgres.ts';
+import { watchStall } from '../../runtime/watchdog.ts';
+import { confirm } from '../confirm.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { createProgress } from '../progress.ts';
+import { toCountText } from '../quantity-text.ts';
 import { markLegacy } from './wait.ts';
 
 const WAIT_MS = 600_000;
 
-/** Waits until everything committed by now is applied, then recomputes and compares every row. */
-export async function verify(
-  context: CommandContext,
-  options: { limit: number; unmask?: boolean; json?: boolean },
-): Promise<boolean> {
+/** As the command line gives them. */
+export interface VerifyCommandOptions {
+  readonly limit: number;
+  readonly unmask?: boolean;
+  readonly workspace?: string;
+  readonly maxRate?: number;
+  readonly resume?: boolean;
+  readonly repair?: boolean;
+  readonly yes?: boolean;
+  readonly watch?: boolean;
+  readonly rest: number;
+  readonly oracle?: 'sql';
+  readonly json?: boolean;
+}
+
+/** Compares every row with what the legacy rows imply, while everything goes on, and repairs what differs where asked to. Answers whether all are equal, in the end. */
+export async function verify(context: CommandContext, options: VerifyCommandOptions): Promise<boolean> {
   const { config, log, signal } = context;
+  const kafka = createKafka(config.kafka(), log);
+  const progress = showProgress(context, options, 'comparing');
+  const result = await verifyAll(config, projections, readTenants(), {
+    ...{ kafka, signal, limit: options.limit },
+    workspace: options.workspace ?? null,
+    maxRate: options.maxRate ?? null,
+    resume: options.resume ?? false,
+    onRows: (done, total) => progress?.update(done, total),
+  }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+    return null;
+  });
+  progress?.close();
+  if (result === null) {
+    process.stderr.write('crosswalk verify: stopped. `crosswalk verify --resume` goes on from here.\n');
+    return false;
+  }
+  if (!options.json) printVerification(result, options);
+  const repair = options.repair ? await repairAll(context, kafka, result, options) : null;
+  if (options.json)
+    printJson({ ...(options.unmask ? result : masked(result)), ...(repair === null ? {} : { repair }) });
+  return repair === null ? result.ok : repair.left.length === 0 && isSoundOtherwise(result);
+}
+
+/** Whether there was nothing but differences of rows, which a repair mends: what counts as failed then is said by the next verification. */
+function isSoundOtherwise({ tables, unmappable, exceptions }: Verification): boolean {
+  return unmappable.length === 0 && exceptions.deadLetters === 0 && tables.every(({ unsettled }) => unsettled === 0);
+}
+
+/** Sends what differs again, after a yes. Null where nothing differs, or nobody said yes. */
+async function repairAll(
+  context: CommandContext,
+  kafka: Kafka,
+  result: Verification,
+  options: VerifyCommandOptions,
+): Promise<Repair | null> {
+  const rows = result.tables.reduce((sum, { missing, extra, differing }) => sum + missing + extra + differing, 0);
+  if (rows === 0) return null;
+  const question = `Have the legacy rows of ${toCountText(rows)} rows read again, and projected?`;
+  if (!options.yes && !(await confirm(context, question))) return null;
+  const progress = showProgress(context, options, 'repaired');
+  const repair = await repairRun(context.config, projections, readTenants(), result.run, {
+    ...{ kafka, signal: context.signal },
+    onProgress: (done, total) => progress?.update(done, total),
+  });
+  progress?.close();
+  const left = repair.left.map((difference) => (options.unmask ? difference : hidden(difference)));
+  if (!options.json) {
+    print(`${toCountText(repair.repaired)} rows repaired, by ${toCountText(repair.sent)} legacy rows sent again`);
+    for (const difference of left.slice(0, options.limit))
+      print(`  left: ${toDifferenceLine(difference)}: ${difference.reason}`);
+    print(left.length === 0 ? 'nothing is left' : `${left.length} differences are left`);
+  }
+  return { ...repair, left };
+}
+
+/** Waits until everything is applied, and compares with rows that are computed by SQL of its own. Answers whether all are equal. */
+export async function askOracle(
+  { config, log, signal }: CommandContext,
+  options: VerifyCommandOptions,
+): Promise<boolean> {
   const lsn = await markLegacy(config.legacyUrl());
-  const target = await connect(config.targetUrl(), 'verify');
+  const target = await connect(config.targetUrl(), 'verify', searchPathOption(LIVE));
   try {
-    await waitForLsn(config, createKafka(config.kafka(), log), target, projections, {
-      lsn,
-      timeoutMs: WAIT_MS,
-      signal,
-    });
+    const kafka = createKafka(config.kafka(), log);
+    await waitForLsn(config, kafka, target, projections, { lsn, timeoutMs: WAIT_MS, signal });
   } finally {
     await target.end();
   }
-  const progress = options.json
-    ? null
-    : createProgress({
-        label: 'recomputing',
-        total: 0,
-        isTerminal: context.isTerminal,
-        write: (text) => process.stdout.write(text),
-      });
-  const result = await verifyAll(config, projections, readTenants(), {
-    limit: options.limit,
-    signal,
-    onRows: (done, total) => progress?.update(done, total),
-  });
-  progress?.close();
-  if (options.json) printJson(options.unmask ? result : masked(result));
-  else printVerification(result, options);
-  return result.ok;
+  const found = await compareWithOracle(config, readTenants(), readConfiguredTenants());
+  const shown = options.unmask
+    ? found
+    : found.map((of) => ({ ...of, expected: hide(of.expected), actual: hide(of.actual) }));
+  if (options.json) printJson({ ok: found.length === 0, differences: shown });
+  else {
+    for (const { table, id, kind, column, expected, actual } of shown.slice(0, options.limit))
+      print(
+        `  ${table} ${id} ${column === null ? kind : `${column}: expected ${expected ?? 'null'}, found ${actual ?? 'null'}`}`,
+      );
+    print(
+      found.length === 0
+        ? 'the SQL oracle expects the same rows'
+        : `${toCountText(found.length)} differences from what the SQL oracle expects. Where \`crosswalk verify\` finds none, the mapping and docs/mapping.md disagree`,
+    );
+  }
+  return found.length === 0;
+}
+
+function showProgress({ isTerminal }: CommandContext, options: VerifyCommandOptions, label: string) {
+  if (options.json) return null;
+  return createProgress({ label, total: 0, isTerminal, write: (text) => process.stdout.write(text) });
+}
+
+/** Verifies again and again until SIGTERM: what a container runs. */
+export async function watch(context: CommandContext, options: VerifyCommandOptions): Promise<boolean> {
+  const { config, log, signal, giveUp } = context;
+  const status = createVerifyStatus(verifiedTables(projections));
+  registerVerifyMetrics(status);
+  const health = () => verifyHealth(status, config);
+  const server = await serveHealth(config, health);
+  const watchdog = watchStall(health, giveUp);
+  try {
+    await watchVerification(config, projections, readTenants(), {
+      ...{ kafka: createKafka(config.kafka(), log), log, signal, status },
+      ...{ restSeconds: options.rest, maxRate: options.maxRate ?? null, workspace: options.workspace ?? null },
+    });
+  } finally {
+    watchdog.close();
+    await server.close();
+  }
+  return true;
+}
+
+const hide = (value: string | null) => (value === null ? null : `(${value.length} characters)`);
+
+function hidden<T extends Difference>(difference: T): T {
+  return { ...difference, expected: hide(difference.expected), actual: hide(difference.actual) };
 }
 
 function masked(result: Verification): Verification {
-  const hide = (value: string | null) => (value === null ? null : `(${value.length} characters)`);
-  const tables = result.tables.map((table) => ({
-    ...table,
-    differences: table.differences.map((difference) => ({
-      ...difference,
-      expected: hide(difference.expected),
-      actual: hide(difference.actual),
-    })),
-  }));
-  return { ...result, tables };
+  return {
+    ...result,
+    tables: result.tables.map((table) => ({ ...table, differences: table.differences.map(hidden) })),
+  };
 }
 
 /** The verification as people read it: tables, checks, the first differences by name, exceptions, verdict. */
 export function printVerification(result: Verification, options: { limit: number; unmask?: boolean }): void {
   const shown = options.unmask ? result : masked(result);
   print(
-    `${'table'.padEnd(20)} ${'expected'.padStart(10)} ${'found'.padStart(10)} ${'missing'.padStart(8)} ${'extra'.padStart(8)} ${'differ'.padStart(8)}`,
+    `${'table'.padEnd(20)} ${'expected'.padStart(10)} ${'found'.padStart(10)} ${'missing'.padStart(8)} ${'extra'.padStart(8)} ${'differ'.padStart(8)} ${'unsettled'.padStart(9)}`,
   );
   for (const table of shown.tables) {
     const cells = [table.missing, table.extra, table.differing].map((count) => String(count).padStart(8)).join(' ');
     print(
-      `${table.table.padEnd(20)} ${String(table.expected).padStart(10)} ${String(table.actual).padStart(10)} ${cells}`,
+      `${table.table.padEnd(20)} ${String(table.expected).padStart(10)} ${String(table.actual).padStart(10)} ${cells} ${String(table.unsettled).padStart(9)}`,
     );
   }
   print();
@@ -76,17 +184,35 @@ export function printVerification(result: Verification, options: { limit: number
     print(
       `${check.ok ? 'ok    ' : 'FAILED'} ${check.name}${check.ok ? ` (${check.actual})` : `: expected ${check.expected}, found ${check.actual}`}`,
     );
+  for (const { table, column, expected, actual } of shown.sums)
+    if (expected !== actual) print(`FAILED sum of ${table}.${column}: expected ${expected}, found ${actual}`);
   const differences = shown.tables.flatMap((table) => table.differences).slice(0, options.limit);
   if (differences.length > 0) print('\nfirst differences:');
-  for (const { table, id, kind, column, expected, actual, legacyKey } of differences) {
-    const what = kind === 'differs' ? `${column}: expected ${expected ?? 'null'}, found ${actual ?? 'null'}` : kind;
-    print(`  ${table} ${id}${legacyKey === null ? '' : ` (legacy ${legacyKey})`} ${what}`);
-  }
+  for (const difference of differences) print(`  ${toDifferenceLine(difference)}`);
   for (const { projection, legacyKey } of shown.unmappable.slice(0, options.limit))
     print(`  ${projection} ${legacyKey} cannot be mapped: a defect of the projection`);
   const { rejects, deadLetters, parked } = shown.exceptions;
   print(`\n${rejects} rejects, ${deadLetters} open dead letters, ${parked} changes waiting for their cause`);
+  const unsettled = shown.tables.reduce((sum, table) => sum + table.unsettled, 0);
+  if (unsettled > 0)
+    print(
+      `${unsettled} rows changed at every look: they are neither equal nor different. Verify again when they rest.`,
+    );
   print(
     `${shown.ok ? 'verified: every row is equal' : 'NOT verified'} (${shown.legacyRows} legacy rows, ${shown.seconds.toFixed(1)} s)`,
   );
+}
+
+/** One difference with the legacy row it belongs to and the change that last wrote it. */
+export function toDifferenceLine(difference: Difference): string {
+  const { table, id, kind, column, expected, actual, legacyTable, legacyKey, lineage, explained } = difference;
+  const what = column === null ? kind : `${column}: expected ${expected ?? 'null'}, found ${actual ?? 'null'}`;
+  const parts = [
+    ...(legacyKey === null ? [] : [`legacy ${legacyTable} ${legacyKey}`]),
+    ...(lineage === null || lineage.lsn === null
+      ? []
+      : [`written by ${lineage.lsn} xid ${lineage.xid} of ${lineage.committedAt}, mapping ${lineage.mappingVersion}`]),
+    ...(explained === null ? [] : [explained === 'parked' ? 'a change of it is parked' : 'it has a dead letter']),
+  ];
+  return `${table} ${id} ${what}${parts.length === 0 ? '' : ` (${parts.join('; ')})`}`;
 }

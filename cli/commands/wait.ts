@@ -1,5 +1,5 @@
 import { parseLsn, toLsnText } from '../../connectors/lsn.ts';
-import { projections } from '../../projectors/projections/all.ts';
+import { allProjections } from '../../projectors/projections/all.ts';
 import { markNow, waitForLsn } from '../../projectors/wait.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { createKafka } from '../../runtime/kafka.ts';
@@ -15,7 +15,7 @@ export async function wait(
   const lsn = options.lsn === undefined ? await markLegacy(config.legacyUrl()) : parseGiven(options.lsn);
   const target = await connect(config.targetUrl(), 'wait');
   try {
-    await waitForLsn(config, createKafka(config.kafka(), log), target, projections, {
+    await waitForLsn(config, createKafka(config.kafka(), log), target, allProjections, {
       lsn,
       timeoutMs: options.timeout * 1000,
       signal,

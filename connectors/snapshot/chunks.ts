@@ -2,10 +2,12 @@ import type pg from 'pg';
 import { reach } from '../../runtime/faults.ts';
 import { quoteIdent } from '../../runtime/postgres.ts';
 import { type Cells, keyPositions, type Relation } from '../change.ts';
+import { ALL_ROWS, type Selection } from './work.ts';
 
-/** Rows of one chunk in key order, and the snapshot they were read with (null when there are none). */
+/** Rows of one chunk in key order, keys without a row (their other cells are null), and the snapshot they were read with (null when there are none). */
 export interface Chunk {
   readonly rows: readonly Cells[];
+  readonly missing: readonly Cells[];
   readonly snapshot: string | null;
   readonly lastKey: readonly string[] | null;
   /** Whether it holds all rows that there were after the chunk before it. */
@@ -29,40 +31,95 @@ export async function readChunk(
   relation: Relation,
   after: readonly string[] | null,
   most: number,
+  selection: Selection = ALL_ROWS,
 ): Promise<Chunk> {
-  const columns = relation.columns.map((column) => quoteIdent(column.name));
-  const next = selectAfter(relation, after);
+  const next = selectAfter(relation, after, selection);
   const limit = await readLimit(client, relation, next, most);
+  // Of keys that are asked for, those go on that were given: a row may spell an equal key in another way.
+  const given = selection.keys === null ? [] : next.keys;
+  const columns = next.columns.map((column, at) => `${column} AS ${quoteIdent(relation.columns[at]!.name)}`);
   const result = await client.query<(string | null)[]>({
-    text: next.select(`pg_current_snapshot()::text, ${columns.join(', ')}`, limit),
+    text: next.select(['pg_current_snapshot()::text', next.isMissing, ...given, ...columns].join(', '), limit),
     values: next.values,
     rowMode: 'array',
   });
+  const cellsOf = (row: readonly (string | null)[]) => row.slice(2 + given.length);
   const last = result.rows[result.rows.length - 1];
+  const toKey = (row: readonly (string | null)[]) =>
+    given.length > 0
+      ? row.slice(2, 2 + given.length).map((text) => text!)
+      : keyPositions(relation).map((position) => cellsOf(row)[position]!);
   return {
-    rows: result.rows.map((row) => row.slice(1)),
+    rows: result.rows.filter((row) => row[1] === 'f').map(cellsOf),
+    missing: result.rows.filter((row) => row[1] === 't').map(cellsOf),
     snapshot: last?.[0] ?? null,
-    lastKey: last === undefined ? null : keyPositions(relation).map((position) => last[position + 1]!),
+    lastKey: last === undefined ? null : toKey(last),
     isLast: result.rows.length < limit,
   };
 }
 
+/** The rows of a selection, as parts of a statement. */
+export interface Source {
+  readonly from: string;
+  readonly where: string;
+  readonly values: unknown[];
+  /** Expressions for the relation's columns, for those of its key, and for whether a key has no row. */
+  readonly columns: readonly string[];
+  readonly keys: readonly string[];
+  readonly isMissing: string;
+}
+
+/** `parameters`: how many stand before those of `values`. A key that is asked for is a row, whether the table has it or not. */
+export function toSource(relation: Relation, selection: Selection, parameters = 0): Source {
+  const table = `${relation.isPartitioned ? '' : 'ONLY '}${quoteIdent(relation.schema)}.${quoteIdent(relation.table)}`;
+  const keys = relation.key.map(quoteIdent);
+  if (selection.keys === null) {
+    return {
+      from: table,
+      where: selection.where === null ? 'true' : `(\n${selection.where}\n)`,
+      values: [],
+      columns: relation.columns.map((column) => quoteIdent(column.name)),
+      keys,
+      isMissing: 'false',
+    };
+  }
+  const types = keyPositions(relation).map((position) => relation.columns[position]!.typeName);
+  const given = keys.map((key, at) => `k${at}::${types[at]} AS ${key}`).join(', ');
+  const texts = keys.map((_, at) => `$${parameters + at + 1}::text[]`).join(', ');
+  const schemas = toOperatorSchemas(relation);
+  const isSame = keys.map((key, at) => `found.${key} OPERATOR(${schemas[at]}.=) given.${key}`).join(' AND ');
+  return {
+    from: `(SELECT DISTINCT ${given} FROM unnest(${texts}) AS k (${keys.map((_, at) => `k${at}`).join(', ')})) AS given LEFT JOIN ${table} AS found ON ${isSame}`,
+    where: 'true',
+    values: keys.map((_, at) => selection.keys!.map((key) => key[at]!)),
+    columns: relation.columns.map(({ name }) => {
+      const column = quoteIdent(name);
+      return relation.key.includes(name) ? `coalesce(found.${column}, given.${column})` : `found.${column}`;
+    }),
+    keys: keys.map((key) => `given.${key}`),
+    isMissing: 'found.tableoid IS NULL',
+  };
+}
+
 /** The next rows in key order: what to select of them, and how many. */
-interface NextRows {
-  readonly values: string[];
+interface NextRows extends Source {
   select(what: string, limit: number): string;
 }
 
-function selectAfter(relation: Relation, after: readonly string[] | null): NextRows {
-  const from = `FROM ${relation.isPartitioned ? '' : 'ONLY '}${quoteIdent(relation.schema)}.${quoteIdent(relation.table)}`;
-  const parts = after === null ? [''] : toConditions(relation).map((condition) => `WHERE ${condition}`);
+function selectAfter(relation: Relation, after: readonly string[] | null, selection: Selection): NextRows {
+  const source = toSource(relation, selection, after?.length ?? 0);
+  const parts = after === null ? ['true'] : toConditions(relation, source.keys);
+  const names = relation.key.map(quoteIdent).join(', ');
   return {
-    values: [...(after ?? [])],
+    ...source,
+    values: [...(after ?? []), ...source.values],
     select(what, limit) {
-      const order = `ORDER BY ${relation.key.map(quoteIdent).join(', ')} LIMIT ${limit}`;
-      return parts.length === 1
-        ? `SELECT ${what} ${from} ${parts[0]} ${order}`
-        : `${parts.map((where) => `(SELECT ${what} ${from} ${where} ${order})`).join(' UNION ALL ')} ${order}`;
+      const [first, ...others] = parts.map(
+        (condition) =>
+          `SELECT ${what} FROM ${source.from} WHERE ${condition} AND ${source.where} ORDER BY ${source.keys.join(', ')} LIMIT ${limit}`,
+      );
+      if (others.length === 0) return first!;
+      return `${[first, ...others].map((part) => `(${part})`).join(' UNION ALL ')} ORDER BY ${names} LIMIT ${limit}`;
     },
   };
 }
@@ -72,17 +129,18 @@ function selectAfter(relation: Relation, after: readonly string[] | null): NextR
  * the size of text is exact, that of other types is of what is stored, perhaps compressed.
  */
 async function readLimit(client: pg.ClientBase, relation: Relation, next: NextRows, most: number): Promise<number> {
-  const keys = relation.key.map(quoteIdent).join(', ');
-  const sizes = relation.columns.map(({ name, typeName }) => {
+  const names = relation.key.map(quoteIdent);
+  const sizes = relation.columns.map(({ typeName }, at) => {
     const isText = ['text', 'character varying', 'bpchar', 'bytea'].includes(typeName);
-    const column = quoteIdent(name);
+    const column = next.columns[at]!;
     return `coalesce(${isText ? `octet_length(${column})` : `${STORED_FACTOR} * pg_column_size(${column})`}, 0)::bigint`;
   });
-  const sized = next.select(`${keys}, ${sizes.join(' + ')} AS "row bytes"`, most);
+  const keys = next.keys.map((key, at) => `${key} AS ${names[at]}`);
+  const sized = next.select(`${keys.join(', ')}, ${sizes.join(' + ')} AS "row bytes"`, most);
   const { rows } = await client.query<{ fitting: string }>(
     `SELECT CASE WHEN (SELECT relkind = 'r' AND (reltoastrelid = 0 OR pg_relation_size(reltoastrelid) = 0) FROM pg_class WHERE oid = ${relation.oid})
        THEN ${most}
-       ELSE (SELECT greatest(count(*), 1) FROM (SELECT sum("row bytes") OVER (ORDER BY ${keys} ROWS UNBOUNDED PRECEDING) AS total FROM (${sized}) AS sized) AS summed
+       ELSE (SELECT greatest(count(*), 1) FROM (SELECT sum("row bytes") OVER (ORDER BY ${names.join(', ')} ROWS UNBOUNDED PRECEDING) AS total FROM (${sized}) AS sized) AS summed
          WHERE total <= ${CHUNK_BYTES}) END AS fitting`,
     next.values,
   );
@@ -93,12 +151,11 @@ async function readLimit(client: pg.ClientBase, relation: Relation, next: NextRo
  * What a key after `$1, $2, …` fulfils, in parts without overlap. The operators are named with their schema: found by name alone, those of citext
  * could be those of text, whose order is another one than the key's. One comparison of rows can only name one schema.
  */
-function toConditions(relation: Relation): string[] {
-  const keys = relation.key.map(quoteIdent);
+function toConditions(relation: Relation, keys: readonly string[]): string[] {
   const values = keyPositions(relation).map(
     (position, index) => `$${index + 1}::${relation.columns[position]!.typeName}`,
   );
-  const schemas = keys.map((_, index) => quoteIdent(relation.keyOperatorSchemas?.[index] ?? 'pg_catalog'));
+  const schemas = toOperatorSchemas(relation);
   if (new Set(schemas).size === 1) return [`(${keys.join(', ')}) OPERATOR(${schemas[0]}.>) (${values.join(', ')})`];
   const compare = (index: number, operator: '=' | '>') =>
     `${keys[index]} OPERATOR(${schemas[index]}.${operator}) ${values[index]}`;
@@ -108,6 +165,10 @@ function toConditions(relation: Relation): string[] {
       .map((_, index) => compare(index, index < last ? '=' : '>'))
       .join(' AND '),
   );
+}
+
+function toOperatorSchemas(relation: Relation): string[] {
+  return relation.key.map((_, index) => quoteIdent(relation.keyOperatorSchemas?.[index] ?? 'pg_catalog'));
 }
 
 /** Puts a marker into the stream, and with it a snapshot older than every chunk read after it. Committed, so that it is flushed at once; `synchronous_commit=local` is set on the connection, or a lost standby would stop the load. */

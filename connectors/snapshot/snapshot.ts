@@ -1,22 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import type { RecordHeaders } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
 import { pause } from '../../runtime/retry.ts';
 import { type Cells, keyPositions, type Relation } from '../change.ts';
-import type { TableProgress } from '../position.ts';
 import { type Chunk, readChunk, writeMarker } from './chunks.ts';
+import { inspectSelection, readOnly, toRefusal } from './selection.ts';
+import { parseSignal, REPAIR_HEADER, toKeyText } from './signal.ts';
 import { isVisible, parseSnapshot } from './visibility.ts';
+import type { Work, WorkList } from './work.ts';
 
-/** Rows of a chunk that no streamed change has overtaken, and where the load stands once they are in the log. */
+/** Rows of a chunk that no streamed change has overtaken. */
 export interface Emission {
   readonly relation: Relation;
-  readonly rows: readonly Cells[];
-  readonly progress: TableProgress;
+  readonly reads: readonly Read[];
+}
+
+/** A row as it was read; one that is missing has the cells of its key alone. */
+export interface Read {
+  readonly cells: Cells;
+  readonly isMissing: boolean;
+  readonly headers?: RecordHeaders;
 }
 
 /** A chunk on its way: read, its high marker sent, not yet seen in the stream. Its low marker is the marker before it. */
 interface Window {
-  readonly relation: Relation;
   readonly chunk: Chunk;
   readonly high: string;
   readonly after: readonly string[] | null;
@@ -29,32 +38,35 @@ const READ_AHEAD = 2;
 const MOST_TOUCHED = 20_000;
 
 /**
- * The initial load, beside the stream: chunks of each table in key order, each between two markers in the stream. A row of a
+ * Reads tables beside the stream, for the initial load and on request: in chunks of key order, each between two markers in the stream. A row of a
  * chunk is emitted where its high marker stands, unless the stream touched its key since the low marker: then the stream knows
  * better. A chunk is void, and read again, when its snapshot does not see a transaction that was delivered before the low marker.
  */
 export function createSnapshot(options: {
   client: pg.ClientBase;
-  relations: readonly Relation[];
-  progress: Readonly<Record<string, TableProgress>>;
+  work: WorkList;
   chunkRows: number;
+  /** How long a statement of a request may take. */
+  timeoutMs: number;
+  /** Whether the table still is what the session began with. */
+  isCurrent: (relation: Relation) => Promise<boolean>;
   log: Log;
 }) {
-  const { client, log } = options;
-  const progress: Record<string, TableProgress> = { ...options.progress };
+  const { client, work, timeoutMs, log } = options;
+  /** What chunks are being read of: the next work of the list, or it is dropped. */
+  let current: Work | null = null;
   let windows: Window[] = [];
   let firstLow = '';
   /** Keys changed, and transactions not seen visible, as of the last marker that passed: the low marker of the next window. */
   let touched = new Set<string>();
   let isTouchedAll = false;
   let doubtfulAtLow: readonly bigint[] = [];
-  let emittedThrough: readonly string[] | null = null;
-  let loading: Relation | null = null;
   let restart = false;
-  let finished = options.relations.every((relation) => progress[relation.table]?.done);
+  let isIdle = work.isIdle();
+  /** How often there was something to read after nothing was. What the stream delivered in between is not known here. */
+  let rounds = isIdle ? 0 : 1;
   let wake: () => void = () => undefined;
-  const keyText = (relation: Relation, cells: Cells) =>
-    JSON.stringify(keyPositions(relation).map((position) => cells[position]));
+  const toKey = (relation: Relation, cells: Cells) => keyPositions(relation).map((position) => cells[position]!);
 
   async function settled(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
@@ -63,36 +75,48 @@ export function createSnapshot(options: {
     signal.throwIfAborted();
   }
 
-  /** Changes that began before the table was captured end first: they may have written rows that the stream never saw. */
+  /** What there is to read may be something else now. */
+  function update(): void {
+    if (current !== null && work.next() !== current) {
+      current = null;
+      windows = [];
+      touched.clear();
+    }
+    const wasIdle = isIdle;
+    isIdle = work.isIdle();
+    if (wasIdle && !isIdle) rounds += 1;
+    wake();
+  }
+
+  /** Changes that began before the stream was watched for chunks, or before the table was captured, end first: a chunk could miss them. */
   async function waitForOpenWriters(signal: AbortSignal): Promise<void> {
     const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
-    for (let said = false; ; ) {
+    for (let said = false; !isIdle; ) {
       const { rows: now } = await client.query<{ xmin: string }>(
         'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin',
       );
       if (BigInt(now[0]!.xmin) > BigInt(rows[0]!.xid)) return;
-      if (!said) log.info('initial load waits for transactions that are older than it');
+      if (!said) log.info('the snapshot waits for transactions that are older than it');
       said = true;
       await pause(100, signal);
       signal.throwIfAborted();
     }
   }
 
-  async function loadTable(relation: Relation, signal: AbortSignal): Promise<void> {
-    loading = relation;
-    emittedThrough = progress[relation.table]?.lastKey ?? null;
-    let after = emittedThrough;
+  /** Reads chunks of a work until its last one is in the log, or it is dropped. */
+  async function readAll(of: Work, signal: AbortSignal): Promise<void> {
+    let after: readonly string[] | null = null;
     let ended = false;
     const begin = async () => {
       windows = [];
       restart = false;
       ended = false;
-      after = emittedThrough;
+      after = work.reached(of).lastKey;
       firstLow = randomUUID();
       await writeMarker(client, firstLow);
     };
     await begin();
-    while (!progress[relation.table]?.done) {
+    while (current === of) {
       if (restart) {
         await pause(200, signal);
         signal.throwIfAborted();
@@ -100,51 +124,109 @@ export function createSnapshot(options: {
       } else if (ended || windows.length >= READ_AHEAD) {
         await settled(signal);
       } else {
-        const chunk = await readChunk(client, relation, after, options.chunkRows);
+        const read = () => readChunk(client, of.relation, after, options.chunkRows, of.selection);
+        const chunk: Chunk = of.request === null ? await read() : await readOnly(client, timeoutMs, read);
+        if (current !== of) return;
         const high = randomUUID();
         ended = chunk.isLast;
-        windows.push({ relation, chunk, high, after, last: ended });
+        windows.push({ chunk, high, after, last: ended });
         after = chunk.lastKey ?? after;
         await writeMarker(client, high);
       }
     }
   }
 
+  /** A table of the initial load: what fails there, fails the session. */
+  async function load(of: Work, signal: AbortSignal): Promise<void> {
+    const { table } = of.relation;
+    log.info({ table, resumed: work.reached(of).rows > 0 }, 'initial load of a table begins');
+    current = of;
+    await readAll(of, signal);
+    log.info({ table, rows: work.reached(of).rows }, 'initial load of a table is complete');
+  }
+
+  /** A request: what it is to blame for, fails the request alone. */
+  async function follow(of: Work, signal: AbortSignal): Promise<void> {
+    const { relation, selection, request } = of;
+    const about = { id: request!.id, table: relation.table };
+    // The session began with the columns of then.
+    if (!(await options.isCurrent(relation))) throw toColumnsChanged(relation);
+    try {
+      const total = await inspectSelection(client, relation, selection, timeoutMs);
+      if (work.next() !== of) return;
+      log.info({ ...about, resumed: work.reached(of).rows > 0 }, 'a snapshot begins');
+      work.begin(of, total);
+      current = of;
+      await readAll(of, signal);
+    } catch (error) {
+      const reason = toRefusal(error, timeoutMs);
+      if (reason === null) throw error;
+      if (!(await options.isCurrent(relation))) throw toColumnsChanged(relation);
+      log.warn({ ...about, reason }, 'a snapshot failed');
+      work.fail(of, reason);
+      update();
+    }
+  }
+
   /** The chunk of this window, and those behind it, are void. */
-  function readAgain({ relation }: Window, why: string): null {
+  function readAgain({ relation }: Work, why: string): null {
     log.info({ table: relation.table }, why);
     restart = true;
     wake();
     return null;
   }
 
-  return {
-    progress: () => progress as Readonly<Record<string, TableProgress>>,
-    isFinished: () => finished,
+  /** Headers of what is read of a key: a repair tells with each record what else it is about. */
+  function toHeaders({ request }: Work, key: readonly string[]): { headers?: RecordHeaders } {
+    if (request?.repair !== true) return {};
+    const hint = request.hints?.[toKeyText(key)] ?? {};
+    return { headers: { [REPAIR_HEADER]: Buffer.from(JSON.stringify(hint)) } };
+  }
 
-    /** Loads every table that is not done. Runs beside the stream; throws what the database throws. */
+  return {
+    /** Where it stands, for the position. */
+    state: () => work.state(),
+
+    /** Whether nothing is to be read: then no chunk can miss a change. */
+    isIdle: () => isIdle,
+
+    /** Reads what there is to read, and waits for more, until the signal is raised. Runs beside the stream; throws what the database throws. */
     async run(signal: AbortSignal): Promise<void> {
       signal.addEventListener('abort', () => wake(), { once: true });
-      if (!finished) await waitForOpenWriters(signal);
-      for (const relation of options.relations) {
-        if (progress[relation.table]?.done) continue;
-        log.info(
-          { table: relation.table, resumed: progress[relation.table] !== undefined },
-          'initial load of a table begins',
-        );
-        await loadTable(relation, signal);
-        log.info(
-          { table: relation.table, rows: progress[relation.table]?.rows },
-          'initial load of a table is complete',
-        );
+      for (let waited = 0; ; ) {
+        signal.throwIfAborted();
+        const next = work.next();
+        if (next === null) await settled(signal);
+        else if (waited !== rounds) {
+          waited = rounds;
+          await waitForOpenWriters(signal);
+        } else if (next.request === null) await load(next, signal);
+        else await follow(next, signal);
       }
-      finished = true;
+    },
+
+    /** A record of the signal topic. */
+    signal(offset: bigint, value: Buffer | null): void {
+      const taken = work.take(offset, parseSignal(value));
+      update();
+      if (taken === null) return;
+      const { problem, id, kind } = taken;
+      const about = { offset: String(offset), id, kind };
+      if (problem === null) log.info(about, 'a signal was taken');
+      else log.warn({ ...about, problem }, 'a signal is not followed');
+    },
+
+    /** Where to read the signal topic from, by where it ends; and that all which it held at the start has been read. */
+    signalsFrom: (end: bigint) => work.signalsFrom(end),
+    signalsCaughtUp(): void {
+      work.caughtUp();
+      update();
     },
 
     /** The stream changed a row: before and after may have different keys, and each is one that the stream knows better. */
     touch(relation: Relation, cells: Cells): void {
-      if (finished || isTouchedAll) return;
-      touched.add(`${relation.oid}${keyText(relation, cells)}`);
+      if (current === null || relation.oid !== current.relation.oid || isTouchedAll) return;
+      touched.add(toKeyText(toKey(relation, cells)));
       if (touched.size <= MOST_TOUCHED) return;
       isTouchedAll = true;
       touched.clear();
@@ -153,7 +235,7 @@ export function createSnapshot(options: {
     /** The stream emptied tables: what was read of them before is void. */
     truncate(oids: readonly number[]): void {
       // Also while its first chunk is on its way: it may have been read before.
-      if (loading !== null && oids.includes(loading.oid)) restart = true;
+      if (current !== null && oids.includes(current.relation.oid)) restart = true;
       wake();
     },
 
@@ -161,7 +243,7 @@ export function createSnapshot(options: {
     marker(token: string, doubtful: readonly bigint[]): Emission | null {
       const window = windows[0];
       const isHigh = window?.high === token;
-      if (!isHigh && token !== firstLow) return null;
+      if (current === null || (!isHigh && token !== firstLow)) return null;
       const touchedInWindow = touched;
       const isVoid = isTouchedAll;
       const doubtfulBefore = doubtfulAtLow;
@@ -169,23 +251,37 @@ export function createSnapshot(options: {
       isTouchedAll = false;
       doubtfulAtLow = doubtful;
       if (!isHigh || restart) return null;
-      if (isVoid) return readAgain(window, 'more was changed than a chunk can be compared with: it is read again');
+      if (isVoid) return readAgain(current, 'more was changed than a chunk can be compared with: it is read again');
       if (window.chunk.snapshot !== null) {
         const snapshot = parseSnapshot(window.chunk.snapshot);
         if (doubtfulBefore.some((xid) => !isVisible(xid, snapshot)))
-          return readAgain(window, 'a chunk was read before a streamed change was visible: it is read again');
+          return readAgain(current, 'a chunk was read before a streamed change was visible: it is read again');
       }
       windows.shift();
-      const { relation, chunk } = window;
-      const rows = chunk.rows.filter((cells) => !touchedInWindow.has(`${relation.oid}${keyText(relation, cells)}`));
-      emittedThrough = chunk.lastKey ?? window.after;
-      progress[relation.table] = {
-        done: window.last,
-        lastKey: emittedThrough,
-        rows: (progress[relation.table]?.rows ?? 0) + chunk.rows.length,
-      };
-      wake();
-      return { relation, rows, progress: progress[relation.table]! };
+      const of = current;
+      const { relation, request } = of;
+      const { chunk } = window;
+      const missing = request?.repair ? chunk.missing : [];
+      const toReads = (rows: readonly Cells[], isMissing: boolean): Read[] =>
+        rows.flatMap((cells) => {
+          const key = toKey(relation, cells);
+          return touchedInWindow.has(toKeyText(key)) ? [] : [{ cells, isMissing, ...toHeaders(of, key) }];
+        });
+      const reads = [...toReads(chunk.rows, false), ...toReads(missing, true)];
+      work.advance(of, chunk.lastKey ?? window.after, chunk.rows.length + missing.length, window.last);
+      if (window.last && request !== null)
+        log.info({ id: request.id, table: relation.table }, 'a snapshot is complete');
+      update();
+      return { relation, reads };
     },
   };
+}
+
+/** The session that comes next reads with the columns of then, and goes on where this one stopped. */
+function toColumnsChanged({ table }: Relation): CrosswalkError {
+  return new CrosswalkError(
+    'columns_changed',
+    `The columns of ${table} have changed`,
+    'The snapshot goes on with the new columns.',
+  );
 }

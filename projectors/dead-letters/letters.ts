@@ -60,7 +60,7 @@ export async function countLetters(
 ): Promise<{ projection: string; reason: string; open: number; resolved: number }[]> {
   const { rows } = await client.query<Record<'projection' | 'reason' | 'open' | 'resolved', string>>(
     `SELECT d.projection, d.reason, count(*) FILTER (WHERE d.resolved_at IS NULL)::text AS open, count(d.resolved_at)::text AS resolved
-     FROM crosswalk.dead_letter d WHERE ${CONDITION} GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2`,
+     FROM dead_letter d WHERE ${CONDITION} GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2`,
     toParameters(selection),
   );
   return rows.map((row) => ({ ...row, open: Number(row.open), resolved: Number(row.resolved) }));
@@ -78,7 +78,7 @@ export async function readLetters(
     `SELECT d.projection, d.topic, d.partition::text, d.record_offset::text AS offset, d.legacy_table AS "legacyTable", d.legacy_key AS "legacyKey",
        d.source_lsn::text AS "sourceLsn", d.reason, d.mapping_version AS "mappingVersion", d.failed_at::text AS "failedAt", d.resolved_at::text AS "resolvedAt",
        d.resolution, coalesce(octet_length(d.record_value), 0)::text AS bytes
-     FROM crosswalk.dead_letter d WHERE ${CONDITION} AND ($9::text IS NULL OR (${ID}) > ($9, $10::text, $11::int, $12::bigint))
+     FROM dead_letter d WHERE ${CONDITION} AND ($9::text IS NULL OR (${ID}) > ($9, $10::text, $11::int, $12::bigint))
      ORDER BY ${ID} LIMIT $13`,
     [
       ...toParameters(selection),
@@ -114,7 +114,7 @@ async function readRecordsWith(client: pg.ClientBase, selection: Selection, rest
     Record<'projection' | 'topic' | 'partition' | 'offset' | 'key', string> & { value: string | null }
   >(
     `SELECT d.projection, d.topic, d.partition::text, d.record_offset::text AS offset, d.record_key AS key, d.record_value AS value
-     FROM crosswalk.dead_letter d WHERE ${CONDITION} ${rest}`,
+     FROM dead_letter d WHERE ${CONDITION} ${rest}`,
     toParameters(selection),
   );
   return rows.map(({ projection, topic, partition, offset, key, value }) => ({
@@ -129,12 +129,12 @@ export async function readSiblings(
   letter: Letter,
 ): Promise<{ open: LetterId[]; parked: number }> {
   const { rows: open } = await client.query<Record<'topic' | 'partition' | 'offset', string>>(
-    `SELECT topic, partition::text, record_offset::text AS offset FROM crosswalk.dead_letter d WHERE projection = $1 AND legacy_key = $2 AND resolved_at IS NULL
+    `SELECT topic, partition::text, record_offset::text AS offset FROM dead_letter d WHERE projection = $1 AND legacy_key = $2 AND resolved_at IS NULL
        AND (topic, partition, record_offset) <> ($3, $4::int, $5::bigint) ORDER BY d.topic, d.partition, d.record_offset LIMIT 20`,
     [letter.projection, letter.legacyKey, letter.topic, letter.partition, letter.offset],
   );
   const { rows: parked } = await client.query<{ count: string }>(
-    'SELECT count(*)::text FROM crosswalk.parked_change WHERE projection = $1 AND legacy_key = $2',
+    'SELECT count(*)::text FROM parked_change WHERE projection = $1 AND legacy_key = $2',
     [letter.projection, letter.legacyKey],
   );
   return {
@@ -150,7 +150,7 @@ export async function setReasons(
   failures: readonly { readonly id: LetterId; readonly reason: string }[],
 ): Promise<void> {
   await client.query(
-    `UPDATE crosswalk.dead_letter d SET reason = f.reason, mapping_version = $6, failed_at = now()
+    `UPDATE dead_letter d SET reason = f.reason, mapping_version = $6, failed_at = now()
      FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[]) AS f (projection, topic, partition, record_offset, reason)
      WHERE (${ID}) = (f.projection, f.topic, f.partition, f.record_offset) AND d.resolved_at IS NULL`,
     [...toIdColumns(failures.map(({ id }) => id)), failures.map(({ reason }) => reason), mappingVersion],
@@ -164,7 +164,7 @@ export async function discardLetters(
   resolution: string,
 ): Promise<number> {
   const { rowCount } = await client.query(
-    `UPDATE crosswalk.dead_letter d SET resolved_at = now(), resolution = $9 WHERE ${CONDITION}`,
+    `UPDATE dead_letter d SET resolved_at = now(), resolution = $9 WHERE ${CONDITION}`,
     [...toParameters({ ids }), resolution],
   );
   return rowCount ?? 0;

@@ -1,12 +1,13 @@
 import type pg from 'pg';
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { inTransaction } from '../../runtime/postgres.ts';
+import { PARKED_LOCK } from '../session.ts';
 import { byLegacyKey, type SourceChange } from '../source-change.ts';
 import type { Applier } from '../write/apply-changes.ts';
 import { isLockError } from '../write/data-error.ts';
 import { applyIsolated, WAITING } from '../write/isolate.ts';
 import { type Defect, mapGroup } from '../write/map-changes.ts';
-import { readHeldKeys, resolveDeadLetters } from '../write/offsets.ts';
+import { readHeldKeys, resolveDeadLetters, toAppliedChanges } from '../write/offsets.ts';
 import { withClient } from '../write/with-client.ts';
 import { type LetterId, toLetterId } from './letter-id.ts';
 import {
@@ -223,7 +224,7 @@ async function applyLetters(
   await resolveDeadLetters(
     client,
     projection.name,
-    outcome.applied.map((row) => ({ legacyKey: row.legacyKey, record: row.changes.at(-1)!.record })),
+    outcome.applied.flatMap((row) => toAppliedChanges(projection, row)),
     `redriven by ${by}`,
   );
   // Those that were resolved before they could be locked have no fate.
@@ -239,9 +240,9 @@ async function lockPartitions(
   projection: string,
   ids: readonly LetterId[],
 ): Promise<Map<string, bigint>> {
-  await client.query(`SELECT pg_advisory_xact_lock(hashtext('crosswalk.parked'), hashtext($1))`, [projection]);
+  await client.query(`SELECT pg_advisory_xact_lock(${PARKED_LOCK})`, [projection]);
   const { rows } = await client.query<{ name: string; next: string }>(
-    `SELECT o.topic || '/' || o.partition AS name, o.next_offset::text AS next FROM crosswalk.consumer_offset o
+    `SELECT o.topic || '/' || o.partition AS name, o.next_offset::text AS next FROM consumer_offset o
      WHERE o.projection = $1 AND (o.topic, o.partition) IN (SELECT * FROM unnest($2::text[], $3::int[])) ORDER BY o.topic, o.partition FOR UPDATE`,
     [projection, ids.map(({ topic }) => topic), ids.map(({ partition }) => partition)],
   );

@@ -57,6 +57,7 @@ export const contacts = defineProjection({
   name: 'contacts',
   version: '1',
   source: 'contacts',
+  tenant: { column: 'workspace_id' },
   requires: [...new Set([...read, ...copiedToContact, ...copiedToLead, ...fieldColumns])],
   owned: [
     {
@@ -73,6 +74,10 @@ export const contacts = defineProjection({
         ...copiedToLead,
       ],
       retract: 'soft-delete',
+      blank: [
+        ...['customer_id', 'company_id', 'description', 'name', 'email', 'phone_raw', 'address'],
+        ...['scheduled_visit_at', 'converted_to_client_id', 'conversion_date'],
+      ],
       scope: { column: 'id', of: toLeadId },
     },
     {

@@ -36,6 +36,11 @@ const owned: readonly OwnedTarget[] = [
       ...['source_metadata', 'created_at', 'updated_at'],
     ],
     retract: 'soft-delete',
+    blank: [
+      ...['contact_id', 'workspace_id', 'lead_status_id', 'lead_source', 'sub_source', 'product_interest', 'priority'],
+      ...['campaign_id', 'utm_source', 'utm_medium', 'utm_campaign', 'estimated_value', 'expected_close_date'],
+      ...['lead_score', 'lead_score_factors', 'qualification_status', 'notes', 'tags'],
+    ],
     scope: { column: 'id', of: (quoteId) => quoteId },
   },
   {
@@ -89,6 +94,7 @@ export const quotes = defineProjection({
   name: 'quotes',
   version: '1',
   source: 'quotes',
+  tenant: { column: 'company_id' },
   requires: quoteColumns,
   owned,
   aggregates: [customersAggregate],

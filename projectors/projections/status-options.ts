@@ -19,6 +19,7 @@ export const statusOptions = defineProjection({
   name: 'status_options',
   version: '1',
   source: 'status_options',
+  tenant: { column: 'workspace_id' },
   requires: copied,
   owned: [
     {

@@ -8,6 +8,7 @@ export const workspaces = defineProjection({
   name: 'workspaces',
   version: '1',
   source: 'workspaces',
+  tenant: { column: 'id' },
   requires: [...copied, 'country'],
   owned: [
     {

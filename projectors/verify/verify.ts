@@ -1,83 +1,298 @@
+import type pg from 'pg';
 import type { Config } from '../../runtime/config.ts';
-import { connect } from '../../runtime/postgres.ts';
+import type { Kafka } from '../../runtime/kafka.ts';
+import { inTransaction, quoteIdent } from '../../runtime/postgres.ts';
 import type { Projection, Tenants } from '../projection.ts';
-import { readTargetShapes } from '../write/catalog.ts';
-import { type Check, countExceptions, runChecks } from './checks.ts';
-import { compareTable, type TableComparison } from './compare.ts';
-import { projectedColumns, type Unmappable, writeExpected } from './expected.ts';
+import { compareBackward, ownersOf } from './backward.ts';
+import { type Check, countExceptions, runChecks, toTotalChecks } from './checks.ts';
+import { createFindings, LEGACY_TOTAL } from './findings.ts';
+import { compareFolds } from './folds.ts';
+import { compareForward } from './forward.ts';
+import { toKeyTexts } from './legacy-rows.ts';
+import { createLooks, type LookLimits } from './looks.ts';
+import { createPace } from './pace.ts';
+import { verifiedTables } from './plan.ts';
+import {
+  createRun,
+  type Difference,
+  findUnfinishedRun,
+  finishRun,
+  type PartProgress,
+  type Run,
+  type RunOptions,
+  type RunProgress,
+  readCounts,
+  readDifferences,
+  resumeRun,
+  saveRun,
+  toMappingText,
+} from './run-store.ts';
+import { openSessions, type Sessions } from './sessions.ts';
+import type { VerifyStatus } from './status.ts';
+import { type Counts, createTally, noCounts, type Sum } from './tally.ts';
 
-/** What a verification found. `ok` only when every row is equal, every check holds, and nothing is a dead letter or still parked. */
+/** What was found of one table. `differences`: the first ones. */
+export interface TableVerification extends Readonly<Counts> {
+  readonly table: string;
+  readonly differences: readonly Difference[];
+}
+
+/** What a verification found. `ok` only when every row is equal and settled, every check holds, and there is no open dead letter. */
 export interface Verification {
   readonly ok: boolean;
+  readonly run: string;
+  /** Everything that was committed in the legacy database before is covered. Its clock, PostgreSQL text. */
+  readonly through: string;
   readonly legacyRows: number;
+  readonly targetRows: number;
   readonly seconds: number;
-  readonly tables: readonly TableComparison[];
+  readonly fences: number;
+  readonly tables: readonly TableVerification[];
+  /** Of every numeric column, over the rows that were compared. */
+  readonly sums: readonly Sum[];
   readonly checks: readonly Check[];
-  readonly unmappable: readonly Unmappable[];
+  readonly unmappable: readonly { readonly projection: string; readonly legacyKey: string }[];
   readonly exceptions: { readonly rejects: number; readonly deadLetters: number; readonly parked: number };
 }
 
-/** Whole tables are compared with whole tables, often just after they were filled and without statistics: row by row would take for ever. */
-const SESSION_OPTIONS = '-c work_mem=64MB -c enable_nestloop=off';
+export interface VerifyOptions {
+  readonly kafka: Kafka;
+  /** Differences of each table in the answer. */
+  readonly limit: number;
+  readonly signal: AbortSignal;
+  /** Rows compared on both sides, and an estimate of all. */
+  readonly onRows?: (done: number, total: number) => void;
+  /** Only the rows of this tenant. */
+  readonly workspace?: string | null;
+  /** Rows a second at most. */
+  readonly maxRate?: number | null;
+  /** Go on with the last run that was not finished. */
+  readonly resume?: boolean;
+  readonly kind?: RunOptions['kind'];
+  readonly chunkRows?: number;
+  /** How long the pipeline may take to apply what is committed; 0: for ever. */
+  readonly fenceTimeoutMs?: number;
+  /** Every row is looked at behind a fence, and not only those that differ at first sight. */
+  readonly suspectAll?: boolean;
+  readonly limits?: LookLimits;
+  readonly status?: VerifyStatus;
+}
+
+/** Legacy rows of a chunk, of which three are at hand at a time; less where the configuration says so. */
+const CHUNK_ROWS = 500;
+const FENCE_TIMEOUT_MS = 600_000;
+const SAVE_EVERY_MS = 2000;
+const NOT_BEGUN: PartProgress = { after: null, done: false };
 
 /**
- * Recomputes every projected row from the legacy tables, as of one snapshot of them, and compares. Exact while the source is at rest and everything is applied.
- * Throws `schema_missing` and what the databases throw.
+ * Compares every projected row with what the legacy rows imply, both ways, while everything goes on: see docs/verification.md. What is found is stored as it is found, so that a run that
+ * was stopped can be resumed. Throws `not_reached` where the pipeline does not apply what is committed, and what the servers throw.
  */
 export async function verifyAll(
   config: Config,
   projections: readonly Projection[],
   tenants: Tenants,
-  options: { limit: number; onRows: (done: number, total: number) => void; signal: AbortSignal },
+  options: VerifyOptions,
 ): Promise<Verification> {
-  const startedAtMs = performance.now();
-  // A role that sees only part of the rows is an error here, not a smaller table.
-  const legacy = await connect(config.legacyUrl(), 'verify', '-c row_security=off');
-  const target = await connect(config.targetUrl(), 'verify', SESSION_OPTIONS).catch(async (error: unknown) => {
-    await legacy.end();
-    throw error;
+  const { workspace = null, fenceTimeoutMs = FENCE_TIMEOUT_MS, signal } = options;
+  const sessions = await openSessions(config, options.kafka, projections, {
+    ...{ workspace, timeoutMs: fenceTimeoutMs, signal },
+    ...(options.limits?.sessions === undefined ? {} : { lookers: options.limits.sessions }),
   });
+  const { status } = options;
+  const timer = setInterval(() => {
+    if (status === undefined) return;
+    status.waitingSinceMs = sessions.fence.waitingSinceMs();
+    status.fences = fencesBefore + sessions.fence.passed();
+  }, 250);
+  const fencesBefore = status?.fences ?? 0;
   try {
-    await legacy.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const shapes = await readTargetShapes(target, projections);
-    const { rows: estimates } = await legacy.query<{ rows: string }>(
-      'SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint::text AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND relname = ANY ($2)',
-      [config.legacySchema, projections.map((projection) => projection.source)],
-    );
-    let legacyRows = 0;
-    const unmappable = await writeExpected(legacy, target, {
-      projections,
-      shapes,
-      tenants,
-      legacySchema: config.legacySchema,
-      signal: options.signal,
-      onRows: (rows) => {
-        legacyRows = rows;
-        options.onRows(rows, Math.max(rows, Number(estimates[0]!.rows)));
-      },
-    });
-    const tables: TableComparison[] = [];
-    for (const [table, columns] of projectedColumns(projections))
-      tables.push(await compareTable(target, shapes, table, columns, options.limit));
-    const checks = await runChecks(legacy, target, config.legacySchema);
-    const exceptions = await countExceptions(target);
-    const isEqual = tables.every((table) => table.missing + table.extra + table.differing === 0);
-    return {
-      ok:
-        isEqual &&
-        checks.every((check) => check.ok) &&
-        unmappable.length === 0 &&
-        exceptions.deadLetters === 0 &&
-        exceptions.parked === 0,
-      legacyRows,
-      seconds: (performance.now() - startedAtMs) / 1000,
-      tables,
-      checks,
-      unmappable,
-      exceptions,
-    };
+    return await verifyIn(sessions, tenants, { chunkRows: Math.min(CHUNK_ROWS, config.chunkRows), ...options });
   } finally {
-    await legacy.end().catch(() => undefined);
-    await target.end().catch(() => undefined);
+    clearInterval(timer);
+    if (status !== undefined) {
+      status.waitingSinceMs = null;
+      status.fences = fencesBefore + sessions.fence.passed();
+    }
+    await sessions.close();
   }
+}
+
+async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOptions): Promise<Verification> {
+  const { plans, relations, legacy, target, store, fence } = sessions;
+  const { signal, workspace = null, chunkRows = CHUNK_ROWS, status } = options;
+  const projections = plans.map(({ projection }) => projection);
+  const runOptions: RunOptions = { kind: options.kind ?? 'once', workspace, mapping: toMappingText(projections) };
+  const startedAtMs = performance.now();
+  if (status !== undefined) status.state = 'waiting';
+  const run = await openRun(sessions, runOptions, options.resume ?? false);
+  // Every comparison from here on is of rows with everything applied that was committed before the run.
+  await fence.pass(legacy, projections);
+  if (status !== undefined) status.state = 'comparing';
+
+  const tally = createTally(run.progress.sums);
+  const findings = createFindings(tally, run.progress.unmappable);
+  const pace = createPace(options.maxRate ?? null, signal);
+  const looks = createLooks({
+    ...{ sessions: sessions.lookers, fence, tenants, findings, signal },
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  const parts: Record<string, PartProgress> = { ...run.progress.parts };
+  let { legacyRows, targetRows } = run.progress;
+  let savedAtMs = performance.now();
+  const secondsSoFar = () => run.progress.seconds + (performance.now() - startedAtMs) / 1000;
+
+  const save = async () => {
+    savedAtMs = performance.now();
+    const progress: RunProgress = {
+      ...{ parts: { ...parts }, legacyRows, targetRows, sums: tally.sums(), unmappable: findings.unmappable },
+      pending: looks.waiting().map(({ plan, legacyKey, strays }) => ({
+        projection: plan.projection.name,
+        legacyKey,
+        strays: [...strays].flatMap(([table, ids]) => [...ids].map((id) => [table, id] as const)),
+      })),
+      seconds: secondsSoFar(),
+    };
+    await saveRun(store, run.id, {
+      counts: tally.takeCounts(),
+      differences: findings.takeDifferences(),
+      progress,
+    });
+  };
+  const total = await estimateRows(sessions);
+  const note = async (part: string, progress: PartProgress, rows: { legacy?: number; target?: number }) => {
+    parts[part] = progress;
+    legacyRows += rows.legacy ?? 0;
+    targetRows += rows.target ?? 0;
+    options.onRows?.(legacyRows + targetRows, Math.max(total, legacyRows + targetRows));
+    if (status !== undefined) {
+      status.rows += (rows.legacy ?? 0) + (rows.target ?? 0);
+      status.suspects = looks.waiting().length;
+      status.lastProgressMs = performance.now();
+    }
+    if (performance.now() - savedAtMs > SAVE_EVERY_MS) await save();
+  };
+  const common = { legacy, target, workspace, findings, looks, pace, signal };
+  const begin = (part: string) => parts[part] ?? NOT_BEGUN;
+
+  try {
+    restore(run, sessions, looks);
+    for (const plan of plans) {
+      const part = `forward ${plan.projection.name}`;
+      if (begin(part).done) continue;
+      await compareForward({
+        ...{ ...common, plan, tenants, chunkRows, from: begin(part), suspectAll: options.suspectAll ?? false },
+        relation: relations.get(plan.projection.source)!,
+        onProgress: (rows, progress) => note(part, progress, { legacy: rows }),
+      });
+    }
+    await looks.drain();
+    await save();
+    for (const table of new Set(plans.flatMap(({ owned }) => owned.map(({ target: of }) => of.table)))) {
+      const part = `backward ${table}`;
+      if (begin(part).done) continue;
+      await compareBackward({
+        ...{ ...common, run: run.id, table, owners: ownersOf(table, plans, relations), from: begin(part) },
+        onProgress: (rows, progress) => note(part, progress, { target: rows }),
+      });
+    }
+    for (const plan of plans) {
+      for (const merged of plan.merged) {
+        const part = `folds ${merged.aggregate.name}`;
+        if (begin(part).done) continue;
+        await compareFolds({
+          ...{ ...common, plan, merged, plans, relations, chunkRows, from: begin(part) },
+          onProgress: (rows, progress) => note(part, progress, { target: rows }),
+        });
+      }
+    }
+    await looks.drain();
+    await save();
+  } catch (error) {
+    // Whatever was found is kept for --resume; the cause of the end matters more than a failure to save.
+    await fence.close();
+    await looks.close();
+    await save().catch(() => undefined);
+    throw error;
+  } finally {
+    await looks.close();
+  }
+
+  const sums = tally.sums();
+  const totals = new Map(
+    sums.filter(({ table }) => table === LEGACY_TOTAL).map(({ column, expected }) => [column, expected]),
+  );
+  const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL);
+  const checks = [...toTotalChecks(totals, columns), ...(await checkWhole(sessions, workspace))];
+  const exceptions = await countExceptions(store, workspace);
+  const counts = await readCounts(store, run.id);
+  const tables = verifiedTables(projections);
+  const isEqual = [...counts.values()].every((of) => of.missing + of.extra + of.differing + of.unsettled === 0);
+  const { unmappable } = findings;
+  const ok = isEqual && checks.every((check) => check.ok) && unmappable.length === 0 && exceptions.deadLetters === 0;
+  await finishRun(store, run, runOptions, tables, ok);
+  const differences = Map.groupBy(await readDifferences(store, run.id, options.limit), ({ table }) => table);
+  return {
+    ...{ ok, run: run.id, through: run.through, legacyRows, targetRows, seconds: secondsSoFar() },
+    fences: fence.passed(),
+    tables: tables.map((table) => ({
+      table,
+      ...(counts.get(table) ?? noCounts()),
+      differences: differences.get(table) ?? [],
+    })),
+    ...{ sums: columns, checks, unmappable, exceptions },
+  };
+}
+
+async function openRun({ legacy, store }: Sessions, options: RunOptions, isResumed: boolean): Promise<Run> {
+  // A verification that is always on goes on by itself.
+  const known = isResumed
+    ? await resumeRun(store, options)
+    : options.kind === 'watch'
+      ? await findUnfinishedRun(store, options)
+      : null;
+  if (known !== null) return known;
+  const { rows } = await legacy.query<{ now: string }>('SELECT clock_timestamp() AS now');
+  return await createRun(store, options, rows[0]!.now);
+}
+
+/** Suspects of a run that was stopped. */
+function restore(run: Run, { plans, relations }: Sessions, looks: ReturnType<typeof createLooks>): void {
+  for (const { projection, legacyKey, strays } of run.progress.pending) {
+    const plan = plans.find((candidate) => candidate.projection.name === projection)!;
+    const relation = relations.get(plan.projection.source)!;
+    const byTable = Map.groupBy(strays, ([table]) => table);
+    looks.add([
+      {
+        ...{ plan, relation, legacyKey, keyTexts: toKeyTexts(relation, legacyKey)! },
+        strays: new Map([...byTable].map(([table, rows]) => [table, new Set(rows.map(([, id]) => id))])),
+      },
+    ]);
+  }
+}
+
+async function checkWhole({ whole }: Sessions, workspace: string | null): Promise<Check[]> {
+  return await inTransaction(
+    whole,
+    () => runChecks(whole, workspace),
+    'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+  );
+}
+
+/** Rows on both sides, as PostgreSQL estimates them. */
+async function estimateRows({ legacy, target, plans, relations }: Sessions): Promise<number> {
+  const estimate = async (client: pg.ClientBase, tables: readonly string[]) => {
+    const { rows } = await client.query<{ rows: string }>(
+      `SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint AS rows FROM unnest($1::text[]) AS t (name)
+       CROSS JOIN LATERAL pg_partition_tree(t.name::regclass) p JOIN pg_class c ON c.oid = p.relid WHERE p.isleaf`,
+      [tables],
+    );
+    return Number(rows[0]!.rows);
+  };
+  const legacyTables = plans.map(({ projection }) => {
+    const { schema, table } = relations.get(projection.source)!;
+    return `${quoteIdent(schema)}.${quoteIdent(table)}`;
+  });
+  const owned = new Set(plans.flatMap((plan) => plan.owned.map(({ target: of }) => of.table)));
+  return (await estimate(legacy, legacyTables)) + (await estimate(target, [...owned, 'contribution'].map(quoteIdent)));
 }

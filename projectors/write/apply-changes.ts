@@ -16,6 +16,7 @@ import {
   parkChanges,
   readHeldKeys,
   resolveDeadLetters,
+  toAppliedChanges,
   writeDeadLetters,
 } from './offsets.ts';
 import { withClient } from './with-client.ts';
@@ -122,7 +123,7 @@ async function writeSlices(
     projection.name,
     outcome.applied
       .filter((row) => dead.has(row.legacyKey) || failing.has(row.legacyKey))
-      .map(({ legacyKey, changes }) => ({ legacyKey, record: changes.at(-1)!.record })),
+      .flatMap((row) => toAppliedChanges(projection, row)),
   );
   return {
     ...outcome,

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { parseLsn } from '../../connectors/lsn.ts';
 import type { Aggregate, Cell, FoldedRow, Implied, NewRow, Projection } from '../projection.ts';
 import { type Lineage, type SourceChange, toCells } from '../source-change.ts';
+import { applyHistory } from './apply-history.ts';
 import type { TargetShapes } from './catalog.ts';
 import {
   type DesiredContributions,
@@ -13,7 +14,11 @@ import {
   writeContributions,
 } from './contributions.ts';
 import { FoldError } from './data-error.ts';
-import { type TargetWrites, writeTargets } from './write-targets.ts';
+import type { HistoryStep } from './map-history.ts';
+import { retractNamed, toRefolds, toRepairs } from './repair.ts';
+import { ownedColumns, type TargetWrites, writeTargets } from './write-targets.ts';
+
+type Folded = ReturnType<Aggregate['fold']>;
 
 /** What one legacy row implies after a batch, and what it implied on the way there where that matters. */
 export interface MappedRow {
@@ -28,6 +33,8 @@ export interface MappedRow {
     readonly lineage: Lineage;
   }[];
   readonly changes: readonly SourceChange[];
+  /** Of a history projection: the changes of state, oldest first. */
+  readonly steps: readonly HistoryStep[];
 }
 
 /**
@@ -40,8 +47,16 @@ export async function applyMapped(
   shapes: TargetShapes,
   rows: readonly MappedRow[],
 ): Promise<void> {
+  if (projection.history !== undefined) {
+    await applyHistory(client, projection, shapes, new Map(rows.map(({ legacyKey, steps }) => [legacyKey, steps])));
+    return;
+  }
+  const repairs = toRepairs(rows);
+  const isRepair = repairs.size > 0;
+  if (isRepair) await retractNamed(client, projection, shapes, rows, repairs);
   const writes = new Map<string, TargetWrites>();
   for (const target of projection.owned) {
+    const columns = ownedColumns(target, isRepair);
     const deletedAt = 'deleted_at' in shapes.get(target.table)!.types ? [null] : [];
     const scopes: TargetWrites['scopes'][number][] = [];
     const cells: Cell[][] = [];
@@ -51,22 +66,16 @@ export async function applyMapped(
       const { lsn, xid, committedAt } = lineage;
       for (const row of newRows) {
         cells.push(
-          toWritten(row, target.columns, deletedAt, [
-            projection.source,
-            legacyKey,
-            lsn,
-            xid,
-            committedAt,
-            projection.version,
-          ]),
+          toWritten(row, columns, deletedAt, [projection.source, legacyKey, lsn, xid, committedAt, projection.version]),
         );
       }
     }
     writes.set(target.table, { scopes, rows: cells });
   }
-  await writeTargets(client, { projection }, shapes, writes);
+  await writeTargets(client, { projection, isRepair }, shapes, writes);
   // Last, because everybody else who merges into the same rows waits from here to the commit.
-  for (const aggregate of projection.aggregates) await applyAggregate(client, projection, shapes, aggregate, rows);
+  for (const aggregate of projection.aggregates)
+    await applyAggregate(client, projection, shapes, aggregate, rows, repairs);
 }
 
 async function applyAggregate(
@@ -75,6 +84,7 @@ async function applyAggregate(
   shapes: TargetShapes,
   aggregate: Aggregate,
   rows: readonly MappedRow[],
+  repairs: ReturnType<typeof toRepairs>,
 ): Promise<void> {
   const stored = await readLiveContributions(
     client,
@@ -89,13 +99,14 @@ async function applyAggregate(
     passed: row.passed.filter((contribution) => contribution.aggregate === aggregate.name),
   }));
   const changed = diffContributions(projection.source, projection.version, desired, stored);
-  if (changed.length === 0) return;
-  const mergeKeys = [...new Set(changed.map((contribution) => contribution.mergeKey))];
+  const lineages = toRefolds(aggregate, desired, stored, repairs);
+  for (const { mergeKey, lineage } of changed) lineages.set(mergeKey, lineage);
+  const mergeKeys = [...lineages.keys()];
+  if (mergeKeys.length === 0) return;
   await lockMergeKeys(client, aggregate, mergeKeys);
-  await writeContributions(client, aggregate, changed);
+  if (changed.length > 0) await writeContributions(client, aggregate, changed);
   const contributions = await readContributions(client, aggregate, mergeKeys);
   const folded = mergeKeys.map((mergeKey) => fold(aggregate, mergeKey, contributions.get(mergeKey) ?? []));
-  const lineages = new Map(changed.map((contribution) => [contribution.mergeKey, contribution.lineage]));
   const writes = new Map<string, TargetWrites>();
   for (const target of aggregate.targets) {
     const results = folded.map((tables) => tables[target.table] ?? []);
@@ -108,10 +119,12 @@ async function applyAggregate(
       rows: results.flat().map((result) => toFoldedCells(result, target.columns)),
     });
   }
-  await writeTargets(client, { projection, aggregate }, shapes, writes);
+  await writeTargets(client, { projection, aggregate, isRepair: repairs.size > 0 }, shapes, writes);
 }
 
-function fold(aggregate: Aggregate, mergeKey: string, contributions: readonly StoredContribution[]) {
+function fold(aggregate: Aggregate, mergeKey: string, contributions: readonly StoredContribution[]): Folded {
+  // Only a repair folds a merge key that nobody contributes to: its rows go.
+  if (contributions.length === 0) return {};
   try {
     return aggregate.fold(mergeKey, contributions);
   } catch (error) {

@@ -10,10 +10,11 @@ export function targetTables(projection: Projection): string[] {
   return [
     ...projection.aggregates.flatMap((aggregate) => aggregate.targets.map((target) => target.table)),
     ...projection.owned.map((target) => target.table),
+    ...(projection.history?.targets.map((target) => target.table) ?? []),
   ];
 }
 
-/** Reads the shapes of the tables that projections write. Throws `schema_missing` where a table or a declared column is not there. */
+/** Reads the shapes of the tables that projections write, in the session's namespace. Throws `schema_missing` where a table or a declared column is not there. */
 export async function readTargetShapes(
   client: pg.ClientBase | pg.Pool,
   projections: readonly Projection[],
@@ -21,23 +22,35 @@ export async function readTargetShapes(
   const tables = [...new Set(projections.flatMap(targetTables))];
   const { rows } = await client.query<{ table: string; types: string }>(
     `SELECT c.relname AS table, json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) AS types
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE n.nspname = 'crm' AND c.relname = ANY ($1) GROUP BY c.relname`,
+     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE pg_table_is_visible(c.oid) AND c.relkind = 'r' AND c.relname = ANY ($1) GROUP BY c.relname`,
     [tables],
   );
+  const remedy = 'Run `crosswalk migrate up` with TARGET_OWNER_URL.';
+  // A session without a namespace may see tables of the same names elsewhere.
+  const { rows: state } = await client.query<{ found: string | null; schemas: string }>(
+    `SELECT to_regclass('consumer_offset')::text AS found, array_to_string(current_schemas(false), ', ') AS schemas`,
+  );
+  if (state[0]!.found === null) {
+    const where = state[0]!.schemas === '' ? 'in the target database' : `in schema ${state[0]!.schemas}`;
+    throw new CrosswalkError('schema_missing', `There is no table consumer_offset ${where}`, remedy);
+  }
   const shapes = new Map(
     rows.map((row) => [row.table, { table: row.table, types: JSON.parse(row.types) as Record<string, string> }]),
   );
-  const remedy = 'Run `crosswalk migrate up` with TARGET_OWNER_URL.';
   for (const projection of projections) {
-    const declared = [...projection.owned, ...projection.aggregates.flatMap((aggregate) => aggregate.targets)];
+    const declared = [
+      ...projection.owned,
+      ...projection.aggregates.flatMap((aggregate) => aggregate.targets),
+      ...(projection.history?.targets ?? []),
+    ];
     for (const { table, columns } of declared) {
       const shape = shapes.get(table);
       if (shape === undefined)
-        throw new CrosswalkError('schema_missing', `The target database has no table crm.${table}`, remedy);
+        throw new CrosswalkError('schema_missing', `There is no table ${table} in schema ${state[0]!.schemas}`, remedy);
       const missing = [...columns, ...LINEAGE_COLUMNS, 'origin'].filter((column) => !(column in shape.types));
       if (missing.length > 0)
-        throw new CrosswalkError('schema_missing', `crm.${table} has no column ${missing.join(', ')}`, remedy);
+        throw new CrosswalkError('schema_missing', `Table ${table} has no column ${missing.join(', ')}`, remedy);
     }
   }
   return shapes;

@@ -121,7 +121,7 @@ export async function readLiveContributions(
 ): Promise<StoredContribution[]> {
   const { rows } = await client.query<StoredRow>({
     name: 'crosswalk read live contributions',
-    text: `SELECT ${COLUMNS} FROM crosswalk.contribution WHERE aggregate = $1 AND legacy_table = $2 AND legacy_key = ANY ($3) AND live`,
+    text: `SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND legacy_table = $2 AND legacy_key = ANY ($3) AND live`,
     values: [aggregate.name, projection.source, legacyKeys],
   });
   return rows.map(toContribution);
@@ -138,7 +138,7 @@ export async function lockMergeKeys(
 ): Promise<void> {
   await client.query({
     name: 'crosswalk lock merge keys',
-    text: `INSERT INTO crosswalk.merge_key (aggregate, merge_key) SELECT $1, k FROM unnest($2::uuid[]) k ORDER BY k
+    text: `INSERT INTO merge_key (aggregate, merge_key) SELECT $1, k FROM unnest($2::uuid[]) k ORDER BY k
      ON CONFLICT (aggregate, merge_key) DO UPDATE SET merge_key = excluded.merge_key`,
     values: [aggregate.name, mergeKeys],
   });
@@ -164,7 +164,7 @@ export async function writeContributions(
   ]);
   await client.query({
     name: 'crosswalk write contributions',
-    text: `INSERT INTO crosswalk.contribution (aggregate, ${COLUMNS})
+    text: `INSERT INTO contribution (aggregate, ${COLUMNS})
      SELECT $1, (r->>0)::uuid, r->>1, r->>2, (r->>3)::boolean, (r->>4)::uuid, r->5, (r->>6)::pg_lsn, (r->>7)::bigint, (r->>8)::timestamptz, r->>9
      FROM jsonb_array_elements($2::jsonb) r
      ON CONFLICT (merge_key, aggregate, legacy_table, legacy_key) DO UPDATE SET live = excluded.live, moved_to = excluded.moved_to, data = excluded.data,
@@ -181,7 +181,7 @@ export async function readContributions(
 ): Promise<Map<string, StoredContribution[]>> {
   const { rows } = await client.query<StoredRow>({
     name: 'crosswalk read contributions',
-    text: `SELECT ${COLUMNS} FROM crosswalk.contribution WHERE aggregate = $1 AND merge_key = ANY ($2::uuid[])`,
+    text: `SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = ANY ($2::uuid[])`,
     values: [aggregate.name, mergeKeys],
   });
   return Map.groupBy(rows.map(toContribution), (contribution) => contribution.mergeKey);

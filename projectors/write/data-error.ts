@@ -20,6 +20,11 @@ export function isDataError(error: unknown): boolean {
   return typeof code === 'string' && /^(?:2[123]|44|54|P0)...$/.test(code);
 }
 
+/** Whether a lock was waited for as long as the session allows. */
+export function isLockTimeout(error: unknown): boolean {
+  return (error as PgError | null)?.code === '55P03';
+}
+
 /** Whether PostgreSQL ended this transaction so that another could go on. */
 export function isLockError(error: unknown): boolean {
   const code = (error as PgError | null)?.code;

@@ -1,6 +1,7 @@
-import type { Implied, Projection, Tenants } from '../projection.ts';
+import type { History, Implied, Projection, Tenants } from '../projection.ts';
 import { byLegacyKey, type SourceChange } from '../source-change.ts';
 import type { MappedRow } from './apply.ts';
+import { toHistorySteps } from './map-history.ts';
 
 /** A change that a projection cannot apply. `reason` names the kind of defect, never a value. */
 export interface Defect {
@@ -35,6 +36,7 @@ export function mapGroup(
   group: readonly SourceChange[],
   defects: Defect[],
 ): MappedRow | null {
+  if (projection.history !== undefined) return mapHistory(projection.history, tenants, group, defects);
   const withHistory = new Set(
     projection.aggregates.filter((aggregate) => aggregate.needsHistory).map((aggregate) => aggregate.name),
   );
@@ -57,9 +59,26 @@ export function mapGroup(
       lineage: change.lineage,
       passed,
       changes: group.slice(0, index + 1),
+      steps: [],
     };
   }
   return null;
+}
+
+/** Every change of a history counts, and one that cannot be read harms no other. */
+function mapHistory(
+  history: History,
+  tenants: Tenants,
+  group: readonly SourceChange[],
+  defects: Defect[],
+): MappedRow | null {
+  const known = defects.length;
+  const steps = toHistorySteps(history, tenants, group, defects);
+  const failed = new Set(defects.slice(known).map(({ change }) => change));
+  const changes = group.filter((change) => !failed.has(change));
+  const last = changes.at(-1);
+  if (last === undefined) return null;
+  return { legacyKey: last.legacyKey, implied: NOTHING, lineage: last.lineage, passed: [], changes, steps };
 }
 
 function tryMap(projection: Projection, tenants: Tenants, change: SourceChange, defects: Defect[]): Implied | null {

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
+import type { Projection } from '../projection.ts';
 import type { Lineage, LogRecord, SourceChange } from '../source-change.ts';
 import type { Blocked } from './isolate.ts';
 import type { Defect } from './map-changes.ts';
@@ -19,7 +20,7 @@ export async function ensureOffsets(
   partitions: number,
 ): Promise<void> {
   await client.query(
-    'INSERT INTO crosswalk.consumer_offset (projection, topic, partition, next_offset) SELECT $1, $2, p, 0 FROM generate_series(0, $3::int - 1) p ON CONFLICT DO NOTHING',
+    'INSERT INTO consumer_offset (projection, topic, partition, next_offset) SELECT $1, $2, p, 0 FROM generate_series(0, $3::int - 1) p ON CONFLICT DO NOTHING',
     [projection, topic, partitions],
   );
 }
@@ -27,7 +28,7 @@ export async function ensureOffsets(
 /** The first offset that is not applied yet. */
 export async function readNextOffset(client: pg.ClientBase | pg.Pool, of: PartitionOf): Promise<bigint> {
   const { rows } = await client.query<{ next_offset: string }>(
-    'SELECT next_offset FROM crosswalk.consumer_offset WHERE projection = $1 AND topic = $2 AND partition = $3',
+    'SELECT next_offset FROM consumer_offset WHERE projection = $1 AND topic = $2 AND partition = $3',
     [of.projection, of.topic, of.partition],
   );
   return BigInt(rows[0]?.next_offset ?? '0');
@@ -60,9 +61,9 @@ export async function moveOffsets(
   const { rowCount } = await client.query({
     name: 'crosswalk move offsets',
     text: `WITH wanted AS (SELECT * FROM jsonb_to_recordset($2::jsonb) AS w (topic text, partition integer, expected bigint, next bigint, lsn pg_lsn, committed_at timestamptz)),
-     locked AS MATERIALIZED (SELECT o.topic, o.partition FROM crosswalk.consumer_offset o JOIN wanted w ON w.topic = o.topic AND w.partition = o.partition
+     locked AS MATERIALIZED (SELECT o.topic, o.partition FROM consumer_offset o JOIN wanted w ON w.topic = o.topic AND w.partition = o.partition
        WHERE o.projection = $1 ORDER BY o.topic, o.partition FOR UPDATE OF o)
-     UPDATE crosswalk.consumer_offset o SET next_offset = w.next, source_lsn = coalesce(w.lsn, o.source_lsn), source_committed_at = coalesce(w.committed_at, o.source_committed_at), applied_at = now()
+     UPDATE consumer_offset o SET next_offset = w.next, source_lsn = coalesce(w.lsn, o.source_lsn), source_committed_at = coalesce(w.committed_at, o.source_committed_at), applied_at = now()
      FROM wanted w JOIN locked l ON l.topic = w.topic AND l.partition = w.partition
      WHERE o.projection = $1 AND o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.expected`,
     values: [projection, JSON.stringify(wanted)],
@@ -84,8 +85,8 @@ export async function readHeldKeys(
 ): Promise<{ parked: Set<string>; dead: Set<string> }> {
   const { rows } = await client.query<{ legacy_key: string; kind: string }>({
     name: 'crosswalk read held keys',
-    text: `SELECT DISTINCT legacy_key, 'parked' AS kind FROM crosswalk.parked_change WHERE projection = $1 AND legacy_key = ANY ($2)
-     UNION ALL SELECT DISTINCT legacy_key, 'dead' FROM crosswalk.dead_letter WHERE projection = $1 AND resolved_at IS NULL AND legacy_key = ANY ($2)`,
+    text: `SELECT DISTINCT legacy_key, 'parked' AS kind FROM parked_change WHERE projection = $1 AND legacy_key = ANY ($2)
+     UNION ALL SELECT DISTINCT legacy_key, 'dead' FROM dead_letter WHERE projection = $1 AND resolved_at IS NULL AND legacy_key = ANY ($2)`,
     values: [projection, legacyKeys],
   });
   const keys = (kind: string) => new Set(rows.filter((row) => row.kind === kind).map((row) => row.legacy_key));
@@ -137,7 +138,7 @@ export async function parkChanges(
   for (const some of inStatements(waiting, ({ change }) => change)) {
     await client.query({
       name: 'crosswalk park changes',
-      text: `INSERT INTO crosswalk.parked_change (projection, ${COLUMNS}, reason) SELECT $1, * FROM ${unnest(2, [...COLUMN_TYPES, 'text'])} ON CONFLICT DO NOTHING`,
+      text: `INSERT INTO parked_change (projection, ${COLUMNS}, reason) SELECT $1, * FROM ${unnest(2, [...COLUMN_TYPES, 'text'])} ON CONFLICT DO NOTHING`,
       values: [projection, ...toColumns(some.map(({ change }) => change)), some.map(({ reason }) => reason)],
     });
   }
@@ -164,7 +165,7 @@ export async function writeDeadLetters(
   for (const some of inStatements(defects, ({ change }) => change)) {
     await client.query({
       name: 'crosswalk write dead letters',
-      text: `INSERT INTO crosswalk.dead_letter (projection, legacy_table, mapping_version, ${COLUMNS}, reason) SELECT $1, $2, $3, * FROM ${unnest(4, [...COLUMN_TYPES, 'text'])}
+      text: `INSERT INTO dead_letter (projection, legacy_table, mapping_version, ${COLUMNS}, reason) SELECT $1, $2, $3, * FROM ${unnest(4, [...COLUMN_TYPES, 'text'])}
        ON CONFLICT (projection, topic, partition, record_offset) DO UPDATE SET reason = excluded.reason, mapping_version = excluded.mapping_version, failed_at = now(), resolved_at = NULL, resolution = NULL`,
       values: [
         projection.name,
@@ -177,10 +178,20 @@ export async function writeDeadLetters(
   }
 }
 
-/** The last change of a legacy row that took effect. */
+/** A change that took effect. `alone`: and nothing before it with it. */
 export interface AppliedChange {
   readonly legacyKey: string;
   readonly record: Pick<LogRecord, 'topic' | 'partition' | 'offset'>;
+  readonly alone: boolean;
+}
+
+/** What became true with a row: its last version, and in a history each of its changes by itself. */
+export function toAppliedChanges(
+  projection: Pick<Projection, 'history'>,
+  { legacyKey, changes }: { readonly legacyKey: string; readonly changes: readonly SourceChange[] },
+): AppliedChange[] {
+  const alone = projection.history !== undefined;
+  return (alone ? changes : changes.slice(-1)).map(({ record }) => ({ legacyKey, record, alone }));
 }
 
 /**
@@ -196,17 +207,19 @@ export async function resolveDeadLetters(
   if (applied.length === 0) return;
   await client.query({
     name: 'crosswalk resolve dead letters',
-    text: `UPDATE crosswalk.dead_letter d SET resolved_at = now(),
-       resolution = CASE WHEN d.topic = a.topic AND d.partition = a.partition AND d.record_offset = a.record_offset THEN $6 ELSE 'a later version was applied' END
-     FROM ${unnest(2, ['text', 'text', 'int', 'bigint'])} AS a (legacy_key, topic, partition, record_offset)
+    text: `UPDATE dead_letter d SET resolved_at = now(),
+       resolution = CASE WHEN d.topic = a.topic AND d.partition = a.partition AND d.record_offset = a.record_offset THEN $7 ELSE 'a later version was applied' END
+     FROM ${unnest(2, ['text', 'text', 'int', 'bigint', 'boolean'])} AS a (legacy_key, topic, partition, record_offset, alone)
      WHERE d.projection = $1 AND d.legacy_key = a.legacy_key AND d.resolved_at IS NULL
-       AND NOT (d.topic = a.topic AND d.partition = a.partition AND d.record_offset > a.record_offset)`,
+       AND NOT (d.topic = a.topic AND d.partition = a.partition AND d.record_offset > a.record_offset)
+       AND (NOT a.alone OR (d.topic = a.topic AND d.partition = a.partition AND d.record_offset = a.record_offset))`,
     values: [
       projection,
       applied.map(({ legacyKey }) => legacyKey),
       applied.map(({ record }) => record.topic),
       applied.map(({ record }) => record.partition),
       applied.map(({ record }) => String(record.offset)),
+      applied.map(({ alone }) => alone),
       resolution,
     ],
   });

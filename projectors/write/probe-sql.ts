@@ -104,6 +104,6 @@ function claimsSql(table: string, typed: string, { name, columns, where }: Table
       SELECT c.probe_row, ${value} AS claim, h.holder, count(*) OVER (PARTITION BY ${value}) AS times
       FROM (SELECT * FROM ${typed} WHERE ${condition} AND ${filled}) c
       LEFT JOIN LATERAL (SELECT CASE WHEN x.origin = 'cdc' AND x.legacy_table = $1 THEN x.legacy_key ELSE '' END AS holder
-        FROM (SELECT * FROM "crm".${quote(table)} WHERE ${condition}) x WHERE ${same} AND x.id <> c.id LIMIT 1) h ON true) d
+        FROM (SELECT * FROM ${quote(table)} WHERE ${condition}) x WHERE ${same} AND x.id <> c.id LIMIT 1) h ON true) d
     WHERE holder IS NOT NULL OR times > 1`;
 }

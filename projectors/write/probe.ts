@@ -100,8 +100,11 @@ async function prepare(client: pg.ClientBase, projection: Projection, shapes: Ta
   return { text: probeSql(projection.owned, shapes, rules, own), targets: projection.owned };
 }
 
-/** What the tables' rows must satisfy, as the catalog tells. */
-async function readRules(client: pg.ClientBase, tables: readonly string[]): Promise<ReadonlyMap<string, TableRules>> {
+/** What the rows of tables must satisfy, in the session's namespace, as the catalog tells. */
+export async function readRules(
+  client: pg.ClientBase,
+  tables: readonly string[],
+): Promise<ReadonlyMap<string, TableRules>> {
   const names = (keys: string, relation: string) =>
     `(SELECT json_agg(a.attname ORDER BY k.n) FROM unnest(${keys}) WITH ORDINALITY k (attnum, n) JOIN pg_attribute a ON a.attrelid = ${relation} AND a.attnum = k.attnum)`;
   const { rows } = await client.query<{ table: string; rules: string }>(
@@ -114,7 +117,7 @@ async function readRules(client: pg.ClientBase, tables: readonly string[]): Prom
          FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = r.oid AND NOT i.indisprimary AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts AND (i.indisunique OR i.indisexclusion
            AND EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype = 'x' AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oid = ANY (c.conexclop) AND o.oprname <> '='))))
      ) AS rules
-     FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace WHERE n.nspname = 'crm' AND r.relname = ANY ($1)`,
+     FROM pg_class r WHERE pg_table_is_visible(r.oid) AND r.relkind = 'r' AND r.relname = ANY ($1)`,
     [tables],
   );
   return new Map(rows.map((row) => [row.table, JSON.parse(row.rules) as TableRules]));

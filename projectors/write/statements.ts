@@ -15,10 +15,14 @@ export const LINEAGE_COLUMNS = [
 ] as const;
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const nameOf = (table: string) => `"crm".${quote(table)}`;
 
 /** Types whose equal values may differ in text (1.5 and 1.50): compared by text, so that every digit counts. */
 const comparedAsText = new Set(['numeric', 'jsonb', 'json']);
+
+/** A column as it is compared: every digit counts. */
+export function comparable(alias: string, column: string, type: string | undefined): string {
+  return `${alias}.${quote(column)}${comparedAsText.has(type ?? '') ? '::text' : ''}`;
+}
 
 /** Columns written for a target: its own, `deleted_at` where the table has one, lineage. */
 export function writtenColumns(shape: TableShape, columns: readonly string[]): string[] {
@@ -32,6 +36,8 @@ export interface TargetShape {
   /** Column by which the rows are found that may have to go. */
   readonly scopeColumn: string;
   readonly retract: 'soft-delete' | 'delete';
+  /** Of a repair, owned: rows are also written where nothing but the legacy key that they name differs. Merged: rows go whatever legacy table they name. */
+  readonly repair?: 'owned' | 'merged';
 }
 
 /**
@@ -48,15 +54,13 @@ export function writeSql(targets: readonly TargetShape[]): string {
 }
 
 /** A row is written only where a projected column differs, and never over a row of the application. */
-function upsertSql({ shape, columns }: TargetShape, parameter: number): string {
+function upsertSql({ shape, columns, repair }: TargetShape, parameter: number): string {
   const written = writtenColumns(shape, columns);
-  const compared = written.filter((column) => !(LINEAGE_COLUMNS as readonly string[]).includes(column));
-  const side = (alias: string) =>
-    compared
-      .map((column) => `${alias}.${quote(column)}${comparedAsText.has(shape.types[column] ?? '') ? '::text' : ''}`)
-      .join(', ');
+  const aside = repair === 'owned' ? LINEAGE_COLUMNS.slice(2) : LINEAGE_COLUMNS;
+  const compared = written.filter((column) => !(aside as readonly string[]).includes(column));
+  const side = (alias: string) => compared.map((column) => comparable(alias, column, shape.types[column])).join(', ');
   return [
-    `INSERT INTO ${nameOf(shape.table)} AS t (${written.map(quote).join(', ')}, origin)`,
+    `INSERT INTO ${quote(shape.table)} AS t (${written.map(quote).join(', ')}, origin)`,
     `SELECT ${written.map((column, index) => `(r->>${index})::${shape.types[column]}`).join(', ')}, 'cdc' FROM jsonb_array_elements($${parameter}::jsonb) r`,
     `ON CONFLICT (id) DO UPDATE SET ${written
       .filter((column) => column !== 'id')
@@ -70,14 +74,17 @@ function upsertSql({ shape, columns }: TargetShape, parameter: number): string {
  * `OFFSET 0` keeps the planner to one look-up by scope for each legacy row. With the other conditions in reach it would choose, while it has no
  * statistics, to read a whole partial index for each.
  */
-function retractSql({ shape, scopeColumn, retract }: TargetShape, parameter: number): string {
+function retractSql({ shape, columns, scopeColumn, retract, repair }: TargetShape, parameter: number): string {
   const isSoft = retract === 'soft-delete';
+  const isOfTable = repair === 'merged' ? '$1::text IS NOT NULL' : 'i.legacy_table = $1';
+  // A row that stood under the scope of another one is written by the same statement: it must not go as well.
+  const isKept = `NOT EXISTS (SELECT FROM jsonb_array_elements($${parameter + 1}::jsonb) w WHERE w->>${columns.indexOf('id')} = i.id::text)`;
   const candidates = `(SELECT i.at, (r->>1)::pg_lsn AS lsn, (r->>2)::bigint AS xid, (r->>3)::timestamptz AS committed_at
     FROM jsonb_array_elements($${parameter}::jsonb) r CROSS JOIN LATERAL (
-      SELECT x.ctid AS at, x.id, x.origin, x.legacy_table${isSoft ? ', x.deleted_at' : ''} FROM ${nameOf(shape.table)} x
+      SELECT x.ctid AS at, x.id, x.origin, x.legacy_table${isSoft ? ', x.deleted_at' : ''} FROM ${quote(shape.table)} x
       WHERE x.${quote(scopeColumn)} = (r->>0)::${shape.types[scopeColumn]} OFFSET 0) i
-    WHERE i.origin = 'cdc' AND i.legacy_table = $1 AND NOT (r->4) ? i.id::text${isSoft ? ' AND i.deleted_at IS NULL' : ''} OFFSET 0) s`;
-  if (!isSoft) return `DELETE FROM ${nameOf(shape.table)} t USING ${candidates} WHERE t.ctid = s.at`;
-  return `UPDATE ${nameOf(shape.table)} t SET deleted_at = s.committed_at, source_lsn = s.lsn, source_xid = s.xid, source_committed_at = s.committed_at, mapping_version = $2
+    WHERE i.origin = 'cdc' AND ${isOfTable} AND NOT (r->4) ? i.id::text${isSoft ? ' AND i.deleted_at IS NULL' : ''}${repair === undefined ? '' : ` AND ${isKept}`} OFFSET 0) s`;
+  if (!isSoft) return `DELETE FROM ${quote(shape.table)} t USING ${candidates} WHERE t.ctid = s.at`;
+  return `UPDATE ${quote(shape.table)} t SET deleted_at = s.committed_at, source_lsn = s.lsn, source_xid = s.xid, source_committed_at = s.committed_at, mapping_version = $2
     FROM ${candidates} WHERE t.ctid = s.at`;
 }

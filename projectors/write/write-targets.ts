@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Aggregate, Cell, Projection } from '../projection.ts';
+import type { Aggregate, Cell, OwnedTarget, Projection } from '../projection.ts';
 import type { Lineage } from '../source-change.ts';
 import type { TargetShapes } from './catalog.ts';
 import { type TargetShape, writeSql } from './statements.ts';
@@ -18,10 +18,17 @@ interface Prepared {
 
 const prepared = new WeakMap<TargetShapes, Map<string, Prepared>>();
 
+/** Whose targets are written, and whether that repairs them. */
+interface Owner {
+  readonly projection: Projection;
+  readonly aggregate?: Aggregate;
+  readonly isRepair: boolean;
+}
+
 /** Writes all targets of a projection, or of one of its aggregates, in one statement. */
 export async function writeTargets(
   client: pg.ClientBase,
-  owner: { readonly projection: Projection; readonly aggregate?: Aggregate },
+  owner: Owner,
   shapes: TargetShapes,
   writes: ReadonlyMap<string, TargetWrites>,
 ): Promise<void> {
@@ -41,11 +48,8 @@ export async function writeTargets(
   await client.query({ name, text, values });
 }
 
-function prepare(
-  { projection, aggregate }: { projection: Projection; aggregate?: Aggregate },
-  shapes: TargetShapes,
-): Prepared {
-  const name = `crosswalk write ${projection.name} ${aggregate?.name ?? ''}`;
+function prepare({ projection, aggregate, isRepair }: Owner, shapes: TargetShapes): Prepared {
+  const name = `crosswalk ${isRepair ? 'repair' : 'write'} ${projection.name} ${aggregate?.name ?? ''}`;
   const ofShapes = prepared.get(shapes) ?? new Map<string, Prepared>();
   prepared.set(shapes, ofShapes);
   const known = ofShapes.get(name);
@@ -54,17 +58,24 @@ function prepare(
     aggregate === undefined
       ? projection.owned.map((target) => ({
           shape: shapes.get(target.table)!,
-          columns: target.columns,
+          columns: ownedColumns(target, isRepair),
           scopeColumn: target.scope.column,
           retract: target.retract,
+          ...(isRepair ? { repair: 'owned' } : {}),
         }))
       : aggregate.targets.map((target) => ({
           shape: shapes.get(target.table)!,
           columns: target.columns,
           scopeColumn: target.key,
           retract: 'soft-delete',
+          ...(isRepair ? { repair: 'merged' } : {}),
         }));
   const made = { name, text: writeSql(targets), targets };
   ofShapes.set(name, made);
   return made;
+}
+
+/** Columns that are written of an owned table: a repair writes those, too, that are null because others write them. */
+export function ownedColumns({ columns, blank = [] }: OwnedTarget, isRepair: boolean): readonly string[] {
+  return isRepair ? [...columns, ...blank] : columns;
 }

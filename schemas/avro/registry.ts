@@ -26,6 +26,8 @@ export type Registry = {
   register(subject: string, schema: object): Promise<number>;
   /** The JSON text of a schema. Cached for good: an id never changes its meaning. */
   schemaById(id: number): Promise<string>;
+  /** Every version of a subject's schema, oldest first, as JSON texts; none where there is no such subject. */
+  versionsOf(subject: string): Promise<string[]>;
   /** The compatibility rule of a subject; null where it has none of its own. Any answer proves that the registry is there. */
   compatibilityOf(subject: string): Promise<string | null>;
   close(): void;
@@ -77,6 +79,22 @@ export function createRegistry(options: RegistryOptions): Registry {
         schema.catch(() => schemas.delete(id));
       }
       return schema;
+    },
+
+    async versionsOf(subject) {
+      const path = `/subjects/${encodeURIComponent(subject)}/versions`;
+      const { status, body } = await request('GET', path);
+      if (status === 404) return [];
+      if (status !== 200 || !Array.isArray(body)) throw refused(`read the versions of subject ${subject}`, status);
+      const found: string[] = [];
+      for (const version of body) {
+        const answer = await request('GET', `${path}/${version}`);
+        const schema = (answer.body as { schema?: unknown } | null)?.schema;
+        if (answer.status !== 200 || typeof schema !== 'string')
+          throw refused(`read version ${version} of subject ${subject}`, answer.status);
+        found.push(schema);
+      }
+      return found;
     },
 
     async compatibilityOf(subject) {

@@ -28,8 +28,11 @@ export function toEntry(
     table: change.table,
     legacyKey: change.key,
     op: change.op,
+    before: null,
     after: change.after,
     lineage: { lsn, xid, committedAt },
+    identity: `1/${lsn}/0`,
+    repair: null,
   };
 }
 

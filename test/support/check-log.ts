@@ -77,10 +77,13 @@ export function findFaults(log: readonly LogRecord[], boundaries: readonly Bound
     }
     const { source, transaction, op } = value;
     if (last?.value != null && !isBefore(last.value.source, source)) faults.push(`${name}: out of order`);
-    if (last?.value === null && op !== 'c' && op !== 'r') faults.push(`${name}: ${op} after a delete`);
+    const isRead = source.snapshot !== 'false';
+    if (last?.value === null && op !== 'c' && !isRead) faults.push(`${name}: ${op} after a delete`);
     if (record.timestampMs !== String(source.tsUs / 1000n)) faults.push(`${name}: not at its commit's time`);
-    if (op === 'r') {
+    if (op === 'r' || isRead) {
+      // A delete that is read tells of a key that was looked for.
       if (transaction !== null || source.snapshot !== 'incremental') faults.push(`${name}: a read that looks streamed`);
+      if (op !== 'r' && op !== 'd') faults.push(`${name}: ${op} looks read`);
       continue;
     }
     const identity = `${source.timeline} ${source.commitLsn} ${source.ordinal}`;

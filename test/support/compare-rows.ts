@@ -1,5 +1,5 @@
 import { toE164 } from '../../projectors/values/phone.ts';
-import { type Difference, fetchPhones, runOracle } from '../oracle/oracle.ts';
+import { type Difference, fetchPhones, runOracle } from '../../projectors/verify/oracle/oracle.ts';
 
 /** Where the new tables differ from what the SQL oracle makes of the legacy rows, all tenants being in the US. */
 export async function compareRows(databases: {

@@ -9,7 +9,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** A command of crosswalk in a process of its own. */
 export interface CliProcess {
   readonly child: ChildProcess;
-  /** What it wrote on standard error so far. */
+  /** What it wrote on standard output and on standard error so far. */
+  readonly stdout: () => string;
   readonly stderr: () => string;
   /** The exit code, or the signal that ended it; resolves once it has ended. */
   readonly ended: Promise<number | string>;
@@ -22,10 +23,14 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
   const child = spawn(process.execPath, ['cli/main.ts', ...args], {
     cwd: root,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, CROSSWALK_ENV_FILE: '/nowhere/env', ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let stdout = '';
   let stderr = '';
   let result: number | string | null = null;
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
     if (logFile !== undefined) appendFileSync(logFile, text);
@@ -36,6 +41,7 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
   });
   return {
     child,
+    stdout: () => stdout,
     stderr: () => stderr,
     ended,
     isRunning: () => result === null,

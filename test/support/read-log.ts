@@ -17,6 +17,8 @@ export interface LogRecord {
   /** The key's columns as JSON. */
   readonly key: string;
   readonly value: DecodedValue | null;
+  /** Texts by name. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** A boundary of a source transaction. */
@@ -145,6 +147,9 @@ export async function forEachLogRecord(
           timestampMs: message.timestamp,
           key: JSON.stringify(keys.get(keyId)!.decode(message.key!)),
           value: valueId === null ? null : values.get(valueId)!.decode(message.value!),
+          headers: Object.fromEntries(
+            Object.entries(message.headers ?? {}).map(([name, text]) => [name, String(text)]),
+          ),
         });
       },
       timeoutMs,

@@ -75,8 +75,11 @@ export async function createScriptedLog(pool: pg.Pool, tenants: Tenants = create
         const change: Omit<SourceChange, 'record'> = {
           legacyKey,
           op: isDelete ? 'd' : 'u',
+          before: null,
           after: isDelete ? null : (row as LegacyRow),
           lineage: { lsn: toLsnText(lsn), xid: '7', committedAt: `2024-06-01 10:${minute}:${second}+00` },
+          identity: `1/${toLsnText(lsn)}/${offset}`,
+          repair: null,
         };
         const value = Buffer.from(JSON.stringify(change));
         return { ...change, record: { topic: topicOf(table), partition, offset, key: Buffer.from(legacyKey), value } };

@@ -113,6 +113,8 @@ test('a transaction that began before the stored position and commits behind it 
   const connector = run();
   const writer = await connect(rig.env.LEGACY_DATABASE_URL!, 'writer');
   try {
+    // A slot would only be made once every older transaction has ended.
+    await waitUntil('it streams', () => connector.status.state === 'streaming');
     await writer.query('BEGIN');
     await writer.query(`INSERT INTO docs VALUES (1000, 'began early')`);
     const lsn = await write();

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { requestSnapshot } from '../../../connectors/snapshot/request.ts';
+import { createKafka } from '../../../runtime/kafka.ts';
+import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { type OwnPostgres, startOwnPostgres } from '../../support/own-postgres.ts';
@@ -12,26 +15,14 @@ let writer: pg.Client;
 /** Never waits for a standby. */
 let watcher: pg.Client;
 let connector: RunningConnector;
+/** The snapshot that was asked for; null: initial load. */
+let request: string | null;
 let tests = 0;
 
 beforeAll(async () => {
   server = await startOwnPostgres();
 });
 afterAll(() => server?.close());
-beforeEach(async () => {
-  const table = `docs_${++tests}`;
-  rig = await createConnectorRig('hanging', {
-    legacyUrl: server.url,
-    tables: [table],
-    schema: `CREATE TABLE ${table} (id integer PRIMARY KEY, label text);
-      INSERT INTO ${table} SELECT i, 'old' FROM generate_series(1, 1500) i`,
-    env: { CROSSWALK_CHUNK_ROWS: '10', CROSSWALK_HEARTBEAT_MS: '50', CROSSWALK_PUBLICATION: table },
-  });
-  writer = await connect(server.url, 'writer');
-  watcher = await connect(server.url, 'watcher', '-c synchronous_commit=local');
-  connector = rig.run();
-  await waitUntil('the load is under way', () => readLoaded() > 20, 20_000, 1);
-});
 afterEach(async () => {
   await releaseCommits();
   await writer?.end();
@@ -39,8 +30,54 @@ afterEach(async () => {
   await rig?.drop();
 });
 
-const readLoaded = () => Number(connector.status.snapshot[rig.config.tables[0]!]?.lastKey?.[0] ?? 0);
-const isDone = () => connector.status.snapshot[rig.config.tables[0]!]?.done ?? false;
+/** A connector in the midst of the initial load, or of a snapshot that was asked for after it. */
+async function start(isRequested: boolean): Promise<void> {
+  await startConnector();
+  if (isRequested) {
+    await rig.untilCaughtUp();
+    await ask();
+  }
+  await waitUntil('it is under way', () => readLoaded() > 20, 20_000, 1);
+}
+
+async function startConnector(): Promise<void> {
+  const table = `docs_${++tests}`;
+  rig = await createConnectorRig('hanging', {
+    legacyUrl: server.url,
+    tables: [table],
+    schema: `CREATE TABLE ${table} (id integer PRIMARY KEY, label text);
+      INSERT INTO ${table} SELECT i, 'old' FROM generate_series(1, 1500) i;
+      CREATE FUNCTION paced_${table}() RETURNS boolean STABLE LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.002); RETURN true; END'`,
+    env: { CROSSWALK_CHUNK_ROWS: '10', CROSSWALK_HEARTBEAT_MS: '50', CROSSWALK_PUBLICATION: table },
+  });
+  writer = await connect(server.url, 'writer');
+  watcher = await connect(server.url, 'watcher', '-c synchronous_commit=local');
+  connector = rig.run();
+  request = null;
+}
+
+/** Asks for all rows, slowly read. */
+async function ask(): Promise<void> {
+  const kafka = createKafka(rig.config.kafka(), createLog('silent'));
+  const table = rig.config.tables[0]!;
+  request = await requestSnapshot(rig.config, kafka, { table, where: `public.paced_${table}()` });
+}
+
+/** Key of the last row that is in the log. */
+function readLoaded(): number {
+  const { snapshot, signals } = connector.status;
+  const lastKey =
+    request === null
+      ? snapshot[rig.config.tables[0]!]?.lastKey
+      : signals?.requests.find(({ id }) => id === request)?.lastKey;
+  return Number(lastKey?.[0] ?? 0);
+}
+
+function isDone(): boolean {
+  const { snapshot, signals } = connector.status;
+  if (request === null) return snapshot[rig.config.tables[0]!]?.done ?? false;
+  return signals?.finished.some(({ id }) => id === request) ?? false;
+}
 
 async function hangCommits(): Promise<void> {
   await server.admin(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, 'SELECT pg_reload_conf()');
@@ -82,64 +119,92 @@ async function freeze(pid: number, waitEvent: string): Promise<void> {
 }
 
 async function expectWholeLog(): Promise<void> {
+  await waitUntil('all is read', isDone);
   await rig.untilCaughtUp();
-  const { differences, faults } = await rig.readCheckedLog();
+  const { differences, faults, log } = await rig.readCheckedLog();
+  const labels = new Map<string, string[]>();
+  for (const { key, value } of log) labels.set(key, [...(labels.get(key) ?? []), value!.after!.label!]);
+  const isBackwards = (of: readonly string[]) => of.lastIndexOf('old') > of.indexOf('new');
+  expect([...labels].filter(([, of]) => isBackwards(of))).toEqual([]);
   expect(differences).toEqual([]);
   expect(faults).toEqual([]);
   await connector.stop();
 }
 
-test('a change streamed while its commit hangs is not overwritten by the load, which goes on afterwards', async () => {
+describe.each([
+  ['the initial load', false],
+  ['a snapshot on request', true],
+])('%s', (_, isRequested) => {
+  test('a change streamed while its commit hangs is not overwritten, and the rest is read afterwards', async () => {
+    await start(isRequested);
+    const events = connector.status.events;
+    const { committed } = await updateHanging();
+    await waitUntil('the change is streamed', () => connector.status.events >= events + 1500);
+    // What is read now is the row of before. One chunk may have been under way.
+    const loadedAtFirst = readLoaded();
+    await sleep(1000);
+    expect(isDone()).toBe(false);
+    expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + 30);
+    // A restart must not forget it.
+    await connector.stop();
+    connector = rig.run();
+    await waitUntil('it streams again', () => connector.status.state === 'streaming');
+    await sleep(500);
+    expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + 30);
+    await releaseCommits();
+    await committed;
+    await expectWholeLog();
+  });
+
+  test('nor where the stream is behind: the commit is visible before the change is handled', async () => {
+    await start(isRequested);
+    const readPid = async (sql: string) => Number((await watcher.query<{ pid: string }>(sql)).rows[0]!.pid);
+    const loader = await readPid(`SELECT pid FROM pg_stat_activity WHERE application_name = 'crosswalk-snapshot'`);
+    const sender = await readPid(
+      `SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = '${rig.config.slot}'`,
+    );
+    const frozen = new Set([loader, sender]);
+    try {
+      await freeze(loader, 'ClientRead');
+      // What the loader has read so far passes, so that it reads on at once when it runs again.
+      const lsn = connector.status.lsn;
+      await waitUntil('the stream has passed it', () => connector.status.lsn > lsn + 2000n);
+      await freeze(sender, 'WalSender%');
+      expect(isDone()).toBe(false);
+      const { committed } = await updateHanging();
+      process.kill(loader, 'SIGCONT');
+      frozen.delete(loader);
+      await waitUntil('the loader has read ahead, and waits for the stream', async () => {
+        const { rows } = await watcher.query(
+          `SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'idle' AND state_change < now() - interval '300 ms'`,
+          [loader],
+        );
+        return rows.length === 1;
+      });
+      await releaseCommits();
+      await committed;
+      // Heartbeats of now see the change.
+      await sleep(300);
+      process.kill(sender, 'SIGCONT');
+      frozen.delete(sender);
+      await expectWholeLog();
+    } finally {
+      for (const pid of frozen) process.kill(pid, 'SIGCONT');
+    }
+  });
+});
+
+test('a snapshot that is asked for while a streamed change hangs in its commit waits for it', async () => {
+  await startConnector();
+  await rig.untilCaughtUp();
+  const events = connector.status.events;
   const { committed } = await updateHanging();
-  await waitUntil('the change is streamed', () => connector.status.events >= 1500);
-  // What is read now is the row of before. One chunk may have been under way.
-  const loadedAtFirst = readLoaded();
+  await waitUntil('the change is streamed', () => connector.status.events >= events + 1500);
+  await ask();
+  await waitUntil('the request is heard', () => connector.status.signals?.requests.length === 1);
   await sleep(1000);
-  expect(isDone()).toBe(false);
-  expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + 30);
-  // A restart must not forget it.
-  await connector.stop();
-  connector = rig.run();
-  await waitUntil('it streams again', () => connector.status.state === 'streaming');
-  await sleep(500);
-  expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + 30);
+  expect(readLoaded()).toBe(0);
   await releaseCommits();
   await committed;
   await expectWholeLog();
-});
-
-test('nor where the stream is behind: the commit is visible before the change is handled', async () => {
-  const readPid = async (sql: string) => Number((await watcher.query<{ pid: string }>(sql)).rows[0]!.pid);
-  const loader = await readPid(`SELECT pid FROM pg_stat_activity WHERE application_name = 'crosswalk-snapshot'`);
-  const sender = await readPid(
-    `SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = '${rig.config.slot}'`,
-  );
-  const frozen = new Set([loader, sender]);
-  try {
-    await freeze(loader, 'ClientRead');
-    // What the loader has read so far passes, so that it reads on at once when it runs again.
-    const lsn = connector.status.lsn;
-    await waitUntil('the stream has passed it', () => connector.status.lsn > lsn + 2000n);
-    await freeze(sender, 'WalSender%');
-    expect(isDone()).toBe(false);
-    const { committed } = await updateHanging();
-    process.kill(loader, 'SIGCONT');
-    frozen.delete(loader);
-    await waitUntil('the loader has read ahead, and waits for the stream', async () => {
-      const { rows } = await watcher.query(
-        `SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'idle' AND state_change < now() - interval '300 ms'`,
-        [loader],
-      );
-      return rows.length === 1;
-    });
-    await releaseCommits();
-    await committed;
-    // Heartbeats of now see the change.
-    await sleep(300);
-    process.kill(sender, 'SIGCONT');
-    frozen.delete(sender);
-    await expectWholeLog();
-  } finally {
-    for (const pid of frozen) process.kill(pid, 'SIGCONT');
-  }
 });

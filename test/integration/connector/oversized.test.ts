@@ -7,6 +7,7 @@ import type { CrosswalkError } from '../../../runtime/errors.ts';
 import { createKafka } from '../../../runtime/kafka.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { startCli } from '../../support/connector-process.ts';
 import { readCommitted } from '../../support/read-log.ts';
 import { stackAddresses } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -135,6 +136,18 @@ describe('topics that hold less', () => {
     await rig.legacy.query(`UPDATE docs SET body = repeat(body, 3) WHERE id <= 10`);
     await rig.untilCaughtUp();
     expect(await openLetters(rig)).toHaveLength(5);
+    const [status, doctor] = [startCli(['status', '--json'], rig.env), startCli(['doctor', '--json'], rig.env)];
+    await Promise.all([status.ended, doctor.ended]);
+    const said = '5 legacy rows are too large for their topics: the log lacks their last version';
+    const finding = { what: said, remedy: expect.stringContaining('`crosswalk dlq list`') };
+    expect(JSON.parse(status.stdout())).toMatchObject({
+      findings: expect.arrayContaining([{ level: 'warning', about: 'dead letters', ...finding }]),
+      connector: { deadLetters: 5 },
+    });
+    expect(JSON.parse(doctor.stdout()).checks).toContainEqual({
+      ...{ area: 'pipeline', name: 'dead letters', state: 'warning' },
+      ...finding,
+    });
     await rig.legacy.query(`INSERT INTO docs SELECT i, repeat('z', 1200) FROM generate_series(1001, 11001) i`);
     const stopped = (await connector.ended) as CrosswalkError;
     expect(stopped).toMatchObject({ code: 'rows_too_large' });

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connect, createPool } from '../../../runtime/postgres.ts';
+import { createProjectorPool } from '../../../projectors/session.ts';
+import { connect } from '../../../runtime/postgres.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, optionRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
+import { setStage } from '../../support/stages.ts';
 import { clearTarget, openTarget, PROJECTED_TABLES } from '../../support/target-database.ts';
 
 const OURS = 'c0000000-0000-4000-8000-00000000000a';
@@ -21,12 +23,14 @@ const role = `projector_${randomBytes(4).toString('hex')}`;
 beforeAll(async () => {
   databases = await createDatabases('access');
   owner = await openTarget(databases.targetUrl);
+  // What each stage shows of it: test/integration/stages.
+  await setStage(owner, null, 4);
   const password = randomBytes(12).toString('hex');
   await owner.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}' IN ROLE crosswalk_projector`);
   const url = new URL(databases.targetUrl);
   url.username = role;
   url.password = password;
-  pool = createPool(url.href, 'projector', 4);
+  pool = createProjectorPool(url.href, 'projector', 4);
   app = await connect(databases.targetUrl, 'app');
   await app.query('SET ROLE crosswalk_app');
 });

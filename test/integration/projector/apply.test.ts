@@ -2,9 +2,9 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
+import { createProjectorPool } from '../../../projectors/session.ts';
 import { createTenants } from '../../../projectors/tenants.ts';
 import { applySlices } from '../../../projectors/write/apply-changes.ts';
-import { createPool } from '../../../runtime/postgres.ts';
 import { createRandom } from '../../../sample/random.ts';
 import { topicOf } from '../../support/change-log.ts';
 import { pollUntil } from '../../support/poll.ts';
@@ -23,7 +23,7 @@ let log: ScriptedLog;
 beforeAll(async () => {
   databases = await createDatabases('apply');
   client = await openTarget(databases.targetUrl);
-  pool = createPool(databases.targetUrl, 'projector', 8);
+  pool = createProjectorPool(databases.targetUrl, 'projector', 8);
 });
 beforeEach(async () => {
   await clearTarget(client);

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createPool } from '../../../runtime/postgres.ts';
+import { createProjectorPool } from '../../../projectors/session.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, optionRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -22,7 +22,7 @@ const open: { close(): Promise<void> }[] = [];
 beforeAll(async () => {
   databases = await createDatabases('parked');
   client = await openTarget(databases.targetUrl);
-  pool = createPool(databases.targetUrl, 'projector', 6);
+  pool = createProjectorPool(databases.targetUrl, 'projector', 6);
 });
 beforeEach(async () => {
   await clearTarget(client);

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Projection } from '../../../projectors/projection.ts';
 import { contacts } from '../../../projectors/projections/contacts.ts';
-import { createPool } from '../../../runtime/postgres.ts';
+import { createProjectorPool } from '../../../projectors/session.ts';
 import { createRandom } from '../../../sample/random.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, optionRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
@@ -23,7 +23,7 @@ const open: { close(): Promise<void> }[] = [];
 beforeAll(async () => {
   databases = await createDatabases('poison');
   client = await openTarget(databases.targetUrl);
-  pool = createPool(databases.targetUrl, 'projector', 4);
+  pool = createProjectorPool(databases.targetUrl, 'projector', 4);
   // The names of contacts decide: what the new schema refuses by a check, or by a trigger of the application.
   await client.query(`ALTER TABLE crm.contacts ADD CONSTRAINT contacts_name_check CHECK (name <> 'unchecked')`);
   await client.query(`CREATE FUNCTION crm.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

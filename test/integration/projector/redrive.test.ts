@@ -8,8 +8,9 @@ import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
 import { contacts } from '../../../projectors/projections/contacts.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
 import { statusOptions } from '../../../projectors/projections/status-options.ts';
+import { createProjectorPool } from '../../../projectors/session.ts';
 import { createTenants } from '../../../projectors/tenants.ts';
-import { createPool } from '../../../runtime/postgres.ts';
+import { withClient } from '../../../projectors/write/with-client.ts';
 import { createRandom } from '../../../sample/random.ts';
 import { logDecoder } from '../../support/change-log.ts';
 import { pollUntil } from '../../support/poll.ts';
@@ -29,7 +30,7 @@ const open: { close(): Promise<void> }[] = [];
 beforeAll(async () => {
   databases = await createDatabases('redrive');
   client = await openTarget(databases.targetUrl);
-  pool = createPool(databases.targetUrl, 'projector', 8);
+  pool = createProjectorPool(databases.targetUrl, 'projector', 8);
 });
 beforeEach(async () => {
   await clearTarget(client);
@@ -46,6 +47,8 @@ afterAll(async () => {
 });
 
 const read = async (sql: string, values: unknown[] = []) => (await client.query(sql, values)).rows;
+const readLettersOf = (selection: Selection, limit: number) =>
+  withClient(pool, (projector) => readLetters(projector, selection, limit));
 const letters = () =>
   read(
     `SELECT legacy_key AS key, record_offset AS at, reason, mapping_version AS version, resolution FROM crosswalk.dead_letter ORDER BY record_offset`,
@@ -119,7 +122,7 @@ describe('a dead letter', () => {
     expect((await letters()).map(({ resolution }) => resolution)).toEqual(['redriven by tester', 'redriven by tester']);
     const before = await dumpTarget(client, 'all');
     expect(await again([fixed])).toMatchObject({ selected: 0, applied: 0 });
-    const ids = (await readLetters(client, { resolvedToo: true }, 10)) as LetterId[];
+    const ids = (await readLettersOf({ resolvedToo: true }, 10)) as LetterId[];
     expect(await again([fixed], { ids })).toMatchObject({ selected: 0, applied: 0 });
     expect(await dumpTarget(client, 'all')).toEqual(before);
   });
@@ -214,7 +217,7 @@ describe('a newer version of its row', () => {
       { at: '0', resolution: 'a later version was applied' },
       { at: '2', resolution: null },
     ]);
-    const [first] = await readLetters(client, { resolvedToo: true }, 1);
+    const [first] = await readLettersOf({ resolvedToo: true }, 1);
     expect(await again([quotes], { ids: [first!] })).toMatchObject({ selected: 0 });
     expect(await numbers()).toEqual({ [A]: '2' });
     expect(await again([quotes])).toMatchObject({ applied: 1 });
@@ -245,7 +248,7 @@ describe('a newer version of its row', () => {
     await log.deliver('quotes', 0, quote(A, 'bad1'), quote(B, 'bad1'), quote(C, 'bad1'));
     await log.deliver('quotes', 0, quote(A, 'bad2'), quote(B, 'bad2'), quote(C, 'bad2'));
     expect(await openKeys()).toEqual([A, B, C, A, B, C]);
-    const ids = (await readLetters(client, {}, 10)) as LetterId[];
+    const ids = (await readLettersOf({}, 10)) as LetterId[];
     // The older one first, the newer one alone, both together.
     expect(await again([quotes], { ids: [ids[0]!] })).toMatchObject({ applied: 1 });
     expect(await again([quotes], { ids: [ids[4]!] })).toMatchObject({ applied: 1 });

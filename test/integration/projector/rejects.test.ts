@@ -1,7 +1,7 @@
 // Every kind of reject through the real writer: there as long as the legacy row has it, and no longer.
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createPool } from '../../../runtime/postgres.ts';
+import { createProjectorPool } from '../../../projectors/session.ts';
 import { type RejectKind, rejectKinds } from '../../support/reject-kinds.ts';
 import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -21,7 +21,7 @@ type Keyed = (typeof keyed)[number];
 beforeAll(async () => {
   databases = await createDatabases('rejects');
   client = await openTarget(databases.targetUrl);
-  pool = createPool(databases.targetUrl, 'projector', 2);
+  pool = createProjectorPool(databases.targetUrl, 'projector', 2);
 });
 beforeEach(async () => {
   await clearTarget(client);

@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { projections } from '../../../projectors/projections/all.ts';
+import { createProjectorPool } from '../../../projectors/session.ts';
 import { createTenants } from '../../../projectors/tenants.ts';
 import { toE164 } from '../../../projectors/values/phone.ts';
+import { fetchPhones, runOracle } from '../../../projectors/verify/oracle/oracle.ts';
 import { applyChanges } from '../../../projectors/write/apply-changes.ts';
 import { readTargetShapes } from '../../../projectors/write/catalog.ts';
-import { connect, createPool } from '../../../runtime/postgres.ts';
+import { connect } from '../../../runtime/postgres.ts';
 import { createRandom } from '../../../sample/random.ts';
-import { fetchPhones, runOracle } from '../../oracle/oracle.ts';
 import { type ChangeLog, createChangeLog, withSnapshotReads } from '../../support/change-log.ts';
 import { consumeAll, type Tally, type Target } from '../../support/consumers.ts';
 import { HISTORY_TABLES, installRecorder, readHistory } from '../../support/legacy-history.ts';
@@ -48,7 +49,7 @@ beforeAll(async () => {
   await legacy.query(readFileSync(new URL('../../../schemas/legacy/schema.sql', import.meta.url), 'utf8'));
   await installRecorder(legacy);
   inspector = await openTarget(databases.targetUrl);
-  const pool = createPool(databases.targetUrl, 'consumer', 8);
+  const pool = createProjectorPool(databases.targetUrl, 'consumer', 8);
   target = {
     pool,
     terminate: async () => {

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { readCatalog } from '../../../connectors/catalog.ts';
 import { createSnapshot } from '../../../connectors/snapshot/snapshot.ts';
+import { createWorkList } from '../../../connectors/snapshot/work.ts';
 import { planSourceSetup } from '../../../connectors/source-setup.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
@@ -25,7 +26,7 @@ test.each(['before the chunk arrives', 'before its marker is written'])('%s', as
     let isTruncated = false;
     let snapshot: ReturnType<typeof createSnapshot>;
     const pass = (token: string) => {
-      for (const row of snapshot.marker(token, [])?.rows ?? []) emitted.push(row[1]!);
+      for (const { cells } of snapshot.marker(token, [])?.reads ?? []) emitted.push(cells[1]!);
     };
     const truncate = async () => {
       isDue = false;
@@ -47,13 +48,17 @@ test.each(['before the chunk arrives', 'before its marker is written'])('%s', as
         return result;
       },
     } as unknown as pg.ClientBase;
-    snapshot = createSnapshot({ client, relations, progress: {}, chunkRows: 10, log: createLog('silent') });
-    const loading = snapshot.run(new AbortController().signal);
+    const work = createWorkList({ relations, progress: {}, signals: undefined });
+    const isCurrent = async () => true;
+    snapshot = createSnapshot({ client, work, chunkRows: 10, timeoutMs: 1000, isCurrent, log: createLog('silent') });
+    const stopping = new AbortController();
+    const loading = snapshot.run(stopping.signal);
     await waitUntil('the load is complete', () => {
       while (isTruncated && tokens.length > 0) pass(tokens.shift()!);
-      return snapshot.isFinished();
+      return snapshot.isIdle();
     });
-    await loading;
+    stopping.abort(new Error('over'));
+    await expect(loading).rejects.toThrow('over');
     expect(emitted).toEqual(['new', 'new']);
   } finally {
     await reader.end();

@@ -38,7 +38,7 @@ const behind = (lagSeconds: number | null): Partial<PipelineState> => ({
 });
 const healthy: PipelineState = {
   legacy,
-  kafka: { ...up, position },
+  kafka: { ...up, position, deadLetters: 0 },
   target: { ...up, offsets: [], projections: {}, rejects: [{ table: 'quotes', reason: 'not a number', count: 3 }] },
   source: { lagBytes: 10n, lagSeconds: 0.5 },
   tables: [{ table: 'quotes', rows: 9, done: true, estimatedRows: 9 }],
@@ -49,7 +49,12 @@ describe('toFindings', () => {
   const cases: [string, Partial<PipelineState>, ReturnType<typeof toVerdict>, string[]][] = [
     ['all is well; rejects are no finding', {}, 'healthy', []],
     ['a server is down', { target: down }, 'failing', ['no answer']],
-    ['the connector has never run', { kafka: { ...up, position: null }, source: null }, 'failing', ['No position']],
+    [
+      'the connector has never run',
+      { kafka: { ...up, position: null, deadLetters: 0 }, source: null },
+      'failing',
+      ['No position'],
+    ],
     ['the slot is gone', { legacy: { ...legacy, slot: null } }, 'failing', ['does not exist']],
     [
       'the slot is gone, or not: Kafka is down',
@@ -101,6 +106,12 @@ describe('toFindings', () => {
       { tables: [{ table: 'quotes', rows: 2, done: false, estimatedRows: 9 }] },
       'warning',
       ['1 of 1 tables'],
+    ],
+    [
+      'rows that are too large for the log',
+      { kafka: { ...up, position, deadLetters: 3 } },
+      'warning',
+      ['3 legacy rows are too large for their topics'],
     ],
     ['a little behind', behind(30), 'healthy', []],
     ['behind', behind(31), 'warning', ['4 offsets behind, up to 31 s']],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createProjectionStatus, type ProjectionStatus } from '../../../projectors/status.ts';
 import { connectorHealth, projectorHealth, stallAfterMs } from '../../../runtime/health.ts';
 
-const config = { heartbeatMs: 1000, lagWarningSeconds: 30 };
+const config = { heartbeatMs: 1000, lagWarningSeconds: 30, stallSeconds: 60 };
 const NOW = 10_000_000;
 const WALL = 1_700_000_000_000_000n;
 
@@ -27,8 +27,8 @@ describe('connectorHealth', () => {
   });
 
   it('gives slow heartbeats ten of them', () => {
-    expect(stallAfterMs(1000)).toBe(60_000);
-    expect(stallAfterMs(30_000)).toBe(300_000);
+    expect(stallAfterMs({ heartbeatMs: 1000, stallSeconds: 60 })).toBe(60_000);
+    expect(stallAfterMs({ heartbeatMs: 30_000, stallSeconds: 60 })).toBe(300_000);
   });
 });
 
@@ -53,6 +53,21 @@ describe('projectorHealth', () => {
       'starting, behind',
       [running({ state: 'starting', behindSinceMs: NOW - 900_000 })],
       { live: true, ready: false, sign: 'waiting' },
+    ],
+    [
+      'a server does not answer, nothing is applied',
+      [running({ unreachable: { problem: 'target database t: no answer within 5 s', askedMs: NOW - 5000 } })],
+      { live: true, ready: false, sign: 'waiting', reason: 'target database t: no answer within 5 s' },
+    ],
+    [
+      'starting while a server does not answer',
+      [running({ state: 'starting', unreachable: { problem: 'no answer', askedMs: NOW - 5000 } })],
+      { live: true, ready: false, sign: 'waiting', reason: 'no answer' },
+    ],
+    [
+      'a look at the lag fails, and batches are applied',
+      [running({ unreachable: { problem: 'no answer', askedMs: NOW - 5000 }, lastProgressMs: NOW - 1000 })],
+      { live: true, ready: true, sign: 'healthy' },
     ],
     ['stopped', [running({ state: 'stopped' })], { live: true, ready: false, sign: 'stopped' }],
     [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createProjectionStatus } from '../../../projectors/status.ts';
-import { noteLag } from '../../../runtime/lag-watch.ts';
+import { noteAnswers, noteLag } from '../../../runtime/lag-watch.ts';
 
 const none = { offsets: [], projections: {} };
 const lag = (partition: number, lagOffsets: bigint, lagSeconds: number | null, projection = 'quotes') => ({
@@ -11,6 +11,26 @@ const lag = (partition: number, lagOffsets: bigint, lagSeconds: number | null, p
   nextOffset: 0n,
   lagOffsets,
   lagSeconds,
+});
+
+describe('noteAnswers', () => {
+  const up = { state: 'up' } as const;
+  const down = (problem: string) => ({ state: 'down', problem, remedy: 'Start it.' }) as const;
+
+  it('names each server that does not answer, and knows of no lag until all do', () => {
+    const status = { ...createProjectionStatus('quotes'), behindSinceMs: 1000 };
+    noteAnswers(status, [up, up], 2000);
+    expect(status).toMatchObject({ unreachable: null, behindSinceMs: 1000 });
+    noteAnswers(status, [down('Kafka: silent'), down('target: silent')], 3000);
+    expect(status).toMatchObject({
+      unreachable: { problem: 'Kafka: silent; target: silent', askedMs: 3000 },
+      behindSinceMs: null,
+    });
+    noteAnswers(status, [up, down('target: silent')], 4000);
+    expect(status.unreachable).toEqual({ problem: 'target: silent', askedMs: 4000 });
+    noteAnswers(status, [up, up], 5000);
+    expect(status.unreachable).toBeNull();
+  });
 });
 
 describe('noteLag', () => {

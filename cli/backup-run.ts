@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import { CrosswalkError } from '../runtime/errors.ts';
+import { connect, quoteIdent } from '../runtime/postgres.ts';
+import { toVerifiedBackup } from '../schemas/backup/coverage.ts';
+import { type Backup, type BackupStep, createBackup } from '../schemas/backup/create.ts';
+import type { Environment } from '../schemas/backup/pg-dump.ts';
+import { type BackupVerification, verifyBackup } from '../schemas/backup/verify.ts';
+import { appendEntry } from '../schemas/phase-log.ts';
+
+/** What taking and checking a backup needs. `log`: a session on the database of the new schema, whose log tells of it. */
+export interface BackupRun {
+  readonly log: pg.Client;
+  readonly runId: string;
+  readonly env: Environment;
+  readonly signal: AbortSignal;
+  readonly progress: (label: string, total: number) => { update(done: number, total?: number): void; close(): void };
+}
+
+const LABELS: Readonly<Record<BackupStep, string>> = {
+  checksums: 'checksums',
+  copying: 'copying',
+  files: 'files',
+  loading: 'restoring',
+  comparing: 'comparing',
+};
+
+/** One line for each step of the work. */
+function followSteps({ progress }: BackupRun) {
+  let current: { step: BackupStep; line: ReturnType<BackupRun['progress']> } | null = null;
+  return {
+    onProgress(step: BackupStep, done: number, total: number) {
+      if (current?.step !== step) {
+        current?.line.close();
+        current = { step, line: progress(LABELS[step], total) };
+      }
+      current.line.update(done, total);
+    },
+    close: () => current?.line.close(),
+  };
+}
+
+/** Takes a backup, and says so in the log. */
+export async function takeBackup(
+  run: BackupRun,
+  dir: string,
+  source: {
+    readonly url: string;
+    readonly schemas: readonly string[];
+    readonly extra?: Readonly<Record<string, string>>;
+  },
+): Promise<Backup> {
+  const steps = followSteps(run);
+  try {
+    const backup = await createBackup(dir, {
+      ...source,
+      env: run.env,
+      signal: run.signal,
+      onProgress: steps.onProgress,
+    });
+    const { manifest, digest } = backup;
+    await appendEntry(run.log, {
+      ...{ runId: run.runId, phase: 'backup', action: 'backup taken', verdict: 'done' },
+      detail: {
+        dir,
+        digest,
+        database: manifest.server.database,
+        schemas: manifest.schemas,
+        tables: manifest.tables.length,
+        takenAt: manifest.takenAt,
+      },
+    });
+    return backup;
+  } finally {
+    steps.close();
+  }
+}
+
+/** Restores a backup into an empty database and compares; says in the log what came of it. `into` null: a database is made beside the one of `beside`, and dropped afterwards. */
+export async function restoreElsewhere(
+  run: BackupRun,
+  dir: string,
+  into: string | null,
+  beside: string,
+): Promise<BackupVerification> {
+  const steps = followSteps(run);
+  const scratch = into === null ? await createScratch(beside) : null;
+  try {
+    const verification = await verifyBackup(dir, {
+      url: into ?? scratch!.url,
+      env: run.env,
+      signal: run.signal,
+      onProgress: steps.onProgress,
+    });
+    const { manifest, digest, ok, differences } = verification;
+    await appendEntry(run.log, {
+      ...{ runId: run.runId, phase: 'backup', action: 'backup verified', verdict: ok ? 'done' : 'failed' },
+      detail: { ...toVerifiedBackup(dir, digest, manifest), differences: differences.slice(0, 20) },
+    });
+    return verification;
+  } finally {
+    steps.close();
+    await scratch?.drop();
+  }
+}
+
+const MARK = 'crosswalk: a backup is restored here to be compared; it may be dropped at any time';
+
+/** Whether the role of this address may make databases. */
+export async function mayCreateDatabases(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ may: string }>(
+    'SELECT (rolsuper OR rolcreatedb)::text AS may FROM pg_roles WHERE rolname = current_user',
+  );
+  return rows[0]!.may === 'true';
+}
+
+/** Makes an empty database on the server of an address, with its encoding and locale. What a killed run left behind under that name is dropped first, if it bears the mark. */
+async function createScratch(beside: string): Promise<{ url: string; drop(): Promise<void> }> {
+  const client = await connect(beside, 'backup', '-c statement_timeout=0');
+  try {
+    const { rows } = await client.query<Record<'database' | 'settings', string>>(
+      `SELECT d.datname AS database, format('ENCODING %L LC_COLLATE %L LC_CTYPE %L%s', pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+         CASE d.datlocprovider WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'))
+           WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', to_jsonb(d) ->> 'datlocale') ELSE '' END) AS settings
+       FROM pg_database d WHERE d.datname = current_database()`,
+    );
+    const { database, settings } = rows[0]!;
+    const name = `crosswalk_restore_${createHash('sha256').update(database).digest('hex').slice(0, 12)}`;
+    const drop = (client: pg.Client) => client.query(`DROP DATABASE IF EXISTS ${quoteIdent(name)} WITH (FORCE)`);
+    const { rows: found } = await client.query<{ mark: string | null }>(
+      `SELECT shobj_description(oid, 'pg_database') AS mark FROM pg_database WHERE datname = $1`,
+      [name],
+    );
+    if (found.length > 0 && found[0]!.mark !== MARK)
+      throw new CrosswalkError(
+        'backup_invalid',
+        `There is a database ${name} already, and it is not marked as one that may be dropped`,
+        'Drop it, or name an empty database to restore into.',
+      );
+    await drop(client);
+    await client.query(`CREATE DATABASE ${quoteIdent(name)} TEMPLATE template0 ${settings}`);
+    await client.query(`COMMENT ON DATABASE ${quoteIdent(name)} IS '${MARK}'`);
+    const url = new URL(beside);
+    url.pathname = `/${name}`;
+    return {
+      url: url.href,
+      async drop() {
+        const client = await connect(beside, 'backup');
+        try {
+          await drop(client);
+        } finally {
+          await client.end();
+        }
+      },
+    };
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

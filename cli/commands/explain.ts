@@ -1,0 +1,93 @@
+import type { ExplainContext, ExplainOptions } from '../../projectors/explain/context.ts';
+import { explainLegacy } from '../../projectors/explain/explain-legacy.ts';
+import { explainRow } from '../../projectors/explain/explain-row.ts';
+import { allProjections } from '../../projectors/projections/all.ts';
+import { readTenants } from '../../projectors/read-tenants.ts';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import { createKafka } from '../../runtime/kafka.ts';
+import { createRegistry } from '../../schemas/avro/registry.ts';
+import { type CommandContext, print, printJson } from '../context.ts';
+import { toLegacyLines, toRowLines } from '../explain-text.ts';
+import { createProgress } from '../progress.ts';
+
+/**
+ * Explains a row of the new schema by its id, or with `legacy` a legacy row by its key: where it comes from, or what became of it. Answers false where
+ * something is wrong with it, or where there is none.
+ */
+export async function explain(
+  context: CommandContext,
+  table: string,
+  words: readonly string[],
+  options: { legacy?: boolean; unmask?: boolean; full?: boolean; since?: string; limit: number; json?: boolean },
+): Promise<boolean> {
+  const { config, log, signal, isTerminal } = context;
+  const given: ExplainOptions = {
+    unmask: options.unmask === true,
+    full: options.full === true,
+    sinceMs: options.since === undefined ? null : parseSince(options.since),
+    limit: options.limit,
+  };
+  if (!options.legacy && words.length !== 1) {
+    throw new CrosswalkError(
+      'config_invalid',
+      'A row has one id',
+      'For a legacy key of several columns give --legacy.',
+    );
+  }
+  const progress = createLateProgress(options.json === true, isTerminal);
+  const { url, ...credentials } = config.registry();
+  const registry = createRegistry({ baseUrl: url, ...credentials });
+  const from: ExplainContext = {
+    config,
+    kafka: createKafka(config.kafka(), log),
+    registry,
+    projections: allProjections,
+    tenants: readTenants(),
+    signal,
+    onProgress: progress.update,
+  };
+  try {
+    if (options.legacy) {
+      const found = await explainLegacy(from, { table, key: words }, given);
+      progress.close();
+      if (options.json) printJson(found);
+      else for (const line of toLegacyLines(found, given)) print(line);
+      return found.problems.length === 0;
+    }
+    const found = await explainRow(from, { table, id: words[0]! }, given);
+    progress.close();
+    if (options.json) printJson(found);
+    else for (const line of toRowLines(found, given)) print(line);
+    return found.problems.length === 0;
+  } finally {
+    registry.close();
+  }
+}
+
+const SHORT_MS = 1000;
+
+/** Progress of what takes longer than a moment, on standard error: the output may be read by a program. */
+function createLateProgress(isQuiet: boolean, isTerminal: boolean) {
+  let startedAtMs: number | null = null;
+  let progress: ReturnType<typeof createProgress> | null = null;
+  return {
+    update(done: number, total: number) {
+      startedAtMs ??= performance.now();
+      if (isQuiet || (progress === null && performance.now() - startedAtMs < SHORT_MS)) return;
+      const write = (text: string) => process.stderr.write(text);
+      progress ??= createProgress({ label: 'reading the log', total, isTerminal, write });
+      progress.update(done, total);
+    },
+    close: () => progress?.close(),
+  };
+}
+
+/** Milliseconds since 1970 of an ISO date or time, in UTC unless it says otherwise. */
+function parseSince(text: string): number {
+  const match = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}(?::?\d{2})?)?)?$/.exec(text);
+  const zone = match?.[1];
+  const iso = text.replace(' ', 'T') + (zone?.length === 3 ? ':00' : '');
+  const ms = match === null ? Number.NaN : Date.parse(iso.includes('T') && zone === undefined ? `${iso}Z` : iso);
+  if (!Number.isNaN(ms)) return ms;
+  throw new CrosswalkError('config_invalid', '--since is no time', 'Give it as 2026-07-01, or 2026-07-01T10:30:00Z.');
+}

@@ -1,0 +1,131 @@
+import type pg from 'pg';
+import { allProjections } from '../../projectors/projections/all.ts';
+import { readTenants } from '../../projectors/read-tenants.ts';
+import {
+  confirm as addConfirmation,
+  evaluateGate,
+  type Gate,
+  type StoredGate,
+  storeGate,
+} from '../../projectors/stages/gate.ts';
+import type { GateLimits } from '../../projectors/stages/gate-lines.ts';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
+import { addressOf, connect } from '../../runtime/postgres.ts';
+import { type CommandContext, print, printJson } from '../context.ts';
+import { toTableLines } from '../quantity-text.ts';
+
+/** Limits of a gate as arguments give them. */
+export interface LimitOptions {
+  readonly maxLagSeconds: number;
+  readonly verifiedWithin: number;
+}
+
+/** Works with one connection to the target database, and to nothing else. Throws a CrosswalkError that names it. */
+export async function withTarget<T>(
+  { config }: Pick<CommandContext, 'config'>,
+  name: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const url = config.targetUrl();
+  try {
+    const client = await connect(url, name);
+    try {
+      return await work(client);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  } catch (error) {
+    throw toCrosswalkError(error, `target database ${addressOf(url)}`);
+  }
+}
+
+/** Null: all of them. Throws `config_invalid` where it is blank. */
+export function toWorkspace(text: string): string | null {
+  if (text.trim() === '')
+    throw new CrosswalkError('config_invalid', 'No workspace is named', 'Give the id of a workspace, or `all`.');
+  return text === 'all' ? null : text;
+}
+
+/** Who does it, as it is kept. Throws `config_invalid` where it is blank. */
+export function toName(option: string, text: string): string {
+  if (text.trim() === '')
+    throw new CrosswalkError('config_invalid', `${option} is empty`, 'It is kept with the entry: fill it in.');
+  return text.trim();
+}
+
+export function toLimits({ maxLagSeconds, verifiedWithin }: LimitOptions): GateLimits {
+  return { maxLagSeconds, verifiedWithinSeconds: verifiedWithin };
+}
+
+/** Evaluates a gate with everything that this process knows of the pipeline. */
+export async function evaluate(
+  { config, log, signal }: Pick<CommandContext, 'config' | 'log' | 'signal'>,
+  target: pg.Client,
+  workspace: string | null,
+  options: LimitOptions,
+): Promise<Gate> {
+  const limits = toLimits(options);
+  return evaluateGate(config, target, workspace, {
+    projections: allProjections,
+    tenants: readTenants(),
+    limits,
+    log,
+    signal,
+  });
+}
+
+/** Go or no-go, from what is there now; stored with its evidence. Answers whether it is go. */
+export async function gate(
+  context: CommandContext,
+  name: string,
+  options: LimitOptions & { json?: boolean },
+): Promise<boolean> {
+  const workspace = toWorkspace(name);
+  const stored = await withTarget(context, 'gate', async (target) =>
+    storeGate(target, await evaluate(context, target, workspace, options), null),
+  );
+  if (options.json) printJson(stored);
+  else for (const line of toGateText(stored)) print(line);
+  return stored.verdict === 'go';
+}
+
+/** The checklist as people read it: a line each, and below what is missing the next step. */
+export function toGateText(gate: Gate | StoredGate): string[] {
+  const missing = gate.lines.filter(({ state }) => state === 'no-go').length;
+  const number = 'id' in gate ? ` ${gate.id}` : '';
+  return [
+    ...toTableLines(gate.lines.map(({ state, name, what }) => [state, name, what])).flatMap((line, at) => {
+      const { next } = gate.lines[at]!;
+      return next === null ? [line] : [line, `${' '.repeat(7)}Next: ${next}`];
+    }),
+    '',
+    `Gate${number} for ${gate.workspace ?? 'all workspaces'}: ${gate.verdict}${missing === 0 ? '' : `, ${missing} of ${gate.lines.length} lines`}`,
+  ];
+}
+
+/** Stores that somebody has a backup, or has tried the way back. */
+export async function confirm(
+  context: CommandContext,
+  name: string,
+  kind: string,
+  options: { by: string; note: string; validFor: number; json?: boolean },
+): Promise<boolean> {
+  if (kind !== 'backup' && kind !== 'rollback')
+    throw new CrosswalkError(
+      'config_invalid',
+      `There is nothing called ${kind} to confirm`,
+      'Known: backup, rollback.',
+    );
+  const confirmation = {
+    kind: kind as 'backup' | 'rollback',
+    workspace: toWorkspace(name),
+    by: toName('--by', options.by),
+    note: toName('--note', options.note),
+    validForSeconds: options.validFor,
+  };
+  const { id, validUntil } = await withTarget(context, 'gate', (target) => addConfirmation(target, confirmation));
+  if (options.json) printJson({ id, ...confirmation, validUntil });
+  else
+    print(`${kind} confirmed for ${confirmation.workspace ?? 'all workspaces'} until ${validUntil.slice(0, 19)} UTC`);
+  return true;
+}

@@ -1,0 +1,234 @@
+import type pg from 'pg';
+import { readCatalog } from '../../connectors/catalog.ts';
+import type { Relation } from '../../connectors/change.ts';
+import {
+  assertCaptured,
+  controlSnapshot,
+  listSnapshots,
+  requestSnapshot,
+  type SnapshotResult,
+  type SnapshotState,
+  waitForSnapshot,
+} from '../../connectors/snapshot/request.ts';
+import { countRows, inspectSelection, toRefusal } from '../../connectors/snapshot/selection.ts';
+import type { Selection } from '../../connectors/snapshot/work.ts';
+import { captureOf } from '../../connectors/source-state.ts';
+import { allProjections } from '../../projectors/projections/all.ts';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
+import { createKafka, type Kafka } from '../../runtime/kafka.ts';
+import { addressOf, connect, quoteIdent, sourceOptions } from '../../runtime/postgres.ts';
+import { confirm } from '../confirm.ts';
+import { type CommandContext, print, printJson } from '../context.ts';
+import { createProgress } from '../progress.ts';
+import { toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
+
+export interface SnapshotOptions {
+  readonly where?: string;
+  readonly key?: readonly string[];
+  readonly workspace?: string;
+  readonly repair?: boolean;
+  readonly dryRun?: boolean;
+  readonly detach?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+}
+
+/** Has rows of a table read again, and waits until they are in the log. Answers whether they are. */
+export async function snapshot(context: CommandContext, table: string, options: SnapshotOptions): Promise<boolean> {
+  const { config, log } = context;
+  assertCaptured(config, table);
+  const { selection, rows } = await inspect(context, table, options);
+  if (options.dryRun) {
+    if (options.json) printJson({ dryRun: true, table, rows });
+    else print(`Nothing is done: ${toAmount(rows, 'row')} of ${table} would be read again`);
+    return true;
+  }
+  const about = selection.keys === null ? `about ${toAmount(rows, 'row')}` : toAmount(rows, 'key');
+  const question = `Read ${about} of ${table} again, and project them${options.repair ? ' even where nothing seems changed' : ''}?`;
+  if (!options.yes && !(await confirm(context, question))) return false;
+  const kafka = createKafka(config.kafka(), log);
+  const id = await requestSnapshot(config, kafka, { table, ...selection, repair: options.repair === true });
+  if (!options.detach) return follow(context, kafka, id, options);
+  if (options.json) printJson({ id, table, state: 'sent', rows: 0 });
+  else print(`${id}: asked for. How far it is: crosswalk snapshot watch ${id}`);
+  return true;
+}
+
+/** Waits for the end of a snapshot. Answers whether it is done. */
+export async function watch(context: CommandContext, id: string, options: { json?: boolean }): Promise<boolean> {
+  return follow(context, createKafka(context.config.kafka(), context.log), id, options);
+}
+
+/** Prints what is known of snapshots. */
+export async function list({ config, log }: CommandContext, options: { json?: boolean }): Promise<boolean> {
+  const found = await listSnapshots(config, createKafka(config.kafka(), log));
+  if (options.json) printJson(found);
+  else if (found.length === 0) print('no snapshots; `crosswalk snapshot <table>` asks for one');
+  else for (const line of toListLines(found)) print(line);
+  return true;
+}
+
+/** Pauses, resumes or cancels a snapshot. */
+export async function control(
+  { config, log }: CommandContext,
+  kind: 'pause' | 'resume' | 'cancel',
+  id: string,
+  options: { json?: boolean },
+): Promise<boolean> {
+  await controlSnapshot(config, createKafka(config.kafka(), log), id, kind);
+  if (options.json) printJson({ id, asked: kind });
+  else print(`${id}: asked to ${kind}. \`crosswalk snapshot list\` shows when the connector has heard it`);
+  return true;
+}
+
+/** Snapshots as people read them, a line each. */
+export function toListLines(snapshots: readonly SnapshotState[]): string[] {
+  return toTableLines(
+    [
+      ['id', 'table', 'state', 'rows', 'of about', ''],
+      ...snapshots.map((one) => [
+        one.id,
+        one.table,
+        one.state,
+        toCountText(one.rows),
+        'total' in one && one.total !== null ? toCountText(one.total) : '',
+        'reason' in one ? (one.reason ?? '') : '',
+      ]),
+    ],
+    [3, 4],
+  );
+}
+
+/** Looks with the legacy database what is asked for, as the connector will; with the number of rows, counted for a dry run, else estimated. */
+async function inspect(
+  { config }: CommandContext,
+  table: string,
+  options: SnapshotOptions,
+): Promise<{ selection: Selection; rows: number }> {
+  const url = config.legacyUrl();
+  const timeoutMs = config.snapshotTimeoutSeconds * 1000;
+  const refuse = (error: unknown): never => {
+    const reason = toRefusal(error, timeoutMs);
+    if (reason === null) throw error;
+    throw new CrosswalkError(
+      'config_invalid',
+      `The rows cannot be read: ${reason}`,
+      'Correct the condition or the keys.',
+    );
+  };
+  let legacy: pg.Client | null = null;
+  try {
+    legacy = await connect(url, 'snapshot-request', `${sourceOptions} -c row_security=off`);
+    const [relation] = await readCatalog(legacy, { ...captureOf(config), tables: [table] });
+    const selection = toSelection(relation!, options);
+    const estimate = await inspectSelection(legacy, relation!, selection, timeoutMs).catch(refuse);
+    if (!options.dryRun) return { selection, rows: estimate };
+    return { selection, rows: await countRows(legacy, relation!, selection, timeoutMs).catch(refuse) };
+  } catch (error) {
+    throw toCrosswalkError(error, `legacy database ${addressOf(url)}`);
+  } finally {
+    await legacy?.end().catch(() => undefined);
+  }
+}
+
+/** What the options name. Throws `config_invalid` for what cannot be understood. */
+export function toSelection(relation: Relation, { where, key, workspace }: SnapshotOptions): Selection {
+  if ([where, key, workspace].filter((given) => given !== undefined).length > 1)
+    throw new CrosswalkError(
+      'config_invalid',
+      'A snapshot has --where, --key or --workspace, not several',
+      'Give one.',
+    );
+  if (key !== undefined) return { where: null, keys: key.map((text) => toKey(relation, text)) };
+  if (workspace === undefined) return { where: where ?? null, keys: null };
+  const column = allProjections.find(({ source }) => source === relation.table)?.tenant?.column ?? 'workspace_id';
+  if (!relation.columns.some(({ name }) => name === column))
+    throw new CrosswalkError('config_invalid', `${relation.table} names no workspace`, 'Give --where.');
+  return { where: `${quoteIdent(column)} = '${workspace.replaceAll("'", "''")}'`, keys: null };
+}
+
+function toKey(relation: Relation, text: string): readonly string[] {
+  if (relation.key.length === 1) return [text];
+  try {
+    const key = JSON.parse(text) as unknown;
+    if (Array.isArray(key) && key.every((part) => typeof part === 'string')) return key as string[];
+  } catch {
+    // Said below.
+  }
+  throw new CrosswalkError(
+    'config_invalid',
+    `--key: a key of ${relation.table} has ${relation.key.length} columns`,
+    `Give the texts of ${relation.key.join(', ')} as a JSON array, such as '["1","2"]'.`,
+  );
+}
+
+async function follow(
+  context: CommandContext,
+  kafka: Kafka,
+  id: string,
+  options: { json?: boolean },
+): Promise<boolean> {
+  const startedAtMs = performance.now();
+  const show = options.json ? null : createShow(context.isTerminal, id);
+  let result: SnapshotResult;
+  try {
+    const { signal } = context;
+    result = await waitForSnapshot(context.config, kafka, id, {
+      signal,
+      timeoutMs: 0,
+      onProgress: (state) => show?.update(state),
+    });
+  } catch (error) {
+    show?.close();
+    if (!context.signal.aborted) throw error;
+    if (!options.json) print(`${id} goes on without this command: crosswalk snapshot watch ${id}`);
+    return true;
+  }
+  show?.close();
+  const seconds = (performance.now() - startedAtMs) / 1000;
+  if (options.json) printJson({ ...result, seconds });
+  else for (const line of toResultLines(result, seconds)) print(line);
+  return result.state === 'done';
+}
+
+/** What is printed at the end of a snapshot. */
+export function toResultLines({ id, table, state, rows, reason }: SnapshotResult, seconds: number): string[] {
+  const read = `${toAmount(rows, 'row')} of ${table}`;
+  if (state === 'done')
+    return [`${id}: done. ${read} in the log (${toDurationText(seconds)}); the projectors apply them: crosswalk lag`];
+  if (state === 'cancelled') return [`${id}: cancelled, after ${read}`];
+  return [`${id}: failed, after ${read}: ${reason ?? 'no reason is known'}`];
+}
+
+/** Progress while rows are read, a line when they are not. */
+function createShow(isTerminal: boolean, id: string) {
+  let progress: ReturnType<typeof createProgress> | null = null;
+  let said = '';
+  const close = () => {
+    progress?.close();
+    progress = null;
+  };
+  return {
+    close,
+    update(snapshot: SnapshotState): void {
+      const { table, state, rows } = snapshot;
+      if (state === 'running') {
+        // The estimate may be too low.
+        const total = Math.max(snapshot.total ?? 0, rows);
+        progress ??= createProgress({ label: table, total, isTerminal, write: (text) => process.stdout.write(text) });
+        progress.update(rows, total);
+        said = state;
+      } else if (state !== said && (state === 'waiting' || state === 'paused')) {
+        close();
+        print(
+          `${id}: ${state === 'waiting' ? 'waits for its turn, and for transactions that are older than it' : 'paused'}`,
+        );
+        said = state;
+      }
+    },
+  };
+}
+
+function toAmount(count: number, what: string): string {
+  return `${toCountText(count)} ${what}${count === 1 ? '' : 's'}`;
+}

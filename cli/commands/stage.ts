@@ -1,0 +1,204 @@
+import { type Gate, type StoredGate, storeGate } from '../../projectors/stages/gate.ts';
+import {
+  addStage,
+  isChange,
+  isRaise,
+  readHistory,
+  readStage,
+  readStages,
+  STAGES,
+  type StageChange,
+  type StageEntry,
+  toStageChange,
+} from '../../projectors/stages/stage-log.ts';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import { type CommandContext, print, printJson } from '../context.ts';
+import { toTableLines } from '../quantity-text.ts';
+import { evaluate, type LimitOptions, toGateText, toName, toWorkspace, withTarget } from './gate.ts';
+
+/** Workspaces that are named one by one; of more, how many. */
+const NAMED = 10;
+
+/** Where a workspace stands, or all of them; or the whole log. Asks the target database alone. */
+export async function get(
+  context: CommandContext,
+  name: string | undefined,
+  options: { history?: boolean; json?: boolean },
+): Promise<boolean> {
+  const workspace = name === undefined ? null : toWorkspace(name);
+  await withTarget(context, 'stage', async (target) => {
+    if (options.history) {
+      const entries = await readHistory(target, workspace);
+      if (options.json) printJson(entries);
+      else for (const line of toHistoryLines(entries)) print(line);
+    } else if (workspace !== null) {
+      const found = await readStage(target, workspace);
+      if (options.json) printJson({ workspace, ...found });
+      else for (const line of toStageLines([[workspace, found.stage, found.entry]])) print(line);
+    } else {
+      const stages = await readStages(target);
+      if (options.json) printJson(stages);
+      else {
+        const named = stages.workspaces.map((entry): Standing => [entry.workspace!, entry.stage, entry]);
+        const others: Standing = [named.length === 0 ? 'all' : 'all others', stages.others.stage, stages.others.entry];
+        for (const line of toStageLines([...named, others])) print(line);
+      }
+    }
+  });
+  return true;
+}
+
+type Standing = readonly [workspace: string, stage: number, entry: StageEntry | null];
+
+function toStageLines(standings: readonly Standing[]): string[] {
+  return toTableLines([
+    ['workspace', 'stage', '', 'since', 'by', ''],
+    ...standings.map(([workspace, stage, entry]) => [
+      workspace,
+      String(stage),
+      STAGES[stage]!,
+      ...(entry === null ? ['', '', 'never set'] : [entry.at.slice(0, 19), entry.setBy, toWhy(entry)]),
+    ]),
+  ]);
+}
+
+function toHistoryLines(entries: readonly StageEntry[]): string[] {
+  if (entries.length === 0) return ['No stage was ever set: every workspace is at stage 0.'];
+  return toTableLines(
+    [
+      ['', 'at', 'workspace', 'stage', 'by', 'login', ''],
+      ...entries.map((entry) => [
+        entry.number,
+        entry.at.slice(0, 19),
+        entry.workspace ?? 'all',
+        `${entry.previous} → ${entry.stage}`,
+        entry.setBy,
+        entry.role,
+        toWhy(entry),
+      ]),
+    ],
+    [0],
+  );
+}
+
+function toWhy({ forced, gateId, reason }: StageEntry): string {
+  const parts = [
+    ...(forced ? ['forced'] : []),
+    ...(gateId === null ? [] : [`gate ${gateId}`]),
+    ...(reason === null ? [] : [reason]),
+  ];
+  return parts.join(', ');
+}
+
+export interface SetOptions extends LimitOptions {
+  readonly by: string;
+  readonly reason?: string;
+  readonly force?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/**
+ * Sets a stage. Lowering asks the target database alone; raising evaluates the gate anew, and is refused where it does not pass, unless forced with a reason.
+ * Answers false where it was refused.
+ */
+export async function set(context: CommandContext, name: string, level: string, options: SetOptions): Promise<boolean> {
+  const workspace = toWorkspace(name);
+  const stage = toStage(level);
+  const by = toName('--by', options.by);
+  const reason = options.reason === undefined ? null : toName('--reason', options.reason);
+  const isForced = options.force === true;
+  if (isForced && reason === null)
+    throw new CrosswalkError(
+      'config_invalid',
+      '--force needs --reason',
+      'Say why it is raised although the gate does not pass; it is kept.',
+    );
+  return withTarget(context, 'stage', async (target) => {
+    const change = toStageChange(await readStages(target), workspace, stage);
+    const told = (outcome: Outcome) => tell(change, outcome, options.json === true);
+    if (!isChange(change)) return told({ kind: 'same' });
+    if (!isRaise(change)) {
+      if (options.dryRun) return told({ kind: 'dry run', gate: null });
+      const entry = await addStage(target, { workspace, stage, by, reason, forced: false, gate: null });
+      return told({ kind: 'set', entry, gate: null });
+    }
+    const evaluated = await evaluate(context, target, workspace, options);
+    const passes = evaluated.verdict === 'go';
+    if (options.dryRun) return told({ kind: 'dry run', gate: evaluated, isRefused: !passes && !isForced });
+    const gate = await storeGate(target, evaluated, by);
+    if (!passes && !isForced) return told({ kind: 'refused', gate });
+    const entry = await addStage(target, { workspace, stage, by, reason, forced: !passes, gate });
+    return told({ kind: 'set', entry, gate });
+  });
+}
+
+function toStage(text: string): number {
+  if (/^[0-4]$/.test(text)) return Number(text);
+  throw new CrosswalkError(
+    'config_invalid',
+    `${JSON.stringify(text)} is no stage`,
+    `Stages are 0 to 4: ${STAGES.map((what, stage) => `${stage} ${what}`).join('; ')}.`,
+  );
+}
+
+type Outcome =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'refused'; readonly gate: StoredGate }
+  | { readonly kind: 'dry run'; readonly gate: Gate | null; readonly isRefused?: boolean }
+  | { readonly kind: 'set'; readonly entry: StageEntry; readonly gate: StoredGate | null };
+
+/** Prints what was done. Answers false for what was refused. */
+function tell(change: StageChange, outcome: Outcome, json: boolean): boolean {
+  const isRefused = outcome.kind === 'refused' || (outcome.kind === 'dry run' && outcome.isRefused === true);
+  if (json)
+    printJson({ outcome: outcome.kind, ...change, ...outcome, ...(outcome.kind === 'dry run' ? { isRefused } : {}) });
+  else for (const line of toSetLines(change, outcome, isRefused)) print(line);
+  return !isRefused;
+}
+
+function toSetLines(change: StageChange, outcome: Outcome, isRefused: boolean): string[] {
+  const { stage, workspace } = change;
+  const who = workspace ?? 'all workspaces';
+  if (outcome.kind === 'same') return [`Nothing to do: ${who} ${workspace === null ? 'are' : 'is'} at stage ${stage}.`];
+  const lines = [
+    ...(outcome.gate === null ? [] : [...toGateText(outcome.gate), '']),
+    ...toChangeLines(change),
+    ...toSteps(change),
+  ];
+  if (isRefused)
+    return [
+      ...lines,
+      `Refused: the gate does not pass, so ${who} ${workspace === null ? 'stay as they are' : 'stays as it is'}. Work off the lines above, or say --force --reason TEXT.`,
+    ];
+  if (outcome.kind === 'dry run') return [...lines, 'Nothing is changed: this was a dry run.'];
+  const forced = outcome.kind === 'set' && outcome.entry.forced ? ', forced: the gate did not pass' : '';
+  return [...lines, `Set${forced}. It is in effect from the next statement of every session on.`];
+}
+
+function toChangeLines({ workspace, stage, others, raises, lowers }: StageChange): string[] {
+  if (workspace !== null) {
+    const from = [...raises, ...lowers][0]!.from;
+    return [`${workspace}: stage ${from} → ${stage}, ${STAGES[stage]}`];
+  }
+  const named = (moved: StageChange['raises']) =>
+    moved.length <= NAMED
+      ? moved.map((one) => `${one.workspace} (${one.from})`).join(', ')
+      : `${moved.length} workspaces`;
+  return [
+    others === null
+      ? `all others are at stage ${stage} already`
+      : `all others: stage ${others.from} → ${stage}, ${STAGES[stage]}`,
+    ...(raises.length === 0 ? [] : [`raised to ${stage} with them: ${named(raises)}`]),
+    ...(lowers.length === 0 ? [] : [`lowered to ${stage} with them: ${named(lowers)}`]),
+  ];
+}
+
+function toSteps({ stage, others, raises }: StageChange): string[] {
+  const lowest = Math.min(stage, ...raises.map(({ from }) => from), ...(others === null ? [] : [others.from]));
+  return stage - lowest > 1
+    ? [
+        `This is ${stage - lowest} stages at once: what the stages between would have shown is not looked at one by one.`,
+      ]
+    : [];
+}

@@ -1,0 +1,18 @@
+import { createInterface } from 'node:readline/promises';
+import { CrosswalkError } from '../runtime/errors.ts';
+import type { CommandContext } from './context.ts';
+
+/** Asks on a terminal. Throws `config_invalid` where nobody can answer. */
+export async function confirm(
+  { isTerminal, signal }: Pick<CommandContext, 'isTerminal' | 'signal'>,
+  question: string,
+): Promise<boolean> {
+  if (!isTerminal || process.stdin.isTTY !== true)
+    throw new CrosswalkError('config_invalid', question, 'Give --yes to do it, or --dry-run to look only.');
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
+  } finally {
+    terminal.close();
+  }
+}

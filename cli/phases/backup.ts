@@ -1,0 +1,236 @@
+import { existsSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type CaptureState, planCaptureUndo, readCaptureState } from '../../connectors/capture-state.ts';
+import { planSourceSetup } from '../../connectors/source-setup.ts';
+import { captureOf } from '../../connectors/source-state.ts';
+import { toCrosswalkError } from '../../runtime/errors.ts';
+import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { addressOf } from '../../runtime/postgres.ts';
+import {
+  findCover,
+  readFilledTables,
+  readHoldings,
+  type VerifiedBackup,
+  verifiedBackups,
+} from '../../schemas/backup/coverage.ts';
+import { refuseFilled } from '../../schemas/backup/folder.ts';
+import type { BackupVerification } from '../../schemas/backup/verify.ts';
+import { countTables } from '../../schemas/counts.ts';
+import { planUp } from '../../schemas/migration-plan.ts';
+import { mayCreateDatabases, restoreElsewhere, takeBackup } from '../backup-run.ts';
+import { toBytesText } from '../quantity-text.ts';
+import { readDatabase } from './drop-guard.ts';
+import { nothingToDo, type Outcome, type Phase, type PhasePlan, type PhaseRun } from './phase.ts';
+
+const SCHEMAS = ['crm', 'crosswalk'] as const;
+/** Records of what was done: they are no rows to lose. */
+const isRecord = (table: string) => table === 'crosswalk.migration' || table === 'crosswalk.phase_log';
+
+/** Everything that the phases after it may change, before they do. */
+export const backup: Phase = {
+  name: 'backup',
+  does: 'writes the new schema as it is, and how the legacy tables are captured now, to disk; restores it elsewhere and compares',
+  undoes: 'nothing: the folder stays until you delete it',
+  forward: {
+    check,
+    plan,
+    count: async ({ target }) =>
+      Object.fromEntries(Object.entries(await countTables(target, SCHEMAS)).filter(([table]) => !isRecord(table))),
+    work,
+    confirm,
+    asks: true,
+  },
+  back: null,
+};
+
+interface Need {
+  /** Whether the new schema is going to be changed, and no verified backup holds it yet. */
+  readonly ofTarget: boolean;
+  /** What the capture phase would run. */
+  readonly statements: readonly string[];
+  /** Tables with rows that are to be restored elsewhere. */
+  readonly filled: readonly string[];
+  /** A verified backup that holds the new schema already. */
+  readonly cover: VerifiedBackup | null;
+}
+
+/** Read once a command: to know whether a backup holds every row, every row is read. */
+const needs = new WeakMap<PhaseRun, Promise<Need>>();
+
+function needOf(run: PhaseRun): Promise<Need> {
+  const known = needs.get(run) ?? readNeed(run);
+  needs.set(run, known);
+  return known;
+}
+
+async function readNeed(run: PhaseRun): Promise<Need> {
+  const { target, legacy, context } = run;
+  const migrations = await planUp(target);
+  const statements = await planSourceSetup(legacy, captureOf(context.config));
+  const filled =
+    migrations.length > 0 ? (await readFilledTables(target, SCHEMAS)).filter((table) => !isRecord(table)) : [];
+  const backups = filled.length === 0 ? [] : verifiedBackups(await run.entries());
+  const mayCover = backups.some(({ tables }) => filled.every((table) => table in tables));
+  const cover = mayCover
+    ? findCover(
+        backups,
+        await readDatabase(target),
+        await readHoldings(target, SCHEMAS, ({ schema, name }) => filled.includes(`${schema}.${name}`)),
+      )
+    : null;
+  return { ofTarget: migrations.length > 0 && cover === null, statements, filled: cover === null ? filled : [], cover };
+}
+
+const dirOf = ({ options, runId }: PhaseRun) => resolve(options.backupDir ?? join('.crosswalk/backups', runId));
+
+async function check(run: PhaseRun): Promise<Check[]> {
+  const { ok, failing, warning } = checksOf('target');
+  const { ofTarget, statements, filled, cover } = await needOf(run);
+  const covered =
+    cover === null
+      ? []
+      : [
+          ok(
+            'backup',
+            `${cover.dir} of ${cover.takenAt} was restored elsewhere and compared, and holds what is there now`,
+          ),
+        ];
+  if (!ofTarget && statements.length === 0)
+    return cover === null ? [ok('backup', 'nothing is going to be changed: none is needed')] : covered;
+  const dir = dirOf(run);
+  const checks: Check[] = [...covered];
+  try {
+    await refuseFilled(dir);
+    checks.push(ok('folder', `${dir} can be written`));
+  } catch (thrown) {
+    const { message, remedy } = toCrosswalkError(thrown, 'backup');
+    checks.push(failing('folder', message, remedy));
+  }
+  const { rows } = await run.target.query<{ bytes: string }>(
+    `SELECT coalesce(sum(pg_table_size(c.oid)), 0)::text AS bytes FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname = ANY ($1)`,
+    [ofTarget ? SCHEMAS : ['crosswalk']],
+  );
+  const bytes = BigInt(rows[0]!.bytes);
+  const free = await readFreeBytes(dir);
+  checks.push(
+    free >= bytes
+      ? ok('disk', `${toBytesText(bytes)} in the database, ${toBytesText(free)} free in the folder`)
+      : warning(
+          'disk',
+          `${toBytesText(bytes)} in the database, only ${toBytesText(free)} free in the folder`,
+          'Rows are compressed to a fraction; name a folder with more room: --backup-dir.',
+        ),
+  );
+  if (filled.length === 0) return checks;
+  if (run.options.restoreInto !== null)
+    checks.push(ok('restore', `to be restored into ${addressOf(run.options.restoreInto)}`));
+  else
+    checks.push(
+      (await mayCreateDatabases(run.target))
+        ? ok('restore', 'to be restored into a database of its own on the same server, which is dropped afterwards')
+        : failing(
+            'restore',
+            "The owner's role may not make a database to restore into",
+            'Name an empty one: --restore-into postgres://…; or ALTER ROLE … CREATEDB.',
+          ),
+    );
+  return checks;
+}
+
+async function readFreeBytes(dir: string): Promise<bigint> {
+  let existing = dir;
+  while (!existsSync(existing)) existing = dirname(existing);
+  const { bavail, bsize } = await statfs(existing, { bigint: true });
+  return bavail * bsize;
+}
+
+async function plan(run: PhaseRun): Promise<PhasePlan> {
+  const { ofTarget, filled, statements } = await needOf(run);
+  if (!ofTarget && statements.length === 0) return nothingToDo;
+  return {
+    isNeeded: true,
+    sections: [],
+    notes: [
+      `no statement changes anything: like \`crosswalk backup create ${dirOf(run)}\`, of ${ofTarget ? `the new schema, ${filled.length} tables with rows` : 'the log of phases alone: the new schema is not going to be changed'}`,
+      ...(statements.length > 0 ? ['legacy-capture.sql in it brings publication and replica identities back'] : []),
+      ...(filled.length > 0
+        ? [
+            `then like \`crosswalk backup verify\`, into ${run.options.restoreInto === null ? 'a database of its own' : addressOf(run.options.restoreInto)}`,
+          ]
+        : ['there is no row to restore elsewhere']),
+    ],
+  };
+}
+
+async function work(run: PhaseRun): Promise<Record<string, unknown>> {
+  const { context, options, target, runId, say } = run;
+  const { config } = context;
+  const { ofTarget, filled, statements } = await needOf(run);
+  const dir = dirOf(run);
+  const backupRun = { log: target, runId, env: context.env, signal: context.signal, progress: run.progress };
+  const { rows } = await target.query<{ name: string }>(
+    'SELECT s AS name FROM unnest($1::text[]) AS s WHERE to_regnamespace(s) IS NOT NULL',
+    [ofTarget ? SCHEMAS : ['crosswalk']],
+  );
+  const { manifest, digest } = await takeBackup(backupRun, dir, {
+    url: config.targetOwnerUrl(),
+    schemas: rows.map(({ name }) => name),
+    ...(statements.length > 0 ? { extra: { 'legacy-capture.sql': await toCaptureScript(run) } } : {}),
+  });
+  say(`written to ${dir}`);
+  if (filled.length === 0) return { dir, digest, restored: false };
+  const verification = await restoreElsewhere(backupRun, dir, options.restoreInto, config.targetOwnerUrl());
+  for (const what of verification.skipped) say(`not restored, for want of its role: ${what}`);
+  return {
+    dir,
+    digest,
+    restored: true,
+    tables: manifest.tables.length,
+    differences: verification.differences,
+    isEqual: verification.ok,
+  };
+}
+
+/** The statements that bring the legacy database back to what it is now, whatever the capture phase does. */
+async function toCaptureScript({ legacy, context: { config } }: PhaseRun): Promise<string> {
+  const options = { ...captureOf(config), slot: config.slot };
+  const now = await readCaptureState(legacy, options);
+  const other: CaptureState = {
+    // Of another kind than any: so every identity is written.
+    identities: Object.fromEntries(Object.keys(now.identities).map((table) => [table, { kind: '', index: null }])),
+    publication: null,
+    hasSlot: false,
+  };
+  const statements = planCaptureUndo({ ...now, hasSlot: false }, other, options);
+  return [
+    `-- The captured tables of ${config.legacySchema} and publication ${config.publication} as they were before crosswalk changed them. Drop the slot ${config.slot} first.`,
+    `DROP PUBLICATION IF EXISTS "${config.publication}";`,
+    ...statements.map((statement) => `${statement};`),
+    '',
+  ].join('\n');
+}
+
+async function confirm(_run: PhaseRun, { detail }: Outcome): Promise<Check[]> {
+  const { ok, failing } = checksOf('target');
+  const { dir, restored, isEqual, tables, differences } = detail as {
+    dir: string;
+    restored: boolean;
+    isEqual?: boolean;
+    tables?: number;
+    differences?: BackupVerification['differences'];
+  };
+  if (!restored) return [ok('backup', `${dir} is written; there was no row to restore elsewhere`)];
+  return [
+    isEqual === true
+      ? ok(
+          'backup',
+          `restored elsewhere: ${tables} tables with equal counts and checksums, equal sequences and definitions`,
+        )
+      : failing(
+          'backup',
+          `What was restored is not the same: ${(differences ?? []).slice(0, 5).join('; ')}`,
+          'Do not go on. Take it again; if it stays so, use pg_dump and report this.',
+        ),
+  ];
+}

@@ -1,0 +1,304 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { allProjections, projections } from '../../projectors/projections/all.ts';
+import { targetTables } from '../../projectors/write/catalog.ts';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
+import { toFindings } from '../../runtime/findings.ts';
+import { createKafka } from '../../runtime/kafka.ts';
+import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { readPipelineState } from '../../runtime/pipeline-state.ts';
+import { quoteIdent } from '../../runtime/postgres.ts';
+import { readHoldings } from '../../schemas/backup/coverage.ts';
+import { retryLocked } from '../../schemas/ddl-retry.ts';
+import { examine } from '../commands/doctor.ts';
+import { countLegacyRows, readLoadProgress } from '../pipeline-view.ts';
+import { toCountText } from '../quantity-text.ts';
+import { findCoverNow } from './drop-guard.ts';
+import { type Counts, nothingToDo, type Outcome, type Phase, type PhaseRun } from './phase.ts';
+import { readWorkers } from './schema.ts';
+import { planUnload } from './unload.ts';
+
+const POLL_MS = 500;
+/** Between two looks at why it takes so long. */
+const LOOK_MS = 10_000;
+
+/** The initial load: other processes do it, this one watches. */
+export const load: Phase = {
+  name: 'load',
+  does: 'waits until `crosswalk connect` and `crosswalk project`, which run elsewhere, have applied every legacy row',
+  undoes:
+    'removes every projected row and the projectors’ progress: they fill the tables again from the log when they start',
+  forward: {
+    check: checkForward,
+    plan: async (run) => {
+      const { isDone } = await readProgress(run, 0);
+      if (isDone) return nothingToDo;
+      const notes = [
+        'no statement is run: start `crosswalk connect` and `crosswalk project` elsewhere, if they do not run yet',
+      ];
+      return { isNeeded: true, sections: [], notes };
+    },
+    count,
+    work: watch,
+    confirm: confirmForward,
+    asks: false,
+  },
+  back: {
+    check: checkBack,
+    plan: async ({ target, options }) => {
+      const statements = await planUnload(target);
+      const sql = [
+        'BEGIN;',
+        `SET LOCAL lock_timeout = ${options.lockTimeoutMs};`,
+        ...statements.map((one) => `${one};`),
+        'COMMIT;',
+      ];
+      return {
+        isNeeded: statements.length > 0,
+        sections:
+          statements.length === 0
+            ? []
+            : [{ database: 'target', title: 'projected rows and progress', sql: sql.join('\n') }],
+        notes: [],
+      };
+    },
+    count,
+    work: unload,
+    confirm: confirmBack,
+    asks: true,
+  },
+};
+
+/** Whatever doctor finds failing, but for what only says that the load has not begun or goes on. */
+async function checkForward({ context }: PhaseRun): Promise<Check[]> {
+  const { ok } = checksOf('pipeline');
+  try {
+    const checks = await examine(context);
+    const failing = checks.filter(({ state }) => state === 'failing');
+    const isInTheWay = ({ area, name, what }: Check) =>
+      area !== 'pipeline' || name === 'server' || (name === 'connector' && !what.startsWith('No position is stored'));
+    const left = failing.filter(isInTheWay);
+    return left.length > 0 ? left : [ok('doctor', 'nothing that keeps the load from running')];
+  } catch (thrown) {
+    const { message, remedy } = toCrosswalkError(thrown, 'servers');
+    return [checksOf('pipeline').failing('server', message, remedy)];
+  }
+}
+
+/** How many legacy rows the projections of their tables have applied; done once the histories, which read the same log, are too. */
+async function readProgress({ context: { config, log }, target }: PhaseRun, total: number) {
+  const kafka = createKafka(config.kafka(), log);
+  try {
+    const { applied, isDone } = await readLoadProgress(config, kafka, target, projections, total);
+    return { applied, isDone: isDone && (await readLoadProgress(config, kafka, target, allProjections, total)).isDone };
+  } catch (thrown) {
+    // The connector has not created its topics yet, or the new schema is not there yet.
+    if (['server_down', 'schema_missing'].includes(toCrosswalkError(thrown, 'Kafka').code))
+      return { applied: 0, isDone: false };
+    throw thrown;
+  }
+}
+
+async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
+  const { context, legacy, options, say } = run;
+  const startedAtMs = performance.now();
+  const total = await countLegacyRows(legacy, context.config, projections);
+  const progress = run.progress('applied', total);
+  let lookAtMs = startedAtMs + LOOK_MS;
+  const told = new Set<string>();
+  try {
+    for (;;) {
+      context.signal.throwIfAborted();
+      const { applied, isDone } = await readProgress(run, total);
+      progress.update(applied);
+      if (isDone) break;
+      if (options.waitSeconds !== null && performance.now() - startedAtMs > options.waitSeconds * 1000)
+        throw new CrosswalkError(
+          'not_reached',
+          `The load is not done within ${options.waitSeconds} s: ${toCountText(applied)} of ${toCountText(total)} rows`,
+          'See `crosswalk status`; run this again: it goes on waiting.',
+        );
+      if (performance.now() > lookAtMs) {
+        lookAtMs = performance.now() + LOOK_MS;
+        const state = await readPipelineState(context.config, allProjections, context);
+        for (const { level, about, what, remedy } of toFindings(state, context.config)) {
+          if (about === 'load' || about === 'lag' || told.has(what)) continue;
+          told.add(what);
+          say(`${level}: ${what}. ${remedy}`);
+        }
+      }
+      await sleep(POLL_MS, undefined, { signal: context.signal }).catch(() => undefined);
+    }
+  } finally {
+    progress.close();
+  }
+  return { legacyRows: total, seconds: Math.round((performance.now() - startedAtMs) / 1000) };
+}
+
+/** Legacy rows by table; live projected rows and those of the application by new table; what could not be applied. */
+async function count({ legacy, target, context: { config } }: PhaseRun): Promise<Counts> {
+  const counts: Record<string, Record<string, number>> = {};
+  for (const source of new Set(allProjections.map((projection) => projection.source))) {
+    const { rows } = await legacy.query<{ n: string }>(
+      `SELECT count(*)::text AS n FROM ONLY ${quoteIdent(config.legacySchema)}.${quoteIdent(source)}`,
+    );
+    counts[`legacy ${source}`] = { rows: Number(rows[0]!.n) };
+  }
+  for (const table of new Set(allProjections.flatMap(targetTables))) {
+    const { rows: found } = await target.query<{ name: string | null }>(`SELECT to_regclass($1)::text AS name`, [
+      `crm.${table}`,
+    ]);
+    if (found[0]!.name === null) continue;
+    const { rows } = await target.query<{ projected: string; app: string }>(
+      `SELECT count(*) FILTER (WHERE origin = 'cdc')::text AS projected, count(*) FILTER (WHERE origin <> 'cdc')::text AS app FROM crm.${quoteIdent(table)}`,
+    );
+    counts[`crm.${table}`] = { projected: Number(rows[0]!.projected), app: Number(rows[0]!.app) };
+  }
+  const { rows: found } = await target.query<{ there: string }>(
+    `SELECT (to_regclass('crosswalk.dead_letter') IS NOT NULL AND to_regclass('crosswalk.parked_change') IS NOT NULL)::text AS there`,
+  );
+  if (found[0]!.there === 'true') {
+    const { rows } = await target.query<{ letters: string; parked: string }>(
+      `SELECT (SELECT count(*) FROM crosswalk.dead_letter WHERE resolved_at IS NULL)::text AS letters, (SELECT count(*) FROM crosswalk.parked_change)::text AS parked`,
+    );
+    counts['not applied'] = { 'dead letters': Number(rows[0]!.letters), parked: Number(rows[0]!.parked) };
+  }
+  return counts;
+}
+
+async function confirmForward(run: PhaseRun, { after }: Outcome): Promise<Check[]> {
+  const { ok, failing, warning } = checksOf('pipeline');
+  const empty = projections.filter(
+    (projection) =>
+      (after[`legacy ${projection.source}`]?.rows ?? 0) > 0 &&
+      targetTables(projection).every((table) => (after[`crm.${table}`]?.projected ?? 0) === 0),
+  );
+  const { 'dead letters': letters = 0, parked = 0 } = after['not applied'] ?? {};
+  return [
+    (await readProgress(run, 0)).isDone
+      ? ok('load', 'every legacy row is in the log, and the log is applied')
+      : failing('load', 'The load is not done', 'Run this phase again.'),
+    ...(empty.length === 0
+      ? []
+      : [
+          failing(
+            'rows',
+            `No row came of ${empty.map(({ source }) => source).join(', ')}`,
+            'See `crosswalk status` and the log of the projectors.',
+          ),
+        ]),
+    letters === 0
+      ? ok('dead letters', 'none')
+      : warning('dead letters', `${letters} open dead letters`, '`crosswalk dlq list` names them.'),
+    ...(parked === 0
+      ? []
+      : [
+          warning(
+            'parked',
+            `${parked} changes wait for their cause`,
+            'They are applied when it comes; `crosswalk status` says more.',
+          ),
+        ]),
+  ];
+}
+
+async function checkBack(run: PhaseRun): Promise<Check[]> {
+  const { ok, failing } = checksOf('target');
+  const statements = await planUnload(run.target);
+  if (statements.length === 0) return [ok('rows', 'there is nothing to remove')];
+  const workers = (await readWorkers(run)).filter((name) => !name.startsWith('crosswalk-wait'));
+  const { rows } = await run.target.query<{ table: string; column: string; refers: string }>(REFERENCES);
+  const blocking: string[] = [];
+  for (const { table, column, refers } of rows) {
+    const { rows: found } = await run.target.query(
+      `SELECT FROM crm.${quoteIdent(table)} a JOIN crm.${quoteIdent(refers)} p ON p.id = a.${quoteIdent(column)} WHERE a.origin <> 'cdc' AND p.origin = 'cdc' LIMIT 1`,
+    );
+    if (found.length > 0) blocking.push(`crm.${table}.${column}`);
+  }
+  const discarded = await readHoldings(run.target, ['crosswalk'], ({ name }) => name === 'dead_letter');
+  const isDecided = discarded.some(({ irreplaceable }) => (irreplaceable?.rows ?? 0) > 0);
+  return [
+    workers.length === 0
+      ? ok('at rest', 'no process of crosswalk is connected')
+      : failing('at rest', `Still connected: ${workers.join(', ')}`, 'Stop them: they would fill the tables again.'),
+    blocking.length === 0
+      ? ok('references', 'no row of the application refers to a projected one')
+      : failing(
+          'references',
+          `Rows of the application refer to projected rows: ${blocking.join(', ')}`,
+          'Let the application remove them, or leave the load as it is: `crosswalk rebuild` mends rows in place.',
+        ),
+    !isDecided || run.options.withoutBackup !== null || (await findCoverNow(run.target, discarded)) !== null
+      ? ok('backup', 'what the log cannot bring back stays, or is in a verified backup')
+      : failing(
+          'backup',
+          'Decisions about dead letters would be lost, and no verified backup holds them',
+          'Run `crosswalk backup create` and `crosswalk backup verify`, or say --without-backup --reason "why".',
+        ),
+    await checkLog(run),
+  ];
+}
+
+/** Foreign keys between projected tables, by what refers. */
+const REFERENCES = `SELECT c.relname AS table, a.attname AS column, f.relname AS refers FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+  WHERE k.contype = 'f' AND c.relnamespace = 'crm'::regnamespace AND f.relnamespace = 'crm'::regnamespace
+    AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'origin') AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = f.oid AND o.attname = 'origin')`;
+
+/** Without its beginning, the log would not bring every row back. */
+async function checkLog({ context }: PhaseRun): Promise<Check> {
+  const { ok, failing } = checksOf('Kafka');
+  try {
+    const wrong = (await examine(context)).filter(
+      ({ area, name, state }) => area === 'Kafka' && name === 'log' && state !== 'ok',
+    );
+    const [first] = wrong;
+    return first === undefined
+      ? ok('log', 'whole, from its beginning')
+      : failing('log', first.what, 'What is removed would not come back from it: leave the load as it is.');
+  } catch (thrown) {
+    const { message, remedy } = toCrosswalkError(thrown, 'Kafka');
+    return failing('log', message, remedy);
+  }
+}
+
+async function unload(run: PhaseRun): Promise<Record<string, unknown>> {
+  const { target } = run;
+  const options = run.ddl('target');
+  const removed: Record<string, number> = {};
+  for (const statement of await planUnload(target)) removed[statement] = 0;
+  await retryLocked(target, 'the projected tables', options, async () => {
+    await target.query('BEGIN');
+    try {
+      await target.query(`SET LOCAL lock_timeout = ${options.lockTimeoutMs}`);
+      await target.query('SET LOCAL statement_timeout = 0');
+      for (const statement of Object.keys(removed)) removed[statement] = (await target.query(statement)).rowCount ?? 0;
+      await target.query('COMMIT');
+    } catch (error) {
+      await target.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  });
+  return { removed };
+}
+
+async function confirmBack(_run: PhaseRun, { before, after }: Outcome): Promise<Check[]> {
+  const { ok, failing } = checksOf('target');
+  const left = Object.keys(after).filter((table) => (after[table]!.projected ?? 0) > 0);
+  const lost = Object.keys(before).filter((table) => (after[table]?.app ?? 0) < (before[table]!.app ?? 0));
+  return [
+    left.length === 0
+      ? ok('rows', 'no projected row is left')
+      : failing(
+          'rows',
+          `Projected rows are left in ${left.join(', ')}`,
+          'Stop the projectors and run this rollback again.',
+        ),
+    lost.length === 0
+      ? ok('application', 'its rows are all there')
+      : failing(
+          'application',
+          `Rows of the application are gone from ${lost.join(', ')}`,
+          'Restore them from the backup.',
+        ),
+  ];
+}

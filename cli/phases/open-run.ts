@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
+import { untilUp } from '../../runtime/retry.ts';
+import { holdingLock } from '../../schemas/advisory-lock.ts';
+import { type DdlOptions, ddlDefaults } from '../../schemas/ddl-retry.ts';
+import { ensurePhaseLog, readEntries } from '../../schemas/phase-log.ts';
+import { type CommandContext, print } from '../context.ts';
+import { createProgress } from '../progress.ts';
+import type { PhaseOptions, PhaseRun } from './phase.ts';
+
+const LOCK = 'crosswalk.phases';
+
+/** How DDL takes its locks in one of the databases. */
+export function ddlOptions(
+  { signal }: Pick<CommandContext, 'signal'>,
+  url: string,
+  lockTimeoutMs: number,
+  onWait: (message: string) => void,
+): DdlOptions {
+  return {
+    ...ddlDefaults,
+    lockTimeoutMs,
+    signal,
+    onWait,
+    observe: () => connect(url, 'observe', '-c statement_timeout=5s'),
+  };
+}
+
+/** An owner's session on one of the databases, as soon as it is up. */
+export async function openOwner(context: CommandContext, database: 'target' | 'legacy'): Promise<pg.Client> {
+  const { config, log, signal } = context;
+  const url = database === 'target' ? config.targetOwnerUrl() : config.legacyOwnerUrl();
+  const options = database === 'target' ? '' : sourceOptions;
+  const client = await untilUp(`${database} database ${addressOf(url)}`, () => connect(url, 'migrate', options), {
+    log,
+    signal,
+  });
+  // A server that works for somebody who is gone should notice it; some platforms cannot.
+  await client.query(`SET client_connection_check_interval = '1s'`).catch(() => undefined);
+  return client;
+}
+
+/** Opens both owners' sessions, and closes them afterwards. What is said goes to standard output, or nowhere where a machine reads it. */
+export async function withRun<T>(
+  context: CommandContext,
+  options: PhaseOptions,
+  isJson: boolean,
+  work: (run: PhaseRun) => Promise<T>,
+): Promise<T> {
+  const { config } = context;
+  const say = (line: string) => (isJson ? undefined : print(line));
+  const target = await openOwner(context, 'target');
+  try {
+    const legacy = await openOwner(context, 'legacy');
+    try {
+      const urls = { target: config.targetOwnerUrl(), legacy: config.legacyOwnerUrl() };
+      return await work({
+        context,
+        target,
+        legacy,
+        options,
+        runId: randomUUID(),
+        isJson,
+        say,
+        ddl: (database) => ddlOptions(context, urls[database], options.lockTimeoutMs, (message) => say(`  ${message}`)),
+        entries: () => readEntries(target),
+        progress: (label, total) =>
+          isJson
+            ? { update: () => undefined, close: () => undefined }
+            : createProgress({
+                label: `  ${label}`,
+                total,
+                isTerminal: context.isTerminal,
+                write: (text) => process.stdout.write(text),
+              }),
+      });
+    } finally {
+      await legacy.end().catch(() => undefined);
+    }
+  } finally {
+    await target.end().catch(() => undefined);
+  }
+}
+
+/** Runs `work` as the only run of phases on this target, with the log at hand. */
+export async function alone<T>(run: PhaseRun, work: () => Promise<T>): Promise<T> {
+  const onWait = (holder: { pid: string; application: string; since: string } | null) =>
+    run.say(
+      `another run is at work${holder === null ? '' : ` (pid ${holder.pid}, since ${holder.since})`}: waiting for its end`,
+    );
+  return await holdingLock(run.target, LOCK, { signal: run.context.signal, onWait }, async () => {
+    await ensurePhaseLog(run.target);
+    return await work();
+  });
+}

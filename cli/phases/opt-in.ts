@@ -1,0 +1,56 @@
+import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { evaluate } from '../commands/gate.ts';
+import { nothingToDo, type Phase, type PhaseRun, type Undertaking } from './phase.ts';
+
+const LIMITS = { maxLagSeconds: 30, verifiedWithin: 86_400 };
+
+const shown: Omit<Undertaking, 'check'> = {
+  plan: async () => nothingToDo,
+  count: async () => ({}),
+  work: async () => ({}),
+  confirm: async () => [],
+  asks: false,
+};
+
+/** Workspaces begin to see the new schema: a decision of people, workspace by workspace, behind a gate. */
+export const optIn: Phase = {
+  name: 'opt-in',
+  does: 'shows the gate that `crosswalk stage set` asks before a workspace sees more; raises nothing itself',
+  undoes: 'shows which workspaces see the new schema; `crosswalk stage set all 0` takes it from all of them, at once',
+  forward: { ...shown, check: showGate },
+  back: { ...shown, check: showStages },
+};
+
+async function showGate({ context, target }: PhaseRun): Promise<Check[]> {
+  const { ok, warning } = checksOf('pipeline');
+  const { verdict, lines } = await evaluate(context, target, null, LIMITS);
+  return [
+    ...lines.map(({ name, state, what, next }) =>
+      state === 'no-go' ? warning(name, what, next ?? 'See docs/operations.md.') : ok(name, what),
+    ),
+    verdict === 'go'
+      ? ok('gate', 'go: `crosswalk stage set <workspace> <stage> --by <name>` raises a stage')
+      : warning('gate', 'No-go for all workspaces together', 'One alone may be go: `crosswalk gate <workspace>`.'),
+  ];
+}
+
+async function showStages({ target }: PhaseRun): Promise<Check[]> {
+  const { ok, warning } = checksOf('target');
+  const { rows: found } = await target.query<{ name: string | null }>(
+    `SELECT to_regclass('crosswalk.stage_log')::text AS name`,
+  );
+  if (found[0]!.name === null) return [ok('stages', 'there are none yet')];
+  const { rows } = await target.query<{ tenant: string; stage: string }>(
+    `SELECT coalesce(tenant_id, 'all others') AS tenant, crosswalk.current_stage(tenant_id)::text AS stage FROM (SELECT DISTINCT tenant_id FROM crosswalk.stage_log) AS t
+     WHERE crosswalk.current_stage(tenant_id) > 0 ORDER BY 1`,
+  );
+  return rows.length === 0
+    ? [ok('stages', 'every workspace is at stage 0')]
+    : [
+        warning(
+          'stages',
+          `${rows.map(({ tenant, stage }) => `${tenant} at stage ${stage}`).join(', ')}`,
+          'Run `crosswalk stage set all 0 --by <name> --reason "rollback"`: lowering needs no gate.',
+        ),
+      ];
+}

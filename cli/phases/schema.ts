@@ -1,0 +1,213 @@
+import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { countTables } from '../../schemas/counts.ts';
+import { planUndo, planUp } from '../../schemas/migration-plan.ts';
+import {
+  labelOf,
+  migrateUp,
+  readApplied,
+  readMigrationState,
+  readUndoStatements,
+  undoMigrations,
+} from '../../schemas/migrations.ts';
+import type { LogEntry } from '../../schemas/phase-log.ts';
+import { checkDrops, createDropGuard } from './drop-guard.ts';
+import type { Counts, Outcome, Phase, PhaseRun } from './phase.ts';
+
+/** The numbered migrations of the new schema and of the projectors' state. */
+export const schema: Phase = {
+  name: 'schema',
+  does: 'makes the tables, constraints, indexes, views and rights of the new schema: the numbered migrations',
+  undoes: 'undoes the migrations that the last run of this phase applied: drops what they made',
+  forward: {
+    check: checkForward,
+    plan: async ({ target, ddl }) => {
+      const sections = await planUp(target, ddl('target'));
+      return {
+        isNeeded: sections.length > 0,
+        sections: sections.map((section) => ({ database: 'target', ...section })),
+        notes: [],
+      };
+    },
+    count: countSchema,
+    remember: async ({ target }) => ({
+      pending: (await readMigrationState(target))
+        .filter(({ appliedAt }) => appliedAt === null)
+        .map(({ migration }) => labelOf(migration)),
+    }),
+    work: async ({ target, ddl, say, options }) => ({
+      applied: await migrateUp(target, (name) => say(`applied ${name}`), {
+        ...ddl('target'),
+        guard: await createDropGuard(target, options.withoutBackup),
+      }),
+    }),
+    confirm: confirmForward,
+    asks: true,
+  },
+  back: {
+    check: checkBack,
+    plan: async (run) => {
+      const sections = await planUndo(run.target, await namesToUndo(run), run.ddl('target'));
+      return {
+        isNeeded: sections.length > 0,
+        sections: sections.map((section) => ({ database: 'target', ...section })),
+        notes:
+          sections.length > 0
+            ? []
+            : ['no migration that this phase applied is left: `crosswalk migrate down` undoes others'],
+      };
+    },
+    count: countSchema,
+    work: async (run) => ({
+      undone: await undoMigrations(run.target, await namesToUndo(run), (name) => run.say(`undone ${name}`), {
+        ...run.ddl('target'),
+        guard: await createDropGuard(run.target, run.options.withoutBackup),
+      }),
+      ...(run.options.withoutBackup === null ? {} : { withoutBackup: run.options.withoutBackup }),
+    }),
+    confirm: confirmBack,
+    asks: true,
+  },
+};
+
+/** Every table of both schemas, but for the log that each phase adds to. */
+async function countSchema({ target }: PhaseRun): Promise<Counts> {
+  const { 'crosswalk.phase_log': _, ...counts } = await countTables(target, ['crm', 'crosswalk']);
+  return counts;
+}
+
+async function checkForward({ target }: PhaseRun): Promise<Check[]> {
+  const { ok, warning } = checksOf('target');
+  // Throws where an applied migration is another one, or not known.
+  const pending = (await readMigrationState(target)).filter(({ appliedAt }) => appliedAt === null);
+  const { rows } = await target.query<{ pid: string; seconds: string }>(
+    `SELECT pid::text, extract(epoch FROM clock_timestamp() - xact_start)::int::text AS seconds FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '1 minute' ORDER BY xact_start LIMIT 3`,
+  );
+  return [
+    ok('migrations', pending.length === 0 ? 'all are applied' : `${pending.length} are to be applied`),
+    ...(rows.length === 0 || pending.length === 0
+      ? []
+      : [
+          warning(
+            'locks',
+            `Long transactions: ${rows.map(({ pid, seconds }) => `pid ${pid} for ${seconds} s`).join(', ')}`,
+            'A migration that needs a lock of theirs tries again and again, and tells.',
+          ),
+        ]),
+  ];
+}
+
+async function confirmForward({ target }: PhaseRun, { before, after }: Outcome): Promise<Check[]> {
+  const { ok, failing, warning } = checksOf('target');
+  const missing = (await readMigrationState(target)).filter(({ appliedAt }) => appliedAt === null);
+  const invalid = Object.keys(after).filter((table) => after[table]!.invalid! > 0);
+  const unvalidated = Object.keys(after).filter((table) => after[table]!.unvalidated! > 0);
+  const gone = Object.keys(before).filter((table) => after[table] === undefined && before[table]!.rows! > 0);
+  const fewer = Object.keys(before).filter(
+    (table) => after[table] !== undefined && after[table].rows! < before[table]!.rows!,
+  );
+  const sum = (key: string) => Object.values(after).reduce((total, counts) => total + counts[key]!, 0);
+  return [
+    missing.length === 0
+      ? ok('migrations', 'all are applied')
+      : failing(
+          'migrations',
+          `Not applied: ${missing.map(({ migration }) => labelOf(migration)).join(', ')}`,
+          'Run this phase again.',
+        ),
+    invalid.length === 0
+      ? ok('indexes', `${sum('indexes')} indexes of ${Object.keys(after).length} tables, all valid`)
+      : failing(
+          'indexes',
+          `Invalid indexes on ${invalid.join(', ')}`,
+          'Run this phase again: it builds them anew; otherwise REINDEX INDEX CONCURRENTLY.',
+        ),
+    unvalidated.length === 0
+      ? ok('constraints', `${sum('constraints')} constraints, all validated`)
+      : failing(
+          'constraints',
+          `Constraints that are not validated on ${unvalidated.join(', ')}`,
+          'ALTER TABLE … VALIDATE CONSTRAINT …, once their rows are right.',
+        ),
+    gone.length === 0
+      ? ok('rows', 'every table with rows is still there')
+      : failing('rows', `Tables with rows are gone: ${gone.join(', ')}`, 'Restore them from the backup.'),
+    ...(fewer.length === 0
+      ? []
+      : [
+          warning(
+            'rows',
+            `Fewer rows than before: ${fewer.join(', ')}`,
+            'Right where the application or a projector deleted some meanwhile.',
+          ),
+        ]),
+  ];
+}
+
+/** Names that the last run of the phase applied and no rollback has undone since. */
+async function namesToUndo(run: PhaseRun): Promise<string[]> {
+  const applied = new Set((await readApplied(run.target)).map(labelOf));
+  return lastApplied(await run.entries(), applied);
+}
+
+/** From the log: what the newest run had to apply, of what is applied now. A run that did not come to its end and the one that went on are one. */
+export function lastApplied(
+  entries: readonly Pick<LogEntry, 'phase' | 'action' | 'verdict' | 'detail'>[],
+  applied: ReadonlySet<string>,
+): string[] {
+  const runs: Set<string>[] = [];
+  let isOpen = false;
+  for (const { phase, action, verdict, detail } of entries) {
+    if (phase !== 'schema' || action !== 'run' || verdict === 'no-go') continue;
+    if (verdict === 'begun') {
+      if (!isOpen) runs.push(new Set());
+      for (const name of (detail as { pending?: readonly string[] }).pending ?? []) runs.at(-1)!.add(name);
+    }
+    isOpen = verdict !== 'done';
+  }
+  const last = runs.findLast((names) => [...names].some((name) => applied.has(name)));
+  return last === undefined ? [] : [...last].filter((name) => applied.has(name));
+}
+
+async function checkBack(run: PhaseRun): Promise<Check[]> {
+  const { ok, failing } = checksOf('target');
+  const names = await namesToUndo(run);
+  if (names.length === 0) return [ok('migrations', 'none to undo')];
+  const workers = await readWorkers(run);
+  return [
+    ok('migrations', `to undo: ${names.join(', ')}`),
+    workers.length === 0
+      ? ok('at rest', 'no process of crosswalk is connected')
+      : failing(
+          'at rest',
+          `Still connected: ${workers.join(', ')}`,
+          'Stop them: they would meet tables that are gone.',
+        ),
+    await checkDrops(run.target, await readUndoStatements(run.target, names), run.options),
+  ];
+}
+
+/** Processes of crosswalk in the target database, other than this one. */
+export async function readWorkers({ target }: Pick<PhaseRun, 'target'>): Promise<string[]> {
+  const { rows } = await target.query<{ name: string; pid: string }>(
+    `SELECT DISTINCT ON (application_name) application_name AS name, pid::text FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'crosswalk-%' AND application_name NOT IN ('crosswalk-migrate', 'crosswalk-observe', 'crosswalk-backup') ORDER BY 1, pid`,
+  );
+  return rows.map(({ name, pid }) => `${name} (pid ${pid})`);
+}
+
+async function confirmBack(run: PhaseRun): Promise<Check[]> {
+  const { ok, failing } = checksOf('target');
+  const counts = await countTables(run.target, ['crm', 'crosswalk']);
+  const invalid = Object.keys(counts).filter((table) => counts[table]!.invalid > 0);
+  return [
+    ok('migrations', `${(await readApplied(run.target)).length} are applied`),
+    invalid.length === 0
+      ? ok('indexes', 'all valid')
+      : failing(
+          'indexes',
+          `Invalid indexes on ${invalid.join(', ')}`,
+          'Run `crosswalk migrate rollback schema` again.',
+        ),
+  ];
+}

@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import type { Phase, PhaseRun } from './phase.ts';
+
+const KEPT_CHARACTERS = 4000;
+
+/** Every row recomputed from the legacy tables and compared: `crosswalk verify`. */
+export const verify: Phase = {
+  name: 'verify',
+  does: 'compares every projected row with what the legacy rows imply, as `crosswalk verify` does',
+  undoes: 'nothing',
+  forward: {
+    check: async () => [],
+    plan: async () => ({
+      isNeeded: true,
+      sections: [],
+      notes: ['runs `crosswalk verify`; no statement changes a row'],
+    }),
+    count: async () => ({}),
+    work: runVerification,
+    confirm: async (_run, { detail }) => [toVerifyCheck(detail.exitCode)],
+    asks: false,
+  },
+  back: null,
+};
+
+/** Runs the command as a process of its own: what it prints and what its exit code says is all that is known of it here. Throws what keeps it from running. */
+async function runVerification({ context, isJson }: PhaseRun): Promise<Record<string, unknown>> {
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, '../main.ts'), 'verify', ...(isJson ? ['--json'] : [])],
+    { env: { ...context.env }, stdio: ['ignore', isJson ? 'pipe' : 'inherit', 'inherit'] },
+  );
+  const stop = () => child.kill('SIGTERM');
+  context.signal.addEventListener('abort', stop);
+  let output = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  context.signal.removeEventListener('abort', stop);
+  return { exitCode, ...summarise(output) };
+}
+
+/** The scalars of what it printed: enough to tell one verification from another. */
+function summarise(output: string): Record<string, unknown> {
+  try {
+    const parsed = JSON.parse(output) as Record<string, unknown>;
+    const isScalar = (value: unknown) => value === null || ['string', 'number', 'boolean'].includes(typeof value);
+    return { result: Object.fromEntries(Object.entries(parsed).filter(([, value]) => isScalar(value))) };
+  } catch {
+    return output === '' ? {} : { output: output.slice(-KEPT_CHARACTERS) };
+  }
+}
+
+/** What the exit code of `crosswalk verify` says. */
+export function toVerifyCheck(exitCode: unknown): Check {
+  const { ok, failing } = checksOf('pipeline');
+  if (exitCode === 0) return ok('verify', 'every row is equal');
+  if (exitCode === 1)
+    return failing(
+      'verify',
+      'Rows differ, or something is left to settle',
+      'Run `crosswalk verify`: it names them; `crosswalk verify --repair` mends them.',
+    );
+  return failing(
+    'verify',
+    'The verification did not come to its end',
+    'Run `crosswalk verify`: its last line says why.',
+  );
+}

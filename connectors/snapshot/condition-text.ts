@@ -1,0 +1,60 @@
+/** A function that a condition seems to call, as the catalog names it; `schema` null: the search path decides. */
+export interface CalledFunction {
+  readonly schema: string | null;
+  readonly name: string;
+}
+
+/** What can be told of a condition without PostgreSQL. `problem`: why it must not be put into a statement; null where it may. */
+export interface ConditionText {
+  readonly problem: string | null;
+  readonly functions: readonly CalledFunction[];
+}
+
+const OPENING: Readonly<Record<string, string>> = { '(': ')', '[': ']' };
+const TOKEN = /\s+|--|\/\*|'(?:[^']|'')*'(?!')|"(?:[^"]|"")*"(?!")|[\p{L}_][\p{L}\p{N}_]*|\d[\p{L}\p{N}_.]*|\S/gu;
+
+/**
+ * Reads a condition as far as it takes to put it into a statement between parentheses: with all of its own closed, and without comments, `;`, `$` and
+ * quotes with escapes, what stands between them is one expression, whatever it says. `standard_conforming_strings` must be on.
+ */
+export function readCondition(text: string): ConditionText {
+  const refuse = (problem: string): ConditionText => ({ problem, functions: [] });
+  if (text.includes('\0')) return refuse('it holds a zero byte');
+  const open: string[] = [];
+  const functions: CalledFunction[] = [];
+  /** The last tokens that are no space, the newest first. */
+  let last: readonly string[] = [];
+  let isAdjacent = false;
+  for (const [token] of text.matchAll(TOKEN)) {
+    if (/^\s/.test(token)) {
+      isAdjacent = false;
+      continue;
+    }
+    const [before = '', point = '', schema = ''] = last;
+    if (token === '--' || token === '/*') return refuse('it holds a comment');
+    if (token === ';') return refuse('it holds a ;');
+    if (token === '$') return refuse('it holds a $ outside of quotes');
+    if (token === "'" || token === '"') return refuse(`a ${token} in it is not closed`);
+    // What looks like one string, or one name, could end elsewhere for PostgreSQL, or say something else.
+    if (token.startsWith("'") && isAdjacent && /^(\d.*)?e$/i.test(before))
+      return refuse("it holds a string with escapes, E'…'");
+    if (token.startsWith('"') && isAdjacent && before === '&') return refuse('it holds a name with escapes, U&"…"');
+    if (token in OPENING) {
+      open.push(OPENING[token]!);
+      if (token === '(' && /^[\p{L}_"]/u.test(before))
+        functions.push({ schema: point === '.' ? toName(schema) : null, name: toName(before) });
+    } else if ((token === ')' || token === ']') && open.pop() !== token) {
+      return refuse(`a ${token} in it closes nothing`);
+    }
+    last = [token, before, point];
+    isAdjacent = true;
+  }
+  if (open.length > 0) return refuse(`a ${open.at(-1)} is missing in it`);
+  if (last.length === 0) return refuse('it is empty');
+  return { problem: null, functions };
+}
+
+/** A name as the catalog has it. */
+function toName(token: string): string {
+  return token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase();
+}

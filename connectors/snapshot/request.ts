@@ -1,0 +1,205 @@
+import { randomUUID } from 'node:crypto';
+import { hostname, userInfo } from 'node:os';
+import { type Config, positionTopicOf, signalTopicOf } from '../../runtime/config.ts';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import type { Kafka } from '../../runtime/kafka.ts';
+import { untilTrue } from '../../runtime/retry.ts';
+import {
+  type ActiveRequest,
+  decodePosition,
+  type FinishedRequest,
+  type Position,
+  type SignalProgress,
+} from '../position.ts';
+import { readCondition } from './condition-text.ts';
+import { encodeSignal, MOST_KEYS, MOST_SIGNAL_BYTES, parseSignal, type Signal, type SnapshotSignal } from './signal.ts';
+
+type Names = Pick<Config, 'topicPrefix' | 'slot'>;
+
+/** What to read again of a captured table: rows that fulfil `where` (a condition in SQL), those of `keys` (at most 1,000; the texts of the primary key's columns, in key order), or all. */
+export interface SnapshotRequest {
+  readonly table: string;
+  readonly where?: string | null;
+  readonly keys?: readonly (readonly string[])[] | null;
+  /** Every record is marked as a repair, with the hint for its key's text (`toKeyText`), and keys without a row are told as deletes. */
+  readonly repair?: boolean;
+  readonly hints?: Readonly<Record<string, object>> | null;
+  /** Who asks; the user of this process by default. */
+  readonly by?: string;
+}
+
+/** A snapshot as far as it is known. sent: the connector has not taken the signal yet. */
+export type SnapshotState =
+  | Omit<ActiveRequest, 'offset' | 'lastKey'>
+  | FinishedRequest
+  | { readonly id: string; readonly table: string; readonly state: 'sent'; readonly rows: 0 };
+
+/** How a snapshot ended. `lsn`: once everything before it is applied, so is every row that the snapshot read. */
+export type SnapshotResult = FinishedRequest & { readonly lsn: bigint };
+
+/** Asks the connector for a snapshot, and answers with its id; whether a connector runs does not matter. Throws `table_missing` and `config_invalid` for what it would refuse. */
+export async function requestSnapshot(
+  config: Names & Pick<Config, 'tables'>,
+  kafka: Kafka,
+  request: SnapshotRequest,
+): Promise<string> {
+  const { table, where = null, keys = null, repair = false, hints = null, by = toUser() } = request;
+  assertCaptured(config, table);
+  const problem = findProblem(where, keys);
+  if (problem !== null) throw toInvalid(problem);
+  const id = randomUUID();
+  const signal = { v: 1, id, kind: 'snapshot', table, where, keys, repair, hints, by, at: new Date().toISOString() };
+  await send(config, kafka, signal as SnapshotSignal);
+  return id;
+}
+
+/** Pauses, resumes or cancels a snapshot. Throws `config_invalid` where none of this id waits or runs. */
+export async function controlSnapshot(
+  config: Names,
+  kafka: Kafka,
+  id: string,
+  kind: 'pause' | 'resume' | 'cancel',
+): Promise<void> {
+  const found = (await listSnapshots(config, kafka)).find((snapshot) => snapshot.id === id);
+  if (found === undefined || found.state === 'done' || found.state === 'cancelled' || found.state === 'failed')
+    throw toInvalid(found === undefined ? `no snapshot ${id} is known` : `snapshot ${id} is over: ${found.state}`);
+  await send(config, kafka, { v: 1, id, kind });
+}
+
+/** The last snapshots that are over, those that run or wait, and those that no connector has taken yet, in this order. */
+export async function listSnapshots(config: Names, kafka: Kafka): Promise<SnapshotState[]> {
+  const { taken, sent } = await readRequests(config, kafka);
+  return [
+    ...taken.finished,
+    ...taken.requests.map(toState),
+    ...sent.map(({ id, table }): SnapshotState => ({ id, table, state: 'sent', rows: 0 })),
+  ];
+}
+
+/**
+ * Waits until a snapshot is over, done or not, and tells how far it is with each position that the connector stores. Throws `not_reached` after `timeoutMs` (0: never),
+ * or where so many others have ended since that the connector no longer knows of it.
+ */
+export async function waitForSnapshot(
+  config: Names,
+  kafka: Kafka,
+  id: string,
+  options: { signal: AbortSignal; timeoutMs: number; onProgress?: (snapshot: SnapshotState) => void },
+): Promise<SnapshotResult> {
+  const { signal, timeoutMs, onProgress } = options;
+  const offset = await findOffset(config, kafka, id);
+  if (offset === null) throw toInvalid(`no snapshot ${id} is known`);
+  let result: SnapshotResult | null = null;
+  let isForgotten = false;
+  let last = '';
+  const look = ({ signals, lsn }: Position) => {
+    const over = signals?.finished.find((request) => request.id === id);
+    const active = signals?.requests.find((request) => request.id === id);
+    if (over !== undefined) result ??= { ...over, lsn };
+    isForgotten = result === null && active === undefined && BigInt(signals?.next ?? 0) > offset;
+    const state = over ?? (active === undefined ? null : toState(active));
+    if (state === null || JSON.stringify(state) === last) return;
+    last = JSON.stringify(state);
+    onProgress?.(state);
+  };
+  const reader = await followPositions(config, kafka, look);
+  try {
+    await untilTrue(`the end of snapshot ${id}`, async () => result !== null || isForgotten, {
+      everyMs: 50,
+      timeoutMs,
+      signal,
+      remedy: 'Is the connector running? See `crosswalk snapshot list` and `crosswalk status`.',
+    });
+  } finally {
+    // Leaving the reader's group takes a round trip that nobody waits for.
+    void reader.close().catch(() => undefined);
+  }
+  if (result !== null) return result;
+  throw new CrosswalkError(
+    'not_reached',
+    `Snapshot ${id} is over, and others ended since: how it ended is not known any more`,
+    'Ask for it again where that matters.',
+  );
+}
+
+/** Calls `look` with the stored position and each one after it. */
+async function followPositions(
+  config: Names,
+  kafka: Kafka,
+  look: (position: Position) => void,
+): Promise<{ close(): Promise<void> }> {
+  const topic = positionTopicOf(config);
+  const end = (await kafka.fetchOffsets([topic])).get(topic)?.[0]?.high ?? 0n;
+  return kafka.follow(topic, end > 16n ? end - 16n : 0n, {
+    onRecord: ({ key, value }) => {
+      if (value !== null && key?.toString() === config.slot) look(decodePosition(value));
+    },
+    onCaughtUp: () => undefined,
+  });
+}
+
+/** What the connector has taken of the signals, and the requests that it has not. */
+async function readRequests(
+  config: Names,
+  kafka: Kafka,
+): Promise<{ taken: SignalProgress; sent: { id: string; table: string; offset: bigint }[] }> {
+  const record = await kafka.readLast(positionTopicOf(config), config.slot);
+  const stored = record?.value == null ? undefined : decodePosition(record.value).signals;
+  const taken = stored ?? { next: '0', requests: [], finished: [] };
+  const sent: { id: string; table: string; offset: bigint }[] = [];
+  const topic = signalTopicOf(config);
+  if ((await kafka.fetchOffsets([topic])).has(topic))
+    await kafka.readToEnd(topic, BigInt(taken.next), ({ key, offset, value }) => {
+      if (key?.toString() !== config.slot || offset < BigInt(taken.next)) return;
+      const read = parseSignal(value);
+      if (read.is !== 'signal' || read.signal.kind !== 'snapshot') return;
+      sent.push({ id: read.signal.id, table: read.signal.table, offset });
+    });
+  return { taken, sent };
+}
+
+/** Offset of a request's signal, of one that is over any that is before what comes; null for one that nothing is known of. */
+async function findOffset(config: Names, kafka: Kafka, id: string): Promise<bigint | null> {
+  const { taken, sent } = await readRequests(config, kafka);
+  const found = [...taken.requests, ...sent].find((request) => request.id === id);
+  if (found !== undefined) return BigInt(found.offset);
+  return taken.finished.some((request) => request.id === id) ? 0n : null;
+}
+
+async function send(config: Names, kafka: Kafka, signal: Signal): Promise<void> {
+  const value = encodeSignal(signal);
+  if (value.length > MOST_SIGNAL_BYTES)
+    throw toInvalid(`the request takes ${value.length} bytes, and a signal holds ${MOST_SIGNAL_BYTES}`);
+  await kafka.append(signalTopicOf(config), { key: Buffer.from(config.slot), value });
+}
+
+/** Throws `table_missing` for a table that the connector does not capture. */
+export function assertCaptured({ tables }: Pick<Config, 'tables'>, table: string): void {
+  if (tables.includes(table)) return;
+  const remedy = `Name one of CROSSWALK_TABLES: ${tables.join(', ')}.`;
+  throw new CrosswalkError('table_missing', `Not captured: ${table}`, remedy);
+}
+
+/** What is wrong with a selection, as far as it can be told without the database. */
+function findProblem(where: string | null, keys: SnapshotRequest['keys']): string | null {
+  if (where !== null && keys != null) return 'a snapshot has a condition or keys, not both';
+  if (keys != null && (keys.length === 0 || keys.length > MOST_KEYS)) return `a snapshot has 1 to ${MOST_KEYS} keys`;
+  const problem = where === null ? null : readCondition(where).problem;
+  return problem === null ? null : `the condition cannot be used: ${problem}`;
+}
+
+function toState({ offset: _, lastKey: __, ...state }: ActiveRequest): SnapshotState {
+  return state;
+}
+
+function toInvalid(message: string): CrosswalkError {
+  return new CrosswalkError(
+    'config_invalid',
+    `${message[0]!.toUpperCase()}${message.slice(1)}`,
+    'See docs/operations.md, "Ad-hoc snapshots".',
+  );
+}
+
+function toUser(): string {
+  return `${userInfo().username}@${hostname()}`;
+}

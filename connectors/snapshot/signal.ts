@@ -1,0 +1,82 @@
+import { z } from 'zod';
+
+/** Keys that one signal may name. */
+export const MOST_KEYS = 1000;
+/** Bytes of a signal's record. */
+export const MOST_SIGNAL_BYTES = 900_000;
+/** Header of every record that a repair sends: JSON of the hint for its key. */
+export const REPAIR_HEADER = 'crosswalk.repair';
+
+const keys = z.array(z.array(z.string()).min(1)).min(1).max(MOST_KEYS);
+const snapshotSchema = z.strictObject({
+  v: z.literal(1),
+  id: z.uuid(),
+  kind: z.literal('snapshot'),
+  table: z.string().min(1),
+  where: z.string().min(1).nullable(),
+  keys: keys.nullable(),
+  repair: z.boolean(),
+  hints: z.record(z.string(), z.looseObject({})).nullable(),
+  by: z.string(),
+  at: z.string(),
+});
+const controlSchema = z.strictObject({ v: z.literal(1), id: z.uuid(), kind: z.enum(['cancel', 'pause', 'resume']) });
+const headSchema = z.looseObject({ v: z.unknown(), id: z.uuid(), kind: z.string() });
+
+/**
+ * Asks for rows of one table to be read again: those that fulfil `where` (a condition in SQL), those of `keys` (the texts of the primary key's columns, in key order), or all.
+ * `repair`: also keys without a row are told, as deletes, and every record carries the hint that `hints` holds under its key's text. `at`: ISO time.
+ */
+export type SnapshotSignal = z.infer<typeof snapshotSchema>;
+/** Of a snapshot that was asked for, by its id. */
+export type ControlSignal = z.infer<typeof controlSchema>;
+export type Signal = SnapshotSignal | ControlSignal;
+
+/** A record of the signal topic. refused: it names a snapshot that cannot be made; unknown: nobody can be told. */
+export type ReadSignal =
+  | { readonly is: 'signal'; readonly signal: Signal }
+  | { readonly is: 'refused'; readonly id: string; readonly table: string; readonly reason: string }
+  | { readonly is: 'unknown'; readonly reason: string };
+
+export function encodeSignal(signal: Signal): Buffer {
+  return Buffer.from(JSON.stringify(signal));
+}
+
+/** Total: whatever a record holds has an answer. Reasons never quote it. */
+export function parseSignal(value: Buffer | null): ReadSignal {
+  if (value === null) return { is: 'unknown', reason: 'it is empty' };
+  if (value.length > MOST_SIGNAL_BYTES)
+    return { is: 'unknown', reason: `it is longer than ${MOST_SIGNAL_BYTES} bytes` };
+  let raw: unknown;
+  try {
+    raw = JSON.parse(value.toString());
+  } catch {
+    return { is: 'unknown', reason: 'it is no JSON' };
+  }
+  const head = headSchema.safeParse(raw);
+  if (!head.success) return { is: 'unknown', reason: 'it has no id or no kind' };
+  const { v, id, kind } = head.data;
+  if (v !== 1) return { is: 'unknown', reason: 'it has another version than 1' };
+  if (kind !== 'snapshot') {
+    const control = controlSchema.safeParse(raw);
+    return control.success
+      ? { is: 'signal', signal: control.data }
+      : { is: 'unknown', reason: 'its kind is not known' };
+  }
+  const snapshot = snapshotSchema.safeParse(raw);
+  const table = typeof head.data.table === 'string' ? head.data.table : '';
+  const refused = (reason: string): ReadSignal => ({ is: 'refused', id, table, reason });
+  if (!snapshot.success)
+    // Further down a path there are keys of rows.
+    return refused(
+      `the signal is not valid: ${snapshot.error.issues.map(({ path, message }) => `${String(path[0] ?? '')} ${message}`.trim()).join('; ')}`,
+    );
+  if (snapshot.data.where !== null && snapshot.data.keys !== null)
+    return refused('the signal names a condition and keys: it can have one of them');
+  return { is: 'signal', signal: snapshot.data };
+}
+
+/** A key as text: that of its only column, a JSON array of several. */
+export function toKeyText(key: readonly string[]): string {
+  return key.length === 1 ? key[0]! : JSON.stringify(key);
+}

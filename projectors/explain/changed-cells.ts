@@ -1,0 +1,42 @@
+import type { Cell, LegacyRow } from '../projection.ts';
+import type { SourceChange } from '../source-change.ts';
+
+/** A cell before and after a change. */
+export interface CellChange {
+  readonly column: string;
+  readonly before: Cell;
+  readonly after: Cell;
+}
+
+/**
+ * What a change did to its legacy row. `previous`: the row as the change before it left it, null where it was gone, undefined where that is not known.
+ * `unseen`: columns whose old value is another one than `previous` says: they changed without an event.
+ */
+export function toCellChanges(
+  { op, before, after }: Pick<SourceChange, 'op' | 'before' | 'after'>,
+  previous: LegacyRow | null | undefined,
+): { changed: CellChange[]; unseen: string[] } {
+  // An old row that was not sent, or only its key, is known from the event before.
+  const old = op === 'c' ? null : (before ?? previous ?? null);
+  const changed = columnsOf(old, after).flatMap((column) => {
+    const [from, to] = [old?.[column] ?? null, after?.[column] ?? null];
+    return from === to ? [] : [{ column, before: from, after: to }];
+  });
+  const isComparable = before !== null && previous !== null && previous !== undefined;
+  const unseen = isComparable
+    ? Object.keys(before).filter(
+        (column) => column in previous && (before[column] ?? null) !== (previous[column] ?? null),
+      )
+    : [];
+  return { changed, unseen };
+}
+
+/** Columns that either row has, in the order of the later one. */
+export function columnsOf(a: LegacyRow | null, b: LegacyRow | null): string[] {
+  return [...new Set([...Object.keys(b ?? {}), ...Object.keys(a ?? {})])];
+}
+
+/** Columns in which two rows differ; every filled one where one of them is missing. */
+export function differingColumns(a: LegacyRow | null, b: LegacyRow | null): string[] {
+  return columnsOf(a, b).filter((column) => (a?.[column] ?? null) !== (b?.[column] ?? null));
+}

@@ -1,0 +1,155 @@
+import type pg from 'pg';
+import type { Position } from '../../connectors/position.ts';
+import type { Config } from '../../runtime/config.ts';
+import { toCrosswalkError } from '../../runtime/errors.ts';
+import type { Kafka } from '../../runtime/kafka.ts';
+import { addressOf, connect, inTransaction } from '../../runtime/postgres.ts';
+import type { Registry } from '../../schemas/avro/registry.ts';
+import { createChangeDecoder } from '../decode.ts';
+import { defineProjection, type Projection, type Tenants } from '../projection.ts';
+import { readPosition } from '../read-position.ts';
+import { createEventChain, type EventChain } from './event-chain.ts';
+import type { LoggedEvent } from './explanation.ts';
+import { type RowsByTable, toAppendedRows, toHistoryInput } from './implied-rows.ts';
+import { partitionOfKey, rangeOf, readChanges, readTableLog, type TableLog, toWantedKey } from './read-changes.ts';
+import type { Consumption } from './read-target.ts';
+import type { SeenValues } from './seen-values.ts';
+
+/** What an explanation reads from. Nothing is written anywhere. */
+export interface ExplainContext {
+  readonly config: Config;
+  readonly kafka: Kafka;
+  readonly registry: Registry;
+  /** Those of the tree. */
+  readonly projections: readonly Projection[];
+  readonly tenants: Tenants;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+export interface ExplainOptions {
+  readonly unmask: boolean;
+  /** Everything that there is, also where that means to read much. */
+  readonly full: boolean;
+  /** Only changes that were committed since then, milliseconds since 1970. */
+  readonly sinceMs: number | null;
+  /** Events of a chain, and rows of a list, that are told. */
+  readonly limit: number;
+}
+
+/** Runs `work` on one snapshot of the target database. Throws a CrosswalkError that names it. */
+export async function withSnapshot<T>(config: Config, work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
+  const url = config.targetUrl();
+  try {
+    const client = await connect(url, 'explain');
+    try {
+      return await inTransaction(client, () => work(client), 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    throw toCrosswalkError(error, `target database ${addressOf(url)}`);
+  }
+}
+
+/** The connector's stored position. Throws a CrosswalkError that names Kafka. */
+export async function readLogEnd({ kafka, config }: ExplainContext): Promise<Position | null> {
+  return await readPosition(kafka, config).catch((error: unknown) => {
+    throw toCrosswalkError(error, `Kafka ${kafka.brokers}`);
+  });
+}
+
+/** Where the log of a legacy table is. Throws a CrosswalkError. */
+export async function findLog(
+  context: ExplainContext,
+  table: string,
+  position: Position | null,
+  { sinceMs }: ExplainOptions,
+): Promise<TableLog> {
+  return await readTableLog(context, table, position, sinceMs).catch((error: unknown) => {
+    throw toCrosswalkError(error, `Kafka ${context.kafka.brokers}`);
+  });
+}
+
+/** A legacy key whose events are to be read, and what is asked about them. */
+export interface ChainRequest {
+  readonly legacyKey: string;
+  readonly consumption: Consumption;
+  readonly impliedBy: (row: Parameters<Projection['map']>[0] | null) => RowsByTable;
+  /** Histories whose additions are told. */
+  readonly histories: readonly {
+    readonly projection: Projection;
+    readonly only?: (rows: RowsByTable) => RowsByTable;
+  }[];
+  readonly isWanted: (event: Pick<LoggedEvent, 'lsn'>) => boolean;
+}
+
+/** A chain with where it was read. */
+export interface ReadChain {
+  readonly legacyKey: string;
+  readonly chain: EventChain;
+  readonly partition: number;
+  readonly from: bigint;
+  readonly to: bigint;
+  readonly isWhole: boolean;
+}
+
+/** Events kept in all chains together, at most. */
+const MOST_EVENTS = 20_000;
+
+/** Reads the chains of keys of one legacy table, in one pass over the partitions that they hash to. */
+export async function readChains(
+  context: ExplainContext,
+  log: TableLog,
+  requests: readonly ChainRequest[],
+  options: ExplainOptions,
+  seen: SeenValues,
+): Promise<ReadChain[]> {
+  const { kafka, registry, tenants, signal, onProgress } = context;
+  const limit = Math.max(1, Math.min(options.limit, Math.floor(MOST_EVENTS / Math.max(1, requests.length))));
+  const keys = requests.map(({ legacyKey }) => toWantedKey(log, [legacyKey]));
+  const chains = requests.map((request, index): ReadChain => {
+    const partition = partitionOfKey(log, keys[index]!);
+    const { from, to } = rangeOf(log, partition);
+    const isWhole = from === 0n && log.bounds[partition]!.low === 0n;
+    const chain = createEventChain({
+      limit,
+      unmask: options.unmask,
+      isWhole,
+      progressOf: request.consumption.progressOf,
+      impliedBy: request.impliedBy,
+      appendedBy: (change, previous) => {
+        const input = toHistoryInput(change, previous);
+        const all = request.histories.flatMap(({ projection, only }) => {
+          // A repair adds nothing to a history, and neither does the first read of a row.
+          if (change.repair !== null || (change.op === 'r' && !previous)) return [];
+          const rows = toAppendedRows(projection, tenants, input);
+          return [...(only?.(rows) ?? rows)];
+        });
+        return new Map(all);
+      },
+      isWanted: (change) => request.isWanted(change.lineage),
+    });
+    return { legacyKey: keys[index]!.legacyKey, chain, partition, from, to, isWhole };
+  });
+  await readChanges(kafka, log, keys, {
+    decoder: createChangeDecoder(readerOf(log.table), registry),
+    signal,
+    onChange: (index, change) => {
+      seen.add(change.before);
+      seen.add(change.after);
+      chains[index]!.chain.add(change);
+    },
+    onSample: (change) => seen.add(change.after ?? change.before),
+    onProgress,
+  });
+  return chains;
+}
+
+/** A projection that requires nothing: an event is told also where a column is gone that the mapping needs. */
+function readerOf(table: string): Projection {
+  return defineProjection({
+    ...{ name: 'explain', version: '', source: table, requires: [], owned: [], aggregates: [] },
+    map: () => ({ rows: {}, contributions: [] }),
+  });
+}

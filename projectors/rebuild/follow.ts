@@ -1,0 +1,98 @@
+import { pause } from '../../runtime/retry.ts';
+import { newFailures, readPlaces } from './fence.ts';
+import type { Place, Replay } from './replay.ts';
+import type { Shadow } from './shadow.ts';
+
+const EVERY_MS = 100;
+/** How far behind the live projectors the shadow may be when these are asked to stand still. */
+const CLOSE_MS = 500;
+/** What must do where it never comes so close, after so long. */
+const LOOSE_MS = 3000;
+const LOOSE_FOR_MS = 10_000;
+/** Changes that wait in the shadow alone are given so long without any of them being applied, or refused for good. */
+const SETTLE_MS = 30_000;
+
+export interface Following {
+  /** Throws what ended it. */
+  check(): void;
+  close(): Promise<void>;
+}
+
+/** Lets a shadow go on as far as the live projectors are, until closed. */
+export function follow(shadow: Shadow, replay: Replay): Following {
+  const stopping = new AbortController();
+  let failure: unknown = null;
+  const run = async () => {
+    while (!stopping.signal.aborted) {
+      replay.follow(await readPlaces(shadow.control, 'crosswalk', shadow.settings));
+      await pause(EVERY_MS, stopping.signal);
+    }
+  };
+  const running = run().catch((error: unknown) => {
+    failure = error;
+  });
+  return {
+    check() {
+      replay.check();
+      if (failure !== null) throw failure;
+    },
+    async close() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+/** Waits until the shadow follows the live projectors closely, and what waits in it alone has had its time. */
+export async function untilNear(
+  shadow: Shadow,
+  following: Following,
+  options: { readonly signal: AbortSignal; readonly onProgress: (done: number, total: number) => void },
+): Promise<void> {
+  const { signal } = options;
+  const read = (schema: string) => readPlaces(shadow.control, schema, shadow.settings);
+  const first = sum(await read(shadow.schema));
+  let seen: { readonly atMs: number; readonly places: readonly Place[] }[] = [];
+  let looseSinceMs = Number.POSITIVE_INFINITY;
+  let settled = { state: '', sinceMs: 0 };
+  for (;;) {
+    signal.throwIfAborted();
+    following.check();
+    const nowMs = performance.now();
+    seen.push({ atMs: nowMs, places: await read('crosswalk') });
+    const own = await read(shadow.schema);
+    options.onProgress(Number(sum(own) - first), Number(sum(seen.at(-1)!.places) - first));
+    // The last moment at which the live projectors were where the shadow is now.
+    const reached = seen.findLastIndex(({ places }) => isPast(own, places));
+    const behindMs = reached < 0 ? Number.POSITIVE_INFINITY : nowMs - seen[reached]!.atMs;
+    seen = seen.slice(Math.max(0, reached));
+    if (behindMs > LOOSE_MS) looseSinceMs = Number.POSITIVE_INFINITY;
+    else looseSinceMs = Math.min(looseSinceMs, nowMs);
+    if (behindMs <= CLOSE_MS || nowMs - looseSinceMs > LOOSE_FOR_MS) {
+      const { waiting, state } = await readState(shadow);
+      if (waiting === '0') return;
+      if (state !== settled.state) settled = { state, sinceMs: performance.now() };
+      if (performance.now() - settled.sinceMs > SETTLE_MS) return;
+    }
+    await pause(EVERY_MS, signal);
+  }
+}
+
+const sum = (places: readonly Place[]) => places.reduce((total, { offset }) => total + offset, 0n);
+
+/** Whether places are at or behind others, each of them. */
+function isPast(places: readonly Place[], others: readonly Place[]): boolean {
+  const byName = new Map(places.map(({ projection, partition, offset }) => [`${projection}/${partition}`, offset]));
+  return others.every(
+    ({ projection, partition, offset }) => (byName.get(`${projection}/${partition}`) ?? -1n) >= offset,
+  );
+}
+
+/** How many changes wait in the shadow alone, and a text that changes when any of them is settled. */
+async function readState({ control, schema }: Shadow): Promise<{ waiting: string; state: string }> {
+  const { rows } = await control.query<{ waiting: string; failed: string }>(
+    `SELECT count(*) FILTER (WHERE kind = 'waiting')::text AS waiting, count(*) FILTER (WHERE kind = 'failed')::text AS failed FROM ${newFailures(schema)} f`,
+  );
+  const { waiting, failed } = rows[0]!;
+  return { waiting, state: `${waiting} ${failed}` };
+}

@@ -1,0 +1,77 @@
+import { differencesFrom, liveTable, type Side, shadowTable } from './compare-sql.ts';
+import type { Unit } from './units.ts';
+
+const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
+const listed = (kinds: readonly string[]) => kinds.map((kind) => `'${kind}'`).join(', ');
+
+/** Rows of the application are never touched, whatever their id. */
+const isOurs = ({ schema }: Unit, alias: string) => (schema === 'crm' ? ` AND ${alias}.origin = 'cdc'` : '');
+const byKey = (unit: Unit, a: string, b: string) =>
+  unit.keys.map(({ name }) => `${a}.${quote(name)} = ${b}.${quote(name)}`).join(' AND ');
+const isThere = (unit: Unit, alias: string) => `${alias}.${quote(unit.keys[0]!.name)} IS NOT NULL`;
+
+/** Whether rows of the unit are deleted for good where they go. */
+function isDeleted({ kind, hasDeletedAt }: Unit): boolean {
+  return kind !== 'state' && !hasDeletedAt;
+}
+
+/** Deletes rows that go and leave no trace; null where the unit has none. Contributions that retire are written by `updateSql`. $1 is the round. */
+export function deleteSql(unit: Unit, side: Side): string | null {
+  if (!isDeleted(unit)) return null;
+  const retires = unit.kind === 'contribution' ? ` AND NOT ${isThere(unit, 's')}` : '';
+  return `DELETE FROM ${liveTable(unit)} t USING (SELECT l.* FROM ${differencesFrom(unit, side)} WHERE d.kind = 'remove'${retires} AND ${isThere(unit, 'l')}) l
+    WHERE ${byKey(unit, 't', 'l')}${isOurs(unit, 't')}`;
+}
+
+/** Marks rows as deleted that go and of which the shadow knows nothing; null where the unit has none. */
+export function softDeleteSql(unit: Unit, side: Side): string | null {
+  if (!unit.hasDeletedAt) return null;
+  return `UPDATE ${liveTable(unit)} t SET deleted_at = now() FROM (SELECT l.* FROM ${differencesFrom(unit, side)}
+      WHERE d.kind = 'remove' AND NOT ${isThere(unit, 's')} AND ${isThere(unit, 'l')}) l
+    WHERE ${byKey(unit, 't', 'l')}${isOurs(unit, 't')}`;
+}
+
+/** Writes rows that are there as the shadow has them: those that change, come back, or are deleted there. */
+export function updateSql(unit: Unit, side: Side): string {
+  const keys = new Set(unit.keys.map(({ name }) => name));
+  const set = unit.written.filter((name) => !keys.has(name)).map((name) => `${quote(name)} = s.${quote(name)}`);
+  const kinds = isDeleted(unit) && unit.kind !== 'contribution' ? ['add', 'change'] : ['add', 'change', 'remove'];
+  return `UPDATE ${liveTable(unit)} t SET ${set.join(', ')} FROM (SELECT s.* FROM ${differencesFrom(unit, side)}
+      WHERE d.kind IN (${listed(kinds)}) AND ${isThere(unit, 's')} AND ${isThere(unit, 'l')}) s
+    WHERE ${byKey(unit, 't', 's')}${isOurs(unit, 't')}`;
+}
+
+/** Adds rows that are not there. */
+export function insertSql(unit: Unit, side: Side): string {
+  const origin = unit.schema === 'crm';
+  const columns = unit.written.map(quote);
+  return `INSERT INTO ${liveTable(unit)} (${[...columns, ...(origin ? ['origin'] : [])].join(', ')})
+    SELECT ${[...columns.map((name) => `s.${name}`), ...(origin ? [`'cdc'`] : [])].join(', ')}
+    FROM (SELECT s.* FROM ${differencesFrom(unit, side)} WHERE d.kind = 'add' AND ${isThere(unit, 's')} AND NOT ${isThere(unit, 'l')}) s`;
+}
+
+/** Keys of a unit's table, so that what is merged into it is locked as ever. */
+export function mergeKeysSql(unit: Unit, side: Side): string {
+  return `INSERT INTO crosswalk.merge_key (aggregate, merge_key) SELECT DISTINCT s.aggregate, s.merge_key FROM ${differencesFrom(unit, side)}
+    JOIN ${shadowTable(unit, side)} x ON ${byKey(unit, 'x', 's')} WHERE d.kind IN ('add', 'change') ON CONFLICT DO NOTHING`;
+}
+
+/**
+ * Tables in an order in which rows may come: each after those that its rows refer to at once. References that are checked at commit do not count. Where they go
+ * round in a circle the order given decides.
+ */
+export function parentsFirst(
+  tables: readonly string[],
+  references: readonly { readonly child: string; readonly parent: string }[],
+): string[] {
+  const ordered: string[] = [];
+  const left = [...tables];
+  while (left.length > 0) {
+    const isFree = (table: string) =>
+      references.every(({ child, parent }) => child !== table || parent === table || !left.includes(parent));
+    const next = left.find(isFree) ?? left[0]!;
+    left.splice(left.indexOf(next), 1);
+    ordered.push(next);
+  }
+  return ordered;
+}

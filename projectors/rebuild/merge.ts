@@ -1,0 +1,104 @@
+import type pg from 'pg';
+import { reach } from '../../runtime/faults.ts';
+import { compareAgain, readFailures } from './compare.ts';
+import type { Side } from './compare-sql.ts';
+import { deleteSql, insertSql, mergeKeysSql, parentsFirst, softDeleteSql, updateSql } from './merge-sql.ts';
+import type { Failure } from './report.ts';
+import type { Unit } from './units.ts';
+
+/** Rows written, by table: those that came, those that were written anew, and those that went. */
+export type Merged = Readonly<Record<string, { added: number; changed: number; removed: number }>>;
+
+/** A row that another session holds for longer than this ends the merge: projectors wait meanwhile. */
+const LOCK_TIMEOUT = '5s';
+
+/**
+ * Merges what differs into the live tables, in the caller's transaction, which holds the live offsets, and commits it. Compares once more before, what may
+ * differ since `round`. Answers with the failures that came since, having changed nothing, or with what was written.
+ */
+export async function merge(
+  client: pg.ClientBase,
+  side: Side,
+  units: readonly Unit[],
+  options: { readonly name: string; readonly projections: readonly string[]; readonly round: number },
+): Promise<{ failures: readonly Failure[] } | { merged: Merged }> {
+  await client.query(
+    `SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET CONSTRAINTS ALL DEFERRED`,
+  );
+  const failures = await readFailures(client, side);
+  if (failures.length > 0) return { failures };
+  const differing = await compareAgain(client, side, units, options.round);
+
+  const written = await writeRows(client, side, await inOrder(client, differing), options.round + 1);
+  await replaceHeld(client, side, options);
+  await client.query(`UPDATE ${side.shadow}.rebuild SET merged_at = now()`);
+  // What is refused must show while it can be named, and not at commit.
+  await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+  await reach?.('rebuild_merge.before');
+  await client.query('COMMIT');
+  await reach?.('rebuild_merge.after');
+  return { merged: written };
+}
+
+/** What is state before what is shown, then tables whose rows others refer to. */
+async function inOrder(client: pg.ClientBase, units: readonly Unit[]): Promise<Unit[]> {
+  const tables = [...new Set(units.filter(({ schema }) => schema === 'crm').map(({ table }) => table))];
+  const { rows: references } = await client.query<{ child: string; parent: string }>(
+    `SELECT c.relname AS child, p.relname AS parent FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_class p ON p.oid = f.confrelid
+     WHERE f.contype = 'f' AND NOT f.condeferrable AND c.relnamespace = 'crm'::regnamespace AND p.relnamespace = 'crm'::regnamespace`,
+  );
+  const order = parentsFirst(tables, references);
+  return units.toSorted((a, b) => order.indexOf(a.table) - order.indexOf(b.table));
+}
+
+/** Children go first, parents come first. */
+async function writeRows(client: pg.ClientBase, side: Side, units: readonly Unit[], round: number): Promise<Merged> {
+  const tables: Record<string, { added: number; changed: number; removed: number }> = {};
+  const run = async (unit: Unit, what: 'added' | 'changed' | 'removed', sql: string | null) => {
+    if (sql === null) return;
+    const { rowCount } = await client.query(sql, [round]);
+    tables[unit.table] ??= { added: 0, changed: 0, removed: 0 };
+    tables[unit.table]![what] += rowCount ?? 0;
+  };
+  for (const unit of units.toReversed()) await run(unit, 'removed', deleteSql(unit, side));
+  for (const unit of units) await run(unit, 'removed', softDeleteSql(unit, side));
+  for (const unit of units) {
+    if (unit.kind === 'contribution') await client.query(mergeKeysSql(unit, side), [round]);
+    await run(unit, 'changed', updateSql(unit, side));
+    await run(unit, 'added', insertSql(unit, side));
+  }
+  return tables;
+}
+
+/**
+ * Waiting changes and open dead letters become those of the shadow; in a partial rebuild those of legacy rows that were replayed. Letters that are resolved or
+ * discarded stay as they are.
+ */
+async function replaceHeld(
+  client: pg.ClientBase,
+  { shadow, partial }: Side,
+  { name, projections }: { readonly name: string; readonly projections: readonly string[] },
+): Promise<void> {
+  const at = (a: string, b: string) =>
+    ['projection', 'topic', 'partition', 'record_offset']
+      .map((column) => `${a}.${column} = ${b}.${column}`)
+      .join(' AND ');
+  const replayed = partial
+    ? ` AND EXISTS (SELECT FROM ${shadow}.replayed_key k WHERE k.projection = x.projection AND k.legacy_key = x.legacy_key)`
+    : '';
+  const gone = (table: string, condition = '') =>
+    `x.projection = ANY ($1)${replayed} AND NOT EXISTS (SELECT FROM ${shadow}.${table} s WHERE ${at('s', 'x')}${condition})`;
+  await client.query(`DELETE FROM crosswalk.parked_change x WHERE ${gone('parked_change')}`, [projections]);
+  await client.query(
+    `INSERT INTO crosswalk.parked_change SELECT * FROM ${shadow}.parked_change x WHERE x.projection = ANY ($1) ON CONFLICT DO NOTHING`,
+    [projections],
+  );
+  await client.query(
+    `UPDATE crosswalk.dead_letter x SET resolved_at = now(), resolution = $2 WHERE x.resolved_at IS NULL AND ${gone('dead_letter', ' AND s.resolved_at IS NULL')}`,
+    [projections, `rebuilt by ${name}`],
+  );
+  await client.query(
+    `INSERT INTO crosswalk.dead_letter SELECT * FROM ${shadow}.dead_letter x WHERE x.projection = ANY ($1) AND x.resolved_at IS NULL ON CONFLICT DO NOTHING`,
+    [projections],
+  );
+}

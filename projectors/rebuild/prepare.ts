@@ -1,0 +1,77 @@
+import { type Config, topicOf } from '../../runtime/config.ts';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import type { Kafka } from '../../runtime/kafka.ts';
+import type { Projection } from '../projection.ts';
+import { targetTables } from '../write/catalog.ts';
+import { readPlaces } from './fence.ts';
+import type { RebuildRequest } from './rebuild.ts';
+import { createShadow, openShadow, type Settings, type Shadow } from './shadow.ts';
+import { readStarts, toStartText } from './start.ts';
+import { inseparableFrom } from './units.ts';
+
+/** Throws `config_invalid` where projections share rows with others that are not rebuilt with them. */
+export function assertSeparable(projections: readonly Projection[], all: readonly Projection[]): void {
+  const others = inseparableFrom(projections, all);
+  if (others.length === 0) return;
+  const names = projections.map(({ name }) => name);
+  throw new CrosswalkError(
+    'config_invalid',
+    `${names.join(', ')} shares rows with ${others.join(', ')}`,
+    `Rebuild them together: crosswalk rebuild ${[...names, ...others].join(' ')}.`,
+  );
+}
+
+/** A new shadow: empty at the beginning of the log; where it begins later, with what all legacy rows contribute by now. */
+export async function beginShadow(config: Config, kafka: Kafka, request: RebuildRequest): Promise<Shadow> {
+  const { projections, start } = request;
+  const settings: Settings = {
+    projections: projections.map(({ name }) => name).toSorted(),
+    topics: projections.map(({ source }) => topicOf(config, source)).toSorted(),
+    from: toStartText(start),
+    mapping: request.mapping,
+  };
+  const partial = start.kind !== 'beginning';
+  return await createShadow(config.targetUrl(), request.name, settings, {
+    tables: [...new Set(projections.flatMap(targetTables))],
+    partial,
+    fill: async (control, schema) => {
+      const live = await readPlaces(control, 'crosswalk', settings);
+      for (const { name, source } of projections) {
+        const own = live.filter(({ projection }) => projection === name);
+        if (own.length === 0) {
+          throw new CrosswalkError(
+            'config_invalid',
+            `Projection ${name} has never run`,
+            'Start it once: a rebuild goes as far as the live projector is.',
+          );
+        }
+        const topic = topicOf(config, source);
+        const starts = await readStarts(kafka, topic, start, own);
+        await control.query(
+          `INSERT INTO ${schema}.consumer_offset (projection, topic, partition, next_offset) SELECT $1, $2, s.partition, s.next FROM unnest($3::int[], $4::bigint[]) AS s (partition, next)`,
+          [name, topic, starts.map(({ partition }) => partition), starts.map(({ offset }) => String(offset))],
+        );
+      }
+      if (!partial) return;
+      const aggregates = projections.flatMap((projection) => projection.aggregates.map(({ name }) => name));
+      await control.query(
+        `INSERT INTO ${schema}.contribution SELECT * FROM crosswalk.contribution WHERE aggregate = ANY ($1)`,
+        [aggregates],
+      );
+    },
+  });
+}
+
+/** The shadow of a rebuild that was begun with the same projections and mapping. */
+export async function reopenShadow(url: string, request: RebuildRequest): Promise<Shadow> {
+  const shadow = await openShadow(url, request.name);
+  const names = request.projections.map(({ name }) => name).toSorted();
+  const { projections, mapping } = shadow.settings;
+  if (projections.join() === names.join() && mapping === request.mapping) return shadow;
+  await shadow.close();
+  throw new CrosswalkError(
+    'config_invalid',
+    `The rebuild ${request.name} was begun for ${projections.join(', ')} with ${mapping}`,
+    'Go on with the program and the projections that it was begun with, or drop it (--discard) and begin anew.',
+  );
+}

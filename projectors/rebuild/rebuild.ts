@@ -1,0 +1,278 @@
+import type pg from 'pg';
+import type { Config } from '../../runtime/config.ts';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import { createKafka } from '../../runtime/kafka.ts';
+import type { Log } from '../../runtime/log.ts';
+import { pause } from '../../runtime/retry.ts';
+import { createRegistry } from '../../schemas/avro/registry.ts';
+import { createChangeDecoder } from '../decode.ts';
+import type { Projection, Tenants } from '../projection.ts';
+import { readTargetShapes } from '../write/catalog.ts';
+import { isDataError, isLockError, isLockTimeout } from '../write/data-error.ts';
+import { compareAll, markHeldKeys } from './compare.ts';
+import type { Side } from './compare-sql.ts';
+import { atFence, connectBoth } from './fence.ts';
+import { follow, untilNear } from './follow.ts';
+import { type Merged, merge } from './merge.ts';
+import { assertSeparable, beginShadow, reopenShadow } from './prepare.ts';
+import { type Replay, startReplay } from './replay.ts';
+import { countDifferences, type Failure, type Report } from './report.ts';
+import { dropShadow, type Shadow } from './shadow.ts';
+import type { Start } from './start.ts';
+import { toUnits, type Unit } from './units.ts';
+
+/** What a rebuild is asked for. */
+export interface RebuildRequest {
+  readonly name: string;
+  readonly projections: readonly Projection[];
+  /** Every projection there is: what the others write is left alone. */
+  readonly all: readonly Projection[];
+  readonly tenants: Tenants;
+  /** Names and versions of projections with whatever else decides their rows: a rebuild does not go on with another. */
+  readonly mapping: string;
+  readonly start: Start;
+  readonly resume: boolean;
+  /** Compare, tell, and change nothing. */
+  readonly dryRun: boolean;
+  /** Records per second; null: as fast as it goes. */
+  readonly maxRate: number | null;
+  /** Rows that differ to be told one by one, of each table. */
+  readonly limit: number;
+  /** How long is tried to make the live projectors stand still. */
+  readonly lockTimeoutMs: number;
+}
+
+/** How the caller takes part. */
+export interface RebuildOptions {
+  readonly log: Log;
+  /** Raised: the rebuild stops where it can go on. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (phase: 'replay' | 'compare', done: number, total: number) => void;
+  /** Whether the differences told are to be merged. Not asked where there is nothing to merge, or where a merge is refused. */
+  readonly confirm: (result: RebuildResult) => Promise<boolean>;
+}
+
+/**
+ * What became of a rebuild. paused: it was stopped, and can go on. equal: nothing differs. previewed: nothing is merged, as asked. refused: nothing is merged, for what
+ * `report.failures` says. kept: nobody agreed. The shadow is dropped after equal, previewed and merged.
+ */
+export interface RebuildResult {
+  readonly state: 'paused' | 'equal' | 'previewed' | 'refused' | 'kept' | 'merged';
+  readonly name: string;
+  readonly report: Report | null;
+  readonly merged: Merged | null;
+  readonly replay: { readonly records: number; readonly seconds: number };
+  readonly compareSeconds: number;
+  /** For how long the live projectors stood still. */
+  readonly paused: { readonly compareMs: number; readonly mergeMs: number };
+}
+
+/** A comparison that is older is made again before a merge, so that little is left to be looked at while the live projectors wait. */
+const FRESH_MS = 30_000;
+/** How often a merge is tried that the application's locks stand in the way of, and what the projectors have in between. */
+const ATTEMPTS = 3;
+const BETWEEN_MS = 2000;
+
+/**
+ * Replays the log into a shadow by the code of the projectors, compares it with the live tables at one moment of both, and merges what differs. Throws a
+ * CrosswalkError that a person must act on; the shadow is kept then, and the rebuild can go on.
+ */
+export async function rebuild(
+  config: Config,
+  request: RebuildRequest,
+  options: RebuildOptions,
+): Promise<RebuildResult> {
+  const { signal, log } = options;
+  assertSeparable(request.projections, request.all);
+  const url = config.targetUrl();
+  const kafka = createKafka(config.kafka(), log);
+  const { url: baseUrl, ...credentials } = config.registry();
+  const registry = createRegistry({ baseUrl, ...credentials });
+  const open: { close(): Promise<unknown> }[] = [];
+  const result = { name: request.name, report: null as Report | null, merged: null as Merged | null, ...nothingYet() };
+  const startedAtMs = performance.now();
+  try {
+    const shadow = request.resume ? await reopenShadow(url, request) : await beginShadow(config, kafka, request);
+    open.unshift(shadow);
+    const end = async (state: RebuildResult['state']): Promise<RebuildResult> => {
+      if (state === 'equal' || state === 'previewed' || state === 'merged') {
+        // Whoever still writes into the shadow would keep it from being dropped.
+        for (const each of open.splice(0, open.length - 1)) await each.close();
+        await dropShadow(shadow.control, shadow.name, log);
+      }
+      return { state, ...result };
+    };
+    if (shadow.isMerged) return await end('merged');
+    const shapes = await readTargetShapes(shadow.control, request.projections);
+    const at = {
+      shadow,
+      side: { shadow: shadow.schema, partial: shadow.settings.from !== 'beginning' },
+      units: toUnits(request.projections, request.all, shapes),
+      lockTimeoutMs: request.lockTimeoutMs,
+      both: await connectBoth(url, ''),
+      snapshot: await connectBoth(url, '-c work_mem=64MB -c enable_nestloop=off'),
+    };
+    open.unshift({ close: () => at.both.end() }, { close: () => at.snapshot.end() });
+    const replay = await startReplay(config, kafka, shadow, {
+      ...{ projections: request.projections, tenants: request.tenants, maxRate: request.maxRate },
+      ...{ partial: at.side.partial, log },
+      decoderOf: (projection) => createChangeDecoder(projection, registry),
+    });
+    open.unshift(replay);
+    const following = follow(shadow, replay);
+    open.unshift(following);
+
+    await untilNear(shadow, following, {
+      signal,
+      onProgress: (done, total) => options.onProgress('replay', done, total),
+    });
+    result.replay = { records: replay.records(), seconds: (performance.now() - startedAtMs) / 1000 };
+    let compared = await compareAtFence({ ...at, replay }, request.limit, options);
+    result.report = compared.report;
+    result.compareSeconds = compared.seconds;
+    result.paused.compareMs = compared.pausedMs;
+    if (request.dryRun) return await end('previewed');
+    if (compared.report.failures.length > 0) return await end('refused');
+    if (isNothing(compared.report)) return await end('equal');
+    if (!(await options.confirm({ state: 'kept', ...result }))) return await end('kept');
+    if (performance.now() - compared.atMs > FRESH_MS) compared = await compareAtFence({ ...at, replay }, 0, options);
+    const failures = compared.report.failures;
+    const outcome =
+      failures.length > 0
+        ? { failures, pausedMs: 0 }
+        : await mergeAtFence({ ...at, replay }, compared.round, url, signal);
+    result.paused.mergeMs = outcome.pausedMs;
+    if ('failures' in outcome) {
+      result.report = { ...result.report, failures: outcome.failures };
+      return await end('refused');
+    }
+    result.merged = outcome.merged;
+    return await end('merged');
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return { state: 'paused', ...result };
+  } finally {
+    for (const each of open) await each.close().catch(() => undefined);
+    registry.close();
+  }
+}
+
+const nothingYet = () => ({
+  replay: { records: 0, seconds: 0 },
+  compareSeconds: 0,
+  paused: { compareMs: 0, mergeMs: 0 },
+});
+
+function isNothing(report: Report): boolean {
+  const { deadLetters, waiting } = report;
+  return countDifferences(report) === 0 && deadLetters.before === deadLetters.after && waiting.before === waiting.after;
+}
+
+/** Both sides of a rebuild, and what goes on between them. */
+interface Sides {
+  readonly shadow: Shadow;
+  readonly side: Side;
+  readonly units: readonly Unit[];
+  readonly replay: Replay;
+  readonly both: pg.Client;
+  readonly snapshot: pg.Client;
+  readonly lockTimeoutMs: number;
+}
+
+interface Comparison {
+  readonly report: Report;
+  readonly round: number;
+  readonly atMs: number;
+  readonly seconds: number;
+  readonly pausedMs: number;
+}
+
+/** Compares both sides as of one moment, at leisure: the live projectors stand still only until a snapshot is taken. */
+async function compareAtFence(
+  { shadow, side, units, replay, both, snapshot, lockTimeoutMs }: Sides,
+  limit: number,
+  { signal, onProgress }: Pick<RebuildOptions, 'signal' | 'onProgress'>,
+): Promise<Comparison> {
+  // The number behind it is that of a merge.
+  const { rows } = await shadow.control.query<{ round: string }>(
+    `UPDATE ${shadow.schema}.rebuild SET round = round + 2 RETURNING round`,
+  );
+  const round = Number(rows[0]!.round);
+  replay.record(round);
+  const { pausedMs } = await atFence(both, shadow, replay, { signal, lockTimeoutMs }, async () => {
+    await markHeldKeys(shadow.control, side, shadow.settings.projections, round);
+    await snapshot.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await snapshot.query('SELECT 1');
+    // The live offsets were held until here, or this fails.
+    await both.query('SELECT 1');
+  });
+  const atMs = performance.now();
+  try {
+    const report = await compareAll(snapshot, side, units, {
+      ...{ round, limit, signal },
+      onProgress: (done, total) => onProgress('compare', done, total),
+    });
+    await snapshot.query('COMMIT');
+    return { report, round, atMs, pausedMs, seconds: (performance.now() - atMs) / 1000 };
+  } catch (error) {
+    await snapshot.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+type Outcome =
+  | { readonly merged: Merged; readonly pausedMs: number }
+  | { readonly failures: readonly Failure[]; readonly pausedMs: number };
+
+/** Merges what differs, while the live projectors stand still. Answers with failures where it was refused, and nothing was changed. */
+async function mergeAtFence(
+  { shadow, side, units, replay, both, lockTimeoutMs }: Sides,
+  round: number,
+  url: string,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { name, settings } = shadow;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const { result, pausedMs } = await atFence(both, shadow, replay, { signal, lockTimeoutMs }, () =>
+        merge(both, side, units, { name, projections: settings.projections, round }),
+      );
+      return { ...result, pausedMs };
+    } catch (error) {
+      if ((isLockError(error) || isLockTimeout(error)) && attempt < ATTEMPTS) {
+        await pause(BETWEEN_MS, signal);
+        continue;
+      }
+      // A connection that is lost leaves open what became of the commit.
+      if (await wasMerged(url, shadow).catch(() => false)) return { merged: {}, pausedMs: 0 };
+      if (isLockTimeout(error)) {
+        throw new CrosswalkError(
+          'locked',
+          'A row that is to be merged was held by another session for too long',
+          'Look who holds it (`SELECT * FROM pg_stat_activity`), then go on with --resume: nothing was changed.',
+          error,
+        );
+      }
+      if (!isDataError(error)) throw error;
+      return { failures: [toFailure(error)], pausedMs: 0 };
+    }
+  }
+}
+
+async function wasMerged(url: string, shadow: Shadow): Promise<boolean> {
+  const client = await connectBoth(url, '');
+  try {
+    const { rows } = await client.query<{ merged: string }>(
+      `SELECT (merged_at IS NOT NULL)::text AS merged FROM ${shadow.schema}.rebuild`,
+    );
+    return rows[0]?.merged === 'true';
+  } finally {
+    await client.end();
+  }
+}
+
+function toFailure(error: unknown): Failure {
+  const { code, table, constraint } = error as { code?: string; table?: string; constraint?: string };
+  const reason = [code, table, constraint].filter(Boolean).join(' ');
+  return { projection: '', kind: 'refused', reason, count: 1, legacyKeys: [] };
+}

@@ -1,0 +1,135 @@
+import type pg from 'pg';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import type { Log } from '../../runtime/log.ts';
+import { connectProjector } from '../session.ts';
+import { isLockTimeout } from '../write/data-error.ts';
+
+const DROP_TIMEOUT = '10s';
+
+/** What a rebuild was asked for: another one cannot go on with its shadow. */
+export interface Settings {
+  readonly projections: readonly string[];
+  readonly topics: readonly string[];
+  /** `beginning`, `offset:<n>` or a time. */
+  readonly from: string;
+  /** Names and versions of the projections, and what else decides the rows. */
+  readonly mapping: string;
+}
+
+/** The shadow of a rebuild that this process works on: nobody else does as long as the connection lives. */
+export interface Shadow {
+  readonly name: string;
+  readonly schema: string;
+  readonly settings: Settings;
+  readonly control: pg.Client;
+  /** Whether its rows are merged already, and only the shadow is left to be dropped. */
+  readonly isMerged: boolean;
+  close(): Promise<void>;
+}
+
+/** Schema of a shadow's tables. Names are lower-case letters, digits and _, at most 31. */
+export function schemaOf(name: string): string {
+  return `crosswalk_shadow_${name}`;
+}
+
+/** Takes a name for this process. Throws `config_invalid` where another one works under it, and for what is no name. */
+async function take(url: string, name: string): Promise<pg.Client> {
+  if (!/^[a-z][a-z0-9_]{0,30}$/.test(name)) {
+    throw new CrosswalkError(
+      'config_invalid',
+      `${JSON.stringify(name)} is no name of a rebuild`,
+      'Give 1 to 31 lower-case letters, digits and _, a letter first.',
+    );
+  }
+  const control = await connectProjector(url, 'rebuild');
+  const { rows } = await control.query<{ taken: string }>(
+    `SELECT pg_try_advisory_lock(hashtext('crosswalk.rebuild'), hashtext($1))::text AS taken`,
+    [name],
+  );
+  if (rows[0]!.taken === 'true') return control;
+  await control.end();
+  throw new CrosswalkError(
+    'config_invalid',
+    `Another process works on the rebuild ${name}`,
+    'Wait until it has ended, or choose another --name.',
+  );
+}
+
+async function exists(control: pg.ClientBase, name: string): Promise<boolean> {
+  const { rows } = await control.query<{ found: string | null }>('SELECT to_regnamespace($1)::text AS found', [
+    schemaOf(name),
+  ]);
+  return rows[0]!.found !== null;
+}
+
+/** Makes a new shadow with `fill`, in one transaction. Throws `config_invalid` where there is one of this name. */
+export async function createShadow(
+  url: string,
+  name: string,
+  settings: Settings,
+  options: { tables: readonly string[]; partial: boolean; fill: (control: pg.Client, schema: string) => Promise<void> },
+): Promise<Shadow> {
+  const control = await take(url, name);
+  try {
+    if (await exists(control, name)) {
+      throw new CrosswalkError(
+        'config_invalid',
+        `There is a rebuild ${name} already`,
+        'Go on with it (--resume), drop it (--discard), or choose another --name.',
+      );
+    }
+    const schema = schemaOf(name);
+    await control.query('BEGIN');
+    await control.query('SELECT crosswalk.create_shadow($1, $2, $3)', [name, options.tables, options.partial]);
+    await control.query(`INSERT INTO ${schema}.rebuild (settings) VALUES ($1)`, [JSON.stringify(settings)]);
+    await options.fill(control, schema);
+    await control.query('COMMIT');
+    return { name, schema, settings, control, isMerged: false, close: () => control.end() };
+  } catch (error) {
+    await control.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Opens the shadow of a rebuild that was begun. Throws `config_invalid` where there is none. */
+export async function openShadow(url: string, name: string): Promise<Shadow> {
+  const control = await take(url, name);
+  try {
+    if (!(await exists(control, name)))
+      throw new CrosswalkError('config_invalid', `There is no rebuild ${name}`, 'Begin one without --resume.');
+    const schema = schemaOf(name);
+    const { rows } = await control.query<{ settings: string; merged: string }>(
+      `SELECT settings, (merged_at IS NOT NULL)::text AS merged FROM ${schema}.rebuild`,
+    );
+    const settings = JSON.parse(rows[0]!.settings) as Settings;
+    return { name, schema, settings, control, isMerged: rows[0]!.merged === 'true', close: () => control.end() };
+  } catch (error) {
+    await control.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Drops a shadow with everything in it. Where somebody still reads it, it stays, and the log says so. */
+export async function dropShadow(control: pg.ClientBase, name: string, log: Log): Promise<void> {
+  try {
+    await control.query(`SET lock_timeout = '${DROP_TIMEOUT}'`);
+    await control.query('SELECT crosswalk.drop_shadow($1)', [name]);
+  } catch (error) {
+    if (!isLockTimeout(error)) throw error;
+    log.warn(
+      `the tables of ${schemaOf(name)} are in use: drop them with \`crosswalk rebuild --name ${name} --discard\``,
+    );
+  }
+}
+
+/** Drops the shadow of a rebuild that nobody works on. Throws `config_invalid` where there is none. */
+export async function discardShadow(url: string, name: string): Promise<void> {
+  const control = await take(url, name);
+  try {
+    if (!(await exists(control, name)))
+      throw new CrosswalkError('config_invalid', `There is no rebuild ${name}`, 'Nothing is left to be dropped.');
+    await control.query('SELECT crosswalk.drop_shadow($1)', [name]);
+  } finally {
+    await control.end();
+  }
+}

@@ -1,0 +1,60 @@
+import { CrosswalkError } from '../../runtime/errors.ts';
+import type { Kafka } from '../../runtime/kafka.ts';
+import type { Place } from './replay.ts';
+
+/** Where in the log a rebuild begins. `offset`: the same in every partition; `time`: with the first change committed then or later, milliseconds since 1970. */
+export type Start =
+  | { readonly kind: 'beginning' }
+  | { readonly kind: 'offset'; readonly offset: bigint }
+  | { readonly kind: 'time'; readonly atMs: number };
+
+/** Reads `beginning`, `offset:<n>` or an ISO time. Throws `config_invalid`. */
+export function parseStart(text: string): Start {
+  if (text === 'beginning') return { kind: 'beginning' };
+  const offset = /^offset:(\d{1,18})$/.exec(text);
+  if (offset !== null) return { kind: 'offset', offset: BigInt(offset[1]!) };
+  const atMs = /^\d{4}-\d{2}-\d{2}([T ].*)?$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(atMs)) return { kind: 'time', atMs };
+  throw new CrosswalkError(
+    'config_invalid',
+    `${JSON.stringify(text)} is no place in the log`,
+    'Give beginning, offset:<n>, or a time such as 2026-07-01T10:30:00Z.',
+  );
+}
+
+/** What `parseStart` reads. */
+export function toStartText(start: Start): string {
+  if (start.kind === 'beginning') return 'beginning';
+  return start.kind === 'offset' ? `offset:${start.offset}` : new Date(start.atMs).toISOString();
+}
+
+/**
+ * The first offset of each partition that a projection is replayed from, never behind where it is live. Throws `log_gap` where the log does not reach back so
+ * far: a rebuild would take what it no longer holds for something that never was.
+ */
+export async function readStarts(
+  kafka: Kafka,
+  topic: string,
+  start: Start,
+  live: readonly Place[],
+): Promise<{ partition: number; offset: bigint }[]> {
+  const ends = (await kafka.fetchOffsets([topic])).get(topic) ?? [];
+  const byTime = start.kind === 'time' ? await kafka.fetchOffsetsAt(topic, start.atMs) : [];
+  return live.map(({ projection, partition, offset: next }) => {
+    const low = ends[partition]?.low ?? 0n;
+    const wanted = {
+      beginning: 0n,
+      offset: start.kind === 'offset' ? start.offset : 0n,
+      time: byTime[partition] ?? next,
+    };
+    const from = wanted[start.kind];
+    if (from < low && from < next) {
+      throw new CrosswalkError(
+        'log_gap',
+        `${topic}/${partition} holds offsets from ${low} on, and ${projection} is to be rebuilt from ${from}`,
+        `The log was cut: what came before cannot be rebuilt. Begin with --from offset:${low} or a time, which leaves alone what is not replayed.`,
+      );
+    }
+    return { partition, offset: from < next ? from : next };
+  });
+}

@@ -1,0 +1,36 @@
+import type pg from 'pg';
+import { connect, createPool } from '../runtime/postgres.ts';
+
+/**
+ * Schemas in which a projector's session finds the projected tables and its state. All its SQL names them without a schema: where it writes is decided
+ * here, and by nothing else. Elsewhere they are not found, and the session fails.
+ */
+export type Namespace = readonly string[];
+
+/** The tables that the application reads. */
+export const LIVE: Namespace = ['crm', 'crosswalk'];
+
+/** Startup options: temporary tables never stand before those of a namespace. */
+export function searchPathOption(namespace: Namespace): string {
+  return `-c search_path=${[...namespace, 'pg_temp'].join(',')}`;
+}
+
+/**
+ * Every statement of a projector looks rows up by key: a plan that reads a whole table is never right, and a table that has just begun to fill, without
+ * statistics, invites one. A frozen process must not hold its locks for longer than the server waits here.
+ */
+const OPTIONS =
+  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off -c idle_in_transaction_session_timeout=15s';
+
+/** Connections of a projector, at most `max`. */
+export function createProjectorPool(url: string, name: string, max: number, namespace = LIVE): pg.Pool {
+  return createPool(url, name, max, `${OPTIONS} ${searchPathOption(namespace)}`);
+}
+
+/** One connection as projectors have them. The caller ends it. */
+export function connectProjector(url: string, name: string, namespace = LIVE): Promise<pg.Client> {
+  return connect(url, name, `${OPTIONS} ${searchPathOption(namespace)}`);
+}
+
+/** Keys of the advisory lock under which the parked changes of one projection ($1) of the session's namespace are applied. */
+export const PARKED_LOCK = `hashtext('crosswalk.parked'), hashtext($1 || CASE current_schema() WHEN 'crm' THEN '' ELSE current_schema() END)`;

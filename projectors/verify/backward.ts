@@ -1,0 +1,218 @@
+import type pg from 'pg';
+import type { Relation } from '../../connectors/change.ts';
+import { quoteIdent } from '../../runtime/postgres.ts';
+import type { Cell } from '../projection.ts';
+import type { RowResult } from './compare-key.ts';
+import type { Findings } from './findings.ts';
+import { isolating } from './isolating.ts';
+import { findAbsent, toKeyTexts } from './legacy-rows.ts';
+import type { Looks, Suspect } from './looks.ts';
+import type { Pace } from './pace.ts';
+import type { OwnedPlan, Plan } from './plan.ts';
+import { findNamed, type PartProgress } from './run-store.ts';
+
+/** Live projected rows that name one legacy row and stand under one scope. */
+interface Group {
+  readonly legacyTable: string;
+  readonly legacyKey: string;
+  /** Values of the scope columns of the projections that write the table, in their order. */
+  readonly scopes: readonly string[];
+  readonly rows: number;
+}
+
+interface Owner {
+  readonly plan: Plan;
+  readonly relation: Relation;
+  readonly owned: OwnedPlan;
+}
+
+/** A group that no legacy row can account for. `owner` null: no projection reads that table, or its key is none of the table's. */
+interface Odd {
+  readonly group: Group;
+  readonly owner: { readonly plan: Plan; readonly relation: Relation; readonly keyTexts: readonly string[] } | null;
+}
+
+/** A legacy key that rows name, with the groups that do. */
+interface Keyed {
+  readonly legacyKey: string;
+  readonly texts: readonly string[];
+  readonly inside: readonly Group[];
+  readonly outside: readonly Group[];
+}
+
+/** Blocks of a table that are read together: a few thousand rows. */
+const BLOCKS = 128;
+const NO_STRAYS = new Map<string, ReadonlySet<string>>();
+
+/** Projections that own rows of a table. */
+export function ownersOf(table: string, plans: readonly Plan[], relations: ReadonlyMap<string, Relation>): Owner[] {
+  return plans.flatMap((plan) =>
+    plan.owned
+      .filter(({ target }) => target.table === table)
+      .map((owned) => ({ plan, owned, relation: relations.get(plan.projection.source)! })),
+  );
+}
+
+/**
+ * Looks through the live rows of a table, in the order of its blocks, for rows that no legacy row can imply: their legacy key does not exist, or they are outside the scope of the key
+ * that they name. Everything else was seen when the legacy rows were compared. A row that moves to another block meanwhile was written by a projector.
+ */
+export async function compareBackward(options: {
+  legacy: pg.ClientBase;
+  target: pg.ClientBase;
+  run: string;
+  table: string;
+  owners: readonly Owner[];
+  workspace: string | null;
+  from: PartProgress;
+  findings: Findings;
+  looks: Looks;
+  pace: Pace;
+  signal: AbortSignal;
+  onProgress: (rows: number, progress: PartProgress) => Promise<void>;
+}): Promise<void> {
+  const { legacy, target, table, owners, workspace, findings, looks, pace, signal } = options;
+
+  const scopes = owners.map(({ owned }) => `x.${quoteIdent(owned.target.scope.column)}`);
+  const { hasDeletedAt } = owners[0]!.owned;
+  const values = workspace === null ? [] : [workspace];
+  const isLive = (fromBlock: number) =>
+    [
+      `x.ctid >= '(${fromBlock},0)' AND x.ctid < '(${fromBlock + BLOCKS},0)'`,
+      `x.origin = 'cdc'`,
+      ...(hasDeletedAt ? ['x.deleted_at IS NULL'] : []),
+      ...(workspace === null ? [] : ['x.tenant_id = $1']),
+    ].join(' AND ');
+
+  async function read(fromBlock: number): Promise<Group[]> {
+    const columns = ['x.legacy_table', 'x.legacy_key', ...scopes].join(', ');
+    const { rows } = await target.query<string[]>({
+      text: `SELECT count(*), ${columns} FROM ${quoteIdent(table)} x WHERE ${isLive(fromBlock)} GROUP BY ${columns}`,
+      values,
+      rowMode: 'array',
+    });
+    return rows.map(([count, legacyTable, legacyKey, ...of]) => ({
+      ...{ legacyTable: legacyTable!, legacyKey: legacyKey!, scopes: of, rows: Number(count) },
+    }));
+  }
+
+  /** The rows of groups, with what is told of a row that is extra. */
+  async function readRows(fromBlock: number, groups: readonly Group[]): Promise<(RowResult & { group: Group })[]> {
+    const { columns, numericAt } = owners[0]!.owned;
+    const numeric = numericAt.map((at) => columns[at]!);
+    const read = ['source_lsn', 'source_xid', 'source_committed_at', 'mapping_version', ...numeric].map(quoteIdent);
+    const { rows } = await target.query<(string | null)[]>({
+      text: `SELECT x.id, x.tenant_id, x.legacy_table, x.legacy_key, ${[...scopes, ...read].join(', ')} FROM ${quoteIdent(table)} x WHERE ${isLive(fromBlock)}
+        AND (x.legacy_table, x.legacy_key) IN (SELECT * FROM unnest($${values.length + 1}::text[], $${values.length + 2}::text[]))`,
+      values: [...values, groups.map((group) => group.legacyTable), groups.map((group) => group.legacyKey)],
+      rowMode: 'array',
+    });
+    const byName = new Map(groups.map((group) => [nameOf(group.legacyTable, group.legacyKey, group.scopes), group]));
+    return rows.flatMap(([id, tenant, legacyTable, legacyKey, ...rest]) => {
+      const group = byName.get(nameOf(legacyTable!, legacyKey!, rest.slice(0, scopes.length)));
+      if (group === undefined) return [];
+      const [lsn, xid, committedAt, mappingVersion, ...numbers] = rest.slice(scopes.length) as Cell[];
+      return {
+        ...{ group, table, id: id!, tenant: tenant!, kind: 'extra' as const, cells: [], physical: null, merged: null },
+        numbers: numeric.map((column, at) => ({ column, expected: null, actual: numbers[at]! })),
+        lineage: { lsn: lsn!, xid: xid!, committedAt: committedAt!, mappingVersion: mappingVersion! },
+      };
+    });
+  }
+
+  async function absentOf(relation: Relation, keyed: readonly Keyed[]): Promise<Keyed[]> {
+    const absent = await findAbsent(
+      legacy,
+      relation,
+      keyed.map(({ texts }) => texts),
+    );
+    return absent.map((place) => keyed[place]!);
+  }
+
+  async function compare(fromBlock: number, groups: readonly Group[], progress: PartProgress): Promise<void> {
+    const sources = new Set(owners.map(({ plan }) => plan.projection.source));
+    const odd: Odd[] = groups
+      .filter(({ legacyTable }) => !sources.has(legacyTable))
+      .map((group) => ({ group, owner: null }));
+    const suspects: Suspect[] = [];
+    for (const [at, { plan, relation, owned }] of owners.entries()) {
+      const keyed: Keyed[] = [];
+      const ofSource = groups.filter(({ legacyTable }) => legacyTable === plan.projection.source);
+      for (const [legacyKey, named] of Map.groupBy(ofSource, (group) => group.legacyKey)) {
+        const texts = toKeyTexts(relation, legacyKey);
+        const scope = owned.target.scope.of(legacyKey);
+        const isInside = (group: Group) => group.scopes[at] === scope;
+        if (texts === null) odd.push(...named.map((group) => ({ group, owner: null })));
+        else if (named.length === 1 && isInside(named[0]!))
+          keyed.push({ legacyKey, texts, inside: named, outside: [] });
+        else {
+          const outside = named.filter((group) => !isInside(group));
+          keyed.push({ legacyKey, texts, inside: named.filter(isInside), outside });
+        }
+      }
+      await isolating(
+        keyed,
+        async (some) => {
+          for (const { legacyKey, texts, inside } of await absentOf(relation, some)) {
+            if (inside.length > 0) suspects.push({ plan, relation, legacyKey, keyTexts: texts, strays: NO_STRAYS });
+          }
+          for (const { texts, outside } of some)
+            odd.push(...outside.map((group) => ({ group, owner: { plan, relation, keyTexts: texts } })));
+        },
+        ({ inside, outside }) => odd.push(...[...inside, ...outside].map((group) => ({ group, owner: null }))),
+      );
+    }
+    suspects.push(...(await addOdd(fromBlock, odd)));
+    looks.add(suspects);
+    await options.onProgress(
+      groups.reduce((sum, group) => sum + group.rows, 0),
+      progress,
+    );
+    await looks.untilRoom();
+  }
+
+  /** Rows that nothing can ever imply are extra at once, the others are looked at. A row that names another key than its own differs in that: it is not a second finding. */
+  async function addOdd(fromBlock: number, odd: readonly Odd[]): Promise<Suspect[]> {
+    if (odd.length === 0) return [];
+    const owner = new Map(odd.map((of) => [of.group, of.owner]));
+    const rows = await readRows(fromBlock, [...owner.keys()]);
+    const named = await findNamed(target, options.run, rows);
+    return rows
+      .filter(({ id }) => !named.has(`${table} ${id}`))
+      .flatMap(({ group, ...result }) => {
+        const of = owner.get(group)!;
+        const { legacyTable, legacyKey } = group;
+        if (of !== null) return [{ ...of, legacyKey, strays: new Map([[table, new Set([result.id])]]) }];
+        findings.addRow(result, { legacyTable, legacyKey, explained: null }, true);
+        return [];
+      });
+  }
+
+  const { rows: size } = await target.query<{ blocks: string }>(
+    `SELECT pg_relation_size($1::regclass) / current_setting('block_size')::int AS blocks`,
+    [quoteIdent(table)],
+  );
+  const blocks = Number(size[0]!.blocks);
+  const readAhead = (block: number) => {
+    const groups = read(block);
+    // It may fail while others are at hand.
+    groups.catch(() => undefined);
+    return groups;
+  };
+  let block = Number(options.from.after?.[0] ?? 0);
+  let next = readAhead(block);
+  for (;;) {
+    signal.throwIfAborted();
+    const groups = await next;
+    const from = block;
+    block += BLOCKS;
+    if (block < blocks) next = readAhead(block);
+    await compare(from, groups, { after: [String(block)], done: block >= blocks });
+    if (block >= blocks) return;
+    await pace.take(groups.reduce((sum, group) => sum + group.rows, 0));
+  }
+}
+
+function nameOf(legacyTable: string, legacyKey: string, scopes: readonly (string | null)[]): string {
+  return JSON.stringify([legacyTable, legacyKey, scopes]);
+}

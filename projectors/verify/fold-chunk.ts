@@ -1,0 +1,166 @@
+import type pg from 'pg';
+import { quoteIdent } from '../../runtime/postgres.ts';
+import type { Cell, Contribution } from '../projection.ts';
+import type { FoundLineage } from './compare-key.ts';
+import type { MergedPlan } from './plan.ts';
+import { toTexts } from './target-rows.ts';
+
+export interface Stored extends Contribution {
+  readonly lineage: FoundLineage;
+}
+
+/** Merge keys with all their contributions and live rows. */
+export interface FoldChunk {
+  readonly contributions: ReadonlyMap<string, readonly Stored[]>;
+  /** By table, then by id. */
+  readonly rows: readonly ReadonlyMap<string, { readonly mergeKey: string; readonly text: string }>[];
+  /** The last merge key of the chunk; null where no others follow. */
+  readonly last: string | null;
+}
+
+export type MergedTarget = MergedPlan['targets'][number];
+
+/** A row of a merged table, in any state. */
+export interface Detail {
+  readonly cells: readonly Cell[];
+  readonly origin: string;
+  readonly deletedAt: Cell;
+  readonly legacyTable: string;
+  readonly legacyKey: string;
+  readonly lineage: FoundLineage;
+}
+
+/** Merge keys, as a condition on the column that holds them. Values are $1 and on. */
+interface Range {
+  readonly condition: (key: string) => string;
+  readonly values: readonly unknown[];
+}
+
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const isLive = `origin = 'cdc' AND deleted_at IS NULL`;
+
+/**
+ * Reads the next merge keys: at most `most` contributions, or rows of a table, but always all of a key. `workspace`: only keys that some contribution or row of this tenant has. In the
+ * caller's snapshot.
+ */
+export async function readFoldChunk(
+  target: pg.ClientBase,
+  merged: MergedPlan,
+  { after, most, workspace }: { after: string | null; most: number; workspace: string | null },
+): Promise<FoldChunk> {
+  const { aggregate, targets } = merged;
+  const values = [...(after === null ? [] : [after]), ...(workspace === null ? [] : [workspace])];
+  const conditions = (key: string, tenant: string) =>
+    [
+      ...(after === null ? [] : [`${key} > $1::uuid`]),
+      ...(workspace === null ? [] : [`${tenant} = $${values.length}`]),
+    ].map((condition) => ` AND ${condition}`);
+  const sources = [
+    `SELECT merge_key AS key FROM contribution WHERE aggregate = ${literal(aggregate.name)}${conditions('merge_key', "data ->> 'tenant_id'").join('')}`,
+    ...targets.map(({ table, key }) => {
+      const column = quoteIdent(key);
+      return `SELECT ${column} AS key FROM ${quoteIdent(table)} WHERE ${isLive}${conditions(column, 'tenant_id').join('')}`;
+    }),
+  ];
+  // The chunk ends where the first of them would give more than it may.
+  const { rows: ends } = await target.query<{ last: string | null }>(
+    `SELECT least(${sources.map((source) => `(${source} ORDER BY key OFFSET ${most - 1} LIMIT 1)`).join(', ')}) AS last`,
+    values,
+  );
+  const last = ends[0]!.last;
+  if (workspace === null) return { ...(await readFolds(target, merged, toRange(after, last))), last };
+  const upTo = last === null ? '' : ` WHERE key <= ${literal(last)}::uuid`;
+  const { rows } = await target.query<{ key: string }>(
+    `SELECT DISTINCT key FROM (${sources.map((source) => `(${source} ORDER BY key LIMIT ${most})`).join(' UNION ALL ')}) k${upTo}`,
+    values,
+  );
+  const keys = rows.map(({ key }) => key);
+  return { ...(await readFolds(target, merged, ofKeys(keys))), last };
+}
+
+function toRange(after: string | null, last: string | null): Range {
+  const lower = after === null ? '' : ' > $1::uuid';
+  const upper = last === null ? '' : ` <= $${after === null ? 1 : 2}::uuid`;
+  return {
+    condition: (key) => [lower, upper].map((bound) => (bound === '' ? 'true' : `${key}${bound}`)).join(' AND '),
+    values: [after, last].filter((bound) => bound !== null),
+  };
+}
+
+/** These merge keys alone. */
+export function ofKeys(mergeKeys: readonly string[]): Range {
+  return { condition: (key) => `${key} = ANY ($1::uuid[])`, values: [mergeKeys] };
+}
+
+/** Reads all contributions and live rows of merge keys. In the caller's snapshot. */
+export async function readFolds(
+  target: pg.ClientBase,
+  { aggregate, targets }: MergedPlan,
+  { condition, values }: Range,
+): Promise<FoldChunk> {
+  const contributions = new Map<string, Stored[]>();
+  const { rows } = await target.query<string[]>({
+    text: `SELECT merge_key, legacy_table, legacy_key, live, moved_to, data, source_lsn, source_xid, source_committed_at, mapping_version FROM contribution
+      WHERE aggregate = ${literal(aggregate.name)} AND ${condition('merge_key')}`,
+    values: [...values],
+    rowMode: 'array',
+  });
+  for (const [mergeKey, legacyTable, legacyKey, live, movedTo, data, lsn, xid, committedAt, mappingVersion] of rows) {
+    let list = contributions.get(mergeKey!);
+    if (list === undefined) {
+      list = [];
+      contributions.set(mergeKey!, list);
+    }
+    list.push({
+      legacyTable: legacyTable!,
+      legacyKey: legacyKey!,
+      live: live === 't',
+      movedTo: movedTo ?? null,
+      committedAt: committedAt!,
+      data: toTexts(data!),
+      lineage: { lsn: lsn!, xid: xid!, committedAt: committedAt!, mappingVersion: mappingVersion! },
+    });
+  }
+  const found: FoldChunk['rows'][number][] = [];
+  for (const { table, key, columns } of targets) {
+    const column = quoteIdent(key);
+    const result = await target.query<string[]>({
+      text: `SELECT id, ${column}, ROW(${columns.map(quoteIdent).join(', ')}) FROM ${quoteIdent(table)} WHERE ${isLive} AND ${condition(column)}`,
+      values: [...values],
+      rowMode: 'array',
+    });
+    found.push(new Map(result.rows.map(([id, mergeKey, text]) => [id!, { mergeKey: mergeKey!, text: text! }])));
+  }
+  return { contributions, rows: found, last: null };
+}
+
+/** Reads rows of a merged table by their ids. */
+export async function readDetails(
+  target: pg.ClientBase,
+  { table, shape, columns }: MergedTarget,
+  ids: readonly string[],
+): Promise<Map<string, Detail>> {
+  if (ids.length === 0) return new Map();
+  const lineage = 'legacy_table, legacy_key, source_lsn, source_xid, source_committed_at, mapping_version';
+  const { rows } = await target.query<(string | null)[]>({
+    text: `SELECT id, origin, deleted_at, ${lineage}, ${columns.map(quoteIdent).join(', ')} FROM ${quoteIdent(table)} WHERE id = ANY ($1::${shape.types.id}[])`,
+    values: [ids],
+    rowMode: 'array',
+  });
+  return new Map(
+    rows.map(([id, origin, deletedAt, ...rest]) => {
+      const [legacyTable, legacyKey, lsn, xid, committedAt, mappingVersion, ...cells] = rest as Cell[];
+      return [
+        id!,
+        {
+          cells,
+          origin: origin!,
+          deletedAt: deletedAt!,
+          legacyTable: legacyTable!,
+          legacyKey: legacyKey!,
+          lineage: { lsn: lsn!, xid: xid!, committedAt: committedAt!, mappingVersion: mappingVersion! },
+        },
+      ];
+    }),
+  );
+}

@@ -1,0 +1,265 @@
+import type pg from 'pg';
+import type { Relation } from '../../connectors/change.ts';
+import { inTransaction } from '../../runtime/postgres.ts';
+import type { Cell } from '../projection.ts';
+import { toCells } from '../source-change.ts';
+import type { CellDifference, RowResult } from './compare-key.ts';
+import type { Findings } from './findings.ts';
+import {
+  type Detail,
+  type FoldChunk,
+  type MergedTarget,
+  ofKeys,
+  readDetails,
+  readFoldChunk,
+  readFolds,
+  type Stored,
+} from './fold-chunk.ts';
+import { isolating } from './isolating.ts';
+import { findAbsent, toKeyTexts } from './legacy-rows.ts';
+import type { Looks, Suspect } from './looks.ts';
+import type { Pace } from './pace.ts';
+import { CONTRIBUTION, type MergedPlan, type Plan, tenantOf } from './plan.ts';
+import type { PartProgress } from './run-store.ts';
+import { toRecordText } from './spelling.ts';
+import { withoutSpellings } from './target-rows.ts';
+
+const SNAPSHOT = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
+
+/** A folded or found row of one target. */
+interface FoldedResult {
+  readonly result: RowResult;
+  readonly legacyTable: string | null;
+  readonly legacyKey: string | null;
+}
+
+/**
+ * Compares merged rows with the fold of the stored contributions, merge key by merge key. Both are written together, so that any snapshot of the target must show them equal:
+ * no fence is needed, and no second look. Live contributions whose legacy row does not exist are suspects.
+ */
+export async function compareFolds(options: {
+  legacy: pg.ClientBase;
+  target: pg.ClientBase;
+  plan: Plan;
+  merged: MergedPlan;
+  plans: readonly Plan[];
+  relations: ReadonlyMap<string, Relation>;
+  chunkRows: number;
+  workspace: string | null;
+  from: PartProgress;
+  findings: Findings;
+  looks: Looks;
+  pace: Pace;
+  signal: AbortSignal;
+  onProgress: (rows: number, progress: PartProgress) => Promise<void>;
+}): Promise<void> {
+  const { target, merged, chunkRows, workspace, findings, looks, pace, signal } = options;
+  let after = options.from.after?.[0] ?? null;
+  for (;;) {
+    signal.throwIfAborted();
+    const { chunk, results } = await inTransaction(
+      target,
+      async () => {
+        const found = await readFoldChunk(target, merged, { after, most: chunkRows, workspace });
+        return { chunk: found, results: await foldAll(target, options.plan, merged, found, findings) };
+      },
+      SNAPSHOT,
+    );
+    const suspects = await findUnfounded(chunk, options);
+    for (const { result, legacyTable, legacyKey } of results)
+      findings.addRow(result, { legacyTable, legacyKey, explained: null }, true);
+    looks.add(suspects);
+    const contributions = [...chunk.contributions.values()].reduce((sum, list) => sum + list.length, 0);
+    after = chunk.last;
+    await options.onProgress(contributions, { after: after === null ? null : [after], done: after === null });
+    await looks.untilRoom();
+    if (after === null) return;
+    await pace.take(contributions);
+  }
+}
+
+/** Compares the folds of some merge keys again. Answers with the rows that differ. */
+export async function compareMergeKeys(
+  target: pg.ClientBase,
+  plan: Plan,
+  merged: MergedPlan,
+  mergeKeys: readonly string[],
+  findings: Findings,
+): Promise<RowResult[]> {
+  return await inTransaction(
+    target,
+    async () => {
+      const chunk = await readFolds(target, merged, ofKeys(mergeKeys));
+      const results = await foldAll(target, plan, merged, chunk, findings);
+      return results.map(({ result }) => result).filter(({ kind }) => kind !== 'equal');
+    },
+    SNAPSHOT,
+  );
+}
+
+/** Folds every merge key, and compares the live rows. */
+async function foldAll(
+  target: pg.ClientBase,
+  plan: Plan,
+  { aggregate, targets }: MergedPlan,
+  chunk: FoldChunk,
+  findings: Findings,
+): Promise<FoldedResult[]> {
+  const expected = targets.map(() => new Map<string, { mergeKey: string; cells: Cell[] }>());
+  const failed = new Set<string>();
+  for (const [mergeKey, contributions] of chunk.contributions) {
+    let folded: ReturnType<typeof aggregate.fold>;
+    try {
+      folded = aggregate.fold(mergeKey, contributions);
+    } catch {
+      failed.add(mergeKey);
+      findings.addUnmappable(plan.projection.name, `${aggregate.name} ${mergeKey}`);
+      continue;
+    }
+    for (const [at, { table, columns }] of targets.entries()) {
+      for (const { row, deletedAt } of folded[table] ?? []) {
+        if (deletedAt === null) expected[at]!.set(row.id!, { mergeKey, cells: toCells(row, columns) });
+      }
+    }
+  }
+  const results: FoldedResult[] = [];
+  for (const [at, of] of targets.entries()) {
+    const found = chunk.rows[at]!;
+    const wanted = expected[at]!;
+    const different = [...wanted].filter(([id, { cells }]) => found.get(id)?.text !== toRecordText(cells));
+    const extra = [...found].filter(([id, { mergeKey }]) => !wanted.has(id) && !failed.has(mergeKey));
+    const details = await readDetails(target, of, [...different.map(([id]) => id), ...extra.map(([id]) => id)]);
+    const isDifferent = new Set(different.map(([id]) => id));
+    for (const [id, { mergeKey, cells }] of wanted)
+      if (!isDifferent.has(id)) results.push(toEqual(aggregate.name, mergeKey, of, cells));
+    const compared = different.map(([id, { mergeKey, cells }]) => {
+      const carrier = chunk.contributions.get(mergeKey)?.find(({ live }) => live);
+      return { ...toResult(aggregate.name, mergeKey, of, id, cells, details.get(id)), carrier };
+    });
+    const spelled = await withoutSpellings(
+      target,
+      compared.map(({ result }) => result),
+    );
+    for (const [place, { carrier }] of compared.entries()) {
+      const { legacyTable = null, legacyKey = null } = carrier ?? {};
+      results.push({ result: spelled[place]!, legacyTable, legacyKey });
+    }
+    for (const [id, { mergeKey }] of extra) {
+      const carrier = chunk.contributions.get(mergeKey)?.find(({ live }) => live);
+      const detail = details.get(id);
+      const { result } = toResult(aggregate.name, mergeKey, of, id, null, detail);
+      results.push({
+        result,
+        legacyTable: carrier?.legacyTable ?? detail?.legacyTable ?? null,
+        legacyKey: carrier?.legacyKey ?? detail?.legacyKey ?? null,
+      });
+    }
+  }
+  return results;
+}
+
+function toEqual(aggregate: string, mergeKey: string, of: MergedTarget, cells: readonly Cell[]): FoldedResult {
+  const numbers = of.numericAt.map((at) => ({ column: of.columns[at]!, expected: cells[at]!, actual: cells[at]! }));
+  return {
+    result: {
+      ...{ table: of.table, id: cells[of.columns.indexOf('id')]!, tenant: tenantOf(cells, of.tenantAt) },
+      ...{ kind: 'equal', cells: [], numbers, lineage: null, physical: null, merged: { aggregate, mergeKey } },
+    },
+    legacyTable: null,
+    legacyKey: null,
+  };
+}
+
+/** `expected` null: the fold has no such row; `detail` undefined: the table has none. */
+function toResult(
+  aggregate: string,
+  mergeKey: string,
+  of: MergedTarget,
+  id: string,
+  expected: readonly Cell[] | null,
+  detail: Detail | undefined,
+): { result: RowResult } {
+  const cells: CellDifference[] = [];
+  if (expected !== null && detail !== undefined) {
+    for (const [at, column] of of.columns.entries()) {
+      if (expected[at] === detail.cells[at]) continue;
+      const type = of.shape.types[column] ?? null;
+      cells.push({ column, expected: expected[at]!, actual: detail.cells[at]!, type });
+    }
+    if (detail.deletedAt !== null)
+      cells.push({ column: 'deleted_at', expected: null, actual: detail.deletedAt, type: null });
+    if (detail.origin !== 'cdc') cells.push({ column: 'origin', expected: 'cdc', actual: detail.origin, type: null });
+  }
+  const kind = expected === null ? 'extra' : detail === undefined ? 'missing' : 'differs';
+  return {
+    result: {
+      ...{ table: of.table, id, kind, cells },
+      tenant: tenantOf(expected ?? detail?.cells ?? [], of.tenantAt),
+      numbers: of.numericAt.map((at) => ({
+        ...{ column: of.columns[at]!, expected: expected?.[at] ?? null, actual: detail?.cells[at] ?? null },
+      })),
+      ...{ lineage: detail?.lineage ?? null, physical: null, merged: { aggregate, mergeKey } },
+    },
+  };
+}
+
+/** Live contributions whose legacy row is not there; those of a table that contributes nothing are extra for certain. */
+async function findUnfounded(
+  chunk: FoldChunk,
+  { legacy, merged, plans, relations, findings }: Parameters<typeof compareFolds>[0],
+): Promise<Suspect[]> {
+  const { name } = merged.aggregate;
+  const suspects: Suspect[] = [];
+  const bySource = new Map<string, { mergeKey: string; of: Stored }[]>();
+  for (const [mergeKey, list] of chunk.contributions) {
+    for (const of of list) {
+      if (!of.live) continue;
+      const known = bySource.get(of.legacyTable) ?? [];
+      if (known.length === 0) bySource.set(of.legacyTable, known);
+      known.push({ mergeKey, of });
+    }
+  }
+  const addExtra = ({ mergeKey, of }: { mergeKey: string; of: Stored }) => {
+    const { legacyTable, legacyKey, lineage } = of;
+    const result: RowResult = {
+      ...{
+        table: CONTRIBUTION,
+        id: `${name} ${mergeKey} ${legacyKey}`,
+        tenant: of.data.tenant_id ?? '',
+        kind: 'extra',
+      },
+      ...{ cells: [], numbers: [], lineage, physical: null, merged: { aggregate: name, mergeKey } },
+    };
+    findings.addRow(result, { legacyTable, legacyKey, explained: null }, true);
+  };
+  for (const [source, contributions] of bySource) {
+    const plan = plans.find(
+      (other) => other.projection.source === source && other.merged.some(({ aggregate }) => aggregate.name === name),
+    );
+    const relation = relations.get(source);
+    if (plan === undefined || relation === undefined) {
+      contributions.forEach(addExtra);
+      continue;
+    }
+    const keyed = contributions.flatMap((contribution) => {
+      const texts = toKeyTexts(relation, contribution.of.legacyKey);
+      if (texts === null) addExtra(contribution);
+      return texts === null ? [] : [{ ...contribution, texts }];
+    });
+    await isolating(
+      keyed,
+      async (some) => {
+        for (const place of await findAbsent(
+          legacy,
+          relation,
+          some.map(({ texts }) => texts),
+        )) {
+          const { of, texts } = some[place]!;
+          suspects.push({ plan, relation, legacyKey: of.legacyKey, keyTexts: texts, strays: new Map() });
+        }
+      },
+      addExtra,
+    );
+  }
+  return suspects;
+}

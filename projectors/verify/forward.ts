@@ -1,0 +1,116 @@
+import type pg from 'pg';
+import { type Cells, keyPositions, type Relation } from '../../connectors/change.ts';
+import { type Chunk, readChunk } from '../../connectors/snapshot/chunks.ts';
+import type { LegacyRow, Tenants } from '../projection.ts';
+import { toChecksum, toChecksumSql, toParameters } from './checksum.ts';
+import type { Findings } from './findings.ts';
+import { isolating } from './isolating.ts';
+import { keyOfRow, toLegacyRow } from './legacy-rows.ts';
+import type { Looks, Suspect } from './looks.ts';
+import type { Pace } from './pace.ts';
+import { type Expected, type Plan, toExpected } from './plan.ts';
+import type { PartProgress } from './run-store.ts';
+import { toTenantCondition } from './tenant-condition.ts';
+
+/** A legacy row with what it implies. */
+interface Mapped {
+  readonly row: LegacyRow;
+  readonly keyTexts: readonly string[];
+  readonly expected: Expected;
+  readonly checksum: string;
+}
+
+const NO_STRAYS = new Map<string, ReadonlySet<string>>();
+
+/**
+ * Compares what every legacy row of a projection implies with what is there, in chunks in the order of the key. Rows that are as expected are done with: that they are the same needs no
+ * fence. The others are suspects. While one chunk is compared the next is mapped and the one after it is read.
+ */
+export async function compareForward(options: {
+  legacy: pg.ClientBase;
+  target: pg.ClientBase;
+  plan: Plan;
+  relation: Relation;
+  tenants: Tenants;
+  chunkRows: number;
+  /** Only rows of this tenant. */
+  workspace: string | null;
+  from: PartProgress;
+  /** Also rows that are as expected at first sight. */
+  suspectAll: boolean;
+  findings: Findings;
+  looks: Looks;
+  pace: Pace;
+  signal: AbortSignal;
+  /** A chunk is compared, and what is found is noted. */
+  onProgress: (rows: number, progress: PartProgress) => Promise<void>;
+}): Promise<void> {
+  const { legacy, target, plan, relation, chunkRows, findings, looks, pace, signal } = options;
+  const statement = { name: `crosswalk verify ${plan.projection.name}`, text: toChecksumSql(plan) };
+  const selection =
+    options.workspace === null
+      ? undefined
+      : { where: toTenantCondition(plan.projection.tenant!.column, options.workspace), keys: null };
+
+  const read = (after: readonly string[] | null): Promise<Chunk> => {
+    const chunk = readChunk(legacy, relation, after, chunkRows, selection);
+    // It may fail while another chunk is at hand.
+    chunk.catch(() => undefined);
+    return chunk;
+  };
+
+  function map(rows: readonly Cells[]): Mapped[] {
+    return rows.flatMap((cells) => {
+      const row = toLegacyRow(relation, cells);
+      const key = keyOfRow(relation, cells);
+      const expected = toExpected(plan, key, row, options.tenants);
+      if (expected === null) {
+        findings.addUnmappable(plan.projection.name, key);
+        return [];
+      }
+      const keyTexts = keyPositions(relation).map((at) => cells[at]!);
+      return [{ row, keyTexts, expected, checksum: toChecksum(expected, plan) }];
+    });
+  }
+
+  async function compare(mapped: readonly Mapped[], progress: PartProgress): Promise<void> {
+    const suspects: Suspect[] = [];
+    const equal: Mapped[] = [];
+    const suspect = ({ expected, keyTexts }: Mapped) =>
+      suspects.push({ plan, relation, legacyKey: expected.legacyKey, keyTexts, strays: NO_STRAYS });
+    await isolating(
+      mapped,
+      async (some) => {
+        const values = toParameters(
+          plan,
+          some.map(({ expected }) => expected),
+        );
+        const { rows } = await target.query<[string]>({ ...statement, values, rowMode: 'array' });
+        for (const [at, of] of some.entries()) {
+          if (rows[at]![0] === of.checksum && !options.suspectAll) equal.push(of);
+          else suspect(of);
+        }
+      },
+      suspect,
+    );
+    for (const { expected, row } of equal) findings.addEqual(plan, expected, row);
+    looks.add(suspects);
+    await options.onProgress(mapped.length, progress);
+    await looks.untilRoom();
+  }
+
+  let comparing = Promise.resolve();
+  let next = read(options.from.after);
+  for (;;) {
+    signal.throwIfAborted();
+    const chunk = await next;
+    if (!chunk.isLast) next = read(chunk.lastKey);
+    const mapped = map(chunk.rows);
+    await comparing;
+    comparing = compare(mapped, { after: chunk.lastKey, done: chunk.isLast });
+    comparing.catch(() => undefined);
+    if (chunk.isLast) break;
+    await pace.take(chunk.rows.length);
+  }
+  await comparing;
+}

@@ -1,0 +1,96 @@
+import type pg from 'pg';
+import { keyPositions, type Relation } from '../../connectors/change.ts';
+import { parseSnapshot } from '../../connectors/snapshot/visibility.ts';
+import { quoteIdent } from '../../runtime/postgres.ts';
+import type { LegacyRow } from '../projection.ts';
+import { toLegacyKey } from '../source-change.ts';
+import { toArrayText } from './spelling.ts';
+
+/** A legacy row as one statement saw it. `row` null: there is none. */
+export interface SeenRow {
+  readonly row: LegacyRow | null;
+  /** xmin of the tuple; null where there is none. */
+  readonly tuple: string | null;
+  readonly xmax: string;
+}
+
+/** Cells by column. */
+export function toLegacyRow(relation: Relation, cells: readonly (string | null)[]): LegacyRow {
+  const row: Record<string, string | null> = {};
+  for (let at = 0; at < relation.columns.length; at += 1) row[relation.columns[at]!.name] = cells[at]!;
+  return row;
+}
+
+/** Key of a row as projections name it. */
+export function keyOfRow(relation: Relation, cells: readonly (string | null)[]): string {
+  return toLegacyKey(Object.fromEntries(keyPositions(relation).map((at) => [relation.columns[at]!.name, cells[at]!])));
+}
+
+/** The texts of the key's columns; null where a text cannot be a key of this table. */
+export function toKeyTexts(relation: Relation, legacyKey: string): readonly string[] | null {
+  if (relation.key.length === 1) return [legacyKey];
+  try {
+    const texts: unknown = JSON.parse(legacyKey);
+    const isKey = Array.isArray(texts) && texts.length === relation.key.length;
+    return isKey && texts.every((text) => typeof text === 'string') ? texts : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Reads rows by their keys in one statement, in the order of the keys, and the least transaction that had not ended then. */
+export async function readRows(
+  client: pg.ClientBase,
+  relation: Relation,
+  keys: readonly (readonly string[])[],
+): Promise<{ rows: SeenRow[]; snapshotXmin: bigint }> {
+  const columns = relation.columns.map(({ name }) => `x.${quoteIdent(name)}`).join(', ');
+  const result = await client.query<(string | null)[]>({
+    text: `SELECT pg_current_snapshot()::text, x.xmin::text, x.xmax::text, ${columns} FROM ${wantedSql(relation)} LEFT JOIN ${tableSql(relation)} x ON ${sameKeySql(relation)} ORDER BY k.ord`,
+    values: toKeyColumns(relation, keys),
+    rowMode: 'array',
+  });
+  const rows = result.rows.map(([, tuple, xmax, ...cells]) => ({
+    row: tuple === null ? null : toLegacyRow(relation, cells),
+    tuple: tuple ?? null,
+    xmax: xmax ?? '0',
+  }));
+  return { rows, snapshotXmin: parseSnapshot(result.rows[0]![0]!).xmin };
+}
+
+/** Which of the keys no row has: their places. */
+export async function findAbsent(
+  client: pg.ClientBase,
+  relation: Relation,
+  keys: readonly (readonly string[])[],
+): Promise<number[]> {
+  if (keys.length === 0) return [];
+  const { rows } = await client.query<{ ord: string }>(
+    `SELECT k.ord FROM ${wantedSql(relation)} WHERE NOT EXISTS (SELECT FROM ${tableSql(relation)} x WHERE ${sameKeySql(relation)})`,
+    toKeyColumns(relation, keys),
+  );
+  return rows.map(({ ord }) => Number(ord) - 1);
+}
+
+function tableSql({ schema, table, isPartitioned }: Relation): string {
+  return `${isPartitioned ? '' : 'ONLY '}${quoteIdent(schema)}.${quoteIdent(table)}`;
+}
+
+function wantedSql(relation: Relation): string {
+  const arrays = keyPositions(relation).map((at, index) => `$${index + 1}::${relation.columns[at]!.typeName}[]`);
+  return `unnest(${arrays.join(', ')}) WITH ORDINALITY AS k (${relation.key.map((_, index) => `k${index}`).join(', ')}, ord)`;
+}
+
+/** The operators are those of the key: the ones that are found by name may be others. */
+function sameKeySql(relation: Relation): string {
+  return relation.key
+    .map((name, index) => {
+      const schema = quoteIdent(relation.keyOperatorSchemas?.[index] ?? 'pg_catalog');
+      return `x.${quoteIdent(name)} OPERATOR(${schema}.=) k.k${index}`;
+    })
+    .join(' AND ');
+}
+
+function toKeyColumns(relation: Relation, keys: readonly (readonly string[])[]): string[] {
+  return relation.key.map((_, index) => toArrayText(keys.map((key) => key[index]!)));
+}

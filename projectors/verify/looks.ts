@@ -1,0 +1,250 @@
+import type pg from 'pg';
+import type { Relation } from '../../connectors/change.ts';
+import { pause } from '../../runtime/retry.ts';
+import type { LegacyRow, Tenants } from '../projection.ts';
+import { compareKey, type RowResult, toDifferenceText } from './compare-key.ts';
+import type { Fence } from './fence.ts';
+import type { Findings } from './findings.ts';
+import { isolating } from './isolating.ts';
+import { readRows } from './legacy-rows.ts';
+import { type Expected, type Plan, toExpected } from './plan.ts';
+import { judge, type Look, MOST_LOOKS, pauseAfter } from './settle.ts';
+import { readFound, withoutSpellings } from './target-rows.ts';
+
+/** Keys that one look takes together. */
+const AT_ONCE = 200;
+/** Keys that may wait for looks; whoever finds more of them waits. */
+const MOST_WAITING = 5000;
+const IDLE_MS = 5;
+
+/** Other limits than usual: for tests. `sessions`: that look beside each other. */
+export interface LookLimits {
+  readonly mostLooks?: number;
+  readonly keysAtOnce?: number;
+  readonly sessions?: number;
+}
+
+/** Ids by table of rows that name a legacy key from outside its scope. */
+export type Strays = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** A legacy key that has to be looked at closely. */
+export interface Suspect {
+  readonly plan: Plan;
+  readonly relation: Relation;
+  readonly legacyKey: string;
+  readonly keyTexts: readonly string[];
+  readonly strays: Strays;
+}
+
+interface Waiting extends Suspect {
+  strays: Strays;
+  looks: number;
+  alike: number;
+  dueAtMs: number;
+  before: Look | null;
+}
+
+/** Looks at suspects again and again until each is settled, or given up. */
+export interface Looks {
+  add(suspects: readonly Suspect[]): void;
+  /** Resolves once there is room for more. */
+  untilRoom(): Promise<void>;
+  /** Resolves once nothing waits. */
+  drain(): Promise<void>;
+  waiting(): readonly Suspect[];
+  close(): Promise<void>;
+}
+
+/** `sessions`: each pair looks by itself. */
+export function createLooks(options: {
+  sessions: readonly { readonly legacy: pg.ClientBase; readonly target: pg.ClientBase }[];
+  fence: Fence;
+  tenants: Tenants;
+  findings: Findings;
+  signal: AbortSignal;
+  limits?: LookLimits;
+}): Looks {
+  const { sessions, fence, tenants, findings, signal, limits = {} } = options;
+  const { mostLooks = MOST_LOOKS, keysAtOnce = AT_ONCE } = limits;
+  const waiting = new Map<string, Waiting>();
+  const busy = new Set<Waiting>();
+  let failure: unknown;
+  let isClosed = false;
+  let workers: Promise<unknown> | null = null;
+
+  function settle(of: Waiting, seen: Seen, isSettled: boolean): void {
+    waiting.delete(nameOf(of));
+    findings.addSettled({ ...of, row: seen.row, explained: seen.explained }, seen.results, isSettled);
+  }
+
+  function note(of: Waiting, seen: Seen): void {
+    const { verdict, alike } = judge(of.before, seen.look, of.alike);
+    of.looks += 1;
+    const isLast = of.looks >= mostLooks;
+    // What waits for its cause is no difference, until it has waited for too long.
+    const isStuck =
+      isLast &&
+      seen.look.isParked &&
+      judge(of.before, { ...seen.look, isParked: false }, of.alike).verdict === 'different';
+    if (verdict !== 'again' || isStuck) settle(of, seen, true);
+    else if (isLast) settle(of, seen, false);
+    else {
+      of.before = seen.look;
+      of.alike = alike;
+      of.dueAtMs = performance.now() + pauseAfter(of.looks);
+    }
+  }
+
+  async function work({ legacy, target }: (typeof sessions)[number]): Promise<void> {
+    while (!isClosed && waiting.size > 0) {
+      signal.throwIfAborted();
+      const some = takeDue();
+      if (some.length === 0) {
+        await pause(IDLE_MS, signal);
+        continue;
+      }
+      try {
+        await isolating(
+          some,
+          async (part) => {
+            const seen = await look(part, { legacy, target, fence, tenants });
+            for (const [at, of] of part.entries()) {
+              if (seen[at] !== null) note(of, seen[at]!);
+              else giveUp(of);
+            }
+          },
+          giveUp,
+        );
+      } finally {
+        for (const of of some) busy.delete(of);
+      }
+    }
+  }
+
+  /** Its projection cannot map it, or maps it to what has no form in the target's types. */
+  function giveUp(of: Waiting): void {
+    waiting.delete(nameOf(of));
+    findings.addUnmappable(of.plan.projection.name, of.legacyKey);
+  }
+
+  /** Those of one projection that are due: they are read in one statement. */
+  function takeDue(): Waiting[] {
+    const now = performance.now();
+    const taken: Waiting[] = [];
+    for (const of of waiting.values()) {
+      if (of.dueAtMs > now || busy.has(of) || (taken[0] ?? of).plan !== of.plan) continue;
+      taken.push(of);
+      if (taken.length === keysAtOnce) break;
+    }
+    for (const of of taken) busy.add(of);
+    return taken;
+  }
+
+  function wake(): void {
+    if (workers !== null || isClosed || failure !== undefined) return;
+    const started = Promise.allSettled(sessions.map(work));
+    workers = started;
+    void started.then((ended) => {
+      for (const one of ended) if (one.status === 'rejected') failure ??= one.reason;
+      workers = null;
+      if (waiting.size > 0) wake();
+    });
+  }
+
+  async function until(isReached: () => boolean): Promise<void> {
+    while (!isReached()) {
+      if (failure !== undefined) throw failure;
+      signal.throwIfAborted();
+      wake();
+      await pause(IDLE_MS, signal);
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  return {
+    add(suspects) {
+      for (const suspect of suspects) {
+        const known = waiting.get(nameOf(suspect));
+        const begin = { looks: 0, alike: 0, dueAtMs: performance.now(), before: null };
+        if (known === undefined) waiting.set(nameOf(suspect), { ...suspect, ...begin });
+        else Object.assign(known, { strays: join(known.strays, suspect.strays), ...begin });
+      }
+      if (waiting.size > 0) wake();
+    },
+    untilRoom: () => until(() => waiting.size < MOST_WAITING),
+    drain: () => until(() => waiting.size === 0),
+    waiting: () => [...waiting.values()],
+    async close() {
+      isClosed = true;
+      await workers;
+    },
+  };
+}
+
+function nameOf({ plan, legacyKey }: Suspect): string {
+  return `${plan.projection.name} ${legacyKey}`;
+}
+
+function join(a: Strays, b: Strays): Strays {
+  const tables = new Set([...a.keys(), ...b.keys()]);
+  return new Map([...tables].map((table) => [table, new Set([...(a.get(table) ?? []), ...(b.get(table) ?? [])])]));
+}
+
+interface Seen {
+  readonly look: Look;
+  readonly row: LegacyRow | null;
+  readonly results: readonly RowResult[];
+  readonly explained: 'parked' | 'dead letter' | null;
+}
+
+/** One look at suspects of one projection; null for a row that cannot be mapped. */
+async function look(
+  suspects: readonly Waiting[],
+  { legacy, target, fence, tenants }: { legacy: pg.ClientBase; target: pg.ClientBase; fence: Fence; tenants: Tenants },
+): Promise<(Seen | null)[]> {
+  const { plan, relation } = suspects[0]!;
+  const { rows, snapshotXmin } = await readRows(
+    legacy,
+    relation,
+    suspects.map(({ keyTexts }) => keyTexts),
+  );
+  const expected = suspects.map(({ legacyKey }, at) => toExpected(plan, legacyKey, rows[at]!.row, tenants));
+  const mapped = suspects.flatMap((suspect, at) =>
+    expected[at] === null ? [] : [{ suspect, expected: expected[at] as Expected, legacy: rows[at]! }],
+  );
+  if (mapped.length === 0) return suspects.map(() => null);
+  await fence.pass(legacy, [plan.projection]);
+  const found = await readFound(
+    target,
+    plan,
+    mapped.map((of) => ({ expected: of.expected, strays: of.suspect.strays })),
+  );
+  const horizon = await readHorizon(legacy);
+  const compared = mapped.map((of, at) => compareKey(plan, of.expected, found[at]!, of.suspect.strays));
+  const settled = await withoutSpellings(target, compared.flat());
+  let next = 0;
+  const seen = new Map<Waiting, Seen>();
+  for (const [at, of] of mapped.entries()) {
+    const results = settled.slice(next, next + compared[at]!.length);
+    next += compared[at]!.length;
+    const { tuple, xmax, row } = of.legacy;
+    const { isParked, isDead } = found[at]!;
+    seen.set(of.suspect, {
+      look: {
+        ...{ tuple, xmax, snapshotXmin, horizon, isParked },
+        difference: toDifferenceText(results, tuple === null),
+        isTouchable: results.some(({ kind, merged }) => kind === 'extra' && merged === null),
+      },
+      row,
+      results,
+      explained: isParked ? 'parked' : isDead ? 'dead letter' : null,
+    });
+  }
+  return suspects.map((suspect) => seen.get(suspect) ?? null);
+}
+
+/** A transaction id after those of everything that was applied by now. */
+async function readHorizon(legacy: pg.ClientBase): Promise<bigint> {
+  const { rows } = await legacy.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
+  return BigInt(rows[0]!.xid);
+}

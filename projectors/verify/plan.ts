@@ -1,0 +1,111 @@
+import type { Aggregate, Cell, Implied, LegacyRow, OwnedTarget, Projection, Tenants } from '../projection.ts';
+import { toCells } from '../source-change.ts';
+import type { TargetShapes } from '../write/catalog.ts';
+import type { TableShape } from '../write/statements.ts';
+
+/** Table name under which contributions are counted and named. */
+export const CONTRIBUTION = 'contribution';
+
+/** A table as far as one projection owns rows of it. */
+export interface OwnedPlan {
+  readonly target: OwnedTarget;
+  readonly shape: TableShape;
+  /** Compared columns, `id` first: its own, and those that are null in all its rows. */
+  readonly columns: readonly string[];
+  readonly hasDeletedAt: boolean;
+  readonly tenantAt: number;
+  /** Places of numeric columns. */
+  readonly numericAt: readonly number[];
+}
+
+/** The tables of one aggregate. */
+export interface MergedPlan {
+  readonly aggregate: Aggregate;
+  readonly targets: readonly {
+    readonly table: string;
+    readonly key: string;
+    readonly columns: readonly string[];
+    readonly shape: TableShape;
+    readonly tenantAt: number;
+    readonly numericAt: readonly number[];
+  }[];
+}
+
+/** What is compared of one projection. */
+export interface Plan {
+  readonly projection: Projection;
+  readonly owned: readonly OwnedPlan[];
+  readonly merged: readonly MergedPlan[];
+}
+
+/** What one legacy row implies, in the order of a plan: cells of rows by owned table, and contributions. Null rows: the row cannot be mapped. */
+export interface Expected {
+  readonly legacyKey: string;
+  readonly rows: readonly (readonly (readonly Cell[])[])[];
+  readonly contributions: Implied['contributions'];
+}
+
+/** Plans for the projections that have a state; a history has none. */
+export function toPlans(projections: readonly Projection[], shapes: TargetShapes): Plan[] {
+  return projections
+    .filter(({ history }) => history === undefined)
+    .map((projection) => ({
+      projection,
+      owned: projection.owned.map((target) => {
+        const shape = shapes.get(target.table)!;
+        const columns = [...target.columns, ...(target.blank ?? [])];
+        return { target, hasDeletedAt: 'deleted_at' in shape.types, ...describe(shape, columns) };
+      }),
+      merged: projection.aggregates.map((aggregate) => ({
+        aggregate,
+        targets: aggregate.targets.map(({ table, key, columns }) => ({
+          table,
+          key,
+          ...describe(shapes.get(table)!, columns),
+        })),
+      })),
+    }));
+}
+
+function describe(shape: TableShape, columns: readonly string[]) {
+  return {
+    shape,
+    columns,
+    tenantAt: columns.indexOf('tenant_id'),
+    numericAt: columns.flatMap((column, at) => (shape.types[column] === 'numeric' ? [at] : [])),
+  };
+}
+
+/** Every table that is verified, in the order of the projections. */
+export function verifiedTables(projections: readonly Projection[]): string[] {
+  const tables = projections
+    .filter(({ history }) => history === undefined)
+    .flatMap(({ owned, aggregates }) => [
+      ...aggregates.flatMap(({ targets }) => targets.map(({ table }) => table)),
+      ...owned.map(({ table }) => table),
+    ]);
+  return [...new Set([...tables, CONTRIBUTION])];
+}
+
+/** What a legacy row implies; null where the projection cannot map it. A row that does not exist implies nothing. */
+export function toExpected(plan: Plan, legacyKey: string, row: LegacyRow | null, tenants: Tenants): Expected | null {
+  if (row === null) return { legacyKey, rows: plan.owned.map(() => []), contributions: [] };
+  let implied: Implied;
+  try {
+    implied = plan.projection.map(row, tenants);
+  } catch {
+    return null;
+  }
+  return {
+    legacyKey,
+    rows: plan.owned.map(({ target, columns }) =>
+      (implied.rows[target.table] ?? []).map((newRow) => toCells(newRow, columns)),
+    ),
+    contributions: implied.contributions,
+  };
+}
+
+/** Tenant of a row or contribution; '' where it names none. */
+export function tenantOf(cells: readonly Cell[], tenantAt: number): string {
+  return cells[tenantAt] ?? '';
+}

@@ -1,0 +1,108 @@
+import type pg from 'pg';
+import { readCatalog } from '../../connectors/catalog.ts';
+import type { Relation } from '../../connectors/change.ts';
+import type { Config } from '../../runtime/config.ts';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
+import type { Kafka } from '../../runtime/kafka.ts';
+import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
+import type { Projection } from '../projection.ts';
+import { LIVE, searchPathOption } from '../session.ts';
+import { readTargetShapes } from '../write/catalog.ts';
+import { createFence, type Fence } from './fence.ts';
+import { type Plan, toPlans } from './plan.ts';
+
+/** Sessions that look at suspects, each by itself. */
+const LOOKERS = 2;
+
+/**
+ * A role that sees only a part of the rows is an error here, not a smaller table. Rows are found by key, and marks must not wait for a standby that is away: nothing else is written.
+ */
+const LEGACY_OPTIONS = `${sourceOptions} -c row_security=off -c synchronous_commit=local -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off`;
+const BY_KEY = '-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off';
+/** Tables may just have been filled, and have no statistics: row by row would take for ever. */
+const WHOLE_TABLES = '-c jit=off -c work_mem=64MB -c enable_nestloop=off';
+
+/** What a verification works with. */
+export interface Sessions {
+  readonly plans: readonly Plan[];
+  /** Legacy tables by name. */
+  readonly relations: ReadonlyMap<string, Relation>;
+  readonly legacy: pg.ClientBase;
+  /** Finds rows by key. */
+  readonly target: pg.ClientBase;
+  /** Joins whole tables. */
+  readonly whole: pg.ClientBase;
+  /** Writes what is found. */
+  readonly store: pg.ClientBase;
+  readonly lookers: readonly { readonly legacy: pg.ClientBase; readonly target: pg.ClientBase }[];
+  readonly fence: Fence;
+  close(): Promise<void>;
+}
+
+/** Opens everything. Throws a CrosswalkError that names what is missing or down. `timeoutMs`: how long a fence may take, 0: for ever. */
+export async function openSessions(
+  config: Config,
+  kafka: Kafka,
+  projections: readonly Projection[],
+  options: { workspace: string | null; timeoutMs: number; signal: AbortSignal; lookers?: number },
+): Promise<Sessions> {
+  const opened: pg.Client[] = [];
+  const open = async (side: 'legacy' | 'target', sessionOptions: string): Promise<pg.Client> => {
+    const url = side === 'legacy' ? config.legacyUrl() : config.targetUrl();
+    try {
+      const client = await connect(url, 'verify', sessionOptions);
+      opened.push(client);
+      return client;
+    } catch (error) {
+      throw toCrosswalkError(error, `${side} database ${addressOf(url)}`);
+    }
+  };
+  const path = searchPathOption(LIVE);
+  const toTarget = (planner: string) => open('target', `${planner} ${path}`);
+  try {
+    const legacy = await open('legacy', LEGACY_OPTIONS);
+    const target = await toTarget(BY_KEY);
+    const plans = toPlans(projections, await readTargetShapes(target, projections));
+    assertTenants(plans, options.workspace);
+    const relations = await readCatalog(legacy, {
+      schema: config.legacySchema,
+      tables: plans.map(({ projection }) => projection.source),
+      publication: config.publication,
+    });
+    const lookers = [];
+    for (let at = 0; at < (options.lookers ?? LOOKERS); at += 1)
+      lookers.push({ legacy: await open('legacy', LEGACY_OPTIONS), target: await toTarget(BY_KEY) });
+    const fence = createFence({ config, kafka, target: await toTarget(BY_KEY), ...options });
+    return {
+      plans,
+      relations: new Map(relations.map((relation) => [relation.table, relation])),
+      legacy,
+      target,
+      whole: await toTarget(WHOLE_TABLES),
+      store: await toTarget(BY_KEY),
+      lookers,
+      fence,
+      close: async () => {
+        await fence.close();
+        await endAll(opened);
+      },
+    };
+  } catch (error) {
+    await endAll(opened);
+    throw error;
+  }
+}
+
+async function endAll(clients: readonly pg.Client[]): Promise<void> {
+  await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+}
+
+function assertTenants(plans: readonly Plan[], workspace: string | null): void {
+  const without = plans.find(({ projection }) => projection.tenant === undefined);
+  if (workspace === null || without === undefined) return;
+  throw new CrosswalkError(
+    'config_invalid',
+    `Projection ${without.projection.name} does not say which column names the tenant`,
+    'Declare its `tenant`, or verify without --workspace.',
+  );
+}

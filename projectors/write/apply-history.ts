@@ -1,0 +1,103 @@
+import type pg from 'pg';
+import { quoteIdent } from '../../runtime/postgres.ts';
+import type { Cell, NewRow, Projection } from '../projection.ts';
+import { toCells } from '../source-change.ts';
+import type { TargetShapes } from './catalog.ts';
+import { FoldError } from './data-error.ts';
+import { type HistoryStep, isSameState } from './map-history.ts';
+import { LINEAGE_COLUMNS } from './statements.ts';
+
+/** Steps of legacy rows, by legacy key, oldest first. */
+type StepsByKey = ReadonlyMap<string, readonly HistoryStep[]>;
+
+/**
+ * Appends what changes of state add to a history, and stores the states reached. Ids derive from the changes, so that a row is there once however often it is
+ * applied. A read of a row that nothing is known of is where its history begins: it adds none.
+ */
+export async function applyHistory(
+  client: pg.ClientBase,
+  projection: Projection,
+  shapes: TargetShapes,
+  steps: StepsByKey,
+): Promise<void> {
+  const history = projection.history!;
+  const unknown = [...steps].filter(([, [first]]) => first?.before === undefined).map(([legacyKey]) => legacyKey);
+  const stored = await readStates(client, projection.name, unknown);
+  const cells = new Map<string, Cell[][]>();
+  for (const [legacyKey, list] of steps) {
+    for (const { change, before: known, after } of list) {
+      const before = known === undefined ? stored.get(legacyKey) : known;
+      if (before === undefined || isSameState(before, after)) continue;
+      const { lsn, xid, committedAt } = change.lineage;
+      const lineage = [projection.source, legacyKey, lsn, xid, committedAt, projection.version];
+      const id = change.identity;
+      const ordinal = id.slice(id.lastIndexOf('/') + 1);
+      const added = tryRows(() => history.rowsOf({ id, ordinal, before, after, committedAt }));
+      for (const { table, columns } of history.targets) {
+        const rows = (added[table] ?? []).map((row) => [...toCells(row, columns), ...lineage]);
+        cells.set(table, [...(cells.get(table) ?? []), ...rows]);
+      }
+    }
+  }
+  for (const { table, columns } of history.targets) {
+    const rows = cells.get(table) ?? [];
+    if (rows.length > 0) await append(client, shapes, table, columns, rows);
+  }
+  await writeStates(client, projection.name, steps);
+}
+
+function tryRows<T>(rows: () => T): T {
+  try {
+    return rows();
+  } catch (error) {
+    throw new FoldError(error);
+  }
+}
+
+async function append(
+  client: pg.ClientBase,
+  shapes: TargetShapes,
+  table: string,
+  columns: readonly string[],
+  rows: readonly Cell[][],
+): Promise<void> {
+  const { types } = shapes.get(table)!;
+  const written = [...columns, ...LINEAGE_COLUMNS];
+  await client.query({
+    name: `crosswalk append ${table}`,
+    text: `INSERT INTO ${quoteIdent(table)} (${written.map(quoteIdent).join(', ')}, origin)
+     SELECT ${written.map((column, index) => `(r->>${index})::${types[column]}`).join(', ')}, 'cdc' FROM jsonb_array_elements($1::jsonb) r ON CONFLICT (id) DO NOTHING`,
+    values: [JSON.stringify(rows)],
+  });
+}
+
+/** The last states stored of legacy rows; null: the legacy row had none. */
+async function readStates(
+  client: pg.ClientBase,
+  projection: string,
+  legacyKeys: readonly string[],
+): Promise<Map<string, NewRow | null>> {
+  if (legacyKeys.length === 0) return new Map();
+  const { rows } = await client.query<{ legacy_key: string; state: string | null }>({
+    name: 'crosswalk read history states',
+    text: 'SELECT legacy_key, state FROM history_state WHERE projection = $1 AND legacy_key = ANY ($2)',
+    values: [projection, legacyKeys],
+  });
+  return new Map(rows.map(({ legacy_key, state }) => [legacy_key, state === null ? null : JSON.parse(state)]));
+}
+
+/** A change that is applied late, as a dead letter may be, never takes a state back. */
+async function writeStates(client: pg.ClientBase, projection: string, steps: StepsByKey): Promise<void> {
+  const rows = [...steps].flatMap(([legacyKey, list]) => {
+    const last = list.at(-1);
+    return last === undefined ? [] : [[legacyKey, String(last.change.record.offset), last.after]];
+  });
+  if (rows.length === 0) return;
+  await client.query({
+    name: 'crosswalk write history states',
+    text: `INSERT INTO history_state AS s (projection, legacy_key, record_offset, state)
+     SELECT $1, r->>0, (r->>1)::bigint, nullif(r->2, 'null') FROM jsonb_array_elements($2::jsonb) r
+     ON CONFLICT (projection, legacy_key) DO UPDATE SET record_offset = excluded.record_offset, state = excluded.state WHERE s.record_offset < excluded.record_offset`,
+    values: [projection, JSON.stringify(rows)],
+  });
+}

@@ -1,0 +1,43 @@
+import type pg from 'pg';
+import { readAccess } from './ddl/access.ts';
+import type { DdlItem } from './ddl/item.ts';
+import { orderItems } from './ddl/order.ts';
+import { readDdl, readNeededExtensions } from './ddl/read-ddl.ts';
+import { readTableParts } from './ddl/table-parts.ts';
+import type { Definitions, Statement } from './manifest.ts';
+import { dumpDefinitions, type Environment, findPgDump } from './pg-dump.ts';
+
+/** The definitions of some schemas in the snapshot of the caller's transaction, and what wrote them. `snapshot` names it for pg_dump. */
+export async function readDefinitions(
+  client: pg.ClientBase,
+  source: { readonly url: string; readonly major: number; readonly snapshot: string; readonly env: Environment },
+  schemas: readonly string[],
+): Promise<{ definitions: Definitions; definedBy: string }> {
+  const version = await findPgDump(source.major, source.env);
+  if (version === null) {
+    const { before, after } = await readDdl(client, schemas);
+    return { definitions: { before: before.map(toStatement), after: after.map(toStatement) }, definedBy: 'catalog' };
+  }
+  const dump = await dumpDefinitions(source.url, schemas, source.snapshot, source.env);
+  const extensions = await readNeededExtensions(client, schemas);
+  const access = (await readAccess(client, schemas)).filter(({ kind }) => kind !== 'comment');
+  // Without rows pg_dump leaves materialised views empty, too.
+  const refreshes = (await readTableParts(client, schemas)).filter(({ kind }) => kind === 'materialized rows');
+  return {
+    definitions: {
+      before: [...extensions.map(toStatement), ...dump.before],
+      after: [...dump.after, ...[...orderItems(refreshes, []).after, ...sortAccess(access)].map(toStatement)],
+    },
+    definedBy: `pg_dump ${version}`,
+  };
+}
+
+function toStatement({ kind, name, roles, sql }: DdlItem): Statement {
+  return { kind, name, roles: [...roles], sql };
+}
+
+/** Owners first: granting is theirs. What is taken from everybody comes before what is granted. */
+function sortAccess(items: readonly DdlItem[]): DdlItem[] {
+  const rank = ({ kind, id }: DdlItem) => (kind === 'owner' ? 0 : id.endsWith(':revoke') ? 1 : 2);
+  return [...items].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}

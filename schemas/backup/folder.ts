@@ -1,0 +1,127 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
+import { reach } from '../../runtime/faults.ts';
+import { digestFile, type FileDigest } from './copy.ts';
+
+/** The list of files with their SHA-256, as `sha256sum -c` reads it. */
+export const SUMS = 'SHA256SUMS';
+
+/** Throws `backup_invalid` where something is in the folder already. */
+export async function refuseFilled(dir: string): Promise<void> {
+  const found = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw toFolderError(error, dir);
+  });
+  if (found.length > 0)
+    throw new CrosswalkError(
+      'backup_invalid',
+      `${dir} is not empty`,
+      'Name a folder that does not exist yet, or an empty one: a backup is never written over something.',
+    );
+}
+
+/**
+ * Lets `fill` write files into a new folder beside `dir`, for their owner only, and gives it its name once everything is on disk: a folder of that name is
+ * always a whole backup. Answers with the SHA-256 of the list of files, which stands for all of them.
+ */
+export async function writeFolder(
+  dir: string,
+  fill: (folder: string) => Promise<ReadonlyMap<string, FileDigest>>,
+): Promise<string> {
+  const target = resolve(dir);
+  const partial = join(dirname(target), `.${basename(target)}.partial-${randomBytes(4).toString('hex')}`);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await mkdir(partial, { mode: 0o700 });
+  } catch (error) {
+    throw toFolderError(error as NodeJS.ErrnoException, dir);
+  }
+  try {
+    const files = await fill(partial);
+    const sums = [...files]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, { sha256 }]) => `${sha256}  ${name}\n`)
+      .join('');
+    await writeText(join(partial, SUMS), sums);
+    await syncFolder(partial);
+    await reach?.('backup.before_rename');
+    await rmdir(target).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    await rename(partial, target);
+    await syncFolder(dirname(target));
+    return createHash('sha256').update(sums).digest('hex');
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Writes a new file for its owner only, to the disk. */
+export async function writeText(file: string, text: string): Promise<FileDigest> {
+  await writeFile(file, text, { mode: 0o600, flag: 'wx', flush: true });
+  return { bytes: Buffer.byteLength(text), sha256: createHash('sha256').update(text).digest('hex') };
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Checks every file against the list, and answers with the SHA-256 of the list itself. Throws `backup_invalid`, which names the first file that is missing, damaged or not of the backup. */
+export async function checkFolder(dir: string, onBytes: (bytes: number) => void): Promise<string> {
+  const damaged = (what: string) =>
+    new CrosswalkError(
+      'backup_invalid',
+      `${dir}: ${what}`,
+      'This backup is no longer what was written: take another one.',
+    );
+  const sums = await readFile(join(dir, SUMS), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT'
+      ? new CrosswalkError(
+          'backup_invalid',
+          `${dir} is no backup: it has no ${SUMS}`,
+          'Name the folder that `crosswalk backup create` made.',
+        )
+      : toFolderError(error, dir);
+  });
+  const listed = new Map<string, string>();
+  for (const line of sums.split('\n').slice(0, -1)) {
+    const entry = /^([0-9a-f]{64}) {2}((?:data\/)?[A-Za-z0-9][A-Za-z0-9._-]*)$/.exec(line);
+    if (entry === null) throw damaged(`${SUMS} is damaged`);
+    listed.set(entry[2]!, entry[1]!);
+  }
+  if (!sums.endsWith('\n') || !listed.has('manifest.json')) throw damaged(`${SUMS} is damaged`);
+  const found = await readdir(dir, { recursive: true, withFileTypes: true });
+  for (const entry of found) {
+    const name = join(entry.parentPath, entry.name).slice(join(dir, '/').length);
+    if (entry.isFile() && name !== SUMS && !listed.has(name)) throw damaged(`file ${name} is not of this backup`);
+  }
+  let bytes = 0;
+  for (const [name, expected] of listed) {
+    const digest = await digestFile(join(dir, name)).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'ENOENT' ? damaged(`file ${name} is missing`) : toFolderError(error, dir);
+    });
+    if (digest.sha256 !== expected) throw damaged(`file ${name} is damaged`);
+    bytes += digest.bytes;
+    onBytes(bytes);
+  }
+  return createHash('sha256').update(sums).digest('hex');
+}
+
+function toFolderError(error: NodeJS.ErrnoException, dir: string): CrosswalkError {
+  if (error.code === 'EACCES' || error.code === 'EPERM' || error.code === 'ENOTDIR' || error.code === 'EROFS')
+    return new CrosswalkError(
+      'backup_invalid',
+      `${dir}: ${error.message}`,
+      'Name a folder that can be written.',
+      error,
+    );
+  return toCrosswalkError(error, dir);
+}

@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import type { Definitions, Statement } from './manifest.ts';
+
+const run = promisify(execFile);
+const LARGEST_OUTPUT = 256 * 1024 * 1024;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The version of the pg_dump on the PATH where it is of the server's major version; null otherwise: an older one refuses, a newer one writes for its own. */
+export async function findPgDump(serverMajor: number, env: Environment): Promise<string | null> {
+  try {
+    const { stdout } = await run('pg_dump', ['--version'], { env: { ...env } });
+    return parseVersion(stdout, serverMajor);
+  } catch {
+    return null;
+  }
+}
+
+/** The version that `pg_dump --version` names, where it is of this major version. */
+export function parseVersion(text: string, serverMajor: number): string | null {
+  const version = /\(PostgreSQL\) (\d+)(?:\.\d+|(?:beta|rc)\d+)?/.exec(text);
+  return version !== null && Number(version[1]) === serverMajor ? version[0].slice('(PostgreSQL) '.length) : null;
+}
+
+/** Has pg_dump write the definitions of some schemas as a snapshot sees them; without owners and grants, which name roles that need not exist elsewhere. */
+export async function dumpDefinitions(
+  url: string,
+  schemas: readonly string[],
+  snapshot: string,
+  env: Environment,
+): Promise<Definitions> {
+  const dump = async (section: 'pre-data' | 'post-data') => {
+    const args = [
+      ...[
+        '--schema-only',
+        `--section=${section}`,
+        '--no-owner',
+        '--no-privileges',
+        '--no-tablespaces',
+        '--no-password',
+      ],
+      ...['--no-publications', '--no-subscriptions', '--no-security-labels', `--snapshot=${snapshot}`],
+      ...schemas.map((schema) => `--schema="${schema.replaceAll('"', '""')}"`),
+    ];
+    try {
+      const { stdout } = await run('pg_dump', args, {
+        env: { ...env, ...toPgEnvironment(url) },
+        maxBuffer: LARGEST_OUTPUT,
+      });
+      return parseDump(stdout);
+    } catch (error) {
+      const said = String((error as { stderr?: unknown }).stderr ?? '').split('\n')[0];
+      throw new CrosswalkError(
+        'backup_invalid',
+        `pg_dump failed: ${said === '' ? String((error as Error).message).split('\n')[0] : said}`,
+        'Look at what it says, or take it off the PATH: then the definitions are read from the catalog.',
+      );
+    }
+  };
+  return { before: await dump('pre-data'), after: await dump('post-data') };
+}
+
+/** The address as libpq's variables: an argument would show the password to everybody on the machine. */
+export function toPgEnvironment(url: string): Record<string, string> {
+  const { hostname, port, username, password, pathname, searchParams } = new URL(url);
+  const given: Record<string, string> = {
+    PGHOST: decodeURIComponent(hostname).replace(/^\[|\]$/g, '') || (searchParams.get('host') ?? ''),
+    PGPORT: port,
+    PGUSER: decodeURIComponent(username),
+    PGPASSWORD: decodeURIComponent(password),
+    PGDATABASE: decodeURIComponent(pathname.slice(1)),
+    PGSSLMODE: searchParams.get('sslmode') ?? '',
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ''));
+}
+
+/** Splits the output of pg_dump at its headings, and leaves out psql's own commands and comments about the dump itself. */
+export function parseDump(text: string): Statement[] {
+  const heading = /^--\n-- Name: (.*); Type: ([^;]*); Schema: .*\n--\n/gm;
+  const headings = [...text.matchAll(heading)];
+  const clean = (sql: string) =>
+    sql
+      .replaceAll(/^\\(?:un)?restrict .*$/gm, '')
+      .replaceAll(/^--(?: PostgreSQL database dump.*| Dumped .*)?$/gm, '')
+      .trim();
+  const statements = headings.map((match, at) => ({
+    kind: 'pg_dump' as const,
+    name: `${match[2]!.toLowerCase()} ${match[1]!}`,
+    roles: [],
+    // An empty database has a schema public, and an extension may have needed another one before.
+    sql: clean(text.slice(match.index + match[0].length, headings[at + 1]?.index)).replace(
+      /^CREATE SCHEMA /m,
+      match[2] === 'SCHEMA' ? 'CREATE SCHEMA IF NOT EXISTS ' : '$&',
+    ),
+  }));
+  const settings = clean(text.slice(0, headings[0]?.index));
+  return [{ kind: 'pg_dump' as const, name: 'settings', roles: [], sql: settings }, ...statements].filter(
+    ({ sql }) => sql !== '',
+  );
+}

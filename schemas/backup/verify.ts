@@ -1,0 +1,232 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type pg from 'pg';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import { reach } from '../../runtime/faults.ts';
+import { copyIn } from './copy.ts';
+import { type BackupOptions, openBackupSession, readSystemId } from './create.ts';
+import { readDefinitions } from './definitions.ts';
+import { digestTable, readTableShapes } from './digest.ts';
+import { checkFolder } from './folder.ts';
+import { type Definitions, type Manifest, parseDefinitions, parseManifest, type Statement } from './manifest.ts';
+import { toSetval } from './restore-script.ts';
+
+/** What restoring a backup elsewhere showed. `ok` only where every row, sequence and definition is what it was. */
+export interface BackupVerification {
+  readonly ok: boolean;
+  readonly manifest: Manifest;
+  /** SHA-256 of the backup's list of files. */
+  readonly digest: string;
+  readonly tables: readonly {
+    readonly table: string;
+    readonly expectedRows: number;
+    readonly rows: number;
+    readonly isEqual: boolean;
+  }[];
+  /** What is not as it was, in words. */
+  readonly differences: readonly string[];
+  /** Owners, grants and policies of roles that do not exist there. */
+  readonly skipped: readonly string[];
+}
+
+type VerifyOptions = Omit<BackupOptions, 'schemas' | 'extra'>;
+
+/**
+ * Checks the files, restores them into the database of `options.url`, and compares row counts, checksums, sequences and definitions. That database keeps what was restored: this is also
+ * how a backup is restored in earnest. Throws `backup_invalid` for damaged files, and where the database is the one that the backup is of, or holds something in these schemas.
+ */
+export async function verifyBackup(dir: string, options: VerifyOptions): Promise<BackupVerification> {
+  const { manifest, definitions, digest } = await readBackup(dir, (bytes) => options.onProgress('files', bytes, 0));
+  const client = await openBackupSession(options.url);
+  try {
+    const major = await refuseUnfit(client, manifest);
+    await client.query('SET synchronous_commit = off');
+    const roles = await readRoles(client);
+    const skipped = await runStatements(client, definitions.before, roles);
+    await loadTables(client, dir, manifest, options);
+    for (const sequence of manifest.sequences) await client.query(toSetval(sequence));
+    skipped.push(...(await runStatements(client, definitions.after, roles)));
+    const compared = await compareTables(client, manifest, options);
+    const differences = [
+      ...compared.differences,
+      ...(await compareSequences(client, manifest)),
+      ...(major === manifest.server.major
+        ? await compareDefinitions(client, manifest, definitions, skipped, options)
+        : []),
+    ];
+    const names = skipped.map(({ kind, name }) => `${kind} ${name}`);
+    return { ok: differences.length === 0, manifest, digest, tables: compared.tables, differences, skipped: names };
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Reads a backup whose files are what was written. */
+export async function readBackup(
+  dir: string,
+  onBytes: (bytes: number) => void,
+): Promise<{ manifest: Manifest; definitions: Definitions; digest: string }> {
+  const digest = await checkFolder(dir, onBytes);
+  return {
+    digest,
+    manifest: parseManifest(await readFile(join(dir, 'manifest.json'), 'utf8')),
+    definitions: parseDefinitions(await readFile(join(dir, 'definitions.json'), 'utf8')),
+  };
+}
+
+/** Answers with the major version of the server. */
+async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<number> {
+  const refuse = (what: string, remedy: string) => new CrosswalkError('backup_invalid', what, remedy);
+  const { rows } = await client.query<Record<'number' | 'database' | 'encoding' | 'version' | 'objects', string>>(
+    `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version, current_database()::text AS database, pg_encoding_to_char(encoding)::text AS encoding,
+       (SELECT count(*) FROM pg_depend p JOIN pg_namespace n ON p.refclassid = 'pg_namespace'::regclass AND n.oid = p.refobjid
+        WHERE n.nspname = ANY ($1) AND p.classid <> 'pg_default_acl'::regclass)::text AS objects
+     FROM pg_database WHERE datname = current_database()`,
+    [manifest.schemas],
+  );
+  const { number, version, database, encoding, objects } = rows[0]!;
+  const { server } = manifest;
+  if (server.systemId !== '' && (await readSystemId(client)) === server.systemId && database === server.database)
+    throw refuse(
+      `Database ${database} is the one that this backup was taken of`,
+      'Name another one: --into postgres://…/an_empty_database',
+    );
+  if (objects !== '0')
+    throw refuse(
+      `Database ${database} holds something in schema ${manifest.schemas.join(' or ')} already`,
+      'Name an empty database: CREATE DATABASE restored TEMPLATE template0;',
+    );
+  if (Number(number) < server.major * 10_000)
+    throw refuse(
+      `The server has version ${version}, the backup is of ${server.version}`,
+      'Restore it into the same version, or a later one.',
+    );
+  if (encoding !== server.encoding)
+    throw refuse(
+      `Database ${database} has the encoding ${encoding}, the backup is in ${server.encoding}`,
+      `CREATE DATABASE restored TEMPLATE template0 ENCODING '${server.encoding}';`,
+    );
+  return Math.floor(Number(number) / 10_000);
+}
+
+async function readRoles(client: pg.Client): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles');
+  return new Set(rows.map(({ name }) => name));
+}
+
+const isAboutRoles = ({ kind, name }: Statement) =>
+  ['owner', 'grant', 'policy'].includes(kind) || (kind === 'pg_dump' && name.startsWith('policy '));
+
+/** Runs definitions in their order; answers with those that name roles which are not there, or an owner that this role may not give things to. */
+async function runStatements(
+  client: pg.Client,
+  statements: readonly Statement[],
+  roles: ReadonlySet<string>,
+): Promise<Statement[]> {
+  const skipped: Statement[] = [];
+  for (const statement of statements) {
+    if (statement.roles.some((role) => !roles.has(role))) {
+      skipped.push(statement);
+      continue;
+    }
+    try {
+      await client.query(statement.sql);
+    } catch (error) {
+      // undefined_object, insufficient_privilege
+      if (isAboutRoles(statement) && ['42704', '42501'].includes(String((error as { code?: string }).code)))
+        skipped.push(statement);
+      else
+        throw new CrosswalkError(
+          'backup_invalid',
+          `Restoring ${statement.kind} ${statement.name}: ${(error as Error).message}`,
+          'The database it was restored into is left as it is; drop it.',
+          error,
+        );
+    }
+  }
+  return skipped;
+}
+
+async function loadTables(client: pg.Client, dir: string, manifest: Manifest, options: VerifyOptions): Promise<void> {
+  const total = manifest.tables.reduce((sum, { all }) => sum + all.rows, 0);
+  let done = 0;
+  for (const { file, all, ...table } of manifest.tables) {
+    await reach?.('restore_table.before');
+    const before = done;
+    await copyIn(client, { ...table, irreplaceable: null }, join(dir, file), {
+      encoding: manifest.server.encoding,
+      signal: options.signal,
+      onRows: (rows) => options.onProgress('loading', before + rows, total),
+    });
+    done += all.rows;
+  }
+}
+
+async function compareTables(client: pg.Client, manifest: Manifest, { signal, onProgress }: VerifyOptions) {
+  const shapes = await readTableShapes(client, manifest.schemas);
+  const total = manifest.tables.reduce((sum, { all }) => sum + all.rows, 0);
+  const tables: BackupVerification['tables'][number][] = [];
+  const differences: string[] = [];
+  let done = 0;
+  for (const expected of manifest.tables) {
+    signal.throwIfAborted();
+    const table = `${expected.schema}.${expected.name}`;
+    const shape = shapes.find(({ schema, name }) => schema === expected.schema && name === expected.name);
+    if (shape === undefined) {
+      differences.push(`${table} is missing`);
+      tables.push({ table, expectedRows: expected.all.rows, rows: 0, isEqual: false });
+      continue;
+    }
+    const { all } = await digestTable(client, shape);
+    const isEqual = all.rows === expected.all.rows && all.checksum === expected.all.checksum;
+    tables.push({ table, expectedRows: expected.all.rows, rows: all.rows, isEqual });
+    if (!isEqual)
+      differences.push(
+        all.rows === expected.all.rows
+          ? `${table}: ${all.rows} rows, but not the same`
+          : `${table}: ${all.rows} rows instead of ${expected.all.rows}`,
+      );
+    done += expected.all.rows;
+    onProgress('comparing', done, total);
+  }
+  return { tables, differences };
+}
+
+async function compareSequences(client: pg.Client, manifest: Manifest): Promise<string[]> {
+  const differences: string[] = [];
+  for (const { schema, name, lastValue, isCalled } of manifest.sequences) {
+    const { rows } = await client.query<{ same: string }>(
+      `SELECT (last_value::text = $1 AND is_called::text = $2)::text AS same FROM "${schema.replaceAll('"', '""')}"."${name.replaceAll('"', '""')}"`,
+      [lastValue, String(isCalled)],
+    );
+    if (rows[0]?.same !== 'true') differences.push(`sequence ${schema}.${name} is not where it was`);
+  }
+  return differences;
+}
+
+/** Reads the definitions of what was restored as those of the backup were read. */
+async function compareDefinitions(
+  client: pg.Client,
+  manifest: Manifest,
+  expected: Definitions,
+  skipped: readonly Statement[],
+  options: VerifyOptions,
+): Promise<string[]> {
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  const { rows } = await client.query<{ snapshot: string }>('SELECT pg_export_snapshot() AS snapshot');
+  const source = { url: options.url, major: manifest.server.major, snapshot: rows[0]!.snapshot, env: options.env };
+  const found = await readDefinitions(client, source, manifest.schemas);
+  await client.query('COMMIT');
+  if (found.definedBy !== manifest.definedBy) return [];
+  const left = new Set(skipped);
+  const isCompared = (statement: Statement) =>
+    !left.has(statement) && (left.size === 0 || !['owner', 'grant'].includes(statement.kind));
+  const textOf = ({ kind, name, sql }: Statement) => `${kind} ${name}\n${sql}`;
+  const before = new Map([...expected.before, ...expected.after].filter(isCompared).map((one) => [textOf(one), one]));
+  const now = new Map(
+    [...found.definitions.before, ...found.definitions.after].filter(isCompared).map((one) => [textOf(one), one]),
+  );
+  const lacking = [...before].filter(([text]) => !now.has(text)).map(([, { kind, name }]) => `${kind} ${name}`);
+  const extra = [...now].filter(([text]) => !before.has(text)).map(([, { kind, name }]) => `${kind} ${name}`);
+  return [...new Set([...lacking, ...extra])].map((what) => `${what} is not defined as it was`);
+}

@@ -1,0 +1,81 @@
+import type pg from 'pg';
+import { type DdlOptions, ddlDefaults } from './ddl-retry.ts';
+import { isOneTransaction, type MigrationStep, parseSteps } from './migration-steps.ts';
+import {
+  labelOf,
+  type MigrateOptions,
+  type Migration,
+  planBookkeeping,
+  readApplied,
+  readMigrationState,
+  readMigrations,
+} from './migrations.ts';
+
+/** A part of a plan: statements for a plain client that sends one at a time, with their own transactions. */
+export interface PlanSection {
+  readonly title: string;
+  readonly sql: string;
+}
+
+/** What `migrateUp` would run; empty where nothing is missing. Reads only. */
+export async function planUp(client: pg.ClientBase, options: MigrateOptions = {}): Promise<PlanSection[]> {
+  const ddl = { ...ddlDefaults, ...options };
+  const state = await readMigrationState(client, options.migrations ?? readMigrations());
+  const pending = state.filter(({ appliedAt }) => appliedAt === null).map(({ migration }) => migration);
+  const bookkeeping = await planBookkeeping(client);
+  return [
+    ...(bookkeeping === null ? [] : [{ title: 'the list of migrations', sql: bookkeeping }]),
+    ...pending.flatMap((migration) => {
+      const { schema, number, name, checksum } = migration;
+      const mark = `INSERT INTO crosswalk.migration (schema, number, name, checksum) VALUES ('${schema}', ${number}, '${name}', '${checksum}');`;
+      return toSections(migration, parseSteps(migration.up, labelOf(migration)), mark, ddl);
+    }),
+  ];
+}
+
+/** What undoing these migrations would run, the last applied one first. Reads only. */
+export async function planUndo(
+  client: pg.ClientBase,
+  names: readonly string[],
+  options: MigrateOptions = {},
+): Promise<PlanSection[]> {
+  const ddl = { ...ddlDefaults, ...options };
+  const applied = await readApplied(client, options.migrations ?? readMigrations());
+  return applied
+    .filter((migration) => names.includes(labelOf(migration)))
+    .flatMap((migration) => {
+      const mark = `DELETE FROM crosswalk.migration WHERE schema = '${migration.schema}' AND number = ${migration.number};`;
+      return toSections(migration, parseSteps(migration.down, labelOf(migration)), mark, ddl);
+    });
+}
+
+function toSections(
+  migration: Migration,
+  steps: readonly MigrationStep[],
+  mark: string,
+  ddl: DdlOptions,
+): PlanSection[] {
+  const name = labelOf(migration);
+  const inTransaction = (sql: string) =>
+    ['BEGIN;', `SET LOCAL lock_timeout = ${ddl.lockTimeoutMs};`, sql.trim(), 'COMMIT;'].join('\n');
+  if (isOneTransaction(steps)) return [{ title: name, sql: inTransaction(`${steps[0]?.sql.trim() ?? ''}\n${mark}`) }];
+  return steps.map((step, at) => {
+    const ending = at === steps.length - 1 ? [mark] : [];
+    const title = `${name}, step ${at + 1} of ${steps.length}`;
+    if (step.kind === 'transaction') return { title, sql: inTransaction([step.sql.trim(), ...ending].join('\n')) };
+    const { schema, name: index, table } = step.index;
+    return {
+      title: `${title}, outside of a transaction`,
+      sql: [
+        `SET lock_timeout = ${ddl.concurrentTimeoutMs};`,
+        'SET statement_timeout = 0;',
+        // The migration is not applied: an index of that name is what a build that failed has left behind.
+        ...(table === null ? [] : [`DROP INDEX CONCURRENTLY IF EXISTS ${schema}.${index};`]),
+        step.sql,
+        'RESET lock_timeout;',
+        'RESET statement_timeout;',
+        ...ending,
+      ].join('\n'),
+    };
+  });
+}

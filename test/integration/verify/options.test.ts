@@ -1,0 +1,314 @@
+// What a verification counts, and its options, on a legacy database with a partitioned table.
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { findFreePort } from '../../../infra/stack/free-port.ts';
+import { type CliProcess, startCli } from '../../support/connector-process.ts';
+import { createVerifyRig, namesOf, type VerifyRig } from '../../support/verify-rig.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const schema = readFileSync(new URL('../../../schemas/legacy/schema.sql', import.meta.url), 'utf8').replace(
+  /(CREATE TABLE quotes \([^;]*)\);/,
+  `$1) PARTITION BY HASH (id);
+   CREATE TABLE quotes_a PARTITION OF quotes FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+   CREATE TABLE quotes_b PARTITION OF quotes FOR VALUES WITH (MODULUS 2, REMAINDER 1);`,
+);
+
+let pipeline: VerifyRig;
+const commands: CliProcess[] = [];
+
+beforeAll(async () => {
+  // What the session of a test names with a schema, the sample's file does not.
+  const path = 'SET search_path = public;';
+  pipeline = await createVerifyRig('verify_options', {
+    seed: 'options',
+    contacts: 250,
+    quotes: 250,
+    schema: `${path}${schema}`,
+  });
+});
+afterEach(async () => {
+  for (const { child, isRunning } of commands) if (isRunning()) child.kill('SIGKILL');
+  await Promise.all(commands.map(({ ended }) => ended));
+});
+afterAll(() => pipeline?.drop());
+
+function start(...args: string[]): CliProcess {
+  const started = startCli(args, { NODE_NO_WARNINGS: '1', ...pipeline.rig.env });
+  commands.push(started);
+  return started;
+}
+
+async function one(text: string, values: unknown[] = []): Promise<Record<string, string>> {
+  const { rows } = await pipeline.target.query<Record<string, string>>(text, values);
+  return rows[0]!;
+}
+
+test('counts and sums are those of the tables, partitions included', async () => {
+  const result = await pipeline.verify({ chunkRows: 70 });
+  expect(namesOf(result)).toEqual([]);
+  expect(result.ok).toBe(true);
+  // That rows are equal is seen at first sight: nothing waits for a fence but the beginning.
+  expect(result.fences).toBe(1);
+  const { rows: legacy } = await pipeline.legacy.query<{ rows: string }>(
+    `SELECT (SELECT count(*) FROM public.workspaces) + (SELECT count(*) FROM public.status_options) + (SELECT count(*) FROM public.contacts) + (SELECT count(*) FROM public.quotes) AS rows`,
+  );
+  expect(result.legacyRows).toBe(Number(legacy[0]!.rows));
+  for (const { table, expected, actual } of result.tables) {
+    const source = table === 'contribution' ? 'crosswalk.contribution WHERE live' : `crm.${table} WHERE origin = 'cdc'`;
+    const { count } = await one(
+      `SELECT count(*) FROM ${source} AND coalesce(to_jsonb(${table}) ->> 'deleted_at', '') = ''`,
+    );
+    expect([table, expected, actual]).toEqual([table, Number(count), Number(count)]);
+  }
+  expect(result.sums.map(({ table, column }) => `${table}.${column}`)).toContain('quote_items_new.unit_price');
+  for (const { table, column, expected, actual } of result.sums) {
+    const { sum } = await one(
+      `SELECT trim_scale(coalesce(sum(${column}), 0))::text AS sum FROM crm.${table} t WHERE origin = 'cdc' AND coalesce(to_jsonb(t) ->> 'deleted_at', '') = ''`,
+    );
+    expect([table, column, expected, actual]).toEqual([table, column, sum, sum]);
+  }
+  const { total } = await one(
+    `SELECT trim_scale(sum(total))::text AS total FROM crm.quotes_new WHERE deleted_at IS NULL`,
+  );
+  expect(result.checks.find(({ name }) => name === 'sum of totals')).toMatchObject({ expected: total, ok: true });
+});
+
+test('how far the tables are verified is kept by tenant', async () => {
+  const { rows: workspaces } = await pipeline.legacy.query<{ id: string }>(
+    'SELECT id FROM public.workspaces ORDER BY id',
+  );
+  const [first, second] = workspaces.map(({ id }) => id) as [string, string];
+  await pipeline.verify();
+  const before = await one(
+    `SELECT verified_through::text AS through, rows, differences, unsettled FROM crosswalk.verified WHERE table_name = 'contacts' AND tenant_id = $1`,
+    [first],
+  );
+  const { count } = await one(`SELECT count(*) FROM crm.contacts WHERE tenant_id = $1 AND deleted_at IS NULL`, [first]);
+  expect(before).toMatchObject({ rows: count, differences: '0', unsettled: '0' });
+  const all = await one(
+    `SELECT count(DISTINCT table_name) AS tables, count(*) FILTER (WHERE tenant_id = '*') AS whole FROM crosswalk.verified`,
+  );
+  expect(all).toEqual({ tables: '15', whole: '15' });
+
+  // One tenant alone: what differs elsewhere is not looked at, and nothing is said of it.
+  await pipeline.target.query(
+    `UPDATE crm.contacts SET name = 'tampered' WHERE id = (SELECT id FROM crm.contacts WHERE tenant_id = $1 ORDER BY id LIMIT 1)`,
+    [second],
+  );
+  try {
+    const ofFirst = await pipeline.verify({ workspace: first, chunkRows: 40 });
+    expect(ofFirst.ok).toBe(true);
+    const { rows: own } = await pipeline.legacy.query<{ rows: string }>(
+      `SELECT (SELECT count(*) FROM public.contacts WHERE workspace_id = $1) + (SELECT count(*) FROM public.quotes WHERE company_id::text = $1)
+         + (SELECT count(*) FROM public.status_options WHERE workspace_id = $1) + 1 AS rows`,
+      [first],
+    );
+    expect(ofFirst.legacyRows).toBe(Number(own[0]!.rows));
+    const after = await one(
+      `SELECT (verified_through > $2)::text AS later, differences FROM crosswalk.verified WHERE table_name = 'contacts' AND tenant_id = $1`,
+      [first, before.through],
+    );
+    expect(after).toEqual({ later: 'true', differences: '0' });
+    const ofSecond = await pipeline.verify({ workspace: second });
+    expect(ofSecond.tables.find(({ table }) => table === 'contacts')).toMatchObject({ differing: 1 });
+    expect(
+      await one(`SELECT differences FROM crosswalk.verified WHERE table_name = 'contacts' AND tenant_id = $1`, [
+        second,
+      ]),
+    ).toEqual({ differences: '1' });
+    expect((await pipeline.verify({ workspace: 'unassigned' })).ok).toBe(true);
+    const repair = await pipeline.repair(ofSecond.run);
+    expect(repair).toMatchObject({ repaired: 1, left: [] });
+    expect(
+      await one(`SELECT differences FROM crosswalk.verified WHERE table_name = 'contacts' AND tenant_id = $1`, [
+        second,
+      ]),
+    ).toEqual({ differences: '0' });
+  } finally {
+    await pipeline.target.query(`UPDATE crosswalk.verified SET differences = 0`);
+  }
+});
+
+test('it needs no more than the rights of a connector and a projector', async () => {
+  const role = `verify_${randomBytes(4).toString('hex')}`;
+  const addressAs = (url: string, suffix: string) => {
+    const address = new URL(url);
+    address.username = `${role}_${suffix}`;
+    address.password = 'secret';
+    return address.href;
+  };
+  const { LEGACY_DATABASE_URL: legacyUrl, TARGET_DATABASE_URL: targetUrl } = pipeline.rig.env;
+  await pipeline.legacy.query(`CREATE ROLE ${role}_connector LOGIN REPLICATION PASSWORD 'secret'; GRANT USAGE ON SCHEMA public TO ${role}_connector;
+    GRANT SELECT ON public.workspaces, public.status_options, public.contacts, public.quotes TO ${role}_connector`);
+  await pipeline.target.query(`CREATE ROLE ${role}_projector LOGIN PASSWORD 'secret' IN ROLE crosswalk_projector`);
+  try {
+    const command = startCli(['verify', '--json'], {
+      ...{ NODE_NO_WARNINGS: '1', ...pipeline.rig.env },
+      LEGACY_DATABASE_URL: addressAs(legacyUrl!, 'connector'),
+      TARGET_DATABASE_URL: addressAs(targetUrl!, 'projector'),
+    });
+    commands.push(command);
+    expect(`${await command.ended} ${command.stderr()}`).toBe('0 ');
+  } finally {
+    await pipeline.legacy.query(`DROP OWNED BY ${role}_connector; DROP ROLE ${role}_connector`);
+    await pipeline.target.query(`DROP ROLE ${role}_projector`);
+  }
+});
+
+test('a rate is kept to', async () => {
+  const free = await pipeline.verify({ chunkRows: 50 });
+  const rows = free.legacyRows + free.targetRows;
+  const startedAtMs = performance.now();
+  const slow = await pipeline.verify({ chunkRows: 50, maxRate: Math.round(rows / 4) });
+  expect(slow.legacyRows + slow.targetRows).toBe(rows);
+  // The last chunk of each part is not waited for, and a table is read by its blocks.
+  expect(performance.now() - startedAtMs).toBeGreaterThan(1500);
+});
+
+test('a killed verification goes on where it was', async () => {
+  const whole = await pipeline.verify();
+  await pipeline.target.query(
+    `UPDATE crm.status_options SET color = 'tampered' WHERE id = (SELECT min(id) FROM crm.status_options)`,
+  );
+  try {
+    const killed = start('verify', '--max-rate', '100');
+    const progress = async () =>
+      (
+        await one(
+          `SELECT coalesce(max((progress ->> 'legacyRows')::int), 0) AS rows FROM crosswalk.verification_run WHERE finished_at IS NULL`,
+        )
+      ).rows!;
+    await waitUntil('some of it is saved', async () => Number(await progress()) > 100, 60_000);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    const saved = Number(await progress());
+    expect(saved).toBeLessThan(whole.legacyRows);
+
+    const resumed = start('verify', '--resume', '--json');
+    expect(await resumed.ended).toBe(1);
+    const result = JSON.parse(resumed.stdout()) as typeof whole;
+    expect(result.legacyRows).toBe(whole.legacyRows);
+    const counts = ({ tables }: typeof whole) =>
+      tables.map(({ table, expected, actual }) => ({ table, expected, actual }));
+    expect(counts(result)).toEqual(counts(whole));
+    expect(result.sums).toEqual(whole.sums);
+    // What had been found before the kill is there.
+    expect(result.tables.find(({ table }) => table === 'status_options')).toMatchObject({
+      differing: 1,
+      differences: [{ column: 'color' }],
+    });
+    expect(resumed.stdout()).not.toContain('tampered');
+    const again = start('verify', '--resume');
+    expect(await again.ended).toBe(2);
+    expect(again.stderr()).toContain('no unfinished verification');
+  } finally {
+    await pipeline.repair((await one(`SELECT run_id FROM crosswalk.verified WHERE tenant_id = '*' LIMIT 1`)).run_id!);
+  }
+}, 180_000);
+
+test('one that is always on keeps the time moving, tells metrics, and ends on SIGTERM', async () => {
+  const port = await findFreePort();
+  const through = async () =>
+    (await one(`SELECT min(verified_through)::text AS through FROM crosswalk.verified WHERE tenant_id = '*'`)).through!;
+  const before = await through();
+  const watching = startCli(['verify', '--watch', '--rest', '1'], {
+    NODE_NO_WARNINGS: '1',
+    ...pipeline.rig.env,
+    CROSSWALK_HTTP_PORT: String(port),
+  });
+  commands.push(watching);
+  const metric = async (name: string) => {
+    const text = await fetch(`http://127.0.0.1:${port}/metrics`).then(
+      (response) => response.text(),
+      () => '',
+    );
+    return Number(new RegExp(`^crosswalk_verify_${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+  };
+  await waitUntil('two passes are over', async () => (await metric('passes_total')) >= 2, 60_000);
+  expect(
+    (await one('SELECT ($1::timestamptz > $2::timestamptz)::text AS later', [await through(), before])).later,
+  ).toBe('true');
+  expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+  expect(await metric('table_difference_rows\\{table="quotes_new"\\}')).toBe(0);
+  expect(await metric('table_age_seconds\\{table="quotes_new"\\}')).toBeLessThan(60);
+  expect(await metric('rows_total')).toBeGreaterThan(1000);
+  await pipeline.target.query(
+    `UPDATE crm.quotes_new SET notes = 'tampered' WHERE id = (SELECT id FROM crm.quotes_new WHERE deleted_at IS NULL ORDER BY id LIMIT 1)`,
+  );
+  await waitUntil(
+    'the difference is told',
+    async () => (await metric('table_difference_rows\\{table="quotes_new"\\}')) === 1,
+    60_000,
+  );
+  const health = (await (await fetch(`http://127.0.0.1:${port}/healthz`)).json()) as { reason: string };
+  expect(health.reason).toContain('quotes_new');
+  expect(watching.stderr()).not.toContain('tampered');
+  watching.child.kill('SIGTERM');
+  expect(await watching.ended).toBe(0);
+}, 180_000);
+
+test('what cannot be sent again is named with the reason, and left; what is repaired is so from the command line too', async () => {
+  const { target } = pipeline;
+  const { id } = await one(`SELECT id FROM crm.rejects ORDER BY id LIMIT 1`);
+  await target.query(
+    `INSERT INTO crm.rejects SELECT (jsonb_populate_record(r, '{"id": "99999999-9999-4999-8999-999999999999", "legacy_key": "no key"}')).* FROM crm.rejects r WHERE id = $1`,
+    [id],
+  );
+  try {
+    const repairing = start('verify', '--repair', '--yes', '--json');
+    expect(`${await repairing.ended} ${repairing.stderr()}`).toBe('1 ');
+    const { tables, repair } = JSON.parse(repairing.stdout()) as {
+      tables: { table: string; extra: number; differing: number }[];
+      repair: { repaired: number; left: { id: string; reason: string }[] };
+    };
+    // The note that was tampered with above, too.
+    expect(tables.find(({ table }) => table === 'rejects')).toMatchObject({ extra: 1 });
+    expect(tables.find(({ table }) => table === 'quotes_new')).toMatchObject({ differing: 1 });
+    expect(repair.repaired).toBe(1);
+    expect(repair.left).toMatchObject([
+      { id: '99999999-9999-4999-8999-999999999999', reason: expect.stringContaining('no key') },
+    ]);
+  } finally {
+    await target.query(`DELETE FROM crm.rejects WHERE legacy_key = 'no key'`);
+  }
+  expect((await pipeline.verify()).ok).toBe(true);
+}, 120_000);
+
+test('a parked change and a dead letter explain a difference, and do not hide it', async () => {
+  const { target } = pipeline;
+  const { rows } = await target.query<{ id: string }>(
+    `SELECT id FROM crm.contacts WHERE deleted_at IS NULL ORDER BY id LIMIT 2`,
+  );
+  const [first, second] = rows.map(({ id }) => id) as [string, string];
+  await pipeline.stopProjectors();
+  try {
+    await target.query(`UPDATE crm.contacts SET name = 'tampered' WHERE id = ANY ($1)`, [[first, second]]);
+    await target.query(
+      `INSERT INTO crosswalk.parked_change SELECT 'contacts', 'topic', 0, 1, $1, '0/1', '', '', 'waits', now()`,
+      [first],
+    );
+    await target.query(
+      `INSERT INTO crosswalk.dead_letter (projection, topic, partition, record_offset, legacy_table, legacy_key, source_lsn, reason, mapping_version, record_key)
+       VALUES ('contacts', 'topic', 0, 2, 'contacts', $1, '0/1', 'failed', '1', '')`,
+      [second],
+    );
+    const result = await pipeline.verify({ limits: { mostLooks: 4 } });
+    const found = result.tables.flatMap(({ differences }) => differences);
+    expect(new Map(found.map(({ id, explained }) => [id, explained]))).toEqual(
+      new Map([
+        [first, 'parked'],
+        [second, 'dead letter'],
+      ]),
+    );
+    expect(result.exceptions).toMatchObject({ parked: 1, deadLetters: 1 });
+    // They explain, and prove nothing: without a difference an open dead letter still is one.
+    await target.query('DELETE FROM crosswalk.parked_change');
+    await target.query(`UPDATE crm.contacts SET name = name`);
+    pipeline.startProjectors();
+    expect((await pipeline.repair(result.run)).left).toEqual([]);
+    expect((await pipeline.verify()).ok).toBe(true);
+  } finally {
+    await target.query('DELETE FROM crosswalk.parked_change; DELETE FROM crosswalk.dead_letter');
+  }
+}, 120_000);
