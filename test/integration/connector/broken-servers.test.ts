@@ -99,7 +99,7 @@ async function untilInLog(): Promise<void> {
       (position) => (position?.lsn ?? 0n) >= lsn,
       () => false,
     );
-  await waitUntil('it is in the log', isThere, 90_000, 100).catch((error: Error) => {
+  await waitUntil('it is in the log', isThere, 150_000, 100).catch((error: Error) => {
     throw new Error(`${error.message}; the connector said: ${connector.stderr()}`);
   });
 }
@@ -107,7 +107,7 @@ async function untilInLog(): Promise<void> {
 /** Something new of the application is in the log. */
 async function untilGoneOn(): Promise<void> {
   const before = application.written();
-  await waitUntil('the application goes on', () => application.written() > before, 90_000);
+  await waitUntil('the application goes on', () => application.written() > before, 150_000);
   await untilInLog();
   expect(connector.isRunning(), connector.stderr()).toBe(true);
 }
@@ -120,7 +120,7 @@ test(`${CUTS} answers of Kafka that break off`, async () => {
     await waitUntil('the application goes on', () => application.written() > before + 5);
   }
   await untilGoneOn();
-}, 240_000);
+}, 400_000);
 
 test('crashes of Kafka', async () => {
   for (let crash = 0; crash < 2; crash++) {
@@ -128,14 +128,14 @@ test('crashes of Kafka', async () => {
     await kafka.server.start();
     await untilGoneOn();
   }
-}, 240_000);
+}, 400_000);
 
 test('crashes of the legacy database', async () => {
   for (let crash = 0; crash < 2; crash++) {
     await database.crash();
     await untilGoneOn();
   }
-}, 240_000);
+}, 400_000);
 
 test('after all of it the log is whole', async () => {
   await application.stop();
