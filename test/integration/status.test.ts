@@ -131,6 +131,8 @@ describe('a pipeline that runs', () => {
       ['status_options', 0],
       ['contacts', 0],
       ['quotes', 0],
+      ['contact_history', 0],
+      ['quote_history', 0],
     ]);
   });
 

@@ -163,9 +163,11 @@ function toText({ type }: Column, cell: string | null): string | null {
 }
 
 /** SQL expressions for another value, the likelier ones first. */
-function candidates({ random }: Setting, table: string, { name, type }: Column): string[] {
+function candidates({ random, tenants }: Setting, table: string, { name, type }: Column): string[] {
+  // Of a row under traffic, the row would be the projectors' business.
+  const ofTenants = `o.tenant_id IN (${tenants.map((tenant) => `'${tenant}'`).join(', ')})`;
   const column = `t.${quoteIdent(name)}`;
-  const other = `(SELECT o.${quoteIdent(name)} FROM crm.${quoteIdent(table)} o WHERE o.${quoteIdent(name)}::text IS DISTINCT FROM ${column}::text AND o.origin = 'cdc'
+  const other = `(SELECT o.${quoteIdent(name)} FROM crm.${quoteIdent(table)} o WHERE o.${quoteIdent(name)}::text IS DISTINCT FROM ${column}::text AND o.origin = 'cdc' AND ${ofTenants}
     ORDER BY md5(o.id::text || '${random.int(0, 1_000_000)}') LIMIT 1)`;
   const made: Record<string, string[]> = {
     text: [`coalesce(${column}, '') || 'x'`, `'x'`],
@@ -223,10 +225,12 @@ async function remove(of: Setting, table: string, id: string, removed: Map<strin
     for (const child of rows) if (!(await remove(of, reference.table, child.id, removed))) return false;
   }
   const live = hasDeletedAt(of, table) ? 'deleted_at IS NULL' : 'true';
-  const { rows } = await of.client.query<{ live: string }>(
-    `DELETE FROM crm.${quoteIdent(table)} WHERE id::text = $1 RETURNING (origin = 'cdc' AND ${live})::text AS live`,
+  const { rows } = await of.client.query<{ tenant: string; live: string }>(
+    `DELETE FROM crm.${quoteIdent(table)} WHERE id::text = $1 RETURNING tenant_id AS tenant, (origin = 'cdc' AND ${live})::text AS live`,
     [id],
   );
+  // A row of a tenant under traffic comes back by itself.
+  if (!of.tenants.includes(rows[0]!.tenant)) return false;
   removed.set(name, rows[0]?.live === 'true');
   return true;
 }

@@ -249,8 +249,8 @@ test('what changes between the comparison and the merge is merged as it is by th
     [first],
   );
   const deleted = await idOf('quotes_new', 0, `legacy_key NOT IN (SELECT legacy_key FROM crm.rejects)`);
-  const written = await idOf('quotes_new', 1);
-  const odd = await idOf('quotes_new', 2);
+  const written = await idOf('quotes_new', 1, `legacy_key NOT IN (SELECT legacy_key FROM crm.rejects)`);
+  const odd = await idOf('quotes_new', 2, `legacy_key NOT IN (SELECT legacy_key FROM crm.rejects)`);
   for (const id of [deleted, written])
     await change(`UPDATE crm.quotes_new SET notes = 'tampered' WHERE id::text = $1`, [id]);
   // Maps as the live one does what is there when it compares, and something else what comes then.

@@ -4,7 +4,7 @@ import { labelOf, readMigrations } from '../../../schemas/migrations.ts';
 
 const migrations = readMigrations();
 /** Tables that hold few rows by nature, for however long they have been there: an index on one of them takes an instant. */
-const SMALL = ['crosswalk.parked_change'];
+const SMALL = ['crosswalk.parked_change', 'crm.dashboard_stats_data'];
 
 function tablesMadeBy(sql: string): string[] {
   return [...sql.matchAll(/^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?([a-z_.]+)/gm)].map((match) => match[1]!);
