@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 CROSSWALK := cli/crosswalk.sh
 
-.PHONY: help setup demo up test check bench chaos bugs
+.PHONY: help setup demo up test attacks check bench chaos bugs
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ up: setup ## keep a stack running until Ctrl-C; SAMPLE=1 fills the legacy databa
 
 test: setup ## lint, types and all tests, on real servers
 	@bash test/run.sh
+
+attacks: setup ## every integration test, those too that take minutes
+	@CROSSWALK_LONG=1 CROSSWALK_LIMIT_SECONDS=3600 bash test/run.sh integration
 
 check: setup ## lint and types only
 	@npm run --silent check

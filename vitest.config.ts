@@ -1,4 +1,21 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** Attacks that take a minute or more each: `make attacks` runs them, with all others. */
+const LONG = [
+  'connector/broken-servers',
+  'phases/rollback',
+  'phases/run',
+  'projector/frozen',
+  'projector/stalled-target',
+  'rebuild/interrupted',
+  'rebuild/partial',
+  'rebuild/traffic',
+  'verify/hanging-commit',
+  'verify/memory',
+  'verify/no-false-alarm',
+].map((name) => `test/integration/${name}.test.ts`);
+// biome-ignore lint/style/noProcessEnv: a choice of whoever runs the tests
+const left = process.env.CROSSWALK_LONG === undefined ? LONG : [];
 
 export default defineConfig({
   test: {
@@ -10,6 +27,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...left],
           globalSetup: ['test/support/stack.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,

@@ -56,7 +56,7 @@ export async function runTests(
   ];
   const result = await runProgram(args, {
     cwd: tree,
-    env: { ...env, TMPDIR: tmp, CROSSWALK_CACHE: cache, NO_COLOR: '1' },
+    env: { ...env, CROSSWALK_LONG: '1', TMPDIR: tmp, CROSSWALK_CACHE: cache, NO_COLOR: '1' },
     signal,
     endsAfter: FAILURE,
   });

@@ -57,12 +57,20 @@ test('a number with other digits of the same value, and a sum that does not fit'
 });
 
 test('a row that is gone, and one that is retracted', async () => {
+  const { option } = await one(
+    `SELECT id AS option FROM crm.status_options o WHERE NOT EXISTS (SELECT FROM crm.leads l WHERE l.lead_status_id = o.id) ORDER BY id LIMIT 1`,
+  );
   expect(
     await verifyWith(
       `DELETE FROM crm.quote_items_new WHERE id = '${quote.item}'`,
+      `DELETE FROM crm.status_options WHERE id = ${option}`,
       `UPDATE crm.leads SET deleted_at = now() WHERE id = '${quote.id}'`,
     ),
-  ).toEqual([`leads ${quote.id} deleted_at`, `quote_items_new ${quote.item} missing`]);
+  ).toEqual([
+    `leads ${quote.id} deleted_at`,
+    `quote_items_new ${quote.item} missing`,
+    `status_options ${option} missing`,
+  ]);
 });
 
 test('rows that name a legacy row which does not exist, or one that cannot imply them', async () => {

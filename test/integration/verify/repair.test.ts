@@ -40,24 +40,6 @@ test(`corruptions are found, named and repaired, seed ${seed}`, async () => {
   const found = await pipeline.verify({ chunkRows: 50 });
   const named = new Set(namesOf(found));
   const missed = corruptions.filter(({ names }) => !names.every((name) => named.has(name)));
-  const near = missed.map(({ what, names }) => ({
-    what,
-    names,
-    named: [...named].filter((name) => names.some((of) => name.startsWith(of.split(' ').slice(0, -1).join(' ')))),
-  }));
-  (await import('node:fs')).writeFileSync(
-    '/work/tmp/verify/missed.json',
-    JSON.stringify(
-      {
-        count: corruptions.length,
-        missed: near,
-        tables: found.tables.map((t) => ({ ...t, differences: undefined })),
-        fences: found.fences,
-      },
-      null,
-      1,
-    ),
-  );
   expect(missed).toEqual([]);
   expect(found.ok).toBe(false);
   const ofBusy = found.tables.flatMap(({ differences }) => differences).filter(({ tenant }) => busy.includes(tenant));
