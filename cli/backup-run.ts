@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { connect, quoteIdent } from '../runtime/postgres.ts';
+import { holdingLock } from '../schemas/advisory-lock.ts';
 import { toVerifiedBackup } from '../schemas/backup/coverage.ts';
 import { type Backup, type BackupStep, createBackup } from '../schemas/backup/create.ts';
 import type { Environment } from '../schemas/backup/pg-dump.ts';
@@ -14,6 +15,7 @@ export interface BackupRun {
   readonly runId: string;
   readonly env: Environment;
   readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
   readonly progress: (label: string, total: number) => { update(done: number, total?: number): void; close(): void };
 }
 
@@ -76,31 +78,47 @@ export async function takeBackup(
   }
 }
 
-/** Restores a backup into an empty database and compares; says in the log what came of it. `into` null: a database is made beside the one of `beside`, and dropped afterwards. */
+const LOCK = 'crosswalk.restore';
+
+/**
+ * Restores a backup into an empty database and compares; says in the log what came of it. `into` null: a database is made beside the one of `beside`, which is that of the log, and dropped
+ * afterwards; as its name is always the same, one restores into it at a time.
+ */
 export async function restoreElsewhere(
   run: BackupRun,
   dir: string,
   into: string | null,
   beside: string,
 ): Promise<BackupVerification> {
+  if (into !== null) return await restoreInto(run, dir, into);
+  const onWait = () => run.say('another backup of this database is being restored: waiting for its end');
+  return await holdingLock(run.log, LOCK, { signal: run.signal, onWait }, async () => {
+    const scratch = await createScratch(beside);
+    try {
+      return await restoreInto(run, dir, scratch.url);
+    } finally {
+      await scratch.drop();
+    }
+  });
+}
+
+async function restoreInto(run: BackupRun, dir: string, url: string): Promise<BackupVerification> {
   const steps = followSteps(run);
-  const scratch = into === null ? await createScratch(beside) : null;
   try {
     const verification = await verifyBackup(dir, {
-      url: into ?? scratch!.url,
+      url,
       env: run.env,
       signal: run.signal,
       onProgress: steps.onProgress,
     });
-    const { manifest, digest, ok, differences } = verification;
+    const { manifest, digest, ok, notCompared, differences } = verification;
     await appendEntry(run.log, {
       ...{ runId: run.runId, phase: 'backup', action: 'backup verified', verdict: ok ? 'done' : 'failed' },
-      detail: { ...toVerifiedBackup(dir, digest, manifest), differences: differences.slice(0, 20) },
+      detail: { ...toVerifiedBackup(dir, digest, manifest), notCompared, differences: differences.slice(0, 20) },
     });
     return verification;
   } finally {
     steps.close();
-    await scratch?.drop();
   }
 }
 

@@ -25,6 +25,7 @@ const schema = z.object({
   LEGACY_OWNER_URL: postgresUrl.optional(),
   TARGET_DATABASE_URL: postgresUrl.optional(),
   TARGET_OWNER_URL: postgresUrl.optional(),
+  RESTORE_DATABASE_URL: postgresUrl.optional(),
   KAFKA_BROKERS: z
     .string()
     .regex(/^[^\s,]+:\d+(,[^\s,]+:\d+)*$/, 'must be host:port[,host:port…]')
@@ -85,6 +86,8 @@ export interface Config {
   readonly legacyOwnerUrl: () => string;
   readonly targetUrl: () => string;
   readonly targetOwnerUrl: () => string;
+  /** An empty database to restore backups into; null: one is made where it is needed. */
+  readonly restoreUrl: string | null;
   readonly kafka: () => KafkaSettings;
   readonly registry: () => RegistrySettings;
   readonly legacySchema: string;
@@ -140,6 +143,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     legacyOwnerUrl: () => values.LEGACY_OWNER_URL ?? required('LEGACY_DATABASE_URL'),
     targetUrl: () => required('TARGET_DATABASE_URL'),
     targetOwnerUrl: () => values.TARGET_OWNER_URL ?? required('TARGET_DATABASE_URL'),
+    restoreUrl: values.RESTORE_DATABASE_URL ?? null,
     kafka: () => ({
       brokers: required('KAFKA_BROKERS').split(','),
       tls: values.KAFKA_TLS,

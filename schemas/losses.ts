@@ -1,26 +1,54 @@
 import type pg from 'pg';
 
-/** Tables of both schemas with their columns, by name. */
-async function readColumns(client: pg.ClientBase): Promise<Map<string, Set<string>>> {
-  const { rows } = await client.query<{ table: string; column: string }>(
-    `SELECT n.nspname || '.' || c.relname AS table, c.oid || ' ' || a.attname AS column
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('crm', 'crosswalk')`,
-  );
-  const columns = new Map<string, Set<string>>();
-  for (const { table, column } of rows) columns.set(table, (columns.get(table) ?? new Set()).add(column));
-  return columns;
+interface Table {
+  /** With their types. */
+  readonly columns: ReadonlySet<string>;
+  /** Where its rows are: another file after TRUNCATE, and after whatever writes the table anew. */
+  readonly file: string;
+  /** Rows that this transaction has deleted. */
+  readonly deleted: bigint;
 }
 
-/** Tables that statements would drop, or take a column from: found by running them and taking them back. For a transaction of the caller's. */
+/** Tables of both schemas, by name. */
+async function readTables(client: pg.ClientBase): Promise<Map<string, Table>> {
+  const { rows } = await client.query<{ table: string; columns: string; file: string; deleted: string }>(
+    `SELECT n.nspname || '.' || c.relname AS table, c.relfilenode::text AS file, coalesce(pg_stat_get_xact_tuples_deleted(c.oid), 0)::text AS deleted,
+       (SELECT coalesce(json_agg(c.oid || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('crm', 'crosswalk')`,
+  );
+  return new Map(
+    rows.map(({ table, columns, file, deleted }) => [
+      table,
+      { columns: new Set(JSON.parse(columns) as string[]), file, deleted: BigInt(deleted) },
+    ]),
+  );
+}
+
+/**
+ * Tables that statements would drop or empty, delete rows of, or take a column from or its type: found by running them and taking them back. A table that is written anew counts as one of them.
+ * What an UPDATE overwrites is not found. For a transaction of the caller's.
+ */
 export async function findLosses(client: pg.ClientBase, statements: readonly string[]): Promise<string[]> {
-  const before = await readColumns(client);
+  const before = await readTables(client);
   await client.query('SAVEPOINT losses');
   for (const sql of statements) await client.query(sql);
-  const after = await readColumns(client);
+  const after = await readTables(client);
   await client.query('ROLLBACK TO SAVEPOINT losses');
   return [...before]
-    .filter(([table, columns]) => [...columns].some((column) => after.get(table)?.has(column) !== true))
+    .filter(([table, { columns, file, deleted }]) => {
+      const now = after.get(table);
+      return (
+        now === undefined ||
+        now.file !== file ||
+        now.deleted > deleted ||
+        [...columns].some((column) => !now.columns.has(column))
+      );
+    })
     .map(([table]) => table)
     .sort();
+}
+
+/** Whether a migration may lose something: only such ones are tried before they are run. */
+export function mayLose(sql: string): boolean {
+  return /\b(?:DROP|TRUNCATE)\b|\bDELETE\s+FROM\b|\bTHEN\s+DELETE\b|\bALTER\b[^;]*\bTYPE\b/i.test(sql);
 }

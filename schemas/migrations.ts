@@ -8,6 +8,7 @@ import { holdingLock } from './advisory-lock.ts';
 import { runConcurrentStep } from './concurrent-index.ts';
 import { type DdlOptions, ddlDefaults, inDdlTransaction, retryLocked } from './ddl-retry.ts';
 import { type MigrationStep, parseSteps } from './migration-steps.ts';
+import { toRefusal } from './refusal.ts';
 
 /** One numbered migration of one schema. `checksum` of the up file: an applied migration must not change afterwards. */
 export interface Migration {
@@ -229,6 +230,8 @@ async function runSteps(
           await guard?.(client, step.sql);
           await client.query(step.sql);
           if (isLast) await mark();
+        }).catch((error: unknown) => {
+          throw toRefusal(error, `migration ${name}`);
         }),
       );
     }

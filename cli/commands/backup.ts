@@ -9,6 +9,7 @@ import { type CommandContext, print, printJson } from '../context.ts';
 import { openOwner } from '../phases/open-run.ts';
 import { createProgress } from '../progress.ts';
 import { toCountText, toTableLines } from '../quantity-text.ts';
+import { toRestoreAddress } from '../restore-address.ts';
 
 /** `legacy` stands for the schema of the legacy tables, in their database; every other name is a schema of the target database. */
 const LEGACY = 'legacy';
@@ -23,6 +24,7 @@ async function withLog<T>(context: CommandContext, isJson: boolean, work: (run: 
       runId: randomUUID(),
       env: context.env,
       signal: context.signal,
+      say: (line) => (isJson ? undefined : print(line)),
       progress: (label, total) =>
         isJson
           ? { update: () => undefined, close: () => undefined }
@@ -56,7 +58,7 @@ export async function create(
         `${dir}: ${toCountText(manifest.tables.length)} tables, ${toCountText(rows)} rows of ${manifest.schemas.join(', ')} as of ${manifest.takenAt}, log at ${manifest.lsn}; definitions by ${manifest.definedBy}`,
       );
       for (const note of manifest.notes) print(`note: ${note}`);
-      print(`next: crosswalk backup verify ${folder} --into <address of an empty database>`);
+      print(`next: crosswalk backup verify ${folder}`);
     }
     return true;
   });
@@ -89,12 +91,12 @@ export async function verify(
   folder: string,
   options: { readonly into?: string; readonly json?: boolean },
 ): Promise<boolean> {
-  const into = parseAddress(options.into);
+  const into = toRestoreAddress('--into', options.into, context.config);
   const dir = resolve(folder);
   return await withLog(context, options.json === true, async (run) => {
     const result = await restoreElsewhere(run, dir, into, context.config.targetOwnerUrl());
-    const { ok, tables, differences, skipped, manifest, digest } = result;
-    if (options.json) printJson({ ok, dir, digest, tables, differences, skipped });
+    const { ok, notCompared, tables, differences, skipped, manifest, digest } = result;
+    if (options.json) printJson({ ok, notCompared, dir, digest, tables, differences, skipped });
     else {
       for (const line of toTableLines(
         [
@@ -111,24 +113,14 @@ export async function verify(
         print(line);
       for (const difference of differences) print(`NOT EQUAL: ${difference}`);
       for (const what of skipped) print(`not restored, for want of its role: ${what}`);
+      if (notCompared !== null) print(`definitions were not compared: ${notCompared}`);
       const where = into === null ? 'a database of its own, dropped again' : addressOf(into);
       print(
         ok
-          ? `the backup of ${manifest.takenAt} is whole: restored into ${where}, every table, sequence and definition is as it was`
+          ? `the backup of ${manifest.takenAt} is whole: restored into ${where}, every table${notCompared === null ? ', sequence and definition' : ' and sequence'} is as it was`
           : 'the backup is NOT what was backed up',
       );
     }
     return ok;
   });
-}
-
-/** Null without one: a database is made for it. Throws `config_invalid`, without the address: it may hold a password. */
-function parseAddress(text: string | undefined): string | null {
-  if (text === undefined) return null;
-  if (URL.canParse(text) && ['postgres:', 'postgresql:'].includes(new URL(text).protocol)) return text;
-  throw new CrosswalkError(
-    'config_invalid',
-    '--into is no address',
-    'Give it as postgres://user:password@host:port/database.',
-  );
 }

@@ -53,7 +53,19 @@ export function toName(option: string, text: string): string {
   return text.trim();
 }
 
+const LONGEST_LAG_SECONDS = 3600;
+const LONGEST_VERIFIED_SECONDS = 7 * 86_400;
+
+/** Throws `config_invalid` for limits under which a gate would say nothing about now: that is what --force is for. */
 export function toLimits({ maxLagSeconds, verifiedWithin }: LimitOptions): GateLimits {
+  const refuse = (what: string) =>
+    new CrosswalkError(
+      'config_invalid',
+      what,
+      'Mend what makes it necessary; or raise the stage with `stage set --force --reason TEXT`, which is kept.',
+    );
+  if (maxLagSeconds > LONGEST_LAG_SECONDS) throw refuse(`--max-lag-seconds is above ${LONGEST_LAG_SECONDS}, an hour`);
+  if (verifiedWithin > LONGEST_VERIFIED_SECONDS) throw refuse('--verified-within is above 7d');
   return { maxLagSeconds, verifiedWithinSeconds: verifiedWithin };
 }
 

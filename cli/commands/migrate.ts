@@ -13,6 +13,7 @@ import { alone, ddlOptions, openOwner, withRun } from '../phases/open-run.ts';
 import type { PhaseOptions, PhaseRun, Section } from '../phases/phase.ts';
 import { toScript, toStandings } from '../phases/show.ts';
 import { toTableLines } from '../quantity-text.ts';
+import { toRestoreAddress } from '../restore-address.ts';
 
 /** Options of the commands that take locks. */
 export interface LockOptions {
@@ -46,11 +47,11 @@ function toReason({ withoutBackup, reason }: WithoutBackup): string | null {
   );
 }
 
-function toPhaseOptions(options: RunOptions, to: PhaseName): PhaseOptions {
+function toPhaseOptions({ config }: CommandContext, options: RunOptions, to: PhaseName): PhaseOptions {
   return {
     to,
     backupDir: options.backupDir ?? null,
-    restoreInto: options.restoreInto ?? null,
+    restoreInto: toRestoreAddress('--restore-into', options.restoreInto, config),
     lockTimeoutMs: options.lockTimeout,
     waitSeconds: options.timeout ?? null,
     withoutBackup: toReason(options),
@@ -72,32 +73,37 @@ export async function run(context: CommandContext, options: RunOptions): Promise
   const last = parsePhase(options.to ?? phases.at(-1)!.name);
   if (options.dryRun) return await plan(context, options);
   refuseUnanswerable(context, options);
-  return await withRun(context, toPhaseOptions(options, last.name), options.json === true, async (phaseRun) => {
-    const results: PhaseResult[] = [];
-    await alone(phaseRun, async () => {
-      const chosen = phasesTo(last.name);
-      await sayInterrupted(phaseRun);
-      for (const [at, phase] of chosen.entries()) {
-        phaseRun.say(`\nphase ${at + 1} of ${chosen.length}: ${phase.name}: ${phase.does}`);
-        const result = await carryOut(phaseRun, phase, 'run', { yes: options.yes === true });
-        results.push(result);
-        if (result.verdict !== 'done') {
-          if (result.verdict === 'failed' && phase.back !== null)
-            phaseRun.say(`\`crosswalk migrate rollback ${phase.name}\` ${phase.undoes}`);
-          break;
+  return await withRun(
+    context,
+    toPhaseOptions(context, options, last.name),
+    options.json === true,
+    async (phaseRun) => {
+      const results: PhaseResult[] = [];
+      await alone(phaseRun, async () => {
+        const chosen = phasesTo(last.name);
+        await sayInterrupted(phaseRun);
+        for (const [at, phase] of chosen.entries()) {
+          phaseRun.say(`\nphase ${at + 1} of ${chosen.length}: ${phase.name}: ${phase.does}`);
+          const result = await carryOut(phaseRun, phase, 'run', { yes: options.yes === true });
+          results.push(result);
+          if (result.verdict !== 'done') {
+            if (result.verdict === 'failed' && phase.back !== null)
+              phaseRun.say(`\`crosswalk migrate rollback ${phase.name}\` ${phase.undoes}`);
+            break;
+          }
         }
-      }
-    });
-    const ok = results.every(({ verdict }) => verdict === 'done');
-    if (options.json) printJson({ ok, runId: phaseRun.runId, phases: results });
-    else
-      print(
-        ok
-          ? `\nevery phase up to ${last.name} is done`
-          : '\nstopped: run it again once that is settled; what is done stays done',
-      );
-    return ok;
-  });
+      });
+      const ok = results.every(({ verdict }) => verdict === 'done');
+      if (options.json) printJson({ ok, runId: phaseRun.runId, phases: results });
+      else
+        print(
+          ok
+            ? `\nevery phase up to ${last.name} is done`
+            : '\nstopped: run it again once that is settled; what is done stays done',
+        );
+      return ok;
+    },
+  );
 }
 
 async function sayInterrupted({ entries, say }: PhaseRun): Promise<void> {
@@ -112,7 +118,7 @@ export async function plan(
   options: RunOptions & { readonly database?: 'target' | 'legacy' },
 ): Promise<boolean> {
   const last = parsePhase(options.to ?? phases.at(-1)!.name);
-  return await withRun(context, toPhaseOptions(options, last.name), true, async (phaseRun) => {
+  return await withRun(context, toPhaseOptions(context, options, last.name), true, async (phaseRun) => {
     const planned: { phase: string; needed: boolean; sections: readonly Section[]; notes: readonly string[] }[] = [];
     for (const { name, forward } of phasesTo(last.name)) {
       const { isNeeded, sections, notes } = await forward.plan(phaseRun);
@@ -144,19 +150,24 @@ export async function rollback(context: CommandContext, name: string, options: R
   const phase = parsePhase(name);
   const undertaking = backOf(phase);
   if (!options.dryRun) refuseUnanswerable(context, options);
-  return await withRun(context, toPhaseOptions(options, phase.name), options.json === true, async (phaseRun) => {
-    if (options.dryRun) {
-      const { isNeeded, sections, notes } = await undertaking.plan(phaseRun);
-      printPlan([{ phase: `${phase.name}, taken back`, needed: isNeeded, sections, notes }], options);
-      return true;
-    }
-    return await alone(phaseRun, async () => {
-      phaseRun.say(`taking ${phase.name} back: ${phase.undoes}`);
-      const result = await carryOut(phaseRun, phase, 'rollback', { yes: options.yes === true });
-      if (options.json) printJson(result);
-      return result.verdict === 'done';
-    });
-  });
+  return await withRun(
+    context,
+    toPhaseOptions(context, options, phase.name),
+    options.json === true,
+    async (phaseRun) => {
+      if (options.dryRun) {
+        const { isNeeded, sections, notes } = await undertaking.plan(phaseRun);
+        printPlan([{ phase: `${phase.name}, taken back`, needed: isNeeded, sections, notes }], options);
+        return true;
+      }
+      return await alone(phaseRun, async () => {
+        phaseRun.say(`taking ${phase.name} back: ${phase.undoes}`);
+        const result = await carryOut(phaseRun, phase, 'rollback', { yes: options.yes === true });
+        if (options.json) printJson(result);
+        return result.verdict === 'done';
+      });
+    },
+  );
 }
 
 /** How each phase stands, and each migration; false where something is left that was begun, or migrations are not applied. */
@@ -224,7 +235,7 @@ export async function up(context: CommandContext, options: LockOptions & { dryRu
 
 async function planUpOnly(context: CommandContext, options: LockOptions): Promise<boolean> {
   const chosen = phases.filter(({ name }) => name === 'schema' || name === 'capture');
-  return await withRun(context, toPhaseOptions(options, 'capture'), true, async (phaseRun) => {
+  return await withRun(context, toPhaseOptions(context, options, 'capture'), true, async (phaseRun) => {
     for (const { name, forward } of chosen) {
       const { isNeeded, sections } = await forward.plan(phaseRun);
       if (isNeeded) print(toScript(sections));

@@ -14,7 +14,7 @@ import {
   type VerifiedBackup,
   verifiedBackups,
 } from '../../schemas/backup/coverage.ts';
-import { refuseFilled } from '../../schemas/backup/folder.ts';
+import { probeFolder } from '../../schemas/backup/folder.ts';
 import type { BackupVerification } from '../../schemas/backup/verify.ts';
 import { countTables } from '../../schemas/counts.ts';
 import { planUp } from '../../schemas/migration-plan.ts';
@@ -72,17 +72,19 @@ async function readNeed(run: PhaseRun): Promise<Need> {
     migrations.length > 0 ? (await readFilledTables(target, SCHEMAS)).filter((table) => !isRecord(table)) : [];
   const backups = filled.length === 0 ? [] : verifiedBackups(await run.entries());
   const mayCover = backups.some(({ tables }) => filled.every((table) => table in tables));
-  const cover = mayCover
-    ? findCover(
+  const { cover } = mayCover
+    ? await findCover(
         backups,
         await readDatabase(target),
         await readHoldings(target, SCHEMAS, ({ schema, name }) => filled.includes(`${schema}.${name}`)),
       )
-    : null;
+    : { cover: null };
   return { ofTarget: migrations.length > 0 && cover === null, statements, filled: cover === null ? filled : [], cover };
 }
 
-const dirOf = ({ options, runId }: PhaseRun) => resolve(options.backupDir ?? join('.crosswalk/backups', runId));
+/** The folder of all backups, and that of this run's: a new one each time, so that the same command can be run again. */
+const parentOf = ({ options }: PhaseRun) => resolve(options.backupDir ?? '.crosswalk/backups');
+const dirOf = (run: PhaseRun) => join(parentOf(run), run.runId);
 
 async function check(run: PhaseRun): Promise<Check[]> {
   const { ok, failing, warning } = checksOf('target');
@@ -98,10 +100,10 @@ async function check(run: PhaseRun): Promise<Check[]> {
         ];
   if (!ofTarget && statements.length === 0)
     return cover === null ? [ok('backup', 'nothing is going to be changed: none is needed')] : covered;
-  const dir = dirOf(run);
+  const dir = parentOf(run);
   const checks: Check[] = [...covered];
   try {
-    await refuseFilled(dir);
+    await probeFolder(dir);
     checks.push(ok('folder', `${dir} can be written`));
   } catch (thrown) {
     const { message, remedy } = toCrosswalkError(thrown, 'backup');
@@ -132,7 +134,7 @@ async function check(run: PhaseRun): Promise<Check[]> {
         : failing(
             'restore',
             "The owner's role may not make a database to restore into",
-            'Name an empty one: --restore-into postgres://…; or ALTER ROLE … CREATEDB.',
+            'Name an empty one in RESTORE_DATABASE_URL; or ALTER ROLE … CREATEDB.',
           ),
     );
   return checks;
@@ -152,7 +154,7 @@ async function plan(run: PhaseRun): Promise<PhasePlan> {
     isNeeded: true,
     sections: [],
     notes: [
-      `no statement changes anything: like \`crosswalk backup create ${dirOf(run)}\`, of ${ofTarget ? `the new schema, ${filled.length} tables with rows` : 'the log of phases alone: the new schema is not going to be changed'}`,
+      `no statement changes anything: like \`crosswalk backup create\` into a new folder in ${parentOf(run)}, of ${ofTarget ? `the new schema, ${filled.length} tables with rows` : 'the log of phases alone: the new schema is not going to be changed'}`,
       ...(statements.length > 0 ? ['legacy-capture.sql in it brings publication and replica identities back'] : []),
       ...(filled.length > 0
         ? [
@@ -164,11 +166,11 @@ async function plan(run: PhaseRun): Promise<PhasePlan> {
 }
 
 async function work(run: PhaseRun): Promise<Record<string, unknown>> {
-  const { context, options, target, runId, say } = run;
+  const { context, options, target, runId, say, progress } = run;
   const { config } = context;
   const { ofTarget, filled, statements } = await needOf(run);
   const dir = dirOf(run);
-  const backupRun = { log: target, runId, env: context.env, signal: context.signal, progress: run.progress };
+  const backupRun = { log: target, runId, env: context.env, signal: context.signal, say, progress };
   const { rows } = await target.query<{ name: string }>(
     'SELECT s AS name FROM unnest($1::text[]) AS s WHERE to_regnamespace(s) IS NOT NULL',
     [ofTarget ? SCHEMAS : ['crosswalk']],
@@ -188,6 +190,7 @@ async function work(run: PhaseRun): Promise<Record<string, unknown>> {
     restored: true,
     tables: manifest.tables.length,
     differences: verification.differences,
+    notCompared: verification.notCompared,
     isEqual: verification.ok,
   };
 }
@@ -212,25 +215,35 @@ async function toCaptureScript({ legacy, context: { config } }: PhaseRun): Promi
 }
 
 async function confirm(_run: PhaseRun, { detail }: Outcome): Promise<Check[]> {
-  const { ok, failing } = checksOf('target');
-  const { dir, restored, isEqual, tables, differences } = detail as {
+  const { ok, failing, warning } = checksOf('target');
+  const { dir, restored, isEqual, tables, differences, notCompared } = detail as {
     dir: string;
     restored: boolean;
     isEqual?: boolean;
     tables?: number;
     differences?: BackupVerification['differences'];
+    notCompared?: BackupVerification['notCompared'];
   };
   if (!restored) return [ok('backup', `${dir} is written; there was no row to restore elsewhere`)];
   return [
     isEqual === true
       ? ok(
           'backup',
-          `restored elsewhere: ${tables} tables with equal counts and checksums, equal sequences and definitions`,
+          `restored elsewhere: ${tables} tables with equal counts and checksums, equal sequences${typeof notCompared === 'string' ? '' : ' and definitions'}`,
         )
       : failing(
           'backup',
           `What was restored is not the same: ${(differences ?? []).slice(0, 5).join('; ')}`,
           'Do not go on. Take it again; if it stays so, use pg_dump and report this.',
         ),
+    ...(typeof notCompared === 'string'
+      ? [
+          warning(
+            'definitions',
+            `Not compared: ${notCompared}`,
+            'Verify it once more with RESTORE_DATABASE_URL on a server of that version, from a machine with that pg_dump.',
+          ),
+        ]
+      : []),
   ];
 }

@@ -2,18 +2,20 @@ import type pg from 'pg';
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
 import {
-  assertCovered,
+  createFaultFinder,
   findCover,
   type Holding,
   readHoldings,
   readHoldingsLocked,
+  requireCover,
   verifiedBackups,
 } from '../../schemas/backup/coverage.ts';
 import { readSystemId } from '../../schemas/backup/create.ts';
-import { inDdlTransaction } from '../../schemas/ddl-retry.ts';
-import { findLosses } from '../../schemas/losses.ts';
+import { type DdlOptions, ddlDefaults, inDdlTransaction, retryLocked } from '../../schemas/ddl-retry.ts';
+import { findLosses, mayLose } from '../../schemas/losses.ts';
 import type { MigrateOptions } from '../../schemas/migrations.ts';
 import { readEntries } from '../../schemas/phase-log.ts';
+import { toRefusal } from '../../schemas/refusal.ts';
 import type { PhaseOptions } from './phase.ts';
 
 export async function readDatabase(client: pg.Client): Promise<{ name: string; systemId: string }> {
@@ -21,41 +23,46 @@ export async function readDatabase(client: pg.Client): Promise<{ name: string; s
   return { name: rows[0]!.name, systemId: await readSystemId(client) };
 }
 
-/** The verified backup that holds what these tables hold now; null: none. */
+/** The verified backup that holds what these tables hold now, and is still there; null: none. */
 export async function findCoverNow(client: pg.Client, holdings: readonly Holding[]) {
-  return findCover(verifiedBackups(await readEntries(client)), await readDatabase(client), holdings);
+  return (await findCover(verifiedBackups(await readEntries(client)), await readDatabase(client), holdings)).cover;
 }
 
-/** Whether statements may be run that drop tables: nothing with rows is dropped that no verified backup holds. */
+/** Whether statements may be run that lose rows: nothing is lost that no verified backup holds. They are tried, with the locks that they take, and taken back. */
 export async function checkDrops(
   client: pg.Client,
   statements: readonly string[],
   options: Pick<PhaseOptions, 'lockTimeoutMs' | 'withoutBackup'>,
+  ddl: DdlOptions = { ...ddlDefaults, lockTimeoutMs: options.lockTimeoutMs },
 ): Promise<Check> {
   const { ok, failing } = checksOf('target');
-  const lost = await inDdlTransaction(client, options.lockTimeoutMs, () => findLosses(client, statements));
-  const holdings = await readHoldings(client, ['crm', 'crosswalk'], ({ schema, name }) =>
-    lost.includes(`${schema}.${name}`),
-  );
-  if (holdings.length === 0) return ok('backup', 'no row is lost');
-  if (options.withoutBackup !== null) return ok('backup', `none is asked for, because: ${options.withoutBackup}`);
   try {
-    const backups = verifiedBackups(await readEntries(client));
-    const database = await readDatabase(client);
-    assertCovered(backups, database, holdings);
-    const cover = findCover(backups, database, holdings)!;
+    const lost = await retryLocked(client, 'trying the statements', ddl, () =>
+      inDdlTransaction(client, ddl.lockTimeoutMs, () => findLosses(client, statements)),
+    );
+    const holdings = await readHoldings(client, ['crm', 'crosswalk'], ({ schema, name }) =>
+      lost.includes(`${schema}.${name}`),
+    );
+    if (holdings.length === 0) return ok('backup', 'no row is lost');
+    if (options.withoutBackup !== null) return ok('backup', `none is asked for, because: ${options.withoutBackup}`);
+    const cover = (await requireCover(
+      verifiedBackups(await readEntries(client)),
+      await readDatabase(client),
+      holdings,
+    ))!;
     return ok(
       'backup',
       `${cover.dir} of ${cover.takenAt} was restored elsewhere and compared, and holds what is there now`,
     );
   } catch (thrown) {
-    const { message, remedy } = toCrosswalkError(thrown, 'backup');
+    if (ddl.signal.aborted) throw thrown;
+    const { message, remedy } = toCrosswalkError(toRefusal(thrown, 'trying the statements'), 'trying the statements');
     return failing('backup', message, remedy);
   }
 }
 
 /**
- * What migrations, up or down, are asked before each transaction: it throws `backup_missing` unless a backup that was restored elsewhere and compared holds what its statements would drop, with the tables locked against
+ * What migrations, up or down, are asked before each transaction: it throws `backup_missing` unless a backup that was restored elsewhere and compared holds what its statements would lose, with the tables locked against
  * writers until the drop is done. `withoutBackup`: the reason why none is asked for; null: one is.
  */
 export async function createDropGuard(
@@ -63,12 +70,14 @@ export async function createDropGuard(
   withoutBackup: string | null,
 ): Promise<NonNullable<MigrateOptions['guard']>> {
   const database = await readDatabase(client);
+  const faultOf = createFaultFinder();
   return async (transaction, sql) => {
-    // Statements are only tried where they may drop something.
-    if (withoutBackup !== null || !/\bDROP\b/i.test(sql)) return;
+    if (withoutBackup !== null || !mayLose(sql)) return;
     const lost = await findLosses(transaction, [sql]);
     if (lost.length === 0) return;
     const backups = verifiedBackups(await readEntries(transaction));
-    assertCovered(backups, database, await readHoldingsLocked(transaction, lost));
+    // The session rests while the files of a backup are read.
+    await transaction.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+    await requireCover(backups, database, await readHoldingsLocked(transaction, lost), faultOf);
   };
 }

@@ -13,9 +13,10 @@ import { examine } from '../commands/doctor.ts';
 import { countLegacyRows, readLoadProgress } from '../pipeline-view.ts';
 import { toCountText } from '../quantity-text.ts';
 import { findCoverNow } from './drop-guard.ts';
+import { checkStages } from './opt-in.ts';
 import { type Counts, nothingToDo, type Outcome, type Phase, type PhaseRun } from './phase.ts';
 import { readWorkers } from './schema.ts';
-import { planUnload } from './unload.ts';
+import { lockProjectedSql, planUnload } from './unload.ts';
 
 const POLL_MS = 500;
 /** Between two looks at why it takes so long. */
@@ -49,6 +50,8 @@ export const load: Phase = {
       const sql = [
         'BEGIN;',
         `SET LOCAL lock_timeout = ${options.lockTimeoutMs};`,
+        'SET LOCAL statement_timeout = 0;',
+        ...(statements.length === 0 ? [] : [`${await lockProjectedSql(target)};`]),
         ...statements.map((one) => `${one};`),
         'COMMIT;',
       ];
@@ -234,6 +237,7 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
           'Decisions about dead letters would be lost, and no verified backup holds them',
           'Run `crosswalk backup create` and `crosswalk backup verify`, or say --without-backup --reason "why".',
         ),
+    await checkStages(run.target, 'failing'),
     await checkLog(run),
   ];
 }
@@ -244,34 +248,43 @@ const REFERENCES = `SELECT c.relname AS table, a.attname AS column, f.relname AS
   WHERE k.contype = 'f' AND c.relnamespace = 'crm'::regnamespace AND f.relnamespace = 'crm'::regnamespace
     AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'origin') AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = f.oid AND o.attname = 'origin')`;
 
-/** Without its beginning, the log would not bring every row back. */
+/** Without its beginning, or without a server that holds it, the log would not bring every row back. */
 async function checkLog({ context }: PhaseRun): Promise<Check> {
   const { ok, failing } = checksOf('Kafka');
+  const leave = 'What is removed would not come back from the log: mend this first, or leave the load as it is.';
   try {
-    const wrong = (await examine(context)).filter(
-      ({ area, name, state }) => area === 'Kafka' && name === 'log' && state !== 'ok',
+    const checks = await examine(context);
+    const wrong = checks.find(
+      ({ area, name, state, what }) =>
+        state !== 'ok' &&
+        (area === 'Kafka'
+          ? state === 'failing' || name === 'log' || what.endsWith('does not exist')
+          : area === 'pipeline' && name === 'server' && state === 'failing'),
     );
-    const [first] = wrong;
-    return first === undefined
+    if (wrong !== undefined) return failing('log', wrong.what, leave);
+    return checks.some(({ area, name }) => area === 'Kafka' && name === 'log')
       ? ok('log', 'whole, from its beginning')
-      : failing('log', first.what, 'What is removed would not come back from it: leave the load as it is.');
+      : failing('log', 'Kafka does not tell what it holds', leave);
   } catch (thrown) {
     const { message, remedy } = toCrosswalkError(thrown, 'Kafka');
     return failing('log', message, remedy);
   }
 }
 
+/** What is removed is decided once nobody else can write: a row that the application adds meanwhile stays. */
 async function unload(run: PhaseRun): Promise<Record<string, unknown>> {
   const { target } = run;
   const options = run.ddl('target');
-  const removed: Record<string, number> = {};
-  for (const statement of await planUnload(target)) removed[statement] = 0;
+  let removed: Record<string, number> = {};
   await retryLocked(target, 'the projected tables', options, async () => {
+    removed = {};
     await target.query('BEGIN');
     try {
       await target.query(`SET LOCAL lock_timeout = ${options.lockTimeoutMs}`);
       await target.query('SET LOCAL statement_timeout = 0');
-      for (const statement of Object.keys(removed)) removed[statement] = (await target.query(statement)).rowCount ?? 0;
+      await target.query(await lockProjectedSql(target));
+      for (const statement of await planUnload(target))
+        removed[statement] = (await target.query(statement)).rowCount ?? 0;
       await target.query('COMMIT');
     } catch (error) {
       await target.query('ROLLBACK').catch(() => undefined);

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
 import { evaluate } from '../commands/gate.ts';
 import { nothingToDo, type Phase, type PhaseRun, type Undertaking } from './phase.ts';
@@ -35,22 +36,25 @@ async function showGate({ context, target }: PhaseRun): Promise<Check[]> {
 }
 
 async function showStages({ target }: PhaseRun): Promise<Check[]> {
-  const { ok, warning } = checksOf('target');
+  return [await checkStages(target, 'warning')];
+}
+
+/** Whether everybody is at stage 0: nobody looks at the new schema then. */
+export async function checkStages(target: pg.ClientBase, otherwise: 'warning' | 'failing'): Promise<Check> {
+  const checks = checksOf('target');
   const { rows: found } = await target.query<{ name: string | null }>(
     `SELECT to_regclass('crosswalk.stage_log')::text AS name`,
   );
-  if (found[0]!.name === null) return [ok('stages', 'there are none yet')];
+  if (found[0]!.name === null) return checks.ok('stages', 'there are none yet');
   const { rows } = await target.query<{ tenant: string; stage: string }>(
     `SELECT coalesce(tenant_id, 'all others') AS tenant, crosswalk.current_stage(tenant_id)::text AS stage FROM (SELECT DISTINCT tenant_id FROM crosswalk.stage_log) AS t
      WHERE crosswalk.current_stage(tenant_id) > 0 ORDER BY 1`,
   );
   return rows.length === 0
-    ? [ok('stages', 'every workspace is at stage 0')]
-    : [
-        warning(
-          'stages',
-          `${rows.map(({ tenant, stage }) => `${tenant} at stage ${stage}`).join(', ')}`,
-          'Run `crosswalk stage set all 0 --by <name> --reason "rollback"`: lowering needs no gate.',
-        ),
-      ];
+    ? checks.ok('stages', 'every workspace is at stage 0')
+    : checks[otherwise](
+        'stages',
+        `${rows.map(({ tenant, stage }) => `${tenant} at stage ${stage}`).join(', ')}`,
+        'Run `crosswalk stage set all 0 --by <name> --reason "rollback"`: lowering needs no gate.',
+      );
 }

@@ -8,7 +8,7 @@ import type { CommandContext } from '../context.ts';
 export interface PhaseOptions {
   /** The last phase of the run. */
   readonly to: PhaseName;
-  /** Where a backup is written; null: a folder named after the time, below .crosswalk/backups. */
+  /** Where backups are written, each run's into a new folder in it; null: .crosswalk/backups. */
   readonly backupDir: string | null;
   /** An empty database to restore into for comparison; null: one is made beside the target, and dropped. */
   readonly restoreInto: string | null;

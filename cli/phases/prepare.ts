@@ -3,12 +3,18 @@ import { findShortcomings } from '../../connectors/source-requirements.ts';
 import { captureOf, readSource } from '../../connectors/source-state.ts';
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { labelOf, readMigrationState } from '../../schemas/migrations.ts';
 import { phaseNames } from '../../schemas/phase-log.ts';
 import { examine } from '../commands/doctor.ts';
 import { toBytesText } from '../quantity-text.ts';
 import { nothingToDo, type Phase, type PhaseRun } from './phase.ts';
 
 const OLDEST_VERSION = 150_000;
+/** Migrations that make roles. PostgreSQL asks for the right to before it looks whether they are there. */
+const MAKING_ROLES: Readonly<Record<string, string>> = {
+  'crm/004_views_and_access': 'crosswalk_app, crosswalk_projector, crosswalk_reader',
+  'crm/008_stages': 'crosswalk_operator',
+};
 
 /** Looks at everything that the phases after it need, and changes nothing. */
 export const prepare: Phase = {
@@ -34,25 +40,24 @@ export const prepare: Phase = {
 async function checkTarget(target: pg.Client): Promise<Check[]> {
   const { ok, failing } = checksOf('target');
   const { rows } = await target.query<
-    Record<
-      'version' | 'number' | 'standby' | 'role' | 'database' | 'creates' | 'missing' | 'makesRoles' | 'foreign',
-      string
-    >
+    Record<'version' | 'number' | 'standby' | 'role' | 'database' | 'creates' | 'makesRoles' | 'foreign', string>
   >(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num') AS number, pg_is_in_recovery()::text AS standby,
-       current_user::text AS role, current_database()::text AS database,
+       quote_ident(current_user) AS role, quote_ident(current_database()) AS database,
        (has_database_privilege(current_database(), 'CREATE') OR (to_regnamespace('crm') IS NOT NULL AND to_regnamespace('crosswalk') IS NOT NULL))::text AS creates,
-       (SELECT count(*) FROM unnest(ARRAY['crosswalk_app', 'crosswalk_projector', 'crosswalk_reader']) AS r WHERE to_regrole(r) IS NULL)::text AS missing,
        (SELECT (rolsuper OR rolcreaterole)::text FROM pg_roles WHERE rolname = current_user) AS "makesRoles",
        coalesce((SELECT string_agg(quote_ident(n.nspname), ', ') FROM pg_namespace n WHERE n.nspname IN ('crm', 'crosswalk') AND NOT pg_has_role(n.nspowner, 'USAGE') AND NOT has_schema_privilege(n.oid, 'CREATE')), '') AS foreign`,
   );
   const found = rows[0]!;
+  const pending = (await readMigrationState(target))
+    .filter(({ appliedAt }) => appliedAt === null)
+    .map(({ migration }) => labelOf(migration));
+  const makingRoles = pending.filter((name) => MAKING_ROLES[name] !== undefined);
+  const lacksRoles = makingRoles.length > 0 && found.makesRoles !== 'true';
   const rights = [
     ...(found.creates === 'true' ? [] : [`GRANT CREATE ON DATABASE ${found.database} TO ${found.role};`]),
     ...(found.foreign === '' ? [] : [`GRANT CREATE, USAGE ON SCHEMA ${found.foreign} TO ${found.role};`]),
-    ...(found.missing === '0' || found.makesRoles === 'true'
-      ? []
-      : [`CREATE ROLE crosswalk_app; CREATE ROLE crosswalk_projector; CREATE ROLE crosswalk_reader;`]),
+    ...(lacksRoles ? [`ALTER ROLE ${found.role} CREATEROLE;`] : []),
   ];
   return [
     Number(found.number) < OLDEST_VERSION
@@ -62,8 +67,12 @@ async function checkTarget(target: pg.Client): Promise<Check[]> {
       ? [failing('writable', 'The target is a standby', 'Point TARGET_OWNER_URL at the primary.')]
       : []),
     rights.length === 0
-      ? ok('owner', `role ${found.role} may make schemas, tables and roles`)
-      : failing('owner', `Role ${found.role} lacks rights`, `Run as a superuser: ${rights.join(' ')}`),
+      ? ok('owner', `role ${found.role} may make what is missing`)
+      : failing(
+          'owner',
+          `Role ${found.role} lacks rights${!lacksRoles ? '' : `: ${makingRoles.map((name) => `${name} makes the roles ${MAKING_ROLES[name]!}`).join(', ')}, which needs CREATEROLE even where they exist`}`,
+          `Run as a superuser: ${rights.join(' ')}${lacksRoles ? ' CREATEROLE may be taken back once every migration is applied.' : ''}`,
+        ),
   ];
 }
 

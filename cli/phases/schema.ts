@@ -53,7 +53,7 @@ export const schema: Phase = {
         notes:
           sections.length > 0
             ? []
-            : ['no migration that this phase applied is left: `crosswalk migrate down` undoes others'],
+            : ['nothing of the last run of this phase is left: `crosswalk migrate down` undoes earlier migrations'],
       };
     },
     count: countSchema,
@@ -150,23 +150,27 @@ async function namesToUndo(run: PhaseRun): Promise<string[]> {
   return lastApplied(await run.entries(), applied);
 }
 
-/** From the log: what the newest run had to apply, of what is applied now. A run that did not come to its end and the one that went on are one. */
+/**
+ * From the log: what the newest run had to apply, of what is applied now. A run that did not come to its end and the one that went on are one. A rollback that came to
+ * its end leaves nothing of it, and never goes on with the run before.
+ */
 export function lastApplied(
   entries: readonly Pick<LogEntry, 'phase' | 'action' | 'verdict' | 'detail'>[],
   applied: ReadonlySet<string>,
 ): string[] {
-  const runs: Set<string>[] = [];
+  let last = new Set<string>();
   let isOpen = false;
   for (const { phase, action, verdict, detail } of entries) {
-    if (phase !== 'schema' || action !== 'run' || verdict === 'no-go') continue;
+    if (phase !== 'schema' || verdict === 'no-go') continue;
+    if (action === 'rollback' && verdict === 'done') last = new Set();
+    if (action !== 'run') continue;
     if (verdict === 'begun') {
-      if (!isOpen) runs.push(new Set());
-      for (const name of (detail as { pending?: readonly string[] }).pending ?? []) runs.at(-1)!.add(name);
+      if (!isOpen) last = new Set();
+      for (const name of (detail as { pending?: readonly string[] }).pending ?? []) last.add(name);
     }
     isOpen = verdict !== 'done';
   }
-  const last = runs.findLast((names) => [...names].some((name) => applied.has(name)));
-  return last === undefined ? [] : [...last].filter((name) => applied.has(name));
+  return [...last].filter((name) => applied.has(name));
 }
 
 async function checkBack(run: PhaseRun): Promise<Check[]> {
@@ -183,7 +187,7 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
           `Still connected: ${workers.join(', ')}`,
           'Stop them: they would meet tables that are gone.',
         ),
-    await checkDrops(run.target, await readUndoStatements(run.target, names), run.options),
+    await checkDrops(run.target, await readUndoStatements(run.target, names), run.options, run.ddl('target')),
   ];
 }
 

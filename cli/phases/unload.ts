@@ -40,6 +40,12 @@ export async function planUnload(target: pg.ClientBase): Promise<string[]> {
   return [...filled, ...views.map(({ name }) => `REFRESH MATERIALIZED VIEW ${name}`)];
 }
 
+/** Keeps everybody else from the projected tables until the transaction ends. */
+export async function lockProjectedSql(target: pg.ClientBase): Promise<string> {
+  const tables = (await readProjectedTables(target)).map((table) => `crm.${quoteIdent(table)}`);
+  return `LOCK TABLE ${tables.join(', ')} IN ACCESS EXCLUSIVE MODE`;
+}
+
 /** Tables with projected rows, those first that refer to others. */
 async function readProjectedTables(target: pg.ClientBase): Promise<string[]> {
   const { rows } = await target.query<{ name: string; refers: string }>(

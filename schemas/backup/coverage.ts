@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import type pg from 'pg';
-import { CrosswalkError } from '../../runtime/errors.ts';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import type { LogEntry } from '../phase-log.ts';
 import { digestTable, nameOf, type RowsDigest, readTableShapes, type TableShape } from './digest.ts';
+import { checkFolder } from './folder.ts';
 import type { Manifest } from './manifest.ts';
 
 /** What the log of phases keeps of a backup that was restored elsewhere and compared. */
@@ -68,35 +70,75 @@ export async function readFilledTables(client: pg.ClientBase, schemas: readonly 
   return filled;
 }
 
-/** The newest verified backup of this database that holds these tables with exactly the irreplaceable rows that they have now; null: none does. Projected rows may have changed since: the log has them. */
-export function findCover(
+/** Verified backups of this database, the newest first, that hold these tables with exactly the irreplaceable rows that they have now. Projected rows may have changed since: the log has them. */
+export function matchBackups(
   backups: readonly VerifiedBackup[],
   database: { readonly name: string; readonly systemId: string },
   holdings: readonly Holding[],
-): VerifiedBackup | null {
-  return (
-    backups.find(
-      (backup) =>
-        backup.database === database.name &&
-        backup.systemId === database.systemId &&
-        holdings.every(({ table, irreplaceable }) => {
-          const kept = backup.tables[table];
-          if (kept === undefined) return false;
-          return (
-            irreplaceable === null || (kept?.rows === irreplaceable.rows && kept.checksum === irreplaceable.checksum)
-          );
-        }),
-    ) ?? null
+): VerifiedBackup[] {
+  return backups.filter(
+    (backup) =>
+      backup.database === database.name &&
+      backup.systemId === database.systemId &&
+      holdings.every(({ table, irreplaceable }) => {
+        const kept = backup.tables[table];
+        if (kept === undefined) return false;
+        return (
+          irreplaceable === null || (kept?.rows === irreplaceable.rows && kept.checksum === irreplaceable.checksum)
+        );
+      }),
   );
 }
 
-/** Throws `backup_missing` unless a verified backup covers these tables. */
-export function assertCovered(
+/** Why the folder of a verified backup is not what was verified, in words; null: it is. */
+export type FindFault = (backup: VerifiedBackup) => Promise<string | null>;
+
+/** Reads every file of a folder, each folder once: for one command, which does not outlive what it has seen by much. */
+export function createFaultFinder(): FindFault {
+  const known = new Map<string, Promise<string | null>>();
+  return ({ dir, digest }) => {
+    const key = `${digest} ${dir}`;
+    const fault = known.get(key) ?? findFault(dir, digest);
+    known.set(key, fault);
+    return fault;
+  };
+}
+
+async function findFault(dir: string, digest: string): Promise<string | null> {
+  if (!existsSync(dir)) return `there is no folder ${dir} on this machine`;
+  try {
+    return (await checkFolder(dir, () => undefined)) === digest ? null : `${dir} holds another backup by now`;
+  } catch (thrown) {
+    return toCrosswalkError(thrown, dir).message;
+  }
+}
+
+/** The newest verified backup that holds these rows and is still there, whole; null: none is. `faults` tells why those that would are not. */
+export async function findCover(
   backups: readonly VerifiedBackup[],
   database: { readonly name: string; readonly systemId: string },
   holdings: readonly Holding[],
-): void {
-  if (holdings.length === 0 || findCover(backups, database, holdings) !== null) return;
+  faultOf: FindFault = createFaultFinder(),
+): Promise<{ readonly cover: VerifiedBackup | null; readonly faults: readonly string[] }> {
+  const faults: string[] = [];
+  for (const backup of matchBackups(backups, database, holdings)) {
+    const fault = await faultOf(backup);
+    if (fault === null) return { cover: backup, faults };
+    faults.push(fault);
+  }
+  return { cover: null, faults };
+}
+
+/** The verified backup that covers these tables; null where there is nothing to cover. Throws `backup_missing` where none does. */
+export async function requireCover(
+  backups: readonly VerifiedBackup[],
+  database: { readonly name: string; readonly systemId: string },
+  holdings: readonly Holding[],
+  faultOf: FindFault = createFaultFinder(),
+): Promise<VerifiedBackup | null> {
+  if (holdings.length === 0) return null;
+  const { cover, faults } = await findCover(backups, database, holdings, faultOf);
+  if (cover !== null) return cover;
   const lost = holdings.map(({ table, rows, irreplaceable }) =>
     irreplaceable === null || irreplaceable.rows === 0
       ? `${table} (${rows} rows)`
@@ -104,8 +146,8 @@ export function assertCovered(
   );
   throw new CrosswalkError(
     'backup_missing',
-    `This drops ${lost.join(', ')}, and no backup that was restored elsewhere and compared holds what is there now`,
-    'Run `crosswalk backup create <dir>` and `crosswalk backup verify <dir> --into <empty database>`, and this again; or say --without-backup --reason "why".',
+    `This drops or changes ${lost.join(', ')}, and no backup that was restored elsewhere and compared holds what is there now${faults.length === 0 ? '' : ` and can still be read: ${faults.slice(0, 5).join('; ')}`}`,
+    `${faults.length === 0 ? 'Run' : 'Bring the folder back to where it was; or run'} \`crosswalk backup create <dir>\` and \`crosswalk backup verify <dir>\`, and this again; or say --without-backup --reason "why".`,
   );
 }
 

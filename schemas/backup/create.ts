@@ -9,7 +9,7 @@ import { readDefinitions } from './definitions.ts';
 import { digestTable, nameOf, readTableShapes, type TableDigest, type TableShape } from './digest.ts';
 import { refuseFilled, writeFolder, writeText } from './folder.ts';
 import type { Definitions, Manifest } from './manifest.ts';
-import type { Environment } from './pg-dump.ts';
+import { type Environment, lockedByOther } from './pg-dump.ts';
 import { toRestoreScript } from './restore-script.ts';
 
 export type BackupStep = 'checksums' | 'copying' | 'files' | 'loading' | 'comparing';
@@ -53,7 +53,7 @@ export async function openBackupSession(url: string): Promise<pg.Client> {
 
 /**
  * Writes definitions and rows of some schemas, as one snapshot sees them, into a new folder. No writer waits for it; nobody may alter the tables meanwhile.
- * Throws `backup_invalid` for a folder that is not empty, and for what cannot be written.
+ * Throws `backup_invalid` for a folder that is not empty, and for what cannot be written; `locked` where somebody alters a table.
  */
 export async function createBackup(dir: string, options: BackupOptions): Promise<Backup> {
   await refuseFilled(dir);
@@ -62,7 +62,8 @@ export async function createBackup(dir: string, options: BackupOptions): Promise
     const shapes = await beginSnapshot(client, options.schemas);
     const server = await readServer(client);
     const digests = await digestTables(client, shapes, options);
-    const source = { url: options.url, major: server.major, snapshot: server.snapshot, env: options.env };
+    const { url, env, signal } = options;
+    const source = { url, env, signal, major: server.major, snapshot: server.snapshot };
     const { definitions, definedBy } = await readDefinitions(client, source, options.schemas);
     let manifest: Manifest | undefined;
     const digest = await writeFolder(dir, async (folder) => {
@@ -136,8 +137,10 @@ async function beginSnapshot(client: pg.Client, schemas: readonly string[]): Pro
       const found = await readTableShapes(client, schemas);
       if (JSON.stringify(found) === JSON.stringify(expected)) return found;
     } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === '55P03') throw lockedByOther('The backup', error);
       // A table that was dropped between the look and the lock.
-      if ((error as { code?: string }).code !== '42P01' || attempt >= 5) throw error;
+      if (code !== '42P01' || attempt >= 5) throw error;
     }
     await client.query('ROLLBACK');
     if (attempt >= 5)

@@ -7,18 +7,28 @@ import { readTableParts } from './ddl/table-parts.ts';
 import type { Definitions, Statement } from './manifest.ts';
 import { dumpDefinitions, type Environment, findPgDump } from './pg-dump.ts';
 
-/** The definitions of some schemas in the snapshot of the caller's transaction, and what wrote them. `snapshot` names it for pg_dump. */
+/** What wrote definitions that were read from the catalog, as a manifest names it. */
+export const CATALOG = 'catalog';
+
+/** The definitions of some schemas in the snapshot of the caller's transaction, and what wrote them. `snapshot` names it for pg_dump, which is not asked `withoutPgDump`. */
 export async function readDefinitions(
   client: pg.ClientBase,
-  source: { readonly url: string; readonly major: number; readonly snapshot: string; readonly env: Environment },
+  source: {
+    readonly url: string;
+    readonly major: number;
+    readonly snapshot: string;
+    readonly env: Environment;
+    readonly signal: AbortSignal;
+  },
   schemas: readonly string[],
+  withoutPgDump = false,
 ): Promise<{ definitions: Definitions; definedBy: string }> {
-  const version = await findPgDump(source.major, source.env);
+  const version = withoutPgDump ? null : await findPgDump(source.major, source.env);
   if (version === null) {
     const { before, after } = await readDdl(client, schemas);
-    return { definitions: { before: before.map(toStatement), after: after.map(toStatement) }, definedBy: 'catalog' };
+    return { definitions: { before: before.map(toStatement), after: after.map(toStatement) }, definedBy: CATALOG };
   }
-  const dump = await dumpDefinitions(source.url, schemas, source.snapshot, source.env);
+  const dump = await dumpDefinitions(source.url, schemas, source.snapshot, source.env, source.signal);
   const extensions = await readNeededExtensions(client, schemas);
   const access = (await readAccess(client, schemas)).filter(({ kind }) => kind !== 'comment');
   // Without rows pg_dump leaves materialised views empty, too.

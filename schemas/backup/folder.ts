@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { reach } from '../../runtime/faults.ts';
@@ -20,6 +20,35 @@ export async function refuseFilled(dir: string): Promise<void> {
       `${dir} is not empty`,
       'Name a folder that does not exist yet, or an empty one: a backup is never written over something.',
     );
+}
+
+/** Tries whether folders can be made in `dir`, and leaves nothing behind. Throws `backup_invalid` where they cannot, or where it is a backup itself: that would no longer be what was written. */
+export async function probeFolder(dir: string): Promise<void> {
+  const isBackup = await access(join(dir, SUMS)).then(
+    () => true,
+    () => false,
+  );
+  if (isBackup)
+    throw new CrosswalkError(
+      'backup_invalid',
+      `${dir} is a backup itself`,
+      'Name another folder, such as the one above.',
+    );
+  try {
+    const made = await mkdir(dir, { recursive: true });
+    await rmdir(await mkdtemp(join(dir, '.probe-')));
+    if (made !== undefined) await removeEmpty(dir, made);
+  } catch (error) {
+    throw toFolderError(error as NodeJS.ErrnoException, dir);
+  }
+}
+
+/** Removes empty folders from `dir` up to `top`. */
+async function removeEmpty(dir: string, top: string): Promise<void> {
+  for (let at = resolve(dir); ; at = dirname(at)) {
+    await rmdir(at);
+    if (at === resolve(top)) return;
+  }
 }
 
 /**
@@ -116,11 +145,11 @@ export async function checkFolder(dir: string, onBytes: (bytes: number) => void)
 }
 
 function toFolderError(error: NodeJS.ErrnoException, dir: string): CrosswalkError {
-  if (error.code === 'EACCES' || error.code === 'EPERM' || error.code === 'ENOTDIR' || error.code === 'EROFS')
+  if (['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EROFS', 'ENOSPC', 'EDQUOT'].includes(String(error.code)))
     return new CrosswalkError(
       'backup_invalid',
       `${dir}: ${error.message}`,
-      'Name a folder that can be written.',
+      'Name a folder that can be written, with room for it.',
       error,
     );
   return toCrosswalkError(error, dir);

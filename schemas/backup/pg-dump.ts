@@ -5,6 +5,8 @@ import type { Definitions, Statement } from './manifest.ts';
 
 const run = promisify(execFile);
 const LARGEST_OUTPUT = 256 * 1024 * 1024;
+/** An ALTER TABLE that waits for the end of the backup keeps pg_dump from its own lock: for ever, unless it gives up. */
+const LOCK_WAIT_MS = 10_000;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -24,12 +26,16 @@ export function parseVersion(text: string, serverMajor: number): string | null {
   return version !== null && Number(version[1]) === serverMajor ? version[0].slice('(PostgreSQL) '.length) : null;
 }
 
-/** Has pg_dump write the definitions of some schemas as a snapshot sees them; without owners and grants, which name roles that need not exist elsewhere. */
+/**
+ * Has pg_dump write the definitions of some schemas as a snapshot sees them; without owners and grants, which name roles that need not exist elsewhere. Throws `locked` where somebody
+ * alters a table of them meanwhile. The signal ends pg_dump.
+ */
 export async function dumpDefinitions(
   url: string,
   schemas: readonly string[],
   snapshot: string,
   env: Environment,
+  signal: AbortSignal,
 ): Promise<Definitions> {
   const dump = async (section: 'pre-data' | 'post-data') => {
     const args = [
@@ -42,16 +48,21 @@ export async function dumpDefinitions(
         '--no-password',
       ],
       ...['--no-publications', '--no-subscriptions', '--no-security-labels', `--snapshot=${snapshot}`],
+      `--lock-wait-timeout=${LOCK_WAIT_MS}`,
       ...schemas.map((schema) => `--schema="${schema.replaceAll('"', '""')}"`),
     ];
     try {
       const { stdout } = await run('pg_dump', args, {
         env: { ...env, ...toPgEnvironment(url) },
         maxBuffer: LARGEST_OUTPUT,
+        signal,
       });
       return parseDump(stdout);
     } catch (error) {
+      signal.throwIfAborted();
       const said = String((error as { stderr?: unknown }).stderr ?? '').split('\n')[0];
+      if (/(?:lock|statement) timeout/.test(String((error as { stderr?: unknown }).stderr)))
+        throw lockedByOther('pg_dump');
       throw new CrosswalkError(
         'backup_invalid',
         `pg_dump failed: ${said === '' ? String((error as Error).message).split('\n')[0] : said}`,
@@ -60,6 +71,16 @@ export async function dumpDefinitions(
     }
   };
   return { before: await dump('pre-data'), after: await dump('post-data') };
+}
+
+/** For a backup that met somebody who alters its tables. */
+export function lockedByOther(who: string, cause?: unknown): CrosswalkError {
+  return new CrosswalkError(
+    'locked',
+    `${who} got no lock on the tables within ${LOCK_WAIT_MS / 1000} s: somebody alters one of them, or waits to`,
+    'Take the backup while nobody does: nothing is left of this one.',
+    cause,
+  );
 }
 
 /** The address as libpq's variables: an argument would show the password to everybody on the machine. */

@@ -5,15 +5,17 @@ import { CrosswalkError } from '../../runtime/errors.ts';
 import { reach } from '../../runtime/faults.ts';
 import { copyIn } from './copy.ts';
 import { type BackupOptions, openBackupSession, readSystemId } from './create.ts';
-import { readDefinitions } from './definitions.ts';
+import { CATALOG, readDefinitions } from './definitions.ts';
 import { digestTable, readTableShapes } from './digest.ts';
 import { checkFolder } from './folder.ts';
 import { type Definitions, type Manifest, parseDefinitions, parseManifest, type Statement } from './manifest.ts';
 import { toSetval } from './restore-script.ts';
 
-/** What restoring a backup elsewhere showed. `ok` only where every row, sequence and definition is what it was. */
+/** What restoring a backup elsewhere showed. `ok` only where every row and sequence is what it was, and every definition that could be compared. */
 export interface BackupVerification {
   readonly ok: boolean;
+  /** Why definitions were not compared, in words; null: they were. */
+  readonly notCompared: string | null;
   readonly manifest: Manifest;
   /** SHA-256 of the backup's list of files. */
   readonly digest: string;
@@ -47,15 +49,24 @@ export async function verifyBackup(dir: string, options: VerifyOptions): Promise
     for (const sequence of manifest.sequences) await client.query(toSetval(sequence));
     skipped.push(...(await runStatements(client, definitions.after, roles)));
     const compared = await compareTables(client, manifest, options);
-    const differences = [
-      ...compared.differences,
-      ...(await compareSequences(client, manifest)),
-      ...(major === manifest.server.major
+    const sequences = await compareSequences(client, manifest);
+    const { notCompared, differences: ofDefinitions } =
+      major === manifest.server.major
         ? await compareDefinitions(client, manifest, definitions, skipped, options)
-        : []),
-    ];
-    const names = skipped.map(({ kind, name }) => `${kind} ${name}`);
-    return { ok: differences.length === 0, manifest, digest, tables: compared.tables, differences, skipped: names };
+        : {
+            notCompared: `the backup is of a server of version ${manifest.server.major}, this one has ${major}, and writes them in words of its own`,
+            differences: [],
+          };
+    const differences = [...compared.differences, ...sequences, ...ofDefinitions];
+    return {
+      ok: differences.length === 0,
+      notCompared,
+      manifest,
+      digest,
+      tables: compared.tables,
+      differences,
+      skipped: skipped.map(({ kind, name }) => `${kind} ${name}`),
+    };
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -89,7 +100,7 @@ async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<numbe
   if (server.systemId !== '' && (await readSystemId(client)) === server.systemId && database === server.database)
     throw refuse(
       `Database ${database} is the one that this backup was taken of`,
-      'Name another one: --into postgres://…/an_empty_database',
+      'Name another one, which is empty, in RESTORE_DATABASE_URL.',
     );
   if (objects !== '0')
     throw refuse(
@@ -211,13 +222,18 @@ async function compareDefinitions(
   expected: Definitions,
   skipped: readonly Statement[],
   options: VerifyOptions,
-): Promise<string[]> {
+): Promise<Pick<BackupVerification, 'notCompared' | 'differences'>> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const { rows } = await client.query<{ snapshot: string }>('SELECT pg_export_snapshot() AS snapshot');
-  const source = { url: options.url, major: manifest.server.major, snapshot: rows[0]!.snapshot, env: options.env };
-  const found = await readDefinitions(client, source, manifest.schemas);
+  const { url, env, signal } = options;
+  const source = { url, env, signal, major: manifest.server.major, snapshot: rows[0]!.snapshot };
+  const found = await readDefinitions(client, source, manifest.schemas, manifest.definedBy === CATALOG);
   await client.query('COMMIT');
-  if (found.definedBy !== manifest.definedBy) return [];
+  if (found.definedBy !== manifest.definedBy)
+    return {
+      notCompared: `${manifest.definedBy} wrote those of the backup, and this machine has ${found.definedBy === CATALOG ? 'no pg_dump of that version' : found.definedBy}`,
+      differences: [],
+    };
   const left = new Set(skipped);
   const isCompared = (statement: Statement) =>
     !left.has(statement) && (left.size === 0 || !['owner', 'grant'].includes(statement.kind));
@@ -228,5 +244,8 @@ async function compareDefinitions(
   );
   const lacking = [...before].filter(([text]) => !now.has(text)).map(([, { kind, name }]) => `${kind} ${name}`);
   const extra = [...now].filter(([text]) => !before.has(text)).map(([, { kind, name }]) => `${kind} ${name}`);
-  return [...new Set([...lacking, ...extra])].map((what) => `${what} is not defined as it was`);
+  return {
+    notCompared: null,
+    differences: [...new Set([...lacking, ...extra])].map((what) => `${what} is not defined as it was`),
+  };
 }

@@ -5,6 +5,7 @@ import { allProjections, projections } from '../../projectors/projections/all.ts
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { evaluateGate, type StoredGate, storeGate } from '../../projectors/stages/gate.ts';
 import type { GateLimits, GateLine } from '../../projectors/stages/gate-lines.ts';
+import { toMappingText } from '../../projectors/verify/run-store.ts';
 import { targetTables } from '../../projectors/write/catalog.ts';
 import { parseConfig } from '../../runtime/config.ts';
 import { createLog } from '../../runtime/log.ts';
@@ -116,9 +117,13 @@ export async function writeVerified(
 ): Promise<void> {
   const tables = [...new Set([...projections.flatMap(targetTables), 'contribution'])];
   await owner.query(
-    `INSERT INTO crosswalk.verified (table_name, tenant_id, verified_through, rows, differences, unsettled, run_id)
-     SELECT t, w, now() - make_interval(mins => $3), 1, $4, $5, gen_random_uuid() FROM unnest($1::text[]) t, unnest($2::text[]) w
-     ON CONFLICT (table_name, tenant_id) DO UPDATE SET verified_through = excluded.verified_through, differences = excluded.differences, unsettled = excluded.unsettled`,
-    [tables, ['*', ...tenants], found.minutesAgo ?? 0, found.differences ?? 0, found.unsettled ?? 0],
+    `WITH run AS (INSERT INTO crosswalk.verification_run (id, kind, through, mapping, progress) VALUES (gen_random_uuid(), 'once', now(), $6, '{}') RETURNING id)
+     INSERT INTO crosswalk.verified (table_name, tenant_id, verified_through, rows, differences, unsettled, run_id)
+     SELECT t, w, now() - make_interval(mins => $3), 1, $4, $5, run.id FROM run, unnest($1::text[]) t, unnest($2::text[]) w
+     ON CONFLICT (table_name, tenant_id) DO UPDATE SET verified_through = excluded.verified_through, differences = excluded.differences, unsettled = excluded.unsettled, run_id = excluded.run_id`,
+    [
+      ...[tables, ['*', ...tenants], found.minutesAgo ?? 0, found.differences ?? 0, found.unsettled ?? 0],
+      toMappingText(projections),
+    ],
   );
 }

@@ -11,6 +11,10 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const compose = read('infra/docker/compose.yaml');
 const dockerfile = read('infra/docker/Dockerfile');
 
+/** The part of a YAML text under a key, up to the next line that is indented no deeper. */
+const under = (yaml: string, key: string, indent: number) =>
+  new RegExp(`^ {${indent}}${key}:.*\\n((?: {${indent + 1}}.*\\n| *\\n)*)`, 'm').exec(yaml)?.[1] ?? '';
+
 describe('compose.yaml', () => {
   test('runs the images of the stack that the commands start', () => {
     const ofStack = [...read('infra/stack/docker.ts').matchAll(/image: '([^']+)'/g)].map((match) => match[1]!);
@@ -40,6 +44,56 @@ describe('compose.yaml', () => {
   });
 });
 
+describe('what people run in it', () => {
+  const service = (name: string) => under(compose, name, 2);
+
+  test('gates and stages, under a login of the operators that the target database is made with', () => {
+    const roles = read('infra/docker/init/target-roles.sh');
+    const [, login, secret] = /TARGET_DATABASE_URL: postgres:\/\/(\w+):\$\{(\w+)/.exec(service('operator'))!;
+    expect(roles).toContain(`CREATE ROLE ${login} LOGIN PASSWORD :'operator_password' IN ROLE crosswalk_operator;\n`);
+    expect(roles).toContain(`--set=operator_password="$${secret}"`);
+    expect(service('target')).toContain(`${secret}: \${${secret}:?`);
+    expect(service('operator')).toContain('profiles: [operator]\n');
+    expect(read('docs/cutover.md')).toContain('run --rm operator gate ');
+    // Nobody else has it.
+    expect(compose.match(new RegExp(`postgres://${login}:`, 'g'))).toHaveLength(1);
+  });
+
+  test('backups, into a volume that the process may write to', () => {
+    const [, volume, folder] = /volumes: \['(\w+):(\/\w+)'\]/.exec(service('migrate'))!;
+    expect(under(compose, 'volumes', 0)).toContain(`  ${volume}:\n`);
+    expect(dockerfile).toContain(`--owner=1000 --group=1000 --mode=700 ${folder}\n`);
+    expect(dockerfile).toContain('USER 1000:1000\n');
+  });
+});
+
+const prometheus = read('infra/prometheus/prometheus.yaml');
+const alerts = read('infra/prometheus/alerts.yaml');
+
+describe('every process that is always on', () => {
+  const processes = [
+    // Both connectors, with what they share.
+    {
+      service: 'connector',
+      command: '[connect]',
+      scraped: 'connector, connector-standby',
+      missing: 'ConnectorMissing',
+    },
+    { service: 'projector', command: '[project]', scraped: 'projector', missing: 'ProjectionMissing' },
+    { service: 'verify', command: '[verify, --watch', scraped: 'verify', missing: 'VerifyMissing' },
+  ];
+  test.each(processes)('$service: a service, a job of Prometheus, an alert where it is missing', (of) => {
+    const service = under(compose, of.service, 2);
+    const shared = /<<: \*connector/.test(service) ? under(compose, 'x-connector', 0) : '';
+    expect(service + shared).toContain(`command: ${of.command}`);
+    expect(service + shared).toContain('restart: unless-stopped\n');
+    expect(prometheus).toContain(
+      `- job_name: crosswalk-${of.service}\n    dns_sd_configs:\n      - names: [${of.scraped}]\n`,
+    );
+    expect(alerts).toContain(`- alert: Crosswalk${of.missing}\n`);
+  });
+});
+
 describe('Dockerfile', () => {
   test('has the version of Node.js that the tests run on', () => {
     const { devDependencies } = JSON.parse(read('package.json')) as { devDependencies: Record<string, string> };
@@ -62,4 +116,10 @@ test('alerts and metrics have the same names', () => {
   const declared = new Set(read('runtime/metrics.ts').match(/crosswalk_[a-z_]+/g));
   const used = read('infra/prometheus/alerts.yaml').match(/crosswalk_[a-z_]+/g)!;
   expect(used.filter((name) => !declared.has(name))).toEqual([]);
+});
+
+test('docs/operations.md names every metric of connectors and projectors', () => {
+  const ofBoth = (text: string) =>
+    [...new Set(text.match(/crosswalk_(connector|snapshot|projection)_[a-z_]+/g))].sort();
+  expect(ofBoth(read('docs/operations.md'))).toEqual(ofBoth(read('runtime/metrics.ts')));
 });

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -12,13 +13,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../../runtime/postgres.ts';
 import { createLegacySchema, loadSample } from '../../../sample/load.ts';
 import { type BackupOptions, createBackup } from '../../../schemas/backup/create.ts';
+import { probeFolder } from '../../../schemas/backup/folder.ts';
+import type { Manifest } from '../../../schemas/backup/manifest.ts';
 import { verifyBackup } from '../../../schemas/backup/verify.ts';
 import { describeCatalog } from '../../support/describe-catalog.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -135,7 +138,7 @@ describe('every value', () => {
     const folder = newFolder();
     await createBackup(folder, { url: urls.from, schemas: ['order'], ...options });
     const verified = await verifyBackup(folder, { url: urls.into, ...options });
-    expect(verified).toMatchObject({ ok: true, differences: [] });
+    expect(verified).toMatchObject({ ok: true, notCompared: null, differences: [] });
     const friendly = '-c default_transaction_read_only=off -c search_path=pg_catalog -c standard_conforming_strings=on';
     const [before, after] = [await connect(urls.from, 'test', friendly), await connect(urls.into, 'test', friendly)];
     try {
@@ -313,6 +316,19 @@ describe('a folder', () => {
     expect(readdirSync(empty)).toContain('manifest.json');
   });
 
+  test('of backups is tried before one is begun, and nothing is left of that', async () => {
+    const parent = join(newFolder(), 'a/b');
+    await probeFolder(parent);
+    expect(existsSync(dirname(dirname(parent)))).toBe(false);
+    mkdirSync(parent, { recursive: true });
+    await probeFolder(parent);
+    expect(readdirSync(parent)).toEqual([]);
+    writeFileSync(join(parent, 'file'), '');
+    for (const dir of [join(parent, 'file'), join(parent, 'file/c')])
+      await expect(probeFolder(dir)).rejects.toMatchObject({ code: 'backup_invalid' });
+    await expect(probeFolder(folder)).rejects.toMatchObject({ message: `${folder} is a backup itself` });
+  });
+
   test('is not there at all when the backup is given up half way', async () => {
     const stopping = new AbortController();
     const left = newFolder();
@@ -338,6 +354,13 @@ describe('a folder', () => {
       }
     change(copy);
     return copy;
+  }
+  /** Writes other bytes, and their sum. */
+  function rewrite(copy: string, file: string, bytes: string | Buffer): void {
+    writeFileSync(join(copy, file), bytes);
+    const sums = readFileSync(join(copy, 'SHA256SUMS'), 'utf8');
+    const sum = createHash('sha256').update(bytes).digest('hex');
+    writeFileSync(join(copy, 'SHA256SUMS'), sums.replace(new RegExp(`^[0-9a-f]{64}(?=  ${file}$)`, 'm'), sum));
   }
   const flip = (file: string, at: number) => {
     const bytes = readFileSync(file);
@@ -386,15 +409,38 @@ describe('a folder', () => {
       const changed = text.replace(/([A-Z])([a-z])/, '$2$1');
       expect(changed).not.toBe(text);
       const bytes = gzipSync(changed);
-      writeFileSync(join(copy, file), bytes);
-      const sums = readFileSync(join(copy, 'SHA256SUMS'), 'utf8');
-      const sum = createHash('sha256').update(bytes).digest('hex');
-      writeFileSync(join(copy, 'SHA256SUMS'), sums.replace(new RegExp(`^[0-9a-f]{64}(?=  ${file}$)`, 'm'), sum));
+      rewrite(copy, file, bytes);
     });
     const verified = await verifyBackup(copy, { url: into, ...options });
     expect(verified.ok).toBe(false);
     expect(verified.differences).toEqual(['public.quotes: 200 rows, but not the same']);
     expect(verified.tables.filter(({ isEqual }) => !isEqual).map(({ table }) => table)).toEqual(['public.quotes']);
+  });
+
+  test('whose definitions cannot be compared is not said to have equal ones', async () => {
+    const manifestOf = (copy: string) => JSON.parse(readFileSync(join(copy, 'manifest.json'), 'utf8')) as Manifest;
+    const { server, definedBy } = manifestOf(folder);
+    const changed = (change: (manifest: Manifest) => object) =>
+      tampered((copy) => rewrite(copy, 'manifest.json', JSON.stringify(change(manifestOf(copy)))));
+    const verify = async (copy: string, more: Partial<BackupOptions> = {}) =>
+      await verifyBackup(copy, { url: (await createPair()).into, ...options, ...more });
+
+    const byAnother = changed((manifest) => ({ ...manifest, definedBy: `pg_dump ${server.major}.999` }));
+    expect(await verify(byAnother)).toMatchObject({
+      ok: true,
+      notCompared: expect.stringContaining(`pg_dump ${server.major}.999 wrote those of the backup`),
+    });
+    const older = changed((manifest) => ({ ...manifest, server: { ...server, major: server.major - 1 } }));
+    expect(await verify(older)).toMatchObject({
+      ok: true,
+      notCompared: expect.stringContaining(`this one has ${server.major}`),
+    });
+    // A pg_dump that was not there when the catalog was read changes nothing.
+    if (definedBy !== 'catalog') return;
+    const bin = newFolder();
+    mkdirSync(bin);
+    writeFileSync(join(bin, 'pg_dump'), `#!/bin/sh\necho 'pg_dump (PostgreSQL) ${server.major}.1'\n`, { mode: 0o755 });
+    expect(await verify(folder, { env: { PATH: bin } })).toMatchObject({ ok: true, notCompared: null });
   });
 
   test('is restored into an empty database only, and never into its own', async () => {

@@ -1,12 +1,13 @@
 // Each phase is taken back to exactly what was there; and nothing is dropped that cannot be brought back.
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDropGuard } from '../../../cli/phases/drop-guard.ts';
-import { migrateUp, readMigrations } from '../../../schemas/migrations.ts';
-import { readEntries } from '../../../schemas/phase-log.ts';
+import { labelOf, migrateUp, readMigrations } from '../../../schemas/migrations.ts';
+import { appendEntry, ensurePhaseLog, readEntries } from '../../../schemas/phase-log.ts';
 import { expectCli, runCli } from '../../support/cli.ts';
 import { describeCapture } from '../../support/describe-catalog.ts';
 import { carry, createPhaseRig, type PhaseRig } from '../../support/phases.ts';
@@ -121,6 +122,14 @@ describe('the schema phase', () => {
     const rig = await openRig();
     const earlier = readMigrations().filter(({ schema, number }) => number <= (schema === 'crm' ? 4 : 1));
     await migrateUp(rig.target, () => undefined, { migrations: earlier });
+    // A run of the phase itself, of an earlier version: taken back twice, the last one does not go on with this one.
+    const pending = earlier.map(labelOf);
+    await ensurePhaseLog(rig.target);
+    for (const [verdict, detail] of [
+      ['begun', { pending }],
+      ['done', {}],
+    ] as const)
+      await appendEntry(rig.target, { runId: randomUUID(), phase: 'schema', action: 'run', verdict, detail });
     await rig.target.query(`INSERT INTO crm.tenants (id, tenant_id) VALUES ('t', 't')`);
     const before = await rig.describe();
     await toCapture(rig);
@@ -206,7 +215,9 @@ describe('what cannot be undone', () => {
     const second = rig.newFolder();
     const { into, drop } = await createEmpty();
     await expectCli(['backup', 'create', second], rig.env);
-    const verified = await expectCli(['backup', 'verify', second, '--into', into], rig.env);
+    const withPassword = await runCli(['backup', 'verify', second, '--into', into], rig.env);
+    expect(withPassword).toMatchObject({ code: 2, stderr: expect.stringContaining('RESTORE_DATABASE_URL') });
+    const verified = await expectCli(['backup', 'verify', second], { ...rig.env, RESTORE_DATABASE_URL: into });
     expect(verified).toContain('every table, sequence and definition is as it was');
     await drop();
     await rig.target.query(

@@ -153,9 +153,8 @@ describe('a migration', () => {
 
   test('a load is taken back and comes again; rows of the application stay', async () => {
     const target = await connect(env.TARGET_DATABASE_URL!, 'observe');
+    const app = await connect(env.TARGET_DATABASE_URL!, 'observe');
     try {
-      await insertAppRows(target);
-      const appBefore = await dumpTarget(target, 'app');
       const running = startPipeline();
       await waitUntil('a projector is connected', async () => {
         const { rows } = await target.query(
@@ -179,8 +178,36 @@ describe('a migration', () => {
       });
       await target.query(`DELETE FROM crm.leads WHERE id = '90000000-0000-4000-8000-0000000000aa'`);
 
+      // Nobody may still look at it, and the log must be there to bring it back.
+      const setStage = (stage: number) =>
+        target.query(
+          `INSERT INTO crosswalk.stage_log (tenant_id, stage, set_by, reason, forced) VALUES ('somebody', $1, 'test', 'test', true)`,
+          [stage],
+        );
+      await setStage(1);
+      expect(await runCli(['migrate', 'rollback', 'load', '--yes'], env)).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('somebody at stage 1'),
+      });
+      await setStage(0);
+      expect(
+        await runCli(['migrate', 'rollback', 'load', '--yes'], { ...env, KAFKA_BROKERS: '127.0.0.1:1' }),
+      ).toMatchObject({ code: 1, stdout: expect.stringContaining('would not come back from the log') });
+
+      // The first rows of the application are committed while the rollback waits for them.
       const catalog = await describeCatalog(target, ['crm', 'crosswalk']);
-      expect(await expectCli(['migrate', 'rollback', 'load', '--yes'], env)).toContain('no projected row is left');
+      await app.query('BEGIN');
+      await insertAppRows(app);
+      const appBefore = await dumpTarget(app, 'app');
+      const rollback = runCli(['migrate', 'rollback', 'load', '--yes'], env);
+      await waitUntil('the rollback waits for a lock', async () => {
+        const { rows } = await target.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'crosswalk-migrate' AND wait_event_type = 'Lock'`,
+        );
+        return rows.length > 0;
+      });
+      await app.query('COMMIT');
+      expect(await rollback).toMatchObject({ code: 0, stdout: expect.stringContaining('no projected row is left') });
       expect(await describeCatalog(target, ['crm', 'crosswalk'])).toEqual(catalog);
       expect(await dumpTarget(target, 'app')).toEqual(appBefore);
       expect(Object.values(await dumpTarget(target, 'live')).flat()).toEqual([]);
@@ -193,6 +220,7 @@ describe('a migration', () => {
         [],
       );
     } finally {
+      await app.end();
       await target.end();
     }
   }, 240_000);

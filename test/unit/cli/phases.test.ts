@@ -52,12 +52,19 @@ describe('the last run of the schema phase', () => {
     expect(lastApplied([begun('a', 'b'), done, begun('c', 'd', 'e'), done], applied)).toEqual(['c', 'd']);
     expect(
       lastApplied(
-        [begun('a', 'b'), done, begun('c', 'd'), done, entry('schema', 'rollback', 'done')],
-        new Set(['a', 'b']),
+        [begun('a', 'b'), done, begun('c', 'd'), done, entry('schema', 'rollback', 'begun')],
+        new Set(['a', 'b', 'c']),
       ),
-    ).toEqual(['a', 'b']);
+    ).toEqual(['c']);
     expect(lastApplied([begun('a'), done, done, done], applied)).toEqual(['a']);
     expect(lastApplied([], applied)).toEqual([]);
+  });
+
+  test('is none once it was taken back: the run before it is left alone', () => {
+    const back = entry('schema', 'rollback', 'done');
+    const runs = [begun('a', 'b'), done, begun('c', 'd'), done];
+    expect(lastApplied([...runs, back], new Set(['a', 'b']))).toEqual([]);
+    expect(lastApplied([...runs, back, done, begun('c'), done], applied)).toEqual(['c']);
   });
 
   test('is one with those before it that did not come to their end', () => {

@@ -1,12 +1,16 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import { findCover, type VerifiedBackup } from '../../../schemas/backup/coverage.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { matchBackups, type VerifiedBackup } from '../../../schemas/backup/coverage.ts';
 import type { DdlItem, ItemKind } from '../../../schemas/backup/ddl/item.ts';
 import { type Dependency, orderItems } from '../../../schemas/backup/ddl/order.ts';
 import { irreplaceableRows } from '../../../schemas/backup/irreplaceable.ts';
 import { parseManifest } from '../../../schemas/backup/manifest.ts';
-import { parseDump, parseVersion, toPgEnvironment } from '../../../schemas/backup/pg-dump.ts';
+import { dumpDefinitions, parseDump, parseVersion, toPgEnvironment } from '../../../schemas/backup/pg-dump.ts';
 import { toSetval } from '../../../schemas/backup/restore-script.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 const item = (id: string, kind: ItemKind, more: Partial<DdlItem> = {}): DdlItem => ({
   ...{ id, kind, name: id, sql: `make ${id}`, aliases: [], after: [], roles: [] },
@@ -97,6 +101,50 @@ describe('pg_dump', () => {
     });
   });
 
+  /** A program of that name, which writes its arguments to a file and does what it is told. */
+  function standIn(script: string): { env: { PATH: string }; args: () => string[]; isStarted: () => boolean } {
+    const dir = mkdtempSync(join(tmpdir(), 'crosswalk-pg-dump-'));
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+    const file = join(dir, 'args');
+    writeFileSync(join(dir, 'pg_dump'), `#!/bin/sh\nprintf '%s\\n' "$@" >> ${file}\n${script}\n`, { mode: 0o755 });
+    return {
+      env: { PATH: dir },
+      args: () => readFileSync(file, 'utf8').trim().split('\n'),
+      isStarted: () => existsSync(file),
+    };
+  }
+  const dumpBy = (env: { PATH: string }, signal = new AbortController().signal) =>
+    dumpDefinitions('postgres://me:secret@nowhere/db', ['crm'], '1-1', env, signal);
+
+  test('waits for no lock for ever, and says so when it got none', async () => {
+    const { env, args } = standIn('');
+    await dumpBy(env);
+    expect(args().filter((one) => one === '--lock-wait-timeout=10000')).toHaveLength(2);
+    expect(args().join(' ')).not.toContain('secret');
+    const locked = standIn(
+      'echo "pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout" >&2; exit 1',
+    );
+    await expect(dumpBy(locked.env)).rejects.toMatchObject({
+      code: 'locked',
+      message: expect.stringMatching(/^pg_dump/),
+    });
+    const failing = standIn('echo "pg_dump: error: no" >&2; exit 1');
+    await expect(dumpBy(failing.env)).rejects.toMatchObject({
+      code: 'backup_invalid',
+      message: 'pg_dump failed: pg_dump: error: no',
+    });
+  });
+
+  test('is ended when the backup is given up', async () => {
+    const { env, isStarted } = standIn('exec /bin/sleep 3600');
+    const stopping = new AbortController();
+    const dump = dumpBy(env, stopping.signal);
+    const given = expect(dump).rejects.toThrow('given up');
+    await waitUntil('pg_dump runs', isStarted);
+    stopping.abort(new Error('given up'));
+    await given;
+  });
+
   test('its output is split at its headings, without what only psql knows', () => {
     const text = `--
 -- PostgreSQL database dump
@@ -154,16 +202,18 @@ describe('what a drop would lose', () => {
   const users = (rows: number, checksum: string) => ({ table: 'crm.users', rows, irreplaceable: { rows, checksum } });
 
   test('is covered by a backup of this database with exactly these rows', () => {
-    expect(findCover([backup()], database, [users(2, '1/1')])?.dir).toBe('/b');
+    expect(matchBackups([backup()], database, [users(2, '1/1')]).map(({ dir }) => dir)).toEqual(['/b']);
     expect(
-      findCover([backup()], database, [
+      matchBackups([backup()], database, [
         users(2, '1/1'),
         { table: 'crosswalk.merge_key', rows: 9, irreplaceable: null },
       ]),
-    ).not.toBeNull();
+    ).toHaveLength(1);
     expect(
-      findCover([backup()], database, [{ table: 'crm.leads', rows: 7, irreplaceable: { rows: 0, checksum: '0/0' } }]),
-    ).not.toBeNull();
+      matchBackups([backup()], database, [
+        { table: 'crm.leads', rows: 7, irreplaceable: { rows: 0, checksum: '0/0' } },
+      ]),
+    ).toHaveLength(1);
   });
 
   test.each([
@@ -178,7 +228,7 @@ describe('what a drop would lose', () => {
       [users(2, '1/1'), { table: 'crm.other', rows: 1, irreplaceable: null }],
     ],
   ])('and not with %s', (_, backups, holdings) => {
-    expect(findCover(backups, database, holdings)).toBeNull();
+    expect(matchBackups(backups, database, holdings)).toEqual([]);
   });
 
   test('projected rows come from the log; everything that is not known to is irreplaceable', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { mayLose } from '../../../schemas/losses.ts';
 import { isOneTransaction, parseSteps } from '../../../schemas/migration-steps.ts';
 import { labelOf, readMigrations } from '../../../schemas/migrations.ts';
 
@@ -80,4 +81,23 @@ describe.each(migrations.map((migration) => [labelOf(migration), migration] as c
       expect(step.sql).not.toMatch(/ALTER COLUMN \S+ SET NOT NULL/);
     }
   });
+});
+
+test('a migration may lose something where it drops, deletes, empties or changes a type', () => {
+  for (const sql of [
+    'drop table a',
+    'TRUNCATE a',
+    'WITH x AS (DELETE\n FROM a RETURNING 1) SELECT',
+    'MERGE INTO a USING b ON true WHEN MATCHED THEN DELETE',
+    'ALTER TABLE a\n  ALTER COLUMN b TYPE int USING b::int',
+    'ALTER TABLE a ALTER b SET DATA TYPE int',
+  ])
+    expect(`${sql} ${mayLose(sql)}`).toBe(`${sql} true`);
+  for (const sql of [
+    'CREATE TABLE a (b int REFERENCES c ON DELETE CASCADE)',
+    'GRANT SELECT, DELETE ON a TO b',
+    'ALTER TABLE a ADD b text; CREATE TYPE c AS ENUM ()',
+    'UPDATE a SET b = 1',
+  ])
+    expect(`${sql} ${mayLose(sql)}`).toBe(`${sql} false`);
 });

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { toStatusDocument, toStatusLines } from '../../../cli/commands/status.ts';
+import type { Position, SignalProgress } from '../../../connectors/position.ts';
+import type { PipelineState } from '../../../runtime/pipeline-state.ts';
+
+const signals: SignalProgress = {
+  next: '5',
+  requests: [
+    { id: 'r', offset: '3', table: 'docs', state: 'running', lastKey: ['secret'], rows: 1200, total: 5000 },
+    { id: 'p', offset: '4', table: 'docs', state: 'paused', lastKey: null, rows: 0, total: null },
+  ],
+  finished: [
+    { id: 'f', table: 'docs', state: 'failed', rows: 7, reason: 'division by zero' },
+    { id: 'd', table: 'docs', state: 'done', rows: 8 },
+    { id: 'c', table: 'docs', state: 'cancelled', rows: 9 },
+  ],
+};
+
+function stateWith(position: Partial<Position>): PipelineState {
+  const bound = { systemId: '1', timeline: 1, database: 'd', slot: 's', clusterId: 'c' };
+  const whole = { bound, lsn: 1n, sourceMicros: 0n, unseenXids: [], snapshot: {}, offsets: {}, ...position };
+  const down = { state: 'down', problem: 'no answer', remedy: 'Start it.' } as const;
+  return {
+    ...{ legacy: down, target: down, source: null, tables: [], projections: [] },
+    kafka: { state: 'up', position: whole, deadLetters: 0 },
+  };
+}
+
+test('snapshots that are not over, or failed, are told with how far they are, and without keys of rows', () => {
+  const state = stateWith({ signals });
+  const document = toStatusDocument(state, [], 'healthy');
+  expect(document.connector.snapshots.map(({ id, state: is, rows }) => [id, is, rows])).toEqual([
+    ['f', 'failed', 7],
+    ['r', 'running', 1200],
+    ['p', 'paused', 0],
+  ]);
+  expect(JSON.stringify(document)).not.toContain('secret');
+  const lines = toStatusLines(state, { slot: 's' }, [], 'healthy');
+  const from = lines.indexOf('Ad-hoc snapshots');
+  expect(lines.slice(from + 1, from + 6).map((line) => line.replaceAll(/ +/g, ' ').trim())).toEqual([
+    'id table state rows of about',
+    'f docs failed 7 division by zero',
+    'r docs running 1,200 5,000',
+    'p docs paused 0',
+    '',
+  ]);
+});
+
+test('where there are none, nothing is said of them', () => {
+  const done = { ...signals, requests: [], finished: signals.finished.slice(1) };
+  for (const position of [{}, { signals: done }])
+    expect(toStatusLines(stateWith(position), { slot: 's' }, [], 'healthy')).not.toContain('Ad-hoc snapshots');
+});
