@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { CommandContext } from './context.ts';
 
-/** Asks on a terminal. Throws `config_invalid` where nobody can answer. */
+/** Asks on a terminal; whoever leaves with Ctrl-C or Ctrl-D has not said yes. Throws `config_invalid` where nobody can answer. */
 export async function confirm(
   { isTerminal, signal }: Pick<CommandContext, 'isTerminal' | 'signal'>,
   question: string,
@@ -12,6 +12,10 @@ export async function confirm(
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
+  } catch (error) {
+    if (signal.aborted || (error as { name?: unknown }).name !== 'AbortError') throw error;
+    process.stdout.write('\n');
+    return false;
   } finally {
     terminal.close();
   }

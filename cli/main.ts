@@ -12,7 +12,7 @@ import type { SetOptions } from './commands/stage.ts';
 import type { VerifyCommandOptions } from './commands/verify.ts';
 import type { CommandContext } from './context.ts';
 import { parseDuration } from './duration.ts';
-import { COULD_NOT_RUN, STALLED } from './exit-codes.ts';
+import { COULD_NOT_RUN, NOT_DONE, STALLED } from './exit-codes.ts';
 
 // The only reader of process.env, and the only setter of the exit code.
 
@@ -24,9 +24,11 @@ function readEnvironment(): Record<string, string | undefined> {
 
 /** What a container runs: it ends soon when told to. */
 const ALWAYS_ON = new Set(['connect', 'project', 'verify --watch']);
+/** They run until they are told to end. */
+const ENDLESS = new Set([...ALWAYS_ON, 'up']);
 const STOP_MS = 8000;
 
-/** Runs a command with its context. Exit code 0, 1 where the command found something wrong, 2 where it could not run. */
+/** Runs a command with its context. Exit code 0, 1 where the command found something wrong or was stopped before it was done, 2 where it could not run. */
 async function run(name: string, work: (context: CommandContext) => Promise<boolean>): Promise<void> {
   const stopping = new AbortController();
   // The first signal finishes the work at hand, the second one ends the process.
@@ -54,9 +56,14 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
       process.exit(STALLED);
     };
     const context = { config, env, ownEnv: process.env, log, giveUp, signal: stopping.signal, isTerminal };
-    process.exitCode = (await work(context)) ? 0 : 1;
+    process.exitCode = (await work(context)) ? 0 : NOT_DONE;
   } catch (thrown) {
-    if (stopping.signal.aborted) return;
+    if (stopping.signal.aborted) {
+      if (ENDLESS.has(name)) return;
+      process.stderr.write(`crosswalk ${name}: stopped before it was done.\n`);
+      process.exitCode = NOT_DONE;
+      return;
+    }
     const error = toCrosswalkError(thrown, `crosswalk ${name}`);
     process.stderr.write(`crosswalk ${name}: ${toErrorLine(error)}\n`);
     if (error.code === 'unexpected' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
@@ -106,8 +113,14 @@ migrate
   .addOption(toPhase())
   .option('--yes', 'go on without asking')
   .option('--dry-run', 'print the SQL only, as `migrate plan` does')
-  .option('--backup-dir <dir>', 'where the backup is written; a new folder in .crosswalk/backups by default')
-  .option('--restore-into <url>', 'an empty database to restore the backup into; one is made and dropped by default')
+  .option(
+    '--backup-dir <dir>',
+    'where backups are written, each into a new folder in it; .crosswalk/backups by default',
+  )
+  .option(
+    '--restore-into <url>',
+    'an empty database to restore the backup into, without a password: with one, RESTORE_DATABASE_URL; one is made and dropped by default',
+  )
   .option('--timeout <seconds>', 'how long to wait for the initial load; until it is done by default', positiveInteger)
   .addOption(lockTimeout())
   .addOption(withoutBackup())
@@ -191,7 +204,10 @@ backup
 backup
   .command('verify')
   .argument('<dir>', 'a folder that `backup create` made')
-  .option('--into <url>', 'an empty database, which keeps what is restored; one is made and dropped by default')
+  .option(
+    '--into <url>',
+    'an empty database, which keeps what is restored, without a password: with one, RESTORE_DATABASE_URL; one is made and dropped by default',
+  )
   .addOption(json)
   .description(
     'restore it elsewhere and compare every table; exit code 1 on any difference. Also the way to restore it in earnest',
@@ -218,13 +234,16 @@ program
   .option('--resume', 'go on with the last verification that was stopped')
   .option('--repair', 'have the legacy rows of what differs read again, and projected')
   .option('--yes', 'repair without asking')
-  .option('--watch', 'verify again and again until SIGTERM, with /healthz and /metrics')
+  .addOption(
+    new Option('--watch', 'verify again and again until SIGTERM, with /healthz and /metrics').conflicts([
+      ...['repair', 'resume', 'oracle', 'json', 'limit', 'unmask'],
+    ]),
+  )
   .option('--rest <seconds>', 'between two passes of --watch', positiveInteger, 60)
   .addOption(
-    new Option(
-      '--oracle <which>',
-      'compare with rows computed by SQL of its own, instead of the mapping: at rest only',
-    ).choices(['sql']),
+    new Option('--oracle <which>', 'compare with rows computed by SQL of its own, instead of the mapping: at rest only')
+      .choices(['sql'])
+      .conflicts(['repair', 'resume', 'workspace', 'maxRate']),
   )
   .addOption(json)
   .description('compare every row with what the legacy rows imply, under traffic too; exit code 1 on any difference')

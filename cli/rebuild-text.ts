@@ -65,6 +65,7 @@ function toDifferenceLines(report: Report, { limit, unmask }: { limit: number; u
 }
 
 const said: Readonly<Record<Failure['kind'], string>> = {
+  stale: 'of rows that are not replayed came since this began (drop it with --discard, and begin anew)',
   failed: 'cannot be applied',
   waiting: 'wait for a row or a value that has not come',
   conflict: 'want a unique value that another row keeps',
@@ -124,7 +125,11 @@ export function toResultLines(result: RebuildResult, command: string): string[] 
       );
       const sum = (of: 'added' | 'changed' | 'removed') => tables.reduce((total, table) => total + table[of], 0);
       const rows = `${toCountText(sum('added'))} rows added, ${toCountText(sum('changed'))} changed, ${toCountText(sum('removed'))} removed`;
-      return [merged === null ? 'merged already: the shadow is dropped' : `merged: ${rows}. ${stood(paused.mergeMs)}`];
+      return [
+        merged === null
+          ? 'merged already: the shadow is dropped'
+          : `merged: ${rows}. ${stood(paused.compareMs + paused.mergeMs)}`,
+      ];
     }
   }
 }

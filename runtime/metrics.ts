@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ConnectorStatus } from '../connectors/status.ts';
 import type { ProjectionStatus } from '../projectors/status.ts';
-import type { VerifiedTable, VerifyStatus } from '../projectors/verify/status.ts';
+import type { VerifiedTable, VerifiedTenant, VerifyStatus } from '../projectors/verify/status.ts';
 
 // Every metric is declared here. Values are read from the status objects when somebody asks, so that the flow holds no metrics code.
 
@@ -201,15 +201,34 @@ export function registerVerifyMetrics(status: VerifyStatus, registry: Registry =
   );
   gauge(
     'crosswalk_verify_table_age_seconds',
-    'Since the time up to which the table is verified: everything committed before is covered',
-    each((table) => Date.now() / 1000 - table.throughSeconds),
+    'Since the time up to which the table is verified: everything committed before is covered; none for a table that never was',
+    () =>
+      status.tables
+        .filter(({ throughSeconds }) => throughSeconds > 0)
+        .map(({ table, throughSeconds }) => [{ table }, Date.now() / 1000 - throughSeconds]),
+    ['table'],
+  );
+  const ofEach = (value: (tenant: VerifiedTenant) => number) => (): Sample[] =>
+    status.tenants.map((tenant) => [{ tenant: tenant.tenant }, value(tenant)]);
+  gauge(
+    'crosswalk_verify_tenant_difference_rows',
+    'Rows of a tenant that were missing, extra, different or not settled, over all tables',
+    ofEach((tenant) => tenant.differences),
+    ['tenant'],
+  );
+  gauge(
+    'crosswalk_verify_tenant_age_seconds',
+    'Since the time up to which every table of a tenant is verified',
+    ofEach((tenant) => Date.now() / 1000 - tenant.throughSeconds),
+    ['tenant'],
   );
 }
 
 function declareIn(registry: Registry) {
-  const start = (name: string, read: () => Sample[]) => {
+  const start = (name: string, read: () => Sample[], labels: readonly string[] = []) => {
     registry.removeSingleMetric(name);
-    return { name, labelNames: [...new Set(read().flatMap(([labels]) => Object.keys(labels)))], registers: [registry] };
+    const labelNames = [...new Set([...labels, ...read().flatMap(([of]) => Object.keys(of))])];
+    return { name, labelNames, registers: [registry] };
   };
   return {
     counter(name: string, help: string, read: () => Sample[]): void {
@@ -222,9 +241,10 @@ function declareIn(registry: Registry) {
         },
       });
     },
-    gauge(name: string, help: string, read: () => Sample[]): void {
+    /** `labels`: where there may be no sample yet. */
+    gauge(name: string, help: string, read: () => Sample[], labels?: readonly string[]): void {
       new Gauge({
-        ...start(name, read),
+        ...start(name, read, labels),
         help,
         collect() {
           this.reset();

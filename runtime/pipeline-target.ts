@@ -1,13 +1,14 @@
 import type pg from 'pg';
 import { allProjections } from '../projectors/projections/all.ts';
+import { readShadows } from '../projectors/rebuild/shadow.ts';
 import { targetTables } from '../projectors/write/catalog.ts';
 import { readMigrationState } from '../schemas/migrations.ts';
 import { toCrosswalkError } from './errors.ts';
 import { type Check, checksOf } from './pipeline-checks.ts';
 
-/** What the projectors need of the target database: migrations and rights. */
+/** What the projectors need of the target database, migrations and rights; and what was left behind in it. */
 export async function readTargetChecks(client: pg.ClientBase): Promise<Check[]> {
-  const { ok, failing } = checksOf('target');
+  const { ok, warning, failing } = checksOf('target');
   const migrate = "Run `crosswalk migrate up` with an owner's address (TARGET_OWNER_URL).";
   const checks: Check[] = [];
   try {
@@ -45,6 +46,16 @@ export async function readTargetChecks(client: pg.ClientBase): Promise<Check[]> 
           'rights',
           `The role may not ${rows.map(({ table, lacks }) => `${lacks} on ${table}`).join('; ')}`,
           'Make it a member: GRANT crosswalk_projector TO the role of TARGET_DATABASE_URL.',
+        ),
+  );
+  const left = (await readShadows(client)).filter(({ isWorkedOn }) => !isWorkedOn);
+  checks.push(
+    left.length === 0
+      ? ok('rebuilds', 'none is left unfinished')
+      : warning(
+          'rebuilds',
+          `Unfinished, and nobody works on them: ${left.map(({ name }) => name).join(', ')}`,
+          'Each takes as much disk as the tables it copies: go on (`crosswalk rebuild … --resume`) or drop it (`--discard`).',
         ),
   );
   return checks;

@@ -36,7 +36,7 @@ export async function explain(
   }
   const progress = createLateProgress(options.json === true, isTerminal);
   const { url, ...credentials } = config.registry();
-  const registry = createRegistry({ baseUrl: url, ...credentials });
+  const registry = createRegistry({ baseUrl: url, ...credentials, unknownMs: 0 });
   const from: ExplainContext = {
     config,
     kafka: createKafka(config.kafka(), log),

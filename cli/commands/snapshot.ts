@@ -14,9 +14,10 @@ import { countRows, inspectSelection, toRefusal } from '../../connectors/snapsho
 import type { Selection } from '../../connectors/snapshot/work.ts';
 import { captureOf } from '../../connectors/source-state.ts';
 import { allProjections } from '../../projectors/projections/all.ts';
+import { toTenantCondition } from '../../projectors/verify/tenant-condition.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
-import { addressOf, connect, quoteIdent, sourceOptions } from '../../runtime/postgres.ts';
+import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
 import { confirm } from '../confirm.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { createProgress } from '../progress.ts';
@@ -48,7 +49,10 @@ export async function snapshot(context: CommandContext, table: string, options: 
   if (!options.yes && !(await confirm(context, question))) return false;
   const kafka = createKafka(config.kafka(), log);
   const id = await requestSnapshot(config, kafka, { table, ...selection, repair: options.repair === true });
-  if (!options.detach) return follow(context, kafka, id, options);
+  if (!options.detach) {
+    if (!options.json) print(`${id}: asked for`);
+    return follow(context, kafka, id, options);
+  }
   if (options.json) printJson({ id, table, state: 'sent', rows: 0 });
   else print(`${id}: asked for. How far it is: crosswalk snapshot watch ${id}`);
   return true;
@@ -144,7 +148,7 @@ export function toSelection(relation: Relation, { where, key, workspace }: Snaps
   const column = allProjections.find(({ source }) => source === relation.table)?.tenant?.column ?? 'workspace_id';
   if (!relation.columns.some(({ name }) => name === column))
     throw new CrosswalkError('config_invalid', `${relation.table} names no workspace`, 'Give --where.');
-  return { where: `${quoteIdent(column)} = '${workspace.replaceAll("'", "''")}'`, keys: null };
+  return { where: toTenantCondition(column, workspace), keys: null };
 }
 
 function toKey(relation: Relation, text: string): readonly string[] {
@@ -170,6 +174,7 @@ async function follow(
 ): Promise<boolean> {
   const startedAtMs = performance.now();
   const show = options.json ? null : createShow(context.isTerminal, id);
+  const unheard = setTimeout(() => show?.sayUnheard(), UNHEARD_MS);
   let result: SnapshotResult;
   try {
     const { signal } = context;
@@ -183,6 +188,8 @@ async function follow(
     if (!context.signal.aborted) throw error;
     if (!options.json) print(`${id} goes on without this command: crosswalk snapshot watch ${id}`);
     return true;
+  } finally {
+    clearTimeout(unheard);
   }
   show?.close();
   const seconds = (performance.now() - startedAtMs) / 1000;
@@ -200,6 +207,9 @@ export function toResultLines({ id, table, state, rows, reason }: SnapshotResult
   return [`${id}: failed, after ${read}: ${reason ?? 'no reason is known'}`];
 }
 
+/** How long a connector that runs may take to hear of a request. */
+const UNHEARD_MS = 5000;
+
 /** Progress while rows are read, a line when they are not. */
 function createShow(isTerminal: boolean, id: string) {
   let progress: ReturnType<typeof createProgress> | null = null;
@@ -210,6 +220,10 @@ function createShow(isTerminal: boolean, id: string) {
   };
   return {
     close,
+    /** Nothing has been heard of the request so far. */
+    sayUnheard(): void {
+      if (said === '') print(`${id}: no connector has taken it yet: crosswalk status`);
+    },
     update(snapshot: SnapshotState): void {
       const { table, state, rows } = snapshot;
       if (state === 'running') {

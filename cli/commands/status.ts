@@ -1,4 +1,5 @@
 import { toLsnText } from '../../connectors/lsn.ts';
+import { type SnapshotState, toStates } from '../../connectors/snapshot/request.ts';
 import { allProjections } from '../../projectors/projections/all.ts';
 import type { Config } from '../../runtime/config.ts';
 import { type Finding, toFindings, toVerdict, type Verdict } from '../../runtime/findings.ts';
@@ -6,6 +7,7 @@ import { toTotalLag } from '../../runtime/pipeline-lag.ts';
 import { type PipelineState, readPipelineState, type TableState } from '../../runtime/pipeline-state.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
+import { toListLines } from './snapshot.ts';
 
 /** The pipeline on one screen. Answers whether it is healthy. */
 export async function status(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
@@ -42,6 +44,7 @@ export function toStatusDocument(state: PipelineState, findings: readonly Findin
             }
           : null,
       initialLoad: state.tables,
+      snapshots: snapshotsOf(state),
     },
     projections: state.projections.map(({ partitions, ...projection }) => {
       const { lagOffsets, lagSeconds } = toTotalLag(partitions);
@@ -59,6 +62,7 @@ export function toStatusLines(
   verdict: Verdict,
 ): string[] {
   const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
+  const snapshots = snapshotsOf(state);
   return [
     `Pipeline: ${verdict}`,
     '',
@@ -68,6 +72,7 @@ export function toStatusLines(
     'Initial load',
     ...indent(toTableLines(state.tables.map(loadCells), [1, 2])),
     '',
+    ...(snapshots.length === 0 ? [] : ['Ad-hoc snapshots', ...indent(toListLines(snapshots)), '']),
     'Projections',
     ...indent(projectionLines(state)),
     '',
@@ -95,6 +100,14 @@ function connectorLines({ legacy, kafka, source }: PipelineState, config: Pick<C
     ['position', positionText],
     ['lag', source === null ? 'unknown' : `${toBytesText(source.lagBytes)}, ${toDurationText(source.lagSeconds)}`],
   ]);
+}
+
+/** Ad-hoc snapshots that somebody may still have to look after: those that are not over, and the last ones that failed. */
+function snapshotsOf({ kafka }: PipelineState): SnapshotState[] {
+  const signals = kafka.state === 'up' ? kafka.position?.signals : undefined;
+  return signals === undefined
+    ? []
+    : toStates(signals).filter(({ state }) => state !== 'done' && state !== 'cancelled');
 }
 
 function loadCells({ table, rows, done, estimatedRows }: TableState): string[] {

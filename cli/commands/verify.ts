@@ -62,7 +62,7 @@ export async function verify(context: CommandContext, options: VerifyCommandOpti
   const repair = options.repair ? await repairAll(context, kafka, result, options) : null;
   if (options.json)
     printJson({ ...(options.unmask ? result : masked(result)), ...(repair === null ? {} : { repair }) });
-  return repair === null ? result.ok : repair.left.length === 0 && isSoundOtherwise(result);
+  return repair === null ? result.ok : repair.leftRows + repair.beyond === 0 && isSoundOtherwise(result);
 }
 
 /** Whether there was nothing but differences of rows, which a repair mends: what counts as failed then is said by the next verification. */
@@ -92,7 +92,11 @@ async function repairAll(
     print(`${toCountText(repair.repaired)} rows repaired, by ${toCountText(repair.sent)} legacy rows sent again`);
     for (const difference of left.slice(0, options.limit))
       print(`  left: ${toDifferenceLine(difference)}: ${difference.reason}`);
-    print(left.length === 0 ? 'nothing is left' : `${left.length} differences are left`);
+    print(repair.leftRows === 0 ? 'nothing is left of them' : `${toCountText(repair.leftRows)} rows are left`);
+    if (repair.beyond > 0)
+      print(
+        `${toCountText(repair.beyond)} more rows differ than are kept by name: run \`crosswalk verify --repair\` again`,
+      );
   }
   return { ...repair, left };
 }
@@ -186,14 +190,15 @@ export function printVerification(result: Verification, options: { limit: number
     );
   for (const { table, column, expected, actual } of shown.sums)
     if (expected !== actual) print(`FAILED sum of ${table}.${column}: expected ${expected}, found ${actual}`);
-  const differences = shown.tables.flatMap((table) => table.differences).slice(0, options.limit);
-  if (differences.length > 0) print('\nfirst differences:');
+  const differences = shown.tables.flatMap((table) => table.differences.slice(0, options.limit));
+  if (differences.length > 0) print('\nfirst differences of each table:');
   for (const difference of differences) print(`  ${toDifferenceLine(difference)}`);
   for (const { projection, legacyKey } of shown.unmappable.slice(0, options.limit))
     print(`  ${projection} ${legacyKey} cannot be mapped: a defect of the projection`);
   const { rejects, deadLetters, parked } = shown.exceptions;
   print(`\n${rejects} rejects, ${deadLetters} open dead letters, ${parked} changes waiting for their cause`);
-  const unsettled = shown.tables.reduce((sum, table) => sum + table.unsettled, 0);
+  // Rows that cannot be mapped are not settled either, and are named above.
+  const unsettled = shown.tables.reduce((sum, table) => sum + table.unsettled, 0) - shown.unmappable.length;
   if (unsettled > 0)
     print(
       `${unsettled} rows changed at every look: they are neither equal nor different. Verify again when they rest.`,

@@ -1,5 +1,5 @@
 import { type Config, signalTopicOf } from '../../runtime/config.ts';
-import { toCrosswalkError } from '../../runtime/errors.ts';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
 import { pause } from '../../runtime/retry.ts';
@@ -13,7 +13,7 @@ const AGAIN_MS = 5000;
  * are tried again.
  */
 export async function followSignals(
-  kafka: Kafka,
+  kafka: Pick<Kafka, 'fetchSettledOffsets' | 'follow'>,
   config: Pick<Config, 'topicPrefix' | 'slot'>,
   snapshot: Pick<ReturnType<typeof createSnapshot>, 'state' | 'signal' | 'signalsFrom' | 'signalsCaughtUp'>,
   { log, signal }: { log: Log; signal: AbortSignal },
@@ -27,7 +27,11 @@ export async function followSignals(
       broken.promise.catch(() => undefined);
       const next = BigInt(snapshot.state().signals.next);
       const ends = await kafka.fetchSettledOffsets(new Map([[topic, [next]]]));
-      const from = snapshot.signalsFrom(ends.get(topic)?.[0]?.high ?? 0n);
+      const end = ends.get(topic)?.[0]?.high;
+      // An answer without the topic says nothing of where it ends: taken for 0, it would end every request that waits.
+      if (end === undefined)
+        throw new CrosswalkError('server_down', `Kafka does not name topic ${topic}`, 'It is tried again.');
+      const from = snapshot.signalsFrom(end);
       reader = await kafka.follow(topic, from, {
         onRecord: ({ key, offset, value }) => {
           if (!signal.aborted && key?.toString() === config.slot) snapshot.signal(offset, value);

@@ -69,16 +69,33 @@ export async function controlSnapshot(
 /** The last snapshots that are over, those that run or wait, and those that no connector has taken yet, in this order. */
 export async function listSnapshots(config: Names, kafka: Kafka): Promise<SnapshotState[]> {
   const { taken, sent } = await readRequests(config, kafka);
-  return [
-    ...taken.finished,
-    ...taken.requests.map(toState),
-    ...sent.map(({ id, table }): SnapshotState => ({ id, table, state: 'sent', rows: 0 })),
-  ];
+  return [...toStates(taken), ...sent.map(({ id, table }): SnapshotState => ({ id, table, state: 'sent', rows: 0 }))];
+}
+
+/** Those that a connector has taken, as `listSnapshots` has them. Keys of rows are left out. */
+export function toStates({ finished, requests }: SignalProgress): SnapshotState[] {
+  return [...finished, ...requests.map(toState)];
+}
+
+/** Asks for a snapshot and waits for its end. Who gives up waiting takes the request back: nobody would know what it did later. */
+export async function askAndWait(
+  config: Names & Pick<Config, 'tables'>,
+  kafka: Kafka,
+  request: SnapshotRequest,
+  options: { signal: AbortSignal; timeoutMs: number },
+): Promise<SnapshotResult> {
+  const id = await requestSnapshot(config, kafka, request);
+  try {
+    return await waitForSnapshot(config, kafka, id, options);
+  } catch (error) {
+    await controlSnapshot(config, kafka, id, 'cancel').catch(() => undefined);
+    throw error;
+  }
 }
 
 /**
- * Waits until a snapshot is over, done or not, and tells how far it is with each position that the connector stores. Throws `not_reached` after `timeoutMs` (0: never),
- * or where so many others have ended since that the connector no longer knows of it.
+ * Waits until a snapshot is over, done or not, and tells how far it is with each position that the connector stores. Throws `not_reached` where for `timeoutMs` (0: never)
+ * neither it nor any other snapshot, nor the initial load, has got on, or where so many others have ended since that the connector no longer knows of it.
  */
 export async function waitForSnapshot(
   config: Names,
@@ -92,7 +109,13 @@ export async function waitForSnapshot(
   let result: SnapshotResult | null = null;
   let isForgotten = false;
   let last = '';
-  const look = ({ signals, lsn }: Position) => {
+  let lastWork = '';
+  let movedAtMs = performance.now();
+  const look = (position: Position) => {
+    const { signals, lsn } = position;
+    const work = JSON.stringify([position.snapshot, signals?.requests, signals?.finished]);
+    if (work !== lastWork) movedAtMs = performance.now();
+    lastWork = work;
     const over = signals?.finished.find((request) => request.id === id);
     const active = signals?.requests.find((request) => request.id === id);
     if (over !== undefined) result ??= { ...over, lsn };
@@ -102,19 +125,23 @@ export async function waitForSnapshot(
     last = JSON.stringify(state);
     onProgress?.(state);
   };
+  const isStuck = () => timeoutMs > 0 && performance.now() - movedAtMs > timeoutMs;
   const reader = await followPositions(config, kafka, look);
   try {
-    await untilTrue(`the end of snapshot ${id}`, async () => result !== null || isForgotten, {
-      everyMs: 50,
-      timeoutMs,
-      signal,
-      remedy: 'Is the connector running? See `crosswalk snapshot list` and `crosswalk status`.',
+    await untilTrue(`the end of snapshot ${id}`, async () => result !== null || isForgotten || isStuck(), {
+      ...{ everyMs: 50, timeoutMs: 0, signal, remedy: '' },
     });
   } finally {
     // Leaving the reader's group takes a round trip that nobody waits for.
     void reader.close().catch(() => undefined);
   }
   if (result !== null) return result;
+  if (!isForgotten)
+    throw new CrosswalkError(
+      'not_reached',
+      `Snapshot ${id} is not over, and nothing was read for ${Math.round(timeoutMs / 1000)} s`,
+      'Is the connector running? Does a long transaction hold it up? See `crosswalk snapshot list` and `crosswalk status`.',
+    );
   throw new CrosswalkError(
     'not_reached',
     `Snapshot ${id} is over, and others ended since: how it ended is not known any more`,
@@ -170,6 +197,8 @@ async function send(config: Names, kafka: Kafka, signal: Signal): Promise<void> 
   const value = encodeSignal(signal);
   if (value.length > MOST_SIGNAL_BYTES)
     throw toInvalid(`the request takes ${value.length} bytes, and a signal holds ${MOST_SIGNAL_BYTES}`);
+  const read = parseSignal(value);
+  if (read.is !== 'signal') throw toInvalid(read.reason);
   await kafka.append(signalTopicOf(config), { key: Buffer.from(config.slot), value });
 }
 

@@ -1,22 +1,34 @@
 import { z } from 'zod';
+import { toShort } from './work.ts';
 
 /** Keys that one signal may name. */
 export const MOST_KEYS = 1000;
 /** Bytes of a signal's record. */
 export const MOST_SIGNAL_BYTES = 900_000;
+/** Bytes of a key's JSON: the position holds the last key read of each request that is not over, and one Kafka record holds the position. */
+const MOST_KEY_BYTES = 8000;
+/** What PostgreSQL allows a name. */
+const LONGEST_TABLE = 63;
 /** Header of every record that a repair sends: JSON of the hint for its key. */
 export const REPAIR_HEADER = 'crosswalk.repair';
 
-const keys = z.array(z.array(z.string()).min(1)).min(1).max(MOST_KEYS);
+const isShort = (key: readonly string[]) => Buffer.byteLength(JSON.stringify(key)) <= MOST_KEY_BYTES;
+const key = z
+  .array(z.string())
+  .min(1)
+  .refine(isShort, { error: `hold one of more than ${MOST_KEY_BYTES} bytes` });
+const keys = z.array(key).min(1).max(MOST_KEYS);
+/** Each level is named: a hint that is nested without end could be read, and not be written again. */
+const hint = z.record(z.string(), z.record(z.string(), z.array(z.string())));
 const snapshotSchema = z.strictObject({
   v: z.literal(1),
   id: z.uuid(),
   kind: z.literal('snapshot'),
-  table: z.string().min(1),
+  table: z.string().min(1).max(LONGEST_TABLE),
   where: z.string().min(1).nullable(),
   keys: keys.nullable(),
   repair: z.boolean(),
-  hints: z.record(z.string(), z.looseObject({})).nullable(),
+  hints: z.record(z.string(), hint).nullable(),
   by: z.string(),
   at: z.string(),
 });
@@ -42,7 +54,7 @@ export function encodeSignal(signal: Signal): Buffer {
   return Buffer.from(JSON.stringify(signal));
 }
 
-/** Total: whatever a record holds has an answer. Reasons never quote it. */
+/** Total: whatever a record holds has an answer. Reasons quote nothing of it but names. What an answer holds beside keys, hints and a condition is short. */
 export function parseSignal(value: Buffer | null): ReadSignal {
   if (value === null) return { is: 'unknown', reason: 'it is empty' };
   if (value.length > MOST_SIGNAL_BYTES)
@@ -64,8 +76,8 @@ export function parseSignal(value: Buffer | null): ReadSignal {
       : { is: 'unknown', reason: 'its kind is not known' };
   }
   const snapshot = snapshotSchema.safeParse(raw);
-  const table = typeof head.data.table === 'string' ? head.data.table : '';
-  const refused = (reason: string): ReadSignal => ({ is: 'refused', id, table, reason });
+  const table = typeof head.data.table === 'string' ? head.data.table.slice(0, LONGEST_TABLE) : '';
+  const refused = (reason: string): ReadSignal => ({ is: 'refused', id, table, reason: toShort(reason) });
   if (!snapshot.success)
     // Further down a path there are keys of rows.
     return refused(

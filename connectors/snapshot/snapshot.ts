@@ -179,7 +179,9 @@ export function createSnapshot(options: {
   /** Headers of what is read of a key: a repair tells with each record what else it is about. */
   function toHeaders({ request }: Work, key: readonly string[]): { headers?: RecordHeaders } {
     if (request?.repair !== true) return {};
-    const hint = request.hints?.[toKeyText(key)] ?? {};
+    const text = toKeyText(key);
+    // A key may be called as what every object has.
+    const hint = request.hints !== null && Object.hasOwn(request.hints, text) ? request.hints[text] : {};
     return { headers: { [REPAIR_HEADER]: Buffer.from(JSON.stringify(hint)) } };
   }
 

@@ -31,6 +31,14 @@ const MOST_REQUESTS = 100;
 /** Requests that are over, as far as the position holds them. */
 const MOST_FINISHED = 20;
 
+/** What the position holds of a reason. */
+const LONGEST_REASON = 300;
+
+/** A reason as far as it is kept. */
+export function toShort(reason: string): string {
+  return reason.slice(0, LONGEST_REASON);
+}
+
 export type WorkList = ReturnType<typeof createWorkList>;
 
 /**
@@ -65,9 +73,8 @@ export function createWorkList(options: {
     const rows = find(id)?.rows ?? 0;
     requests = requests.filter((request) => request.id !== id);
     requested.delete(id);
-    finished = [...finished, { id, table, state, rows, ...(reason === undefined ? {} : { reason }) }].slice(
-      -MOST_FINISHED,
-    );
+    const why = reason === undefined ? {} : { reason: toShort(reason) };
+    finished = [...finished, { id, table, state, rows, ...why }].slice(-MOST_FINISHED);
   }
 
   /** Why a request cannot be followed; null, and its work is known. */

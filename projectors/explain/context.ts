@@ -8,8 +8,7 @@ import type { Registry } from '../../schemas/avro/registry.ts';
 import { createChangeDecoder } from '../decode.ts';
 import { defineProjection, type Projection, type Tenants } from '../projection.ts';
 import { readPosition } from '../read-position.ts';
-import { createEventChain, type EventChain } from './event-chain.ts';
-import type { LoggedEvent } from './explanation.ts';
+import { type ChainOptions, createEventChain, type EventChain } from './event-chain.ts';
 import { type RowsByTable, toAppendedRows, toHistoryInput } from './implied-rows.ts';
 import { partitionOfKey, rangeOf, readChanges, readTableLog, type TableLog, toWantedKey } from './read-changes.ts';
 import type { Consumption } from './read-target.ts';
@@ -81,7 +80,7 @@ export interface ChainRequest {
     readonly projection: Projection;
     readonly only?: (rows: RowsByTable) => RowsByTable;
   }[];
-  readonly isWanted: (event: Pick<LoggedEvent, 'lsn'>) => boolean;
+  readonly isWanted: ChainOptions['isWanted'];
 }
 
 /** A chain with where it was read. */
@@ -128,7 +127,7 @@ export async function readChains(
         });
         return new Map(all);
       },
-      isWanted: (change) => request.isWanted(change.lineage),
+      isWanted: request.isWanted,
     });
     return { legacyKey: keys[index]!.legacyKey, chain, partition, from, to, isWhole };
   });

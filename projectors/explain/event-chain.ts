@@ -24,7 +24,7 @@ export interface ChainOptions {
   /** What the change itself adds to histories. May throw. */
   readonly appendedBy: (change: SourceChange, previous: LegacyRow | null | undefined) => RowsByTable;
   /** Changes that are kept beside the list: the last one of them. */
-  readonly isWanted: (change: SourceChange) => boolean;
+  readonly isWanted: (change: Pick<SourceChange, 'lineage' | 'identity'>) => boolean;
 }
 
 /** Gathers the events of one legacy key, in bounded memory. */

@@ -279,7 +279,9 @@ function toRequests(
   options: ExplainOptions,
 ): ChainRequest[] {
   const id = row!.id!;
-  const isWanted = ({ lsn }: { lsn: string }) => lsn === row!.source_lsn;
+  // All changes of a transaction have one LSN. What they made of the row is its state after the last of them; a row of a history is one change's own.
+  const isWanted: ChainRequest['isWanted'] = ({ lineage, identity }) =>
+    lineage.lsn === row!.source_lsn && (role.kind !== 'history' || identity.endsWith(`/${row!.ordinal}`));
   const onlyThis = (rows: RowsByTable): RowsByTable => {
     const found = rows.get(table)?.get(id);
     return new Map(found === undefined ? [] : [[table, new Map([[id, found]])]]);

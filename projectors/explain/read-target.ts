@@ -208,7 +208,7 @@ export interface Consumption {
 }
 
 /** Ends of dead letters whose change took effect in the end. */
-const TOOK_EFFECT = /^(the change was applied$|redriven by )/;
+const TOOK_EFFECT = /^(the change was applied$|redriven by |rebuilt by )/;
 
 export async function readConsumption(
   client: pg.ClientBase,

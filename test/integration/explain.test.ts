@@ -32,7 +32,7 @@ const tenants = createTenants({});
 const id = (last: number) => `e0000000-0000-4000-8000-${String(last).padStart(12, '0')}`;
 const COMPANY = id(999);
 const [READ, MOVED, MOVED_TO, DELETED, OPTED_OUT, BEHIND] = [id(1), id(2), id(3), id(4), id(5), id(6)];
-const [FIRST, SECOND, THIRD, REJECTED, TWICE] = [id(11), id(12), id(13), id(14), id(15)];
+const [FIRST, SECOND, THIRD, REJECTED, TWICE, QUICK] = [id(11), id(12), id(13), id(14), id(15), id(16)];
 
 let rig: ConnectorRig;
 let target: pg.Client;
@@ -427,6 +427,28 @@ describe('a row', () => {
   });
 });
 
+test('rows of a history that several changes of one transaction added: each has its own change', async () => {
+  const made = await commit(
+    [`INSERT INTO public.contacts (id, firstname, lead_status) VALUES ($1, 'Quick', 'new')`, QUICK],
+    [`UPDATE public.contacts SET lead_status = 'won' WHERE id = $1`, QUICK],
+    [`UPDATE public.contacts SET lead_status = 'lost' WHERE id = $1`, QUICK],
+  );
+  await settle();
+  const { rows } = await target.query<{ table: string; id: string; op: 'c' | 'u' }>(
+    `SELECT 'lead_audit_log' AS table, id, CASE action WHEN 'created' THEN 'c' ELSE 'u' END AS op FROM crm.lead_audit_log WHERE legacy_key = $1
+     UNION ALL SELECT 'lead_status_history', id, CASE WHEN from_status IS NULL THEN 'c' ELSE 'u' END FROM crm.lead_status_history WHERE legacy_key = $1`,
+    [QUICK],
+  );
+  expect(rows.map(({ table, op }) => `${table} ${op}`).toSorted()).toEqual([
+    ...['lead_audit_log c', 'lead_audit_log u', 'lead_audit_log u'],
+    ...['lead_status_history c', 'lead_status_history u', 'lead_status_history u'],
+  ]);
+  for (const { table, id: of, op } of rows) {
+    const found = await row(table, of);
+    expect(found).toMatchObject({ problems: [], writtenBy: { op, xid: made.xid } });
+  }
+}, 60_000);
+
 describe('a legacy row', () => {
   test('with rejects, and keys of every kind', async () => {
     await commit([
@@ -536,6 +558,17 @@ describe('a legacy row', () => {
     expect(toLegacyLines(found, plain).join('\n')).toContain(
       `quotes:${second!.topic}/${second!.partition}@${second!.offset}`,
     );
+    const progressOfResolved = async (resolution: string) => {
+      await target.query(
+        `UPDATE crosswalk.dead_letter SET resolved_at = now(), resolution = $2 WHERE legacy_key = $1 AND record_offset = $3`,
+        [THIRD, resolution, third!.offset],
+      );
+      return (await legacyRow('quotes', THIRD)).chain!.events.at(-1)!.progress;
+    };
+    for (const resolution of ['the change was applied', 'redriven by ann', 'rebuilt by all'])
+      expect(await progressOfResolved(resolution)).toBe('applied');
+    for (const resolution of ['a later version was applied', 'discarded by ann: rebuilt by hand'])
+      expect(await progressOfResolved(resolution)).toBe('failed');
     const stale = await row('quotes_new', THIRD);
     expect(stale.problems).toEqual([
       expect.stringMatching(/^Its lineage does not match the log: .*none of the 3 events/),

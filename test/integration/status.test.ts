@@ -11,6 +11,7 @@ import { createLog } from '../../runtime/log.ts';
 import { createLegacySchema, loadSample } from '../../sample/load.ts';
 import { plantedRejects } from '../../sample/planted-rejects.ts';
 import type { PlantedReject } from '../../sample/rows/row.ts';
+import { startCli } from '../support/connector-process.ts';
 import { createDatabases, stackAddresses } from '../support/stack.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -180,6 +181,20 @@ describe('a pipeline that runs', () => {
     });
     expect(document.projections[0].lagOffsets).toBeNull();
     expect(document.findings[0].what).toContain(`127.0.0.1:${port}/crm`);
+  });
+
+  it('a command that is told to stop does not end as if it were done', async () => {
+    const command = startCli(['wait', '--lsn', 'FFFF/0'], env);
+    await waitUntil('it waits', async () => {
+      const { rowCount } = await target.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'crosswalk-wait'`,
+      );
+      return rowCount === 1;
+    });
+    command.child.kill('SIGTERM');
+    expect(await command.ended).toBe(1);
+    expect(command.stderr()).toBe('crosswalk wait: stopped before it was done.\n');
+    expect(command.stdout()).toBe('');
   });
 
   it('tells in its metrics that a projector is held up', async () => {

@@ -1,23 +1,26 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { startCli } from '../../support/connector-process.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 let rig: ConnectorRig;
+let connector: RunningConnector;
 beforeAll(async () => {
   rig = await createConnectorRig('command', {
-    tables: ['docs', 'pairs'],
+    tables: ['docs', 'pairs', 'blank'],
     schema: `CREATE TABLE docs (id integer PRIMARY KEY, workspace_id text, label text);
       INSERT INTO docs SELECT i, CASE WHEN i % 4 = 0 THEN 'it''s' ELSE 'other' END, 'x' FROM generate_series(1, 100) i;
       CREATE TABLE pairs (a integer, b text, PRIMARY KEY (a, b));
       INSERT INTO pairs VALUES (1, 'x'), (2, 'y');
+      CREATE TABLE blank (id integer PRIMARY KEY, workspace_id text);
+      INSERT INTO blank VALUES (1, NULL), (2, ''), (3, E' \\t'), (4, 'unassigned'), (5, 'w'), (6, 'assigned');
       CREATE TABLE pace (ms integer);
       INSERT INTO pace VALUES (100);
       CREATE FUNCTION paced(integer) RETURNS boolean STABLE LANGUAGE plpgsql AS $$
         BEGIN PERFORM pg_sleep(ms / 1000.0) FROM public.pace; RETURN true; END $$`,
     env: { CROSSWALK_CHUNK_ROWS: '10', CROSSWALK_HEARTBEAT_MS: '100' },
   });
-  rig.run();
+  connector = rig.run();
   await rig.untilCaughtUp();
 });
 afterAll(() => rig?.drop());
@@ -39,6 +42,9 @@ test.each([
   [['docs', '--key', '5', '7', '1000'], 2],
   [['docs', '--key', '5', '1000', '--repair'], 2],
   [['docs', '--workspace', "it's"], 25],
+  [['blank', '--workspace', 'w'], 1],
+  // As the projections have it: a row without a workspace belongs to this one.
+  [['blank', '--workspace', 'unassigned'], 4],
   [['pairs', '--key', '["1","x"]', '["2","z"]'], 1],
 ])('reads %j again', async (args, rows) => {
   const { code, answer } = await runJson(...args, '--yes');
@@ -62,7 +68,7 @@ test('counts without asking, and asks where nobody says yes', async () => {
 });
 
 test.each([
-  [['elsewhere'], 'Not captured: elsewhere. Name one of CROSSWALK_TABLES: docs, pairs.'],
+  [['elsewhere'], 'Not captured: elsewhere. Name one of CROSSWALK_TABLES: docs, pairs, blank.'],
   [['docs', '--where', 'no_such = 1'], 'The rows cannot be read: column "no_such" does not exist.'],
   [['docs', '--where', 'id = 1; SELECT 1'], 'The rows cannot be read: the condition cannot be used: it holds a ;'],
   [
@@ -115,4 +121,18 @@ test('what failed says why, and ends with 1', async () => {
   const { code, out } = await run('docs', '--where', 'label::integer > 0', '--yes');
   expect(code).toBe(1);
   expect(out).toContain('failed, after 0 rows of docs: PostgreSQL cannot compute a value in it (SQLSTATE 22P02)');
+});
+
+test('while no connector runs it says so, and goes on once one does', async () => {
+  await connector.stop();
+  const command = startCli(['snapshot', 'docs', '--where', 'id <= 17', '--yes'], rig.env);
+  await waitUntil(
+    'it says so',
+    () => /^(\S+): asked for\n\1: no connector has taken it yet: crosswalk status\n$/.test(command.stdout()),
+    60_000,
+  );
+  expect(command.isRunning()).toBe(true);
+  connector = rig.run();
+  expect(await command.ended).toBe(0);
+  expect(command.stdout()).toContain('done. 17 rows of docs in the log');
 });

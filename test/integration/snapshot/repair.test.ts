@@ -15,11 +15,13 @@ let rig: ConnectorRig;
 let kafka: Kafka;
 beforeAll(async () => {
   rig = await createConnectorRig('repair', {
-    tables: ['docs', 'pairs'],
+    tables: ['docs', 'pairs', 'names'],
     schema: `CREATE TABLE docs (id integer PRIMARY KEY, label text);
       INSERT INTO docs SELECT i, 'old' FROM generate_series(1, 300) i;
       CREATE TABLE pairs (a integer, b text, label text, PRIMARY KEY (b, a));
-      INSERT INTO pairs SELECT i, 'b' || i, 'old' FROM generate_series(1, 5) i`,
+      INSERT INTO pairs SELECT i, 'b' || i, 'old' FROM generate_series(1, 5) i;
+      CREATE TABLE names (name text PRIMARY KEY, label text);
+      INSERT INTO names VALUES ('constructor', 'old'), ('valueOf', 'old')`,
     env: { LOG_LEVEL: 'info', CROSSWALK_CHUNK_ROWS: '1000' },
   });
   kafka = createKafka(rig.config.kafka(), createLog('silent'));
@@ -42,7 +44,7 @@ async function readSince(work: () => Promise<void>): Promise<LogRecord[]> {
 
 /** Records by key, shortened. */
 function toText(records: readonly LogRecord[]): Record<string, string[]> {
-  const found: Record<string, string[]> = {};
+  const found: Record<string, string[]> = Object.create(null);
   for (const { key, value, headers } of records) {
     const what = value === null ? 'tombstone' : `${value.op} ${value.after?.label ?? '-'}`;
     const texts = found[Object.values(JSON.parse(key) as object).join('/')] ?? [];
@@ -70,6 +72,8 @@ test('each record carries its hint as it was given, and a key without a row is a
       await ask({ table: 'pairs', keys: pairs, repair: true, hints: { '["b1","1"]': hint, '["b1","9"]': {} } }),
     );
     await end(await ask({ table: 'docs', where: 'id = 6', repair: true }));
+    const names = [['constructor'], ['valueOf'], ['toString']];
+    await end(await ask({ table: 'names', keys: names, repair: true, hints: { valueOf: hint } }));
     await rig.legacy.query(`UPDATE docs SET label = 'new' WHERE id = 4`);
     await rig.untilCaughtUp();
   });
@@ -83,6 +87,9 @@ test('each record carries its hint as it was given, and a key without a row is a
     'b1/1': [`r old ${text}`],
     'b1/9': ['d - {}', 'tombstone {}'],
     'b"9,/1': ['d - {}', 'tombstone {}'],
+    constructor: ['r old {}'],
+    valueOf: [`r old ${text}`],
+    toString: ['d - {}', 'tombstone {}'],
   });
   const gone = records.find(({ key, value }) => key === '{"id":"999"}' && value !== null)!;
   // Nothing but the key is known of it.

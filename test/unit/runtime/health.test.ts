@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createProjectionStatus, type ProjectionStatus } from '../../../projectors/status.ts';
-import { connectorHealth, projectorHealth, stallAfterMs } from '../../../runtime/health.ts';
+import { createVerifyStatus, type VerifyStatus } from '../../../projectors/verify/status.ts';
+import { connectorHealth, projectorHealth, stallAfterMs, verifyHealth } from '../../../runtime/health.ts';
 
 const config = { heartbeatMs: 1000, lagWarningSeconds: 30, stallSeconds: 60 };
 const NOW = 10_000_000;
@@ -29,6 +30,23 @@ describe('connectorHealth', () => {
   it('gives slow heartbeats ten of them', () => {
     expect(stallAfterMs({ heartbeatMs: 1000, stallSeconds: 60 })).toBe(60_000);
     expect(stallAfterMs({ heartbeatMs: 30_000, stallSeconds: 60 })).toBe(300_000);
+  });
+});
+
+describe('verifyHealth', () => {
+  const cases: [string, Partial<VerifyStatus>, object][] = [
+    ['compares', { state: 'comparing', lastProgressMs: NOW - 60_000 }, { live: true, sign: 'healthy' }],
+    ['compares nothing', { state: 'comparing', lastProgressMs: NOW - 60_001 }, { live: false, sign: 'stalled' }],
+    ['asks for whole tables', { state: 'checking', lastProgressMs: NOW - 900_000 }, { live: true, sign: 'healthy' }],
+    ['rests', { state: 'resting', lastProgressMs: NOW - 900_000 }, { live: true, sign: 'healthy' }],
+    [
+      'waits for the pipeline',
+      { state: 'comparing', lastProgressMs: NOW - 900_000, waitingSinceMs: NOW - 900_000 },
+      { live: true, ready: false, sign: 'waiting' },
+    ],
+  ];
+  it.each(cases)('%s', (_, change, expected) => {
+    expect(verifyHealth({ ...createVerifyStatus(['leads']), ...change }, config, NOW)).toMatchObject(expected);
   });
 });
 

@@ -2,7 +2,8 @@ import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { createConnectorStatus } from '../../../connectors/status.ts';
 import { createProjectionStatus } from '../../../projectors/status.ts';
-import { registerConnectorMetrics, registerProjectorMetrics } from '../../../runtime/metrics.ts';
+import { createVerifyStatus } from '../../../projectors/verify/status.ts';
+import { registerConnectorMetrics, registerProjectorMetrics, registerVerifyMetrics } from '../../../runtime/metrics.ts';
 
 async function valuesOf(registry: Registry, name: string): Promise<unknown[]> {
   const metric = (await registry.getMetricsAsJSON()).find((candidate) => candidate.name === name);
@@ -44,6 +45,20 @@ describe('metrics', () => {
     expect(await valuesOf(registry, 'crosswalk_projection_records_total')).toEqual([[labels, 3]]);
     expect(await valuesOf(registry, 'crosswalk_projection_lag_offsets')).toEqual([[labels, 4]]);
     expect(await valuesOf(registry, 'crosswalk_projection_open_dead_letters')).toEqual([[labels, 1]]);
+  });
+
+  it('gives a table an age once it was verified, and none before', async () => {
+    const registry = new Registry();
+    const status = createVerifyStatus(['leads', 'tenants']);
+    registerVerifyMetrics(status, registry);
+    expect(await valuesOf(registry, 'crosswalk_verify_table_age_seconds')).toEqual([]);
+    status.tables = status.tables.map((table) =>
+      table.table === 'leads' ? { ...table, throughSeconds: Date.now() / 1000 - 100 } : table,
+    );
+    const ages = (await valuesOf(registry, 'crosswalk_verify_table_age_seconds')) as [object, number][];
+    expect(ages.map(([labels]) => labels)).toEqual([{ table: 'leads' }]);
+    expect(Math.round(ages[0]![1] / 100)).toBe(1);
+    expect(await valuesOf(registry, 'crosswalk_verify_table_rows')).toHaveLength(2);
   });
 
   it('names every metric crosswalk_<area>_…', async () => {

@@ -56,6 +56,37 @@ test('a snapshot that cannot be made is refused by its id, and nothing of it is 
   expect(refused({ hints: { secret: 'text' } })).not.toContain('secret');
 });
 
+test('what the position would hold of a signal is short, whatever the signal holds', () => {
+  const long = 'x'.repeat(100_000);
+  const unknown = Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`${at}${'x'.repeat(100)}`, 1]));
+  for (const changes of [{ table: long }, { table: long, where: '' }, { [long]: 1 }, unknown, { keys: [[long]] }]) {
+    const read = parse({ ...snapshot, ...changes });
+    expect(read).toMatchObject({ is: 'refused', id });
+    const { table, reason } = read as { table: string; reason: string };
+    expect(table.length).toBeLessThanOrEqual(63);
+    expect(reason.length).toBeLessThanOrEqual(300);
+    expect(reason).toMatch(/^the signal is not valid: /);
+  }
+  expect(parse({ ...snapshot, keys: [['x'.repeat(7000)]] })).toMatchObject({ is: 'signal' });
+  expect(parse({ ...snapshot, keys: [['\u0001'.repeat(7000)]] })).toMatchObject({
+    reason: 'the signal is not valid: keys hold one of more than 8000 bytes',
+  });
+});
+
+test('a hint that could not be written again is refused', () => {
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  for (const hints of [
+    `{"1":${deep}}`,
+    `{"1":{"rows":${deep}}}`,
+    `{"1":{"rows":{"t":${deep}}}}`,
+    `{"1":{"a":{"t":[${deep}]}}}`,
+  ]) {
+    const text = JSON.stringify({ ...snapshot, hints: 0 }).replace('"hints":0', `"hints":${hints}`);
+    const read = parseSignal(Buffer.from(text));
+    expect(read).toMatchObject({ is: 'refused', id, reason: expect.stringMatching(/^the signal is not valid: hints/) });
+  }
+});
+
 test('the text of a key is that of its only column, or a JSON array', () => {
   expect([toKeyText(['a"b']), toKeyText(['1', 'x'])]).toEqual(['a"b', '["1","x"]']);
 });

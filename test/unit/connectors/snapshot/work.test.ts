@@ -212,6 +212,13 @@ describe('requests', () => {
   });
 });
 
+test('a reason is kept as far as a position has room for it', () => {
+  take(ask(1));
+  work.caughtUp();
+  work.fail(work.next()!, 'y'.repeat(1_000_000));
+  expect(work.state().signals.finished[0]!.reason).toBe('y'.repeat(300));
+});
+
 test('a position holds so many that wait, and so many that are over', () => {
   for (let number = 0; number < 130; number++) take(ask(number));
   work.caughtUp();
