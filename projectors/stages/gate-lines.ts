@@ -202,7 +202,7 @@ function toVerificationLine(facts: GateFacts, scope: GateScope, { verifiedWithin
       `Run ${verify}, or keep \`crosswalk verify --watch\` running.`,
     );
   const counts = found.map(({ of }) => of!);
-  if (counts.some(({ mapping }) => mapping !== null && mapping !== scope.mapping))
+  if (counts.some(({ mapping }) => mapping !== scope.mapping))
     return noGo(
       name,
       `verified against another mapping than ${scope.mapping}`,
@@ -220,6 +220,8 @@ function toVerificationLine(facts: GateFacts, scope: GateScope, { verifiedWithin
   const oldest = counts.reduce((one, other) => (other.throughSeconds < one.throughSeconds ? other : one));
   const age = nowSeconds - oldest.throughSeconds;
   const rows = counts.reduce((sum, count) => sum + count.rows, 0);
+  // Whoever is known has a row: without any, nothing of it was looked at, such as of one that is new.
+  if (workspace !== null && rows === 0) return noGo(name, `no row of ${workspace} was verified yet`, `Run ${verify}.`);
   const what = `${rows} rows in ${counts.length} tables without a difference, through ${toTimeText(oldest.throughSeconds)}, ${toAgeText(age)} ago (at most ${toAgeText(verifiedWithinSeconds)})`;
   return age <= verifiedWithinSeconds
     ? go(name, what)

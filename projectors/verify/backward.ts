@@ -10,6 +10,7 @@ import type { Looks, Suspect } from './looks.ts';
 import type { Pace } from './pace.ts';
 import type { OwnedPlan, Plan } from './plan.ts';
 import { findNamed, type PartProgress } from './run-store.ts';
+import { toTenantCondition } from './tenant-condition.ts';
 
 /** Live projected rows that name one legacy row and stand under one scope. */
 interface Group {
@@ -120,11 +121,13 @@ export async function compareBackward(options: {
     });
   }
 
-  async function absentOf(relation: Relation, keyed: readonly Keyed[]): Promise<Keyed[]> {
+  /** Of one tenant alone, legacy rows of others count as absent: what names them is shown to the wrong one. */
+  async function absentOf(plan: Plan, relation: Relation, keyed: readonly Keyed[]): Promise<Keyed[]> {
     const absent = await findAbsent(
       legacy,
       relation,
       keyed.map(({ texts }) => texts),
+      workspace === null ? null : toTenantCondition(plan.projection.tenant!.column, workspace),
     );
     return absent.map((place) => keyed[place]!);
   }
@@ -153,7 +156,7 @@ export async function compareBackward(options: {
       await isolating(
         keyed,
         async (some) => {
-          for (const { legacyKey, texts, inside } of await absentOf(relation, some)) {
+          for (const { legacyKey, texts, inside } of await absentOf(plan, relation, some)) {
             if (inside.length > 0) suspects.push({ plan, relation, legacyKey, keyTexts: texts, strays: NO_STRAYS });
           }
           for (const { texts, outside } of some)

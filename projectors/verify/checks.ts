@@ -85,7 +85,7 @@ const orphans: readonly (readonly [string, string])[] = [
   ],
 ];
 
-/** The checks of docs/mapping.md that hold within the target alone. Whole tables are joined: with a planner that may choose how. */
+/** The checks of docs/mapping.md that hold within the target alone, each in one statement and so in one snapshot. Whole tables are joined: with a planner that may choose how. */
 export async function runChecks(target: pg.ClientBase, workspace: string | null): Promise<Check[]> {
   const checks: Check[] = [];
   const compare = (name: string, expected: string, actual: string) =>

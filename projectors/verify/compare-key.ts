@@ -189,7 +189,7 @@ function compareContributions(
   return results;
 }
 
-/** What differs, as one text that is the same where the same differs. `withVersions`: and only in the same physical rows. */
+/** What differs, as one text that is the same where the same differs, empty where nothing does. `withVersions`: and only in the same physical rows. */
 export function toDifferenceText(results: readonly RowResult[], withVersions: boolean): string {
   return results
     .filter(({ kind }) => kind !== 'equal')

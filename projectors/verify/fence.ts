@@ -154,6 +154,8 @@ export function createFence(options: {
   return {
     async pass(legacy, projections) {
       const lsn = await mark(legacy);
+      // Closed while the place was marked: nobody would ever settle this.
+      if (isClosed) throw new Error('the fence is closed');
       await new Promise<void>((resolve, reject) => {
         const sinceMs = performance.now();
         const deadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : sinceMs + timeoutMs;

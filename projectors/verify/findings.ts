@@ -31,8 +31,11 @@ export interface Findings {
   ): void;
   /** One row by itself. */
   addRow(result: RowResult, of: Pick<Difference, 'legacyTable' | 'legacyKey' | 'explained'>, isSettled: boolean): void;
-  addUnmappable(projection: string, legacyKey: string): void;
+  /** What cannot be compared is not settled: `tenant` null where nobody knows whose it is. */
+  addUnmappable(plan: Plan, legacyKey: string, tenant: string | null): void;
   takeDifferences(): Difference[];
+  /** Takes back what was taken and could not be saved. */
+  putBack(differences: readonly Difference[]): void;
 }
 
 export function createFindings(tally: Tally, unmappableBefore: Findings['unmappable']): Findings {
@@ -100,13 +103,18 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
       if (row !== null && isSettled) addTotals(plan, row);
     },
     addRow,
-    addUnmappable(projection, legacyKey) {
-      if (unmappable.length < MOST_UNMAPPABLE) unmappable.push({ projection, legacyKey });
+    addUnmappable(plan, legacyKey, tenant) {
+      const table = plan.owned[0]?.target.table ?? plan.merged[0]!.targets[0]!.table;
+      tally.count(table, tenant ?? '', { unsettled: 1 });
+      if (unmappable.length < MOST_UNMAPPABLE) unmappable.push({ projection: plan.projection.name, legacyKey });
     },
     takeDifferences() {
       const taken = differences;
       differences = [];
       return taken;
+    },
+    putBack(taken) {
+      differences = [...taken, ...differences];
     },
   };
 }

@@ -23,6 +23,7 @@ import { CONTRIBUTION, type MergedPlan, type Plan, tenantOf } from './plan.ts';
 import type { PartProgress } from './run-store.ts';
 import { toRecordText } from './spelling.ts';
 import { withoutSpellings } from './target-rows.ts';
+import { toTenantCondition } from './tenant-condition.ts';
 
 const SNAPSHOT = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
@@ -113,7 +114,7 @@ async function foldAll(
       folded = aggregate.fold(mergeKey, contributions);
     } catch {
       failed.add(mergeKey);
-      findings.addUnmappable(plan.projection.name, `${aggregate.name} ${mergeKey}`);
+      findings.addUnmappable(plan, `${aggregate.name} ${mergeKey}`, null);
       continue;
     }
     for (const [at, { table, columns }] of targets.entries()) {
@@ -203,10 +204,10 @@ function toResult(
   };
 }
 
-/** Live contributions whose legacy row is not there; those of a table that contributes nothing are extra for certain. */
+/** Live contributions whose legacy row is not there, or another tenant's where one alone is verified; those of a table that contributes nothing are extra for certain. */
 async function findUnfounded(
   chunk: FoldChunk,
-  { legacy, merged, plans, relations, findings }: Parameters<typeof compareFolds>[0],
+  { legacy, merged, plans, relations, findings, workspace }: Parameters<typeof compareFolds>[0],
 ): Promise<Suspect[]> {
   const { name } = merged.aggregate;
   const suspects: Suspect[] = [];
@@ -253,6 +254,7 @@ async function findUnfounded(
           legacy,
           relation,
           some.map(({ texts }) => texts),
+          workspace === null ? null : toTenantCondition(plan.projection.tenant!.column, workspace),
         )) {
           const { of, texts } = some[place]!;
           suspects.push({ plan, relation, legacyKey: of.legacyKey, keyTexts: texts, strays: new Map() });

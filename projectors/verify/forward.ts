@@ -8,7 +8,7 @@ import { isolating } from './isolating.ts';
 import { keyOfRow, toLegacyRow } from './legacy-rows.ts';
 import type { Looks, Suspect } from './looks.ts';
 import type { Pace } from './pace.ts';
-import { type Expected, type Plan, toExpected } from './plan.ts';
+import { countImplied, type Expected, type Plan, tenantOfLegacy, toExpected } from './plan.ts';
 import type { PartProgress } from './run-store.ts';
 import { toTenantCondition } from './tenant-condition.ts';
 
@@ -65,7 +65,7 @@ export async function compareForward(options: {
       const key = keyOfRow(relation, cells);
       const expected = toExpected(plan, key, row, options.tenants);
       if (expected === null) {
-        findings.addUnmappable(plan.projection.name, key);
+        findings.addUnmappable(plan, key, tenantOfLegacy(plan, row));
         return [];
       }
       const keyTexts = keyPositions(relation).map((at) => cells[at]!);
@@ -110,7 +110,9 @@ export async function compareForward(options: {
     comparing = compare(mapped, { after: chunk.lastKey, done: chunk.isLast });
     comparing.catch(() => undefined);
     if (chunk.isLast) break;
-    await pace.take(chunk.rows.length);
+    // Of both sides the one that is read more of sets the pace.
+    const implied = mapped.reduce((sum, { expected }) => sum + countImplied(expected), 0);
+    await pace.take(Math.max(chunk.rows.length, implied));
   }
   await comparing;
 }

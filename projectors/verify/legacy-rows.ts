@@ -58,15 +58,16 @@ export async function readRows(
   return { rows, snapshotXmin: parseSnapshot(result.rows[0]![0]!).xmin };
 }
 
-/** Which of the keys no row has: their places. */
+/** Which of the keys no row has, of those that meet an SQL condition: their places. */
 export async function findAbsent(
   client: pg.ClientBase,
   relation: Relation,
   keys: readonly (readonly string[])[],
+  condition: string | null = null,
 ): Promise<number[]> {
   if (keys.length === 0) return [];
   const { rows } = await client.query<{ ord: string }>(
-    `SELECT k.ord FROM ${wantedSql(relation)} WHERE NOT EXISTS (SELECT FROM ${tableSql(relation)} x WHERE ${sameKeySql(relation)})`,
+    `SELECT k.ord FROM ${wantedSql(relation)} WHERE NOT EXISTS (SELECT FROM ${tableSql(relation)} x WHERE ${sameKeySql(relation)}${condition === null ? '' : ` AND (${condition})`})`,
     toKeyColumns(relation, keys),
   );
   return rows.map(({ ord }) => Number(ord) - 1);

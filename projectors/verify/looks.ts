@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type pg from 'pg';
 import type { Relation } from '../../connectors/change.ts';
 import { pause } from '../../runtime/retry.ts';
@@ -63,8 +64,10 @@ export function createLooks(options: {
   findings: Findings;
   signal: AbortSignal;
   limits?: LookLimits;
+  /** Called after each look. */
+  onLook?: () => void;
 }): Looks {
-  const { sessions, fence, tenants, findings, signal, limits = {} } = options;
+  const { sessions, fence, tenants, findings, signal, limits = {}, onLook } = options;
   const { mostLooks = MOST_LOOKS, keysAtOnce = AT_ONCE } = limits;
   const waiting = new Map<string, Waiting>();
   const busy = new Set<Waiting>();
@@ -108,6 +111,7 @@ export function createLooks(options: {
           some,
           async (part) => {
             const seen = await look(part, { legacy, target, fence, tenants });
+            onLook?.();
             for (const [at, of] of part.entries()) {
               if (seen[at] !== null) note(of, seen[at]!);
               else giveUp(of);
@@ -124,7 +128,7 @@ export function createLooks(options: {
   /** Its projection cannot map it, or maps it to what has no form in the target's types. */
   function giveUp(of: Waiting): void {
     waiting.delete(nameOf(of));
-    findings.addUnmappable(of.plan.projection.name, of.legacyKey);
+    findings.addUnmappable(of.plan, of.legacyKey, null);
   }
 
   /** Those of one projection that are due: they are read in one statement. */
@@ -232,7 +236,7 @@ async function look(
     seen.set(of.suspect, {
       look: {
         ...{ tuple, xmax, snapshotXmin, horizon, isParked },
-        difference: toDifferenceText(results, tuple === null),
+        difference: toDigest(toDifferenceText(results, tuple === null)),
         isTouchable: results.some(({ kind, merged }) => kind === 'extra' && merged === null),
       },
       row,
@@ -241,6 +245,11 @@ async function look(
     });
   }
   return suspects.map((suspect) => seen.get(suspect) ?? null);
+}
+
+/** Thousands of rows may wait, and their values may be long. Nothing stays nothing. */
+function toDigest(text: string): string {
+  return text === '' ? '' : hash('sha256', text);
 }
 
 /** A transaction id after those of everything that was applied by now. */

@@ -6,15 +6,24 @@ export interface Pace {
   take(rows: number): Promise<void>;
 }
 
-export function createPace(rowsPerSecond: number | null, signal: AbortSignal): Pace {
+/** `onWait` is called every second, as long as it is waited. */
+export function createPace(
+  rowsPerSecond: number | null,
+  signal: AbortSignal,
+  onWait: () => void = () => undefined,
+): Pace {
   let freeAtMs = performance.now();
   return {
     async take(rows) {
       if (rowsPerSecond === null) return;
       // Time that was lost elsewhere is not caught up with.
       freeAtMs = Math.max(freeAtMs, performance.now() - 1000) + (rows * 1000) / rowsPerSecond;
-      const waitMs = freeAtMs - performance.now();
-      if (waitMs > 0) await pause(waitMs, signal);
+      const untilMs = freeAtMs;
+      for (let leftMs = untilMs - performance.now(); leftMs > 0; leftMs = untilMs - performance.now()) {
+        onWait();
+        await pause(Math.min(leftMs, 1000), signal);
+        if (signal.aborted) break;
+      }
       signal.throwIfAborted();
     },
   };

@@ -1,5 +1,7 @@
 import type { Aggregate, Cell, Implied, LegacyRow, OwnedTarget, Projection, Tenants } from '../projection.ts';
 import { toCells } from '../source-change.ts';
+import { unassignedTenant } from '../tenants.ts';
+import { has } from '../values/text.ts';
 import type { TargetShapes } from '../write/catalog.ts';
 import type { TableShape } from '../write/statements.ts';
 
@@ -74,6 +76,18 @@ function describe(shape: TableShape, columns: readonly string[]) {
     tenantAt: columns.indexOf('tenant_id'),
     numericAt: columns.flatMap((column, at) => (shape.types[column] === 'numeric' ? [at] : [])),
   };
+}
+
+/** Rows and contributions that a legacy row implies. */
+export function countImplied({ rows, contributions }: Expected): number {
+  return rows.reduce((sum, of) => sum + of.length, contributions.length);
+}
+
+/** Tenant of a legacy row as projections tell it; null where the projection names no column for it. */
+export function tenantOfLegacy({ projection }: Plan, row: LegacyRow): string | null {
+  if (projection.tenant === undefined) return null;
+  const cell = row[projection.tenant.column];
+  return has(cell) ? cell : unassignedTenant;
 }
 
 /** Every table that is verified, in the order of the projections. */

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Relation } from '../../connectors/change.ts';
-import { requestSnapshot, waitForSnapshot } from '../../connectors/snapshot/request.ts';
+import { askAndWait } from '../../connectors/snapshot/request.ts';
 import { MOST_KEYS } from '../../connectors/snapshot/signal.ts';
 import type { Config } from '../../runtime/config.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
@@ -14,7 +14,7 @@ import { isolating } from './isolating.ts';
 import { findAbsent, toKeyTexts } from './legacy-rows.ts';
 import { createLooks, type Strays } from './looks.ts';
 import { CONTRIBUTION, type Plan } from './plan.ts';
-import { type Difference, toDifference } from './run-store.ts';
+import { type Difference, MISPLACED, readCounts, toDifference } from './run-store.ts';
 import { openSessions, type Sessions } from './sessions.ts';
 import { createTally } from './tally.ts';
 
@@ -29,6 +29,11 @@ export interface Repair {
   /** Legacy rows that were sent again. */
   readonly sent: number;
   readonly repaired: number;
+  /** Rows that are still different. */
+  readonly leftRows: number;
+  /** Rows that were found, and that nothing is kept of but their number: another run finds them again. */
+  readonly beyond: number;
+  /** The first differences of those that are left. */
   readonly left: readonly LeftDifference[];
 }
 
@@ -100,8 +105,12 @@ export async function repairRun(
     }
     await publish(sessions.store, run);
     const left = await readLines(sessions.store, run, '0');
+    const counts = [...(await readCounts(sessions.store, run)).values()];
+    const found = counts.reduce((sum, { missing, extra, differing }) => sum + missing + extra + differing, 0);
+    const beyond = Math.max(0, found - (await countRows(sessions.store, run, 'true')));
     return {
       ...{ rounds, sent, repaired: await countRows(sessions.store, run, 'repaired_at IS NOT NULL') },
+      ...{ leftRows: await countRows(sessions.store, run, 'repaired_at IS NULL'), beyond },
       left: left.map(({ number, difference }) => ({
         ...difference,
         reason: reasons.get(number) ?? 'it was sent again, and differs again',
@@ -202,13 +211,13 @@ async function send(
   carriers: readonly Carrier[],
   options: { signal: AbortSignal; timeoutMs: number },
 ): Promise<void> {
-  const id = await requestSnapshot(config, kafka, {
+  const request = {
     table: projection.source,
     keys: carriers.map(({ keyTexts }) => keyTexts),
     repair: true,
     hints: Object.fromEntries(carriers.map((carrier) => [carrier.legacyKey, toHint(carrier)])),
-  });
-  const { state, reason } = await waitForSnapshot(config, kafka, id, options);
+  };
+  const { id, state, reason } = await askAndWait(config, kafka, request, options);
   if (state === 'done') return;
   throw new CrosswalkError(
     'not_reached',
@@ -291,14 +300,13 @@ function toStrays(lines: readonly Line[]): Strays {
 
 /** Takes what is repaired off the differences that the run has published. */
 async function publish(store: pg.ClientBase, run: string): Promise<void> {
+  const isOfTenant = `(v.tenant_id = '*' OR d.tenant_id = v.tenant_id)`;
   await store.query(
-    `WITH repaired AS (SELECT table_name, coalesce(tenant_id, '*') AS tenant_id, count(DISTINCT row_id) AS rows FROM verification_difference d
-       WHERE run_id = $1 AND kind <> 'unsettled' AND NOT EXISTS (SELECT FROM verification_difference o WHERE o.run_id = $1 AND o.table_name = d.table_name AND o.row_id = d.row_id
-         AND o.repaired_at IS NULL) GROUP BY GROUPING SETS ((table_name), (table_name, tenant_id)))
-     UPDATE verified v SET differences = greatest(0, c.differences - r.rows), checked_at = now() FROM repaired r
-       JOIN LATERAL (SELECT sum(missing + extra + differing) AS differences FROM verification_count c
-         WHERE c.run_id = $1 AND c.table_name = r.table_name AND (r.tenant_id = '*' OR c.tenant_id = r.tenant_id)) c ON true
-     WHERE v.run_id = $1 AND v.table_name = r.table_name AND v.tenant_id = r.tenant_id`,
+    `UPDATE verified v SET checked_at = now(), differences = (SELECT count(DISTINCT row_id) FROM verification_difference d WHERE d.run_id = $1 AND d.table_name = v.table_name AND d.actual = v.tenant_id AND ${MISPLACED})
+       + greatest(0, (SELECT coalesce(sum(d.missing + d.extra + d.differing), 0) FROM verification_count d WHERE d.run_id = $1 AND d.table_name = v.table_name AND ${isOfTenant})
+         - (SELECT count(DISTINCT row_id) FROM verification_difference d WHERE d.run_id = $1 AND d.table_name = v.table_name AND d.kind <> 'unsettled' AND ${isOfTenant}
+            AND NOT EXISTS (SELECT FROM verification_difference o WHERE o.run_id = $1 AND o.table_name = d.table_name AND o.row_id = d.row_id AND o.repaired_at IS NULL)))
+     WHERE v.run_id = $1 AND v.differences > 0`,
     [run],
   );
 }

@@ -84,9 +84,19 @@ export function toMappingText(projections: readonly Projection[]): string {
   return projections.map(({ name, version }) => `${name}@${version}`).join(' ');
 }
 
+/** Whether this session is the one that works on a run, from now on until it ends. */
+async function take(target: pg.ClientBase, id: string): Promise<boolean> {
+  const { rows } = await target.query<{ taken: string }>(
+    `SELECT pg_try_advisory_lock(hashtext('crosswalk.verification'), hashtext($1))::text AS taken`,
+    [id],
+  );
+  return rows[0]!.taken === 'true';
+}
+
 /** Starts a run. `through`: the legacy database's clock. */
 export async function createRun(target: pg.ClientBase, options: RunOptions, through: string): Promise<Run> {
   const id = randomUUID();
+  await take(target, id);
   await inTransaction(target, async () => {
     await target.query(
       `INSERT INTO verification_run (id, kind, workspace, through, mapping, progress) VALUES ($1, $2, $3, $4, $5, $6)`,
@@ -94,24 +104,23 @@ export async function createRun(target: pg.ClientBase, options: RunOptions, thro
     );
     await target.query(
       `DELETE FROM verification_run WHERE kind = $1 AND (finished_at < (SELECT finished_at FROM verification_run WHERE kind = $1 AND finished_at IS NOT NULL
-         ORDER BY finished_at DESC OFFSET $2 LIMIT 1) OR (finished_at IS NULL AND saved_at < now() - make_interval(days => $3)))`,
+         ORDER BY finished_at DESC OFFSET $2 LIMIT 1) AND NOT EXISTS (SELECT FROM verified WHERE run_id = verification_run.id) OR (finished_at IS NULL AND saved_at < now() - make_interval(days => $3)))`,
       [options.kind, KEPT_RUNS - 1, KEPT_DAYS],
     );
   });
   return { id, through, progress: NOTHING_YET };
 }
 
-/** The last run of this kind that was not finished; null where there is none, or where it looked at something else. */
+/** The last run of this kind that was not finished, and that nobody works on; null where there is none, or where it looked at something else. */
 export async function findUnfinishedRun(target: pg.ClientBase, options: RunOptions): Promise<Run | null> {
   const { rows } = await target.query<{ id: string; through: string; progress: string }>(
     `SELECT id, through, progress FROM verification_run WHERE kind = $1 AND workspace IS NOT DISTINCT FROM $2 AND mapping = $3 AND finished_at IS NULL
-     ORDER BY started_at DESC LIMIT 1`,
+     ORDER BY started_at DESC`,
     [options.kind, options.workspace, options.mapping],
   );
-  const row = rows[0];
-  return row === undefined
-    ? null
-    : { id: row.id, through: row.through, progress: JSON.parse(row.progress) as RunProgress };
+  for (const { id, through, progress } of rows)
+    if (await take(target, id)) return { id, through, progress: JSON.parse(progress) as RunProgress };
+  return null;
 }
 
 /** As `findUnfinishedRun`. Throws `config_invalid` where there is none. */
@@ -120,7 +129,7 @@ export async function resumeRun(target: pg.ClientBase, options: RunOptions): Pro
   if (run !== null) return run;
   throw new CrosswalkError(
     'config_invalid',
-    'There is no unfinished verification with this mapping and workspace',
+    'There is no unfinished verification with this mapping and workspace that nobody works on',
     'Start a new one: without --resume.',
   );
 }
@@ -134,14 +143,16 @@ export async function saveRun(
     differences: readonly Difference[];
     progress: RunProgress;
   },
+  keptLines: number = KEPT_LINES,
 ): Promise<void> {
-  await inTransaction(target, () => writeFound(target, run, found));
+  await inTransaction(target, () => writeFound(target, run, found, keptLines));
 }
 
 async function writeFound(
   target: pg.ClientBase,
   run: string,
   { counts, differences, progress }: Parameters<typeof saveRun>[2],
+  keptLines: number,
 ): Promise<void> {
   const lines = [...counts].flatMap(([table, tenants]) =>
     [...tenants].map(([tenant, of]) => [
@@ -164,14 +175,19 @@ async function writeFound(
       [run, JSON.stringify(lines)],
     );
   }
-  if (differences.length > 0) await writeDifferences(target, run, differences);
+  if (differences.length > 0) await writeDifferences(target, run, differences, keptLines);
   await target.query('UPDATE verification_run SET progress = $2, saved_at = now() WHERE id = $1', [
     run,
     JSON.stringify(progress),
   ]);
 }
 
-async function writeDifferences(target: pg.ClientBase, run: string, differences: readonly Difference[]): Promise<void> {
+async function writeDifferences(
+  target: pg.ClientBase,
+  run: string,
+  differences: readonly Difference[],
+  keptLines: number,
+): Promise<void> {
   const rows = differences.map((of) => [
     of.table,
     of.id,
@@ -197,9 +213,10 @@ async function writeDifferences(target: pg.ClientBase, run: string, differences:
     `INSERT INTO verification_difference (run_id, table_name, row_id, tenant_id, kind, column_name, expected, actual, legacy_table, legacy_key, aggregate, merge_key,
        source_lsn, source_xid, source_committed_at, mapping_version, explained)
      SELECT $1, d.c0, d.c1, d.c2, d.c3, d.c4, d.c5, d.c6, d.c7, d.c8, d.c9, d.c10, d.c11::pg_lsn, d.c12::bigint, d.c13::timestamptz, d.c14, d.c15
-     FROM unnest(${types}) AS d (${Array.from({ length: 16 }, (_, at) => `c${at}`).join(', ')})
-     WHERE (SELECT count(*) FROM (SELECT FROM verification_difference f WHERE f.run_id = $1 AND f.table_name = d.c0 LIMIT $2) kept) < $2`,
-    [run, KEPT_LINES, ...columns],
+     FROM (SELECT u.*, row_number() OVER (PARTITION BY u.c0) AS line FROM unnest(${types}) AS u (${Array.from({ length: 16 }, (_, at) => `c${at}`).join(', ')})) d
+     JOIN (SELECT t, (SELECT count(*) FROM (SELECT FROM verification_difference f WHERE f.run_id = $1 AND f.table_name = t LIMIT $2) known) AS kept FROM unnest($19::text[]) AS t) k ON k.t = d.c0
+     WHERE k.kept + d.line <= $2`,
+    [run, keptLines, ...columns, [...new Set(differences.map(({ table }) => table))]],
   );
 }
 
@@ -299,6 +316,7 @@ export async function finishRun(
            unsettled = excluded.unsettled, checked_at = excluded.checked_at, run_id = excluded.run_id WHERE verified.verified_through <= excluded.verified_through`,
         [...values, options.workspace],
       );
+      await addMisplaced(target, run, options.workspace);
       return;
     }
     // Tenants without a row in a table have none here either. What was verified later stays.
@@ -312,5 +330,18 @@ export async function finishRun(
        ON CONFLICT (table_name, tenant_id) DO NOTHING`,
       values,
     );
+    await addMisplaced(target, run, null);
   });
+}
+
+/** Lines of rows that another tenant than theirs is shown: a difference of that tenant, too. */
+export const MISPLACED = `column_name = 'tenant_id' AND kind = 'differs' AND actual IS NOT NULL AND repaired_at IS NULL`;
+
+async function addMisplaced(target: pg.ClientBase, run: Run, workspace: string | null): Promise<void> {
+  await target.query(
+    `INSERT INTO verified AS v (table_name, tenant_id, verified_through, rows, differences, unsettled, checked_at, run_id)
+     SELECT table_name, actual, $2, 0, count(DISTINCT row_id), 0, now(), $1 FROM verification_difference WHERE run_id = $1 AND ${MISPLACED} AND ($3::text IS NULL OR actual = $3) GROUP BY 1, 2
+     ON CONFLICT (table_name, tenant_id) DO UPDATE SET differences = v.differences + excluded.differences WHERE v.run_id = excluded.run_id`,
+    [run.id, run.through, workspace],
+  );
 }

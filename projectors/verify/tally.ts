@@ -31,6 +31,8 @@ export interface Tally {
   /** A cell of a numeric column. Null cells add nothing. */
   sum(table: string, column: string, side: 'expected' | 'actual' | 'both', cell: string | null): void;
   takeCounts(): Map<string, Map<string, Counts>>;
+  /** Takes back what was taken and could not be saved. */
+  putBack(counts: ReadonlyMap<string, ReadonlyMap<string, Counts>>): void;
   sums(): Sum[];
 }
 
@@ -52,16 +54,17 @@ export function createTally(earlier: readonly Sum[] = []): Tally {
     pair.expected.add(expected);
     pair.actual.add(actual);
   }
+  const count: Tally['count'] = (table, tenant, add) => {
+    const row = rowOf(table, tenant);
+    for (const name of Object.keys(add) as (keyof Counts)[]) row[name] += add[name] ?? 0;
+  };
   return {
     countEqual(table, tenant, rows) {
       const row = rowOf(table, tenant);
       row.expected += rows;
       row.actual += rows;
     },
-    count(table, tenant, add) {
-      const row = rowOf(table, tenant);
-      for (const name of Object.keys(add) as (keyof Counts)[]) row[name] += add[name] ?? 0;
-    },
+    count,
     sum(table, column, side, cell) {
       const pair = pairOf(table, column);
       if (cell === null) return;
@@ -72,6 +75,9 @@ export function createTally(earlier: readonly Sum[] = []): Tally {
       const taken = counts;
       counts = new Map();
       return taken;
+    },
+    putBack(taken) {
+      for (const [table, tenants] of taken) for (const [tenant, of] of tenants) count(table, tenant, of);
     },
     sums: () =>
       [...sums].flatMap(([table, columns]) =>

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Config } from '../../runtime/config.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
-import { inTransaction, quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../runtime/postgres.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { compareBackward, ownersOf } from './backward.ts';
 import { type Check, countExceptions, runChecks, toTotalChecks } from './checks.ts';
@@ -75,6 +75,8 @@ export interface VerifyOptions {
   /** Every row is looked at behind a fence, and not only those that differ at first sight. */
   readonly suspectAll?: boolean;
   readonly limits?: LookLimits;
+  /** Differences of one table that are kept by name, about. */
+  readonly keptLines?: number;
   readonly status?: VerifyStatus;
 }
 
@@ -128,13 +130,17 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
   const run = await openRun(sessions, runOptions, options.resume ?? false);
   // Every comparison from here on is of rows with everything applied that was committed before the run.
   await fence.pass(legacy, projections);
+  const touch = () => {
+    if (status !== undefined) status.lastProgressMs = performance.now();
+  };
+  touch();
   if (status !== undefined) status.state = 'comparing';
 
   const tally = createTally(run.progress.sums);
   const findings = createFindings(tally, run.progress.unmappable);
-  const pace = createPace(options.maxRate ?? null, signal);
+  const pace = createPace(options.maxRate ?? null, signal, touch);
   const looks = createLooks({
-    ...{ sessions: sessions.lookers, fence, tenants, findings, signal },
+    ...{ sessions: sessions.lookers, fence, tenants, findings, signal, onLook: touch },
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   const parts: Record<string, PartProgress> = { ...run.progress.parts };
@@ -153,11 +159,15 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       })),
       seconds: secondsSoFar(),
     };
-    await saveRun(store, run.id, {
-      counts: tally.takeCounts(),
-      differences: findings.takeDifferences(),
-      progress,
-    });
+    const found = { counts: tally.takeCounts(), differences: findings.takeDifferences() };
+    try {
+      await saveRun(store, run.id, { ...found, progress }, options.keptLines);
+    } catch (error) {
+      // What is not saved must not be behind a progress that is.
+      tally.putBack(found.counts);
+      findings.putBack(found.differences);
+      throw error;
+    }
   };
   const total = await estimateRows(sessions);
   const note = async (part: string, progress: PartProgress, rows: { legacy?: number; target?: number }) => {
@@ -168,8 +178,8 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
     if (status !== undefined) {
       status.rows += (rows.legacy ?? 0) + (rows.target ?? 0);
       status.suspects = looks.waiting().length;
-      status.lastProgressMs = performance.now();
     }
+    touch();
     if (performance.now() - savedAtMs > SAVE_EVERY_MS) await save();
   };
   const common = { legacy, target, workspace, findings, looks, pace, signal };
@@ -223,7 +233,8 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
     sums.filter(({ table }) => table === LEGACY_TOTAL).map(({ column, expected }) => [column, expected]),
   );
   const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL);
-  const checks = [...toTotalChecks(totals, columns), ...(await checkWhole(sessions, workspace))];
+  if (status !== undefined) status.state = 'checking';
+  const checks = [...toTotalChecks(totals, columns), ...(await runChecks(sessions.whole, workspace))];
   const exceptions = await countExceptions(store, workspace);
   const counts = await readCounts(store, run.id);
   const tables = verifiedTables(projections);
@@ -269,14 +280,6 @@ function restore(run: Run, { plans, relations }: Sessions, looks: ReturnType<typ
       },
     ]);
   }
-}
-
-async function checkWhole({ whole }: Sessions, workspace: string | null): Promise<Check[]> {
-  return await inTransaction(
-    whole,
-    () => runChecks(whole, workspace),
-    'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
-  );
 }
 
 /** Rows on both sides, as PostgreSQL estimates them. */

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import type { Config } from '../../runtime/config.ts';
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
@@ -10,6 +11,8 @@ import type { VerifyStatus } from './status.ts';
 import { type Verification, verifyAll } from './verify.ts';
 
 const RETRY_MS = 3000;
+/** Tenants that metrics name. */
+const MOST_TENANTS = 1000;
 
 /**
  * Verifies everything, again and again, until the signal is raised. A pass that is interrupted, also by a restart, is gone on with. Servers that are down are waited for; throws a
@@ -45,6 +48,7 @@ export async function watchVerification(
       });
       said = '';
       note(status, result);
+      status.tenants = await withTarget(config, readTenants);
       tell(log, result);
       onPass?.(result);
       status.state = 'resting';
@@ -64,8 +68,7 @@ export async function watchVerification(
 
 /** What the last pass found, whoever made it: until the first one of this process ends. */
 async function recall(config: Config, status: VerifyStatus): Promise<void> {
-  const client = await connect(config.targetUrl(), 'verify', searchPathOption(LIVE));
-  try {
+  await withTarget(config, async (client) => {
     const { rows } = await client.query<Record<'table' | 'rows' | 'differences' | 'unsettled' | 'through', string>>(
       `SELECT table_name AS "table", rows, differences, unsettled, extract(epoch FROM verified_through) AS through FROM verified WHERE tenant_id = '*'`,
     );
@@ -78,6 +81,25 @@ async function recall(config: Config, status: VerifyStatus): Promise<void> {
         ...{ unsettled: Number(row.unsettled), throughSeconds: Number(row.through) },
       };
     });
+    status.tenants = await readTenants(client);
+  });
+}
+
+async function readTenants(client: pg.ClientBase): Promise<VerifyStatus['tenants']> {
+  const { rows } = await client.query<Record<'tenant' | 'differences' | 'through', string>>(
+    `SELECT tenant_id AS tenant, sum(differences + unsettled) AS differences, extract(epoch FROM min(verified_through)) AS through FROM verified
+     WHERE tenant_id NOT IN ('*', '') GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $1`,
+    [MOST_TENANTS],
+  );
+  return rows.map(({ tenant, differences, through }) => ({
+    ...{ tenant, differences: Number(differences), throughSeconds: Number(through) },
+  }));
+}
+
+async function withTarget<T>(config: Config, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await connect(config.targetUrl(), 'verify', searchPathOption(LIVE));
+  try {
+    return await work(client);
   } finally {
     await client.end();
   }

@@ -77,7 +77,7 @@ function upsertSql({ shape, columns, repair }: TargetShape, parameter: number): 
 function retractSql({ shape, columns, scopeColumn, retract, repair }: TargetShape, parameter: number): string {
   const isSoft = retract === 'soft-delete';
   const isOfTable = repair === 'merged' ? '$1::text IS NOT NULL' : 'i.legacy_table = $1';
-  // A row that stood under the scope of another one is written by the same statement: it must not go as well.
+  // A row that stood under the scope of another one is written by the same statement, whose parts have no promised order: it must not go as well.
   const isKept = `NOT EXISTS (SELECT FROM jsonb_array_elements($${parameter + 1}::jsonb) w WHERE w->>${columns.indexOf('id')} = i.id::text)`;
   const candidates = `(SELECT i.at, (r->>1)::pg_lsn AS lsn, (r->>2)::bigint AS xid, (r->>3)::timestamptz AS committed_at
     FROM jsonb_array_elements($${parameter}::jsonb) r CROSS JOIN LATERAL (

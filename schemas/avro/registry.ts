@@ -1,3 +1,5 @@
+import { pause } from '../../runtime/retry.ts';
+
 /** A failed call to the schema registry. `retry` tells whether the same call may succeed later. */
 export class RegistryError extends Error {
   readonly retry: boolean;
@@ -16,7 +18,12 @@ export type RegistryOptions = {
   password?: string;
   /** The longest a single request may take; 10,000 by default. */
   timeoutMs?: number;
+  /** For how long a schema may be unknown: a registry that has just been started may answer before it has read its storage. 20,000 by default. */
+  unknownMs?: number;
 };
+
+const UNKNOWN_MS = 20_000;
+const ASK_AGAIN_MS = 500;
 
 export type Registry = {
   /**
@@ -74,7 +81,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     schemaById(id) {
       let schema = schemas.get(id);
       if (schema === undefined) {
-        schema = fetchSchema(request, id);
+        schema = fetchSchema(request, id, options.unknownMs ?? UNKNOWN_MS, closing.signal);
         schemas.set(id, schema);
         schema.catch(() => schemas.delete(id));
       }
@@ -113,8 +120,13 @@ export function createRegistry(options: RegistryOptions): Registry {
 type Answer = { status: number; body: unknown };
 type Request = (method: string, path: string, body?: object) => Promise<Answer>;
 
-async function fetchSchema(request: Request, id: number): Promise<string> {
-  const { status, body } = await request('GET', `/schemas/ids/${id}`);
+async function fetchSchema(request: Request, id: number, unknownMs: number, signal: AbortSignal): Promise<string> {
+  const untilMs = performance.now() + unknownMs;
+  let { status, body } = await request('GET', `/schemas/ids/${id}`);
+  while (status === 404 && performance.now() < untilMs) {
+    await pause(ASK_AGAIN_MS, signal);
+    ({ status, body } = await request('GET', `/schemas/ids/${id}`));
+  }
   const schema = (body as { schema?: unknown } | null)?.schema;
   if (status === 404) {
     throw new RegistryError(

@@ -1,3 +1,10 @@
+-- As long as somebody sees the new schema it stays. What was decided of stages is lost only with a backup, which whoever drops tables is asked for.
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM (SELECT DISTINCT tenant_id FROM crosswalk.stage_log) t WHERE crosswalk.current_stage(tenant_id) > 0) THEN
+    RAISE EXCEPTION 'workspaces still see the new schema: run crosswalk stage set all 0 first';
+  END IF;
+END $$;
 DROP POLICY operator ON crm.tenants;
 DROP POLICY operator ON crm.rejects;
 REVOKE ALL ON ALL TABLES IN SCHEMA crm, crosswalk FROM crosswalk_operator;

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -325,10 +326,30 @@ describe('the schema registry', () => {
   });
 
   test('an id it does not know, and a schema that is none', async () => {
-    await expect(registry.schemaById(2_000_000_000)).rejects.toMatchObject({ retry: false });
+    const impatient = createRegistry({ baseUrl: registryUrl, unknownMs: 0 });
+    await expect(impatient.schemaById(2_000_000_000)).rejects.toMatchObject({ retry: false });
     await expect(registry.register(`${TOPIC}.none-value`, { type: 'nonsense' })).rejects.toMatchObject({
       retry: false,
     });
+  });
+
+  test('an id that it does not know yet, for it has just been started', async () => {
+    const id = await register(table('late', [['id', 23]]));
+    let asked = 0;
+    const starting = createHttpServer(async ({ url = '' }, answer) => {
+      asked += 1;
+      const response = asked < 3 ? null : await fetch(new URL(registryUrl).origin + url);
+      answer.writeHead(response?.status ?? 404).end((await response?.text()) ?? '{}');
+    });
+    starting.listen(0, '127.0.0.1');
+    await once(starting, 'listening');
+    const { port } = starting.address() as AddressInfo;
+    const address = registryUrl.replace(new URL(registryUrl).host, `127.0.0.1:${port}`);
+    try {
+      expect(await createRegistry({ baseUrl: address }).schemaById(id)).toBe(await registry.schemaById(id));
+    } finally {
+      starting.close();
+    }
   });
 
   test('a schema is fetched once', async () => {

@@ -153,6 +153,31 @@ describe('the application', () => {
     }
   });
 
+  it('takes no projected row over, nor the id of one', async () => {
+    await setStage(owner, OURS, 4);
+    await asTenant(OURS);
+    const { rows: tables } = await owner.query<{ name: string }>(
+      `SELECT c.relname AS name FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind = 'r' AND has_table_privilege('crosswalk_app', c.oid, 'UPDATE')
+         AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'origin')`,
+    );
+    const projected: string[] = [];
+    for (const { name } of tables) {
+      const { rowCount } = await app.query(`SELECT FROM crm.${name} WHERE origin = 'cdc'`);
+      if (rowCount === 0) continue;
+      projected.push(name);
+      for (const set of [`origin = 'app'`, `tenant_id = tenant_id`])
+        await expect(app.query(`UPDATE crm.${name} SET ${set} WHERE origin = 'cdc'`), name).rejects.toMatchObject({
+          code: '42501',
+        });
+    }
+    expect(projected).toEqual(expect.arrayContaining(['tenants', 'contacts', 'leads', 'quotes_new', 'payments']));
+    // Locking a projected row is nobody's harm.
+    await app.query(`SELECT FROM crm.contacts WHERE origin = 'cdc' FOR UPDATE`);
+    await expect(
+      app.query(`INSERT INTO crm.tenants (id, tenant_id) VALUES ('not-ours', $1)`, [OURS]),
+    ).rejects.toMatchObject({ code: '42501' });
+  });
+
   it('reads the figures of its own tenant, refreshed while others read them', async () => {
     await asTenant(OURS);
     await app.query('SELECT crm.refresh_dashboard_stats()');

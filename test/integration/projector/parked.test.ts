@@ -4,7 +4,7 @@ import { createProjectorPool } from '../../../projectors/session.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, optionRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
-import { clearTarget, openTarget } from '../../support/target-database.ts';
+import { clearTarget, openTarget, PROJECTED_TABLES } from '../../support/target-database.ts';
 
 const [A, B, C, D] = [1, 2, 3, 4].map((n) => `a0000000-0000-4000-8000-00000000000${n}`) as [
   string,
@@ -125,6 +125,45 @@ describe('a change whose cause is on its way', () => {
     expect(await dead()).toEqual([
       { legacy_key: A, reason: '23503 leads leads_lead_status_id_fkey, with everything before it applied' },
     ]);
+  });
+
+  it('is left to rest in a shadow while a projection that is not rebuilt has not applied everything, or holds what it waits for', async () => {
+    await client.query(`SELECT crosswalk.create_shadow('parked', $1, true)`, [PROJECTED_TABLES]);
+    const shadowPool = createProjectorPool(databases.targetUrl, 'projector', 2, ['crosswalk_shadow_parked']);
+    const held = () => client.query('SELECT FROM crosswalk_shadow_parked.parked_change');
+    const failed = () => client.query('SELECT FROM crosswalk_shadow_parked.dead_letter');
+    let asked = 0;
+    const untilAskedAgain = async () => {
+      const from = asked;
+      await pollUntil(
+        async () => asked,
+        (times) => times > from + 6,
+      );
+    };
+    try {
+      const replayed = await createScriptedLog(shadowPool);
+      await client.query(`DELETE FROM crosswalk_shadow_parked.consumer_offset WHERE projection <> 'contacts'`);
+      await replayed.deliver('contacts', 0, contactRow(A, { lead_status_id: '5' }));
+      replayed.append('status_options', 0, optionRow('5'));
+      const retry = replayed.retryParked('contacts', () => ++asked > 0);
+      try {
+        await untilAskedAgain();
+        expect([(await held()).rowCount, (await failed()).rowCount]).toEqual([1, 0]);
+        await client.query(
+          `INSERT INTO crosswalk.parked_change (projection, topic, partition, record_offset, legacy_key, source_lsn, record_key, reason) VALUES ('status_options', 't', 0, 0, '5', '0/1', '', '23505 status_options')`,
+        );
+        await client.query(`UPDATE crosswalk.consumer_offset SET next_offset = 1 WHERE projection = 'status_options'`);
+        await untilAskedAgain();
+        expect([(await held()).rowCount, (await failed()).rowCount]).toEqual([1, 0]);
+        await client.query('DELETE FROM crosswalk.parked_change');
+        await pollUntil(failed, ({ rowCount }) => rowCount === 1);
+      } finally {
+        await retry.close();
+      }
+    } finally {
+      await shadowPool.end();
+      await client.query(`SELECT crosswalk.drop_shadow('parked')`);
+    }
   });
 
   it('is left to rest while the log holds what has not been applied', async () => {

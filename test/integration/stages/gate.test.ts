@@ -229,8 +229,18 @@ describe('no-go', () => {
       state: 'no-go',
       what: expect.stringContaining('against another mapping than workspaces@'),
     });
-    await rig.owner.query('UPDATE crosswalk.verified SET run_id = gen_random_uuid()');
+    // Against which mapping nobody can tell.
+    await writeVerified(rig.owner, [OURS, OTHER]);
     expect((await rig.gate(OURS)).isGo).toBe(true);
+    await rig.owner.query('UPDATE crosswalk.verified SET run_id = gen_random_uuid()');
+    expect((await rig.gate(OURS)).line('verification').state).toBe('no-go');
+    // A workspace that has come since.
+    await writeVerified(rig.owner, [OTHER]);
+    expect((await rig.gate(OURS)).line('verification')).toMatchObject({
+      state: 'no-go',
+      what: `no row of ${OURS} was verified yet`,
+    });
+    await writeVerified(rig.owner, [OURS, OTHER]);
   });
 
   it('dead letters, of their own workspace; of every one where nobody can tell', async () => {

@@ -3,6 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
+import { projections } from '../../../projectors/projections/all.ts';
+import { readTenants } from '../../../projectors/read-tenants.ts';
+import { createFence } from '../../../projectors/verify/fence.ts';
+import { verifyAll } from '../../../projectors/verify/verify.ts';
+import { createKafka } from '../../../runtime/kafka.ts';
+import { createLog } from '../../../runtime/log.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';
 import { createVerifyRig, namesOf, type VerifyRig } from '../../support/verify-rig.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -130,6 +136,103 @@ test('how far the tables are verified is kept by tenant', async () => {
   }
 });
 
+test('a row that another tenant is shown is a difference of both, whichever is verified', async () => {
+  const { rows } = await pipeline.target.query<{ id: string; tenant: string }>(
+    `SELECT DISTINCT ON (tenant_id) id, tenant_id AS tenant FROM crm.contacts WHERE deleted_at IS NULL ORDER BY tenant_id, id`,
+  );
+  const [{ id, tenant: theirs }, { tenant: others }] = rows as [(typeof rows)[0], (typeof rows)[0]];
+  const differences = async (tenant: string) =>
+    (await one(`SELECT differences FROM crosswalk.verified WHERE table_name = 'contacts' AND tenant_id = $1`, [tenant]))
+      .differences;
+  await pipeline.target.query('UPDATE crm.contacts SET tenant_id = $2 WHERE id = $1', [id, others]);
+  const alone = await pipeline.verify({ workspace: others });
+  expect(alone.ok).toBe(false);
+  expect(namesOf(alone)).toEqual([`contacts ${id} tenant_id`]);
+  expect(await differences(others)).toBe('1');
+  const whole = await pipeline.verify();
+  expect(namesOf(whole)).toEqual([`contacts ${id} tenant_id`]);
+  expect([await differences(theirs), await differences(others), await differences('*')]).toEqual(['1', '1', '1']);
+  expect(await pipeline.repair(whole.run)).toMatchObject({ repaired: 1, leftRows: 0, beyond: 0 });
+  expect([await differences(theirs), await differences(others), await differences('*')]).toEqual(['0', '0', '0']);
+});
+
+test('a row that cannot be compared is not verified', async () => {
+  const { rows } = await pipeline.legacy.query<{ id: string; tenant: string }>(
+    'SELECT id, workspace_id AS tenant FROM public.contacts ORDER BY id LIMIT 1',
+  );
+  const { id, tenant } = rows[0]!;
+  const broken = projections.map((projection) => ({
+    ...projection,
+    map: (...[row, tenants]: Parameters<typeof projection.map>) => {
+      if (row.id === id) throw new Error('broken');
+      return projection.map(row, tenants);
+    },
+  }));
+  const options = { kafka: createKafka(pipeline.rig.config.kafka(), createLog('silent')), limit: 10 };
+  const result = await verifyAll(pipeline.rig.config, broken, readTenants(), {
+    ...options,
+    signal: AbortSignal.timeout(60_000),
+  });
+  expect(result).toMatchObject({ ok: false, unmappable: [{ projection: 'contacts', legacyKey: id }] });
+  const { unsettled } = await one(`SELECT sum(unsettled) AS unsettled FROM crosswalk.verified WHERE tenant_id = $1`, [
+    tenant,
+  ]);
+  expect(unsettled).toBe('1');
+  expect((await pipeline.verify()).ok).toBe(true);
+});
+
+test('more differences than are kept by name are not forgotten', async () => {
+  await pipeline.target.query(
+    `DELETE FROM crm.quote_items_new WHERE id IN (SELECT DISTINCT ON (quote_id) id FROM crm.quote_items_new ORDER BY quote_id, id LIMIT 15)`,
+  );
+  const first = await pipeline.verify({ keptLines: 10 });
+  expect(first.tables.find(({ table }) => table === 'quote_items_new')).toMatchObject({ missing: 15 });
+  expect(namesOf(first)).toHaveLength(10);
+  expect(await pipeline.repair(first.run)).toMatchObject({ repaired: 10, leftRows: 0, beyond: 5 });
+  const second = await pipeline.verify();
+  expect(namesOf(second)).toHaveLength(5);
+  expect(await pipeline.repair(second.run)).toMatchObject({ repaired: 5, leftRows: 0, beyond: 0 });
+});
+
+test('what could not be saved is not lost', async () => {
+  await pipeline.target.query(
+    `UPDATE crm.status_options SET color = 'tampered' WHERE id = (SELECT min(id) FROM crm.status_options)`,
+  );
+  await pipeline.target.query(`CREATE FUNCTION crosswalk.refuse_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$;
+    CREATE TRIGGER refuse_once BEFORE INSERT ON crosswalk.verification_difference FOR EACH ROW EXECUTE FUNCTION crosswalk.refuse_once()`);
+  await expect(pipeline.verify()).rejects.toThrow();
+  await pipeline.target.query('DROP FUNCTION crosswalk.refuse_once() CASCADE');
+  const resumed = await pipeline.verify({ resume: true });
+  expect(namesOf(resumed)).toHaveLength(1);
+  expect(await pipeline.repair(resumed.run)).toMatchObject({ repaired: 1, leftRows: 0 });
+});
+
+test('a run is worked on by one process alone', async () => {
+  const stopping = new AbortController();
+  const running = pipeline.verify({ chunkRows: 20, maxRate: 50, signal: stopping.signal });
+  running.catch(() => undefined);
+  await waitUntil(
+    'it has begun',
+    async () => (await one(`SELECT count(*) FROM crosswalk.verification_run WHERE finished_at IS NULL`)).count === '1',
+  );
+  await expect(pipeline.verify({ resume: true })).rejects.toMatchObject({ code: 'config_invalid' });
+  stopping.abort(new Error('test'));
+  await expect(running).rejects.toThrow();
+  expect((await pipeline.verify({ resume: true })).ok).toBe(true);
+});
+
+test('a fence that is closed lets nobody wait for it', async () => {
+  const { config } = pipeline.rig;
+  const fence = createFence({
+    ...{ config, kafka: createKafka(config.kafka(), createLog('silent')), target: pipeline.target, timeoutMs: 0 },
+    signal: new AbortController().signal,
+  });
+  // The place is being marked meanwhile.
+  const passing = fence.pass(pipeline.legacy, projections);
+  await fence.close();
+  await expect(passing).rejects.toThrow('closed');
+});
+
 test('it needs no more than the rights of a connector and a projector', async () => {
   const role = `verify_${randomBytes(4).toString('hex')}`;
   const addressAs = (url: string, suffix: string) => {
@@ -172,7 +275,7 @@ test('a killed verification goes on where it was', async () => {
     `UPDATE crm.status_options SET color = 'tampered' WHERE id = (SELECT min(id) FROM crm.status_options)`,
   );
   try {
-    const killed = start('verify', '--max-rate', '100');
+    const killed = start('verify', '--max-rate', '500');
     const progress = async () =>
       (
         await one(
@@ -233,6 +336,9 @@ test('one that is always on keeps the time moving, tells metrics, and ends on SI
   expect(await metric('table_difference_rows\\{table="quotes_new"\\}')).toBe(0);
   expect(await metric('table_age_seconds\\{table="quotes_new"\\}')).toBeLessThan(60);
   expect(await metric('rows_total')).toBeGreaterThan(1000);
+  const { tenant } = await one('SELECT min(id) AS tenant FROM crm.tenants');
+  expect(await metric(`tenant_difference_rows\\{tenant="${tenant}"\\}`)).toBe(0);
+  expect(await metric(`tenant_age_seconds\\{tenant="${tenant}"\\}`)).toBeLessThan(60);
   await pipeline.target.query(
     `UPDATE crm.quotes_new SET notes = 'tampered' WHERE id = (SELECT id FROM crm.quotes_new WHERE deleted_at IS NULL ORDER BY id LIMIT 1)`,
   );

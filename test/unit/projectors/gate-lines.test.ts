@@ -122,16 +122,27 @@ describe('a gate', () => {
     ['lag, last hour', { samples: samples().filter(({ projection }) => projection !== 'quotes') }],
     ['lag, last hour', { samples: samples().filter(({ atSeconds }) => atSeconds < NOW - 60) }],
     ['verification', { verified: [verified('leads')] }],
-    ['verification', { verified: scope.tables.map((table) => verified(table, { throughSeconds: NOW - 86_401 })) }],
+    [
+      'verification',
+      { verified: scope.tables.map((table) => verified(table, { tenantId: 'ws', throughSeconds: NOW - 86_401 })) },
+    ],
     ['verification', { verified: [verified('leads'), verified('payments', { tenantId: 'ws', differences: 1 })] }],
     ['verification', { verified: [verified('leads'), verified('payments', { tenantId: 'ws', unsettled: 1 })] }],
-    ['verification', { verified: [verified('leads', { mapping: 'contacts@1 quotes@1' }), verified('payments')] }],
-    ['verification', { verified: [verified('leads', { mapping: 'contacts@1 quotes@21' }), verified('payments')] }],
+    ['verification', { verified: scope.tables.map((table) => verified(table)) }],
+    [
+      'verification',
+      { verified: [verified('leads', { tenantId: 'ws', mapping: 'contacts@1 quotes@1' }), verified('payments')] },
+    ],
+    ['verification', { verified: [verified('leads', { tenantId: 'ws', mapping: null }), verified('payments')] }],
+    [
+      'verification',
+      { verified: [verified('leads', { tenantId: 'ws', mapping: 'contacts@1 quotes@21' }), verified('payments')] },
+    ],
     [
       'verification',
       {
         verified: [
-          ...scope.tables.map((table) => verified(table)),
+          ...scope.tables.map((table) => verified(table, { tenantId: 'ws' })),
           verified('contribution', { tenantId: '', differences: 1 }),
         ],
       },
@@ -155,7 +166,9 @@ describe('a gate', () => {
     expect(missing({}, lagging(15, 15))).toEqual([]);
     expect(missing({ samples: samples({ lagSeconds: 30 }) })).toEqual([]);
     expect(
-      missing({ verified: scope.tables.map((table) => verified(table, { throughSeconds: NOW - 86_400 })) }),
+      missing({
+        verified: scope.tables.map((table) => verified(table, { tenantId: 'ws', throughSeconds: NOW - 86_400 })),
+      }),
     ).toEqual([]);
   });
 

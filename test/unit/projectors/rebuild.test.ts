@@ -1,11 +1,12 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { toReportLines, toResultLines } from '../../../cli/rebuild-text.ts';
 import type { Projection } from '../../../projectors/projection.ts';
 import { allProjections } from '../../../projectors/projections/all.ts';
 import { contacts } from '../../../projectors/projections/contacts.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
 import { createEnds } from '../../../projectors/rebuild/ends.ts';
-import { readMapping } from '../../../projectors/rebuild/mapping.ts';
+import { createLag } from '../../../projectors/rebuild/lag.ts';
+import { mappingFiles, readMapping } from '../../../projectors/rebuild/mapping.ts';
 import { parentsFirst } from '../../../projectors/rebuild/merge-sql.ts';
 import type { RebuildResult } from '../../../projectors/rebuild/rebuild.ts';
 import type { Report } from '../../../projectors/rebuild/report.ts';
@@ -93,6 +94,7 @@ describe('projections that cannot be rebuilt alone', () => {
 });
 
 describe('places in the log', () => {
+  afterEach(() => vi.unstubAllEnvs());
   test.each(['beginning', 'offset:0', 'offset:123456789012', '2026-07-01T10:30:00.000Z'])('%s', (text) => {
     expect(toStartText(parseStart(text))).toBe(text);
   });
@@ -100,12 +102,23 @@ describe('places in the log', () => {
     expect(toStartText(parseStart('2026-07-01'))).toBe('2026-07-01T00:00:00.000Z');
     expect(toStartText(parseStart('2026-07-01T10:30:00+02:00'))).toBe('2026-07-01T08:30:00.000Z');
   });
-  test.each(['', 'offset:', 'offset:-1', 'offset:1.5', 'yesterday', '12', '2026-13-01', 'Beginning'])(
-    '%j is none',
-    (text) => {
-      expect(() => parseStart(text)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+  test.each(['UTC', 'America/New_York', 'Asia/Kathmandu'])(
+    'a time is the same moment wherever it is read: %s',
+    (zone) => {
+      vi.stubEnv('TZ', zone);
+      expect(toStartText(parseStart('2026-07-01'))).toBe('2026-07-01T00:00:00.000Z');
+      expect(toStartText(parseStart('2026-07-01 10:30:00Z'))).toBe('2026-07-01T10:30:00.000Z');
+      expect(toStartText(parseStart('2026-07-01T10:30:00.5-0400'))).toBe('2026-07-01T14:30:00.500Z');
+      for (const text of ['2026-07-01T10:30:00', '2026-07-01 10:30'])
+        expect(() => parseStart(text)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
     },
   );
+  test.each([
+    ...['', 'offset:', 'offset:-1', 'offset:1.5', 'yesterday', '12', '2026-13-01', 'Beginning'],
+    ...['2026-07-01 UTC', '2026-07-01T25:00Z', '2026-07-01Z'],
+  ])('%j is none', (text) => {
+    expect(() => parseStart(text)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+  });
 });
 
 describe('ends', () => {
@@ -125,6 +138,35 @@ describe('ends', () => {
     ends.move(new Map([[0, 2n]]));
     expect(ends.of(0)).toBe(6n);
     await ends.behind(0, 5n);
+  });
+});
+
+describe('how far behind a shadow is', () => {
+  const at = (offset: bigint) => [{ projection: 'contacts', partition: 0, offset }];
+
+  test('as long as it is since the live projectors were last where it is', () => {
+    const lag = createLag(1000);
+    expect(lag.look(0, at(5n), at(4n))).toBe(Number.POSITIVE_INFINITY);
+    expect(lag.look(100, at(5n), at(4n))).toBe(Number.POSITIVE_INFINITY);
+    expect(lag.look(200, at(9n), at(6n))).toBe(100);
+    expect(lag.look(900, at(9n), at(8n))).toBe(800);
+    expect(lag.look(901, at(9n), at(9n))).toBe(0);
+  });
+
+  test('every partition counts, and one that the shadow has not begun', () => {
+    const lag = createLag(1000);
+    const live = [...at(5n), { projection: 'contacts', partition: 1, offset: 0n }];
+    expect(lag.look(0, live, at(5n))).toBe(Number.POSITIVE_INFINITY);
+    expect(lag.look(1, live, [...at(5n), { projection: 'quotes', partition: 1, offset: 7n }])).toBe(
+      Number.POSITIVE_INFINITY,
+    );
+    expect(lag.look(2, live, live)).toBe(0);
+  });
+
+  test('a replay of hours remembers no more looks than one of seconds', () => {
+    const lag = createLag(3000);
+    for (let tick = 0; tick < 100_000; tick++) lag.look(tick * 100, at(1_000_000n), at(BigInt(tick)));
+    expect(lag.size).toBeLessThanOrEqual(31);
   });
 });
 
@@ -149,6 +191,17 @@ test('a mapping is the same until a version or a file of it changes', () => {
   expect(readMapping(allProjections)).toBe(readMapping(allProjections.toReversed()));
   expect(readMapping([quotes])).toMatch(/^quotes \S+ \([0-9a-f]{12}\)$/);
   expect(readMapping([{ ...quotes, version: '99' }])).not.toBe(readMapping([quotes]));
+  const files = mappingFiles();
+  expect([...files.keys()]).toEqual(
+    expect.arrayContaining([
+      ...['projections/quotes.ts', 'projections/quotes/items.ts', 'values/phone.ts', 'tenants.json', 'decode.ts'],
+      ...['source-change.ts', 'write/map-changes.ts', '../schemas/avro/decode.ts', 'libphonenumber-js'],
+    ]),
+  );
+  for (const name of ['decode.ts', 'write/map-changes.ts', 'libphonenumber-js'])
+    expect(readMapping([quotes], new Map([...files, [name, files.get('tenants.json')!]]))).not.toBe(
+      readMapping([quotes]),
+    );
 });
 
 describe('what people read', () => {
@@ -217,7 +270,7 @@ describe('what people read', () => {
     const result: RebuildResult = {
       ...{ state: 'merged', name: 'x', report, replay: { records: 1, seconds: 1 }, compareSeconds: 1 },
       ...{
-        paused: { compareMs: 12, mergeMs: 3456 },
+        paused: { compareMs: 512, mergeMs: 3456, times: 3 },
         merged: {
           quotes_new: { added: 1, changed: 2, removed: 3 },
           contribution: { added: 9, changed: 9, removed: 9 },
@@ -227,9 +280,12 @@ describe('what people read', () => {
     const said = (state: RebuildResult['state']) =>
       toResultLines({ ...result, state }, 'crosswalk rebuild quotes').join('\n');
     expect(said('merged')).toBe(
-      'merged: 1 rows added, 2 changed, 3 removed. The live projectors stood still for 3.5 s.',
+      'merged: 1 rows added, 2 changed, 3 removed. The live projectors stood still for 4.0 s.',
     );
-    expect(said('previewed')).toContain('stood still for 12 ms');
+    expect(toResultLines({ ...result, merged: null }, 'crosswalk rebuild quotes').join('\n')).toBe(
+      'merged already: the shadow is dropped',
+    );
+    expect(said('previewed')).toContain('stood still for 512 ms');
     for (const state of ['paused', 'kept', 'refused'] as const) {
       expect(said(state)).toContain('crosswalk rebuild quotes --resume');
       expect(said(state)).toContain('--discard');

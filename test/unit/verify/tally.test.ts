@@ -26,3 +26,12 @@ test('counts are those since they were last taken, sums go on', () => {
     { table: 'quotes_new', column: 'tax_rate', expected: '0', actual: '0' },
   ]);
 });
+
+test('counts that could not be saved are taken back', () => {
+  const tally = createTally();
+  tally.count('quotes_new', 'a', { expected: 1, missing: 1 });
+  const taken = tally.takeCounts();
+  tally.count('quotes_new', 'a', { expected: 2 });
+  tally.putBack(taken);
+  expect(tally.takeCounts().get('quotes_new')?.get('a')).toMatchObject({ expected: 3, missing: 1 });
+});
