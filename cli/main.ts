@@ -26,7 +26,7 @@ function readEnvironment(): Record<string, string | undefined> {
 const ALWAYS_ON = new Set(['connect', 'project', 'verify --watch']);
 /** They run until they are told to end. */
 const ENDLESS = new Set([...ALWAYS_ON, 'up']);
-const STOP_MS = 8000;
+const STOP_MS = 6000;
 
 /** Runs a command with its context. Exit code 0, 1 where the command found something wrong or was stopped before it was done, 2 where it could not run. */
 async function run(name: string, work: (context: CommandContext) => Promise<boolean>): Promise<void> {

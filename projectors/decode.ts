@@ -18,7 +18,8 @@ export interface ChangeDecoder {
   ): Promise<SourceChange[]>;
 }
 
-export function createChangeDecoder(projection: Projection, registry: Registry): ChangeDecoder {
+/** `isReplay`: the live projector has read the records before, and schemas that lack a column are older ones. */
+export function createChangeDecoder(projection: Projection, registry: Registry, isReplay = false): ChangeDecoder {
   const values = new Map<number, ReturnType<typeof createDecoder>>();
   const keys = new Map<number, ReturnType<typeof createKeyDecoder>>();
   let lastMicros = -1n;
@@ -31,11 +32,11 @@ export function createChangeDecoder(projection: Projection, registry: Registry):
     return lastText;
   };
 
-  async function valueDecoder(id: number) {
+  async function valueDecoder(id: number, place: string) {
     const known = values.get(id);
     if (known !== undefined) return known;
     const json = await registry.schemaById(id);
-    assertColumns(projection, json);
+    assertColumns(projection, json, isReplay ? place : null);
     const decoder = createDecoder(json);
     values.set(id, decoder);
     return decoder;
@@ -53,7 +54,9 @@ export function createChangeDecoder(projection: Projection, registry: Registry):
       const changes: SourceChange[] = [];
       for (const { offset, key, value, headers } of records) {
         if (value === null || key === null) continue;
-        const decoder = values.get(schemaIdOf(value)) ?? (await valueDecoder(schemaIdOf(value)));
+        const decoder =
+          values.get(schemaIdOf(value)) ??
+          (await valueDecoder(schemaIdOf(value), `${topic}/${partition} at offset ${offset}`));
         const keyed = keys.get(schemaIdOf(key)) ?? (await keyDecoder(schemaIdOf(key)));
         const { op, before, after, source } = decoder.decode(value);
         changes.push({
@@ -83,11 +86,18 @@ export function toRepairHint(headers: InRecord['headers']): RepairHint | null {
   return header === undefined ? null : (JSON.parse(header.toString()) as RepairHint);
 }
 
-/** A column that was dropped or renamed would reach `map` as null, and blank what it was mapped to. */
-function assertColumns(projection: Projection, schemaJson: string): void {
+/** A column that was dropped or renamed would reach `map` as null, and blank what it was mapped to. `replayed`: the place of the record, in a replay. */
+function assertColumns(projection: Projection, schemaJson: string, replayed: string | null): void {
   const columns = new Set(readColumnNames(schemaJson));
   const missing = projection.requires.filter((column) => !columns.has(column));
   if (missing.length === 0) return;
+  if (replayed !== null) {
+    throw new CrosswalkError(
+      'source_changed',
+      `${replayed} lacks ${projection.source}.${missing.join(', ')}, which projection ${projection.name} requires: the record is older than the column`,
+      'What was written before the column was added or renamed cannot be mapped. Drop the rebuild (--discard), and begin after that change: --from with its time or offset.',
+    );
+  }
   throw new CrosswalkError(
     'source_changed',
     `Projection ${projection.name} requires ${projection.source}.${missing.join(', ')}, which the legacy table no longer has`,

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Position } from '../connectors/position.ts';
+import { REPAIR_HEADER } from '../connectors/snapshot/signal.ts';
 import type { Log } from '../runtime/log.ts';
 import { inTransaction, parseBytea } from '../runtime/postgres.ts';
 import { PARKED_LOCK } from './session.ts';
@@ -68,9 +69,13 @@ export function createParkedRetry(options: {
     });
   }
 
+  /** How far everything is applied. In a shadow, projections that are not rebuilt count as they are live: they bring what its rows refer to. */
   async function readApplied(client: pg.ClientBase): Promise<Map<string, bigint>> {
     const { rows } = await client.query<{ topic: string; partition: string; next: string }>(
-      'SELECT topic, partition::text, min(next_offset)::text AS next FROM consumer_offset GROUP BY 1, 2',
+      `SELECT topic, partition::text, min(next_offset)::text AS next FROM (
+         SELECT topic, partition, next_offset FROM consumer_offset
+         UNION ALL SELECT l.topic, l.partition, l.next_offset FROM crosswalk.consumer_offset l WHERE NOT EXISTS (SELECT FROM consumer_offset o WHERE o.projection = l.projection)) applied
+       GROUP BY 1, 2`,
     );
     return new Map(rows.map((row) => [`${row.topic}/${row.partition}`, BigInt(row.next)]));
   }
@@ -81,8 +86,8 @@ export function createParkedRetry(options: {
     position: Position | null,
     applied: ReadonlyMap<string, bigint>,
   ): Promise<boolean> {
-    const { rows: lock } = await client.query<{ held: string }>(
-      `SELECT pg_try_advisory_xact_lock(${PARKED_LOCK})::text AS held`,
+    const { rows: lock } = await client.query<{ held: string; shadow: string }>(
+      `SELECT pg_try_advisory_xact_lock(${PARKED_LOCK})::text AS held, (current_schema() <> 'crm')::text AS shadow`,
       [projection.name],
     );
     if (lock[0]?.held !== 'true') return true;
@@ -99,12 +104,13 @@ export function createParkedRetry(options: {
       record_key: string;
       record_value: string;
       reason: string;
+      repair: string | null;
     }>(
       // Names with their table: the bare ones would be the texts of the result, and order offset 10 before 9.
       `WITH oldest AS (SELECT p.topic, p.partition, p.record_offset, p.source_lsn, octet_length(p.record_value) AS bytes FROM parked_change p
          WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset LIMIT $2),
        fitting AS (SELECT o.topic, o.partition, o.record_offset FROM (SELECT *, sum(bytes) OVER (ORDER BY source_lsn, topic, partition, record_offset) - bytes AS before FROM oldest) o WHERE o.before < $3)
-       SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason FROM parked_change p
+       SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason, p.repair::text FROM parked_change p
        JOIN fitting f ON f.topic = p.topic AND f.partition = p.partition AND f.record_offset = p.record_offset
        WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset`,
       [projection.name, LIMIT, LIMIT_BYTES],
@@ -119,6 +125,7 @@ export function createParkedRetry(options: {
         offset: BigInt(row.record_offset),
         key: parseBytea(row.record_key),
         value: parseBytea(row.record_value),
+        ...(row.repair === null ? {} : { headers: { [REPAIR_HEADER]: Buffer.from(row.repair) } }),
       };
       changes.push(...(await applier.decoder.decode(row.topic, Number(row.partition), [record])));
     }
@@ -141,6 +148,15 @@ export function createParkedRetry(options: {
         defects.push({ change: row.changes.at(-1)!, reason: `${reason}, with everything before it applied` });
         appliedRows.push(...(await applyEarlier(client, row)));
       } else blocked.add(row.legacyKey);
+    }
+    if (lock[0].shadow === 'true') {
+      const waiting = [...(outcome.left ?? []), ...outcome.blocked.map(({ row }) => row)];
+      appliedRows.push(
+        ...(await applyBeforeHeld(
+          client,
+          waiting.filter(({ legacyKey }) => blocked.has(legacyKey)),
+        )),
+      );
     }
     // What cannot be mapped stays parked with the change before it: it is tried with it again.
     const settledDefects = [...defects, ...outcome.defects].filter(({ change }) => !blocked.has(change.legacyKey));
@@ -178,6 +194,33 @@ export function createParkedRetry(options: {
     return [];
   }
 
+  /**
+   * In a shadow: applies those versions of waiting rows that the live tables have as well. Changes may have come in one batch of which the live tables hold back
+   * only the last ones.
+   */
+  async function applyBeforeHeld(client: pg.ClientBase, waiting: readonly MappedRow[]): Promise<readonly MappedRow[]> {
+    const several = waiting.filter(({ changes }) => changes.length > 1);
+    if (several.length === 0) return [];
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT topic || '/' || partition || '/' || record_offset AS name FROM crosswalk.parked_change WHERE projection = $1 AND legacy_key = ANY ($2)
+       UNION SELECT topic || '/' || partition || '/' || record_offset FROM crosswalk.dead_letter
+         WHERE projection = $1 AND legacy_key = ANY ($2) AND (resolved_at IS NULL OR resolution LIKE 'discarded %')`,
+      [projection.name, several.map(({ legacyKey }) => legacyKey)],
+    );
+    const held = new Set(rows.map(({ name }) => name));
+    const earlier = several.flatMap(({ changes }) => {
+      const first = changes.findIndex(({ record }) => held.has(`${record.topic}/${record.partition}/${record.offset}`));
+      return first < 1 ? [] : (mapGroup(projection, applier.tenants, changes.slice(0, first), []) ?? []);
+    });
+    if (earlier.length === 0) return [];
+    const { applied } = await applyIsolated(client, projection, applier.tenants, applier.shapes, earlier);
+    await removeParked(
+      client,
+      applied.flatMap(({ changes }) => changes),
+    );
+    return applied;
+  }
+
   async function removeParked(client: pg.ClientBase, settled: readonly SourceChange[]): Promise<void> {
     await client.query(
       `DELETE FROM parked_change p USING unnest($2::text[], $3::int[], $4::bigint[]) AS s (topic, partition, record_offset)
@@ -192,12 +235,14 @@ export function createParkedRetry(options: {
   }
 
   /**
-   * Whether another projection has parked changes that wait for a unique value: the row that a foreign key names may be among them. Changes that wait for a
-   * foreign key themselves do not count, or two projections could wait for each other.
+   * Whether another projection has parked changes that wait for a unique value: the row that a foreign key names may be among them. In a shadow, projections
+   * that are not rebuilt count as they are live. Changes that wait for a foreign key themselves do not count, or two projections could wait for each other.
    */
   async function areCausesParked(client: pg.ClientBase): Promise<boolean> {
     const { rows } = await client.query(
-      `SELECT FROM parked_change WHERE projection <> $1 AND (reason LIKE '23505%' OR reason LIKE '23P01%') LIMIT 1`,
+      `SELECT FROM (SELECT projection, reason FROM parked_change
+         UNION ALL SELECT l.projection, l.reason FROM crosswalk.parked_change l WHERE NOT EXISTS (SELECT FROM consumer_offset o WHERE o.projection = l.projection)) p
+       WHERE p.projection <> $1 AND (p.reason LIKE '23505%' OR p.reason LIKE '23P01%') LIMIT 1`,
       [projection.name],
     );
     return rows.length > 0;

@@ -93,6 +93,8 @@ export interface StateChange {
 export interface History {
   /** Projected columns, `id` first; lineage is the runtime's. */
   readonly targets: readonly { readonly table: string; readonly columns: readonly string[] }[];
+  /** Finds every row that a legacy row may ever have added, in each target: those where `column`, which has an index, equals `of(legacy key)`. */
+  readonly scope: OwnedTarget['scope'];
   /** What of a legacy row the history is about; null where it has none of it. */
   readonly stateOf: (row: LegacyRow, tenants: Tenants) => NewRow | null;
   /** Rows by table. Only called where the two states differ. */

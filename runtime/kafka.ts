@@ -87,6 +87,16 @@ const SETTLE_MS = 15_000;
 /** Longer than the pauses of a broker that does its work. */
 const SILENCE_MS = 40_000;
 
+/** Names of all topics. Throws a connection error where no broker answers: the library takes that for an answer, and trips over it. */
+export async function listTopics(admin: Pick<kafkajs.Admin, 'listTopics'>): Promise<Set<string>> {
+  try {
+    return new Set(await admin.listTopics());
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new kafkajs.KafkaJSConnectionError('No broker answers');
+  }
+}
+
 /** A Kafka client. Retries are short and few: whoever uses it decides whether to wait. */
 export function createKafka(settings: KafkaSettings, log: Log) {
   const level = { warn: logLevel.WARN, error: logLevel.ERROR };
@@ -131,7 +141,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     /** Creates what is missing. Throws `topic_misconfigured` where a topic has another partition count: order per key would be lost. */
     async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
       await withAdmin(async (admin) => {
-        const existing = new Set(await admin.listTopics());
+        const existing = await listTopics(admin);
         const missing = specs.filter((spec) => !existing.has(spec.topic));
         if (missing.length > 0) {
           await admin.createTopics({
@@ -190,7 +200,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       topics: readonly string[],
     ): Promise<Map<string, { partitions: number; config: Record<string, string> }>> {
       return withAdmin(async (admin) => {
-        const existing = new Set(await admin.listTopics());
+        const existing = await listTopics(admin);
         const present = topics.filter((topic) => existing.has(topic));
         if (present.length === 0) return new Map();
         const metadata = await admin.fetchTopicMetadata({ topics: present });
@@ -211,7 +221,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     /** First and next offset of every partition of each topic that exists, in order of partition. */
     async fetchOffsets(topics: readonly string[]): Promise<Map<string, { low: bigint; high: bigint }[]>> {
       return withAdmin(async (admin) => {
-        const existing = new Set(await admin.listTopics());
+        const existing = await listTopics(admin);
         const found = new Map<string, { low: bigint; high: bigint }[]>();
         for (const topic of topics) {
           if (!existing.has(topic)) continue;

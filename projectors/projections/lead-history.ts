@@ -1,4 +1,11 @@
-import { type Cell, defineHistory, type History, type NewRow, type StateChange } from '../projection.ts';
+import {
+  type Cell,
+  defineHistory,
+  type History,
+  type NewRow,
+  type Projection,
+  type StateChange,
+} from '../projection.ts';
 import { uuid5 } from '../values/uuid5.ts';
 import { cellOf } from './cell.ts';
 import { contacts } from './contacts.ts';
@@ -25,6 +32,12 @@ const targets = [
     columns: ['id', 'tenant_id', 'lead_id', 'from_owner', 'to_owner', 'assigned_at', 'ordinal'],
   },
 ] as const satisfies History['targets'];
+
+/** Rows name the lead that a legacy row implies. */
+const scopeOf = ({ owned }: Projection): History['scope'] => ({
+  column: 'lead_id',
+  of: owned.find(({ table }) => table === 'leads')!.scope.of,
+});
 
 function rowsOf({ id, ordinal, before, after, committedAt }: StateChange): Record<string, NewRow[]> {
   const lead = after ?? before ?? {};
@@ -73,6 +86,7 @@ export const contactHistory = defineHistory({
   requires: contacts.requires,
   history: {
     targets,
+    scope: scopeOf(contacts),
     rowsOf,
     stateOf: (row, tenants) => {
       const lead = contacts.map(row, tenants).rows.leads?.[0];
@@ -87,5 +101,10 @@ export const quoteHistory = defineHistory({
   version: '1',
   source: 'quotes',
   requires: quotes.requires,
-  history: { targets, rowsOf, stateOf: (row, tenants) => quotes.map(row, tenants).rows.leads?.[0] ?? null },
+  history: {
+    targets,
+    scope: scopeOf(quotes),
+    rowsOf,
+    stateOf: (row, tenants) => quotes.map(row, tenants).rows.leads?.[0] ?? null,
+  },
 });

@@ -1,4 +1,5 @@
 import { comparable } from '../write/statements.ts';
+import type { Settings } from './shadow.ts';
 import type { Column, Unit } from './units.ts';
 
 /** What the statements are about. `partial`: only legacy rows of which changes were replayed are looked at. */
@@ -6,6 +7,10 @@ export interface Side {
   /** Schema of the shadow. */
   readonly shadow: string;
   readonly partial: boolean;
+  /** The first offset replayed, by projection and partition, of a partial rebuild. */
+  readonly starts: Settings['starts'];
+  /** Names of the projections that keep histories. */
+  readonly histories: readonly string[];
 }
 
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
@@ -38,7 +43,7 @@ export function shadowRows(unit: Unit, side: Side): string {
 }
 
 /** Whether changes of the row's legacy key were replayed. */
-function wasReplayed(unit: Unit, side: Side, alias: string): string {
+export function wasReplayed(unit: Unit, side: Side, alias: string): string {
   const pairs = [...unit.sources]
     .map(([source, projection]) => `(${literal(source)}, ${literal(projection)})`)
     .join(', ');
@@ -143,7 +148,7 @@ export function compareAgainSql(unit: Unit, of: Side): string {
 /** What $2 of `compareAgainSql` lists: values of the scope, merge keys, or legacy keys. */
 export function sinceColumn({ kind, scope, aggregate }: Unit): Column {
   if (kind === 'merged') return { name: aggregate!.keyColumn, type: 'uuid' };
-  return kind === 'owned' ? scope!.column : { name: 'legacy_key', type: 'text' };
+  return scope === null ? { name: 'legacy_key', type: 'text' } : scope.column;
 }
 
 function changedSince(unit: Unit, alias: string, isLive: boolean): string {

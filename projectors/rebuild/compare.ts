@@ -12,7 +12,9 @@ import {
   touchedMergeKeysSql,
 } from './compare-sql.ts';
 import { newFailures } from './fence.ts';
+import { isNewlyOpen, isNewlyWaiting, isNoLongerOpen, isNoLongerWaiting } from './held.ts';
 import type { Difference, Failure, ProjectionReport, Report, TableReport } from './report.ts';
+import { readStale } from './stale.ts';
 import type { Unit } from './units.ts';
 
 /** Compares shadow and live tables as a whole, in the caller's transaction, notes what differs under `round`, and tells. */
@@ -33,7 +35,11 @@ export async function compareAll(
     if (unit.schema === 'crm') differences.push(...(await readExamples(client, side, unit, round, limit)));
   }
   const names = [...new Set(units.map(({ projection }) => projection))];
-  const failures = [...(await readFailures(client, side)), ...(await readConflicts(client, side, units, round))];
+  const failures = [
+    ...(await readFailures(client, side)),
+    ...(await readStale(client, side, units)),
+    ...(await readConflicts(client, side, units, round)),
+  ];
   options.onProgress(units.length, units.length);
   return {
     projections: names.map((projection): ProjectionReport => {
@@ -48,7 +54,7 @@ export async function compareAll(
 
 /**
  * Compares again what may differ by now, in the caller's transaction: what differed in the round before, and what changed since that round began. Notes it
- * under the next round. Answers with the units that differ.
+ * under the next round. Answers with the units that differ. Rows are looked up by key: nothing is read as a whole.
  */
 export async function compareAgain(
   client: pg.ClientBase,
@@ -56,6 +62,9 @@ export async function compareAgain(
   units: readonly Unit[],
   round: number,
 ): Promise<Unit[]> {
+  await client.query(
+    'SET LOCAL enable_nestloop = on; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off',
+  );
   const { rows } = await client.query<{ unit: string }>(
     `SELECT DISTINCT unit::text FROM ${side.shadow}.difference WHERE round = $1`,
     [round],
@@ -66,14 +75,24 @@ export async function compareAgain(
   for (const unit of units) {
     const values = await toSinceValues(client, side, unit, keys);
     if (values.length === 0 && !differed.has(unit.number)) continue;
-    // A history is found by lineage alone, which has no index.
-    const isScanned = unit.kind === 'history' && values.length > 0;
-    if (isScanned) await client.query('SET LOCAL enable_seqscan = on');
     const { rowCount } = await client.query(compareAgainSql(unit, side), [round + 1, values]);
-    if (isScanned) await client.query('SET LOCAL enable_seqscan = off');
     if (rowCount !== 0) differing.push(unit);
   }
   return differing;
+}
+
+/** How many legacy keys have changed since a round began: those that are replayed in it or later. */
+export async function countChangedKeys(
+  client: pg.ClientBase,
+  { shadow }: Side,
+  projections: readonly string[],
+  round: number,
+): Promise<number> {
+  const { rows } = await client.query<{ count: string }>(
+    `SELECT count(*)::text FROM ${shadow}.replayed_key WHERE projection = ANY ($1) AND round >= $2`,
+    [projections, round],
+  );
+  return Number(rows[0]!.count);
 }
 
 /** Legacy keys by projection whose rows may have changed since a round began, on either side: those that were replayed, and those that waited or had failed. */
@@ -237,19 +256,29 @@ async function readConflicts(
 
 async function countExceptions(
   client: pg.ClientBase,
-  { shadow, partial }: Side,
+  side: Side,
   projections: readonly string[],
 ): Promise<Pick<Report, 'deadLetters' | 'waiting'>> {
-  const replayed = partial
-    ? `EXISTS (SELECT FROM ${shadow}.replayed_key k WHERE (k.projection, k.legacy_key) = (x.projection, x.legacy_key))`
-    : 'true';
-  const count = (schema: string, table: string, condition = 'true') =>
-    `(SELECT count(*) FROM ${schema}.${table} x WHERE projection = ANY ($1)${table === 'dead_letter' ? ' AND resolved_at IS NULL' : ''} AND ${condition})`;
-  const after = (table: string) => `${count('crosswalk', table, `NOT ${replayed}`)} + ${count(shadow, table)}`;
+  const count = (schema: string, table: string, condition: string) =>
+    `(SELECT count(*) FROM ${schema}.${table} x WHERE x.projection = ANY ($1) AND ${condition})`;
+  const letters = [
+    count('crosswalk', 'dead_letter', 'x.resolved_at IS NULL'),
+    count('crosswalk', 'dead_letter', isNoLongerOpen('x', side)),
+    count(side.shadow, 'dead_letter', isNewlyOpen('x')),
+  ];
+  const parked = [
+    count('crosswalk', 'parked_change', 'true'),
+    count('crosswalk', 'parked_change', isNoLongerWaiting('x', side)),
+    count(side.shadow, 'parked_change', isNewlyWaiting('x')),
+  ];
   const { rows } = await client.query<{ counts: string }>(
-    `SELECT json_build_array(${count('crosswalk', 'dead_letter')}, ${after('dead_letter')}, ${count('crosswalk', 'parked_change')}, ${after('parked_change')})::text AS counts`,
+    `SELECT json_build_array(${[...letters, ...parked].join(', ')})::text AS counts`,
     [projections],
   );
-  const [dead = 0, deadAfter = 0, parked = 0, parkedAfter = 0] = JSON.parse(rows[0]!.counts) as number[];
-  return { deadLetters: { before: dead, after: deadAfter }, waiting: { before: parked, after: parkedAfter } };
+  const [open = 0, settled = 0, failed = 0, ...held] = JSON.parse(rows[0]!.counts) as number[];
+  const [waiting = 0, gone = 0, come = 0] = held;
+  return {
+    deadLetters: { before: open, after: open - settled + failed },
+    waiting: { before: waiting, after: waiting - gone + come },
+  };
 }

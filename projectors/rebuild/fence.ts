@@ -49,28 +49,32 @@ export function connectBoth(url: string, options: string): Promise<pg.Client> {
   );
 }
 
+export interface FenceOptions {
+  readonly signal: AbortSignal;
+  readonly lockTimeoutMs: number;
+  readonly onPause: (ms: number) => void;
+}
+
 /**
  * Runs `work` while the live projectors stand still, at offsets that the shadow has reached exactly: their offset rows are locked by a transaction of `client`,
- * which `work` may use and which is rolled back unless `work` commits it. Answers with what `work` does, and for how long the projectors stood still.
+ * which `work` may use and which is rolled back unless `work` commits it. `onPause` is told of each time for which they stood still, also where it was in vain.
  * Throws `not_reached` where the rows cannot be locked, or the shadow does not arrive.
  */
 export async function atFence<T>(
   client: pg.Client,
   shadow: Shadow,
   replay: Replay,
-  options: { readonly signal: AbortSignal; readonly lockTimeoutMs: number },
+  options: FenceOptions,
   work: () => Promise<T>,
-): Promise<{ result: T; pausedMs: number }> {
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const startedAtMs = await lock(client, shadow.settings.projections, options);
     try {
       replay.follow(await readPlaces(client, 'crosswalk', shadow.settings));
-      if (await hasReached(client, shadow, replay)) {
-        const result = await work();
-        return { result, pausedMs: performance.now() - startedAtMs };
-      }
+      if (await hasReached(client, shadow, replay)) return await work();
     } finally {
       await client.query('ROLLBACK').catch(() => undefined);
+      options.onPause(performance.now() - startedAtMs);
     }
     if (attempt === ATTEMPTS) {
       throw new CrosswalkError(
@@ -88,7 +92,7 @@ export async function atFence<T>(
 async function lock(
   client: pg.Client,
   projections: readonly string[],
-  { signal, lockTimeoutMs }: { readonly signal: AbortSignal; readonly lockTimeoutMs: number },
+  { signal, lockTimeoutMs, onPause }: FenceOptions,
 ): Promise<number> {
   const endMs = performance.now() + lockTimeoutMs;
   for (;;) {
@@ -105,6 +109,7 @@ async function lock(
       return startedAtMs;
     } catch (error) {
       await client.query('ROLLBACK');
+      onPause(performance.now() - startedAtMs);
       if ((error as { code?: string }).code !== '57014') throw error;
     }
     if (performance.now() > endMs) {

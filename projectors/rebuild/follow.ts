@@ -1,5 +1,6 @@
 import { pause } from '../../runtime/retry.ts';
 import { newFailures, readPlaces } from './fence.ts';
+import { createLag } from './lag.ts';
 import type { Place, Replay } from './replay.ts';
 import type { Shadow } from './shadow.ts';
 
@@ -52,20 +53,17 @@ export async function untilNear(
   const { signal } = options;
   const read = (schema: string) => readPlaces(shadow.control, schema, shadow.settings);
   const first = sum(await read(shadow.schema));
-  let seen: { readonly atMs: number; readonly places: readonly Place[] }[] = [];
+  const lag = createLag(LOOSE_MS);
   let looseSinceMs = Number.POSITIVE_INFINITY;
   let settled = { state: '', sinceMs: 0 };
   for (;;) {
     signal.throwIfAborted();
     following.check();
     const nowMs = performance.now();
-    seen.push({ atMs: nowMs, places: await read('crosswalk') });
+    const live = await read('crosswalk');
     const own = await read(shadow.schema);
-    options.onProgress(Number(sum(own) - first), Number(sum(seen.at(-1)!.places) - first));
-    // The last moment at which the live projectors were where the shadow is now.
-    const reached = seen.findLastIndex(({ places }) => isPast(own, places));
-    const behindMs = reached < 0 ? Number.POSITIVE_INFINITY : nowMs - seen[reached]!.atMs;
-    seen = seen.slice(Math.max(0, reached));
+    options.onProgress(Number(sum(own) - first), Number(sum(live) - first));
+    const behindMs = lag.look(nowMs, live, own);
     if (behindMs > LOOSE_MS) looseSinceMs = Number.POSITIVE_INFINITY;
     else looseSinceMs = Math.min(looseSinceMs, nowMs);
     if (behindMs <= CLOSE_MS || nowMs - looseSinceMs > LOOSE_FOR_MS) {
@@ -80,18 +78,12 @@ export async function untilNear(
 
 const sum = (places: readonly Place[]) => places.reduce((total, { offset }) => total + offset, 0n);
 
-/** Whether places are at or behind others, each of them. */
-function isPast(places: readonly Place[], others: readonly Place[]): boolean {
-  const byName = new Map(places.map(({ projection, partition, offset }) => [`${projection}/${partition}`, offset]));
-  return others.every(
-    ({ projection, partition, offset }) => (byName.get(`${projection}/${partition}`) ?? -1n) >= offset,
-  );
-}
-
-/** How many changes wait in the shadow alone, and a text that changes when any of them is settled. */
+/** How many changes wait in the shadow and not in the live tables, also where these have a letter of it, and a text that changes when any of them is settled. */
 async function readState({ control, schema }: Shadow): Promise<{ waiting: string; state: string }> {
   const { rows } = await control.query<{ waiting: string; failed: string }>(
-    `SELECT count(*) FILTER (WHERE kind = 'waiting')::text AS waiting, count(*) FILTER (WHERE kind = 'failed')::text AS failed FROM ${newFailures(schema)} f`,
+    `SELECT (SELECT count(*) FROM ${schema}.parked_change s WHERE NOT EXISTS (SELECT FROM crosswalk.parked_change p
+         WHERE (p.projection, p.topic, p.partition, p.record_offset) = (s.projection, s.topic, s.partition, s.record_offset)))::text AS waiting,
+       (SELECT count(*) FROM ${newFailures(schema)} f WHERE kind = 'failed')::text AS failed`,
   );
   const { waiting, failed } = rows[0]!;
   return { waiting, state: `${waiting} ${failed}` };

@@ -2,8 +2,10 @@ import type pg from 'pg';
 import { reach } from '../../runtime/faults.ts';
 import { compareAgain, readFailures } from './compare.ts';
 import type { Side } from './compare-sql.ts';
+import { isNewlyOpen, isNoLongerOpen, isNoLongerWaiting } from './held.ts';
 import { deleteSql, insertSql, mergeKeysSql, parentsFirst, softDeleteSql, updateSql } from './merge-sql.ts';
 import type { Failure } from './report.ts';
+import { readStale } from './stale.ts';
 import type { Unit } from './units.ts';
 
 /** Rows written, by table: those that came, those that were written anew, and those that went. */
@@ -22,10 +24,8 @@ export async function merge(
   units: readonly Unit[],
   options: { readonly name: string; readonly projections: readonly string[]; readonly round: number },
 ): Promise<{ failures: readonly Failure[] } | { merged: Merged }> {
-  await client.query(
-    `SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET CONSTRAINTS ALL DEFERRED`,
-  );
-  const failures = await readFailures(client, side);
+  await client.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'; SET CONSTRAINTS ALL DEFERRED`);
+  const failures = [...(await readFailures(client, side)), ...(await readStale(client, side, units))];
   if (failures.length > 0) return { failures };
   const differing = await compareAgain(client, side, units, options.round);
 
@@ -76,29 +76,21 @@ async function writeRows(client: pg.ClientBase, side: Side, units: readonly Unit
  */
 async function replaceHeld(
   client: pg.ClientBase,
-  { shadow, partial }: Side,
+  side: Side,
   { name, projections }: { readonly name: string; readonly projections: readonly string[] },
 ): Promise<void> {
-  const at = (a: string, b: string) =>
-    ['projection', 'topic', 'partition', 'record_offset']
-      .map((column) => `${a}.${column} = ${b}.${column}`)
-      .join(' AND ');
-  const replayed = partial
-    ? ` AND EXISTS (SELECT FROM ${shadow}.replayed_key k WHERE k.projection = x.projection AND k.legacy_key = x.legacy_key)`
-    : '';
-  const gone = (table: string, condition = '') =>
-    `x.projection = ANY ($1)${replayed} AND NOT EXISTS (SELECT FROM ${shadow}.${table} s WHERE ${at('s', 'x')}${condition})`;
-  await client.query(`DELETE FROM crosswalk.parked_change x WHERE ${gone('parked_change')}`, [projections]);
+  const { shadow } = side;
+  const own = 'x.projection = ANY ($1)';
+  // None comes: what waits in the shadow alone stands against a merge.
+  await client.query(`DELETE FROM crosswalk.parked_change x WHERE ${own} AND ${isNoLongerWaiting('x', side)}`, [
+    projections,
+  ]);
   await client.query(
-    `INSERT INTO crosswalk.parked_change SELECT * FROM ${shadow}.parked_change x WHERE x.projection = ANY ($1) ON CONFLICT DO NOTHING`,
-    [projections],
-  );
-  await client.query(
-    `UPDATE crosswalk.dead_letter x SET resolved_at = now(), resolution = $2 WHERE x.resolved_at IS NULL AND ${gone('dead_letter', ' AND s.resolved_at IS NULL')}`,
+    `UPDATE crosswalk.dead_letter x SET resolved_at = now(), resolution = $2 WHERE ${own} AND ${isNoLongerOpen('x', side)}`,
     [projections, `rebuilt by ${name}`],
   );
   await client.query(
-    `INSERT INTO crosswalk.dead_letter SELECT * FROM ${shadow}.dead_letter x WHERE x.projection = ANY ($1) AND x.resolved_at IS NULL ON CONFLICT DO NOTHING`,
+    `INSERT INTO crosswalk.dead_letter SELECT * FROM ${shadow}.dead_letter x WHERE ${own} AND ${isNewlyOpen('x')}`,
     [projections],
   );
 }

@@ -21,21 +21,25 @@ export function assertSeparable(projections: readonly Projection[], all: readonl
   );
 }
 
-/** A new shadow: empty at the beginning of the log; where it begins later, with what all legacy rows contribute by now. */
+/**
+ * A new shadow: empty at the beginning of the log; where it begins later, with what all legacy rows contribute by now, and with the older changes that wait: what
+ * is replayed of their rows comes behind them.
+ */
 export async function beginShadow(config: Config, kafka: Kafka, request: RebuildRequest): Promise<Shadow> {
   const { projections, start } = request;
-  const settings: Settings = {
+  const settings = {
     projections: projections.map(({ name }) => name).toSorted(),
     topics: projections.map(({ source }) => topicOf(config, source)).toSorted(),
     from: toStartText(start),
     mapping: request.mapping,
   };
   const partial = start.kind !== 'beginning';
-  return await createShadow(config.targetUrl(), request.name, settings, {
+  return await createShadow(config.targetUrl(), request.name, {
     tables: [...new Set(projections.flatMap(targetTables))],
     partial,
-    fill: async (control, schema) => {
+    fill: async (control, schema): Promise<Settings> => {
       const live = await readPlaces(control, 'crosswalk', settings);
+      const starts: { projection: string; partition: number; offset: string }[] = [];
       for (const { name, source } of projections) {
         const own = live.filter(({ projection }) => projection === name);
         if (own.length === 0) {
@@ -46,18 +50,26 @@ export async function beginShadow(config: Config, kafka: Kafka, request: Rebuild
           );
         }
         const topic = topicOf(config, source);
-        const starts = await readStarts(kafka, topic, start, own);
+        const found = await readStarts(kafka, topic, start, own);
         await control.query(
           `INSERT INTO ${schema}.consumer_offset (projection, topic, partition, next_offset) SELECT $1, $2, s.partition, s.next FROM unnest($3::int[], $4::bigint[]) AS s (partition, next)`,
-          [name, topic, starts.map(({ partition }) => partition), starts.map(({ offset }) => String(offset))],
+          [name, topic, found.map(({ partition }) => partition), found.map(({ offset }) => String(offset))],
         );
+        starts.push(...found.map(({ partition, offset }) => ({ projection: name, partition, offset: String(offset) })));
       }
-      if (!partial) return;
+      if (!partial) return { ...settings, starts: [] };
+      await control.query(
+        `INSERT INTO ${schema}.parked_change SELECT p.* FROM crosswalk.parked_change p JOIN ${schema}.consumer_offset o USING (projection, topic, partition) WHERE p.record_offset < o.next_offset`,
+      );
+      await control.query(
+        `INSERT INTO ${schema}.replayed_key (projection, legacy_key, round) SELECT DISTINCT projection, legacy_key, 0 FROM ${schema}.parked_change`,
+      );
       const aggregates = projections.flatMap((projection) => projection.aggregates.map(({ name }) => name));
       await control.query(
         `INSERT INTO ${schema}.contribution SELECT * FROM crosswalk.contribution WHERE aggregate = ANY ($1)`,
         [aggregates],
       );
+      return { ...settings, starts };
     },
   });
 }

@@ -9,7 +9,7 @@ import { createChangeDecoder } from '../decode.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { readTargetShapes } from '../write/catalog.ts';
 import { isDataError, isLockError, isLockTimeout } from '../write/data-error.ts';
-import { compareAll, markHeldKeys } from './compare.ts';
+import { compareAgain, compareAll, countChangedKeys, markHeldKeys } from './compare.ts';
 import type { Side } from './compare-sql.ts';
 import { atFence, connectBoth } from './fence.ts';
 import { follow, untilNear } from './follow.ts';
@@ -60,15 +60,16 @@ export interface RebuildResult {
   readonly state: 'paused' | 'equal' | 'previewed' | 'refused' | 'kept' | 'merged';
   readonly name: string;
   readonly report: Report | null;
+  /** What was written; null also where that is not known, because it was merged by another process or over a connection that was lost. */
   readonly merged: Merged | null;
   readonly replay: { readonly records: number; readonly seconds: number };
   readonly compareSeconds: number;
-  /** For how long the live projectors stood still. */
-  readonly paused: { readonly compareMs: number; readonly mergeMs: number };
+  /** For how long the live projectors stood still, for comparisons and for the merge, and how often. */
+  readonly paused: { readonly compareMs: number; readonly mergeMs: number; readonly times: number };
 }
 
-/** A comparison that is older is made again before a merge, so that little is left to be looked at while the live projectors wait. */
-const FRESH_MS = 30_000;
+/** So many legacy rows may be looked at while the live projectors wait for a merge. */
+const FEW_KEYS = 1000;
 /** How often a merge is tried that the application's locks stand in the way of, and what the projectors have in between. */
 const ATTEMPTS = 3;
 const BETWEEN_MS = 2000;
@@ -106,7 +107,12 @@ export async function rebuild(
     const shapes = await readTargetShapes(shadow.control, request.projections);
     const at = {
       shadow,
-      side: { shadow: shadow.schema, partial: shadow.settings.from !== 'beginning' },
+      side: {
+        shadow: shadow.schema,
+        partial: shadow.settings.from !== 'beginning',
+        starts: shadow.settings.starts,
+        histories: request.projections.filter(({ history }) => history !== undefined).map(({ name }) => name),
+      },
       units: toUnits(request.projections, request.all, shapes),
       lockTimeoutMs: request.lockTimeoutMs,
       both: await connectBoth(url, ''),
@@ -116,7 +122,7 @@ export async function rebuild(
     const replay = await startReplay(config, kafka, shadow, {
       ...{ projections: request.projections, tenants: request.tenants, maxRate: request.maxRate },
       ...{ partial: at.side.partial, log },
-      decoderOf: (projection) => createChangeDecoder(projection, registry),
+      decoderOf: (projection) => createChangeDecoder(projection, registry, true),
     });
     open.unshift(replay);
     const following = follow(shadow, replay);
@@ -127,21 +133,20 @@ export async function rebuild(
       onProgress: (done, total) => options.onProgress('replay', done, total),
     });
     result.replay = { records: replay.records(), seconds: (performance.now() - startedAtMs) / 1000 };
-    let compared = await compareAtFence({ ...at, replay }, request.limit, options);
+    const onPause = (of: 'compareMs' | 'mergeMs') => (ms: number) => {
+      result.paused[of] += ms;
+      result.paused.times += 1;
+    };
+    const comparing = { ...at, replay, onPause: onPause('compareMs') };
+    const compared = await compareAtFence(comparing, request.limit, options);
     result.report = compared.report;
     result.compareSeconds = compared.seconds;
-    result.paused.compareMs = compared.pausedMs;
     if (request.dryRun) return await end('previewed');
     if (compared.report.failures.length > 0) return await end('refused');
     if (isNothing(compared.report)) return await end('equal');
     if (!(await options.confirm({ state: 'kept', ...result }))) return await end('kept');
-    if (performance.now() - compared.atMs > FRESH_MS) compared = await compareAtFence({ ...at, replay }, 0, options);
-    const failures = compared.report.failures;
-    const outcome =
-      failures.length > 0
-        ? { failures, pausedMs: 0 }
-        : await mergeAtFence({ ...at, replay }, compared.round, url, signal);
-    result.paused.mergeMs = outcome.pausedMs;
+    const round = await catchUp(comparing, compared.round, signal);
+    const outcome = await mergeAtFence({ ...at, replay, onPause: onPause('mergeMs') }, round, url, signal);
     if ('failures' in outcome) {
       result.report = { ...result.report, failures: outcome.failures };
       return await end('refused');
@@ -160,7 +165,7 @@ export async function rebuild(
 const nothingYet = () => ({
   replay: { records: 0, seconds: 0 },
   compareSeconds: 0,
-  paused: { compareMs: 0, mergeMs: 0 },
+  paused: { compareMs: 0, mergeMs: 0, times: 0 },
 });
 
 function isNothing(report: Report): boolean {
@@ -177,56 +182,80 @@ interface Sides {
   readonly both: pg.Client;
   readonly snapshot: pg.Client;
   readonly lockTimeoutMs: number;
+  readonly onPause: (ms: number) => void;
 }
 
 interface Comparison {
   readonly report: Report;
   readonly round: number;
-  readonly atMs: number;
   readonly seconds: number;
-  readonly pausedMs: number;
 }
 
-/** Compares both sides as of one moment, at leisure: the live projectors stand still only until a snapshot is taken. */
+/** Compares both sides as a whole. */
 async function compareAtFence(
-  { shadow, side, units, replay, both, snapshot, lockTimeoutMs }: Sides,
+  sides: Sides,
   limit: number,
   { signal, onProgress }: Pick<RebuildOptions, 'signal' | 'onProgress'>,
 ): Promise<Comparison> {
-  // The number behind it is that of a merge.
+  const { result, round, seconds } = await inSnapshot(sides, signal, (client, of) =>
+    compareAll(client, sides.side, sides.units, {
+      ...{ round: of, limit, signal },
+      onProgress: (done, total) => onProgress('compare', done, total),
+    }),
+  );
+  return { report: result, round, seconds };
+}
+
+/**
+ * Compares what has changed since a round began, again and again, until that is little: all of it is looked at once more while the live projectors wait for
+ * the merge. Answers with the last round.
+ */
+async function catchUp(sides: Sides, round: number, signal: AbortSignal): Promise<number> {
+  const { shadow, side, units } = sides;
+  let last = round;
+  for (let before = Number.POSITIVE_INFINITY; ; ) {
+    const changed = await countChangedKeys(shadow.control, side, shadow.settings.projections, last);
+    // Where as much changes as can be compared, another round leaves no less.
+    if (changed <= FEW_KEYS || changed > before / 2) return last;
+    before = changed;
+    last = (await inSnapshot(sides, signal, (client, of) => compareAgain(client, side, units, of - 1))).round;
+  }
+}
+
+/** Runs a new round of comparison as of one moment of both sides, at leisure: the live projectors stand still only until a snapshot is taken. */
+async function inSnapshot<T>(
+  { shadow, side, replay, both, snapshot, lockTimeoutMs, onPause }: Sides,
+  signal: AbortSignal,
+  compare: (client: pg.Client, round: number) => Promise<T>,
+): Promise<{ result: T; round: number; seconds: number }> {
   const { rows } = await shadow.control.query<{ round: string }>(
-    `UPDATE ${shadow.schema}.rebuild SET round = round + 2 RETURNING round`,
+    `UPDATE ${shadow.schema}.rebuild SET round = round + 1 RETURNING round`,
   );
   const round = Number(rows[0]!.round);
   replay.record(round);
-  const { pausedMs } = await atFence(both, shadow, replay, { signal, lockTimeoutMs }, async () => {
+  await atFence(both, shadow, replay, { signal, lockTimeoutMs, onPause }, async () => {
     await markHeldKeys(shadow.control, side, shadow.settings.projections, round);
     await snapshot.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
     await snapshot.query('SELECT 1');
     // The live offsets were held until here, or this fails.
     await both.query('SELECT 1');
   });
-  const atMs = performance.now();
+  const startedAtMs = performance.now();
   try {
-    const report = await compareAll(snapshot, side, units, {
-      ...{ round, limit, signal },
-      onProgress: (done, total) => onProgress('compare', done, total),
-    });
+    const result = await compare(snapshot, round);
     await snapshot.query('COMMIT');
-    return { report, round, atMs, pausedMs, seconds: (performance.now() - atMs) / 1000 };
+    return { result, round, seconds: (performance.now() - startedAtMs) / 1000 };
   } catch (error) {
     await snapshot.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
 }
 
-type Outcome =
-  | { readonly merged: Merged; readonly pausedMs: number }
-  | { readonly failures: readonly Failure[]; readonly pausedMs: number };
+type Outcome = { readonly merged: Merged | null } | { readonly failures: readonly Failure[] };
 
 /** Merges what differs, while the live projectors stand still. Answers with failures where it was refused, and nothing was changed. */
 async function mergeAtFence(
-  { shadow, side, units, replay, both, lockTimeoutMs }: Sides,
+  { shadow, side, units, replay, both, lockTimeoutMs, onPause }: Sides,
   round: number,
   url: string,
   signal: AbortSignal,
@@ -234,17 +263,16 @@ async function mergeAtFence(
   const { name, settings } = shadow;
   for (let attempt = 1; ; attempt++) {
     try {
-      const { result, pausedMs } = await atFence(both, shadow, replay, { signal, lockTimeoutMs }, () =>
+      return await atFence(both, shadow, replay, { signal, lockTimeoutMs, onPause }, () =>
         merge(both, side, units, { name, projections: settings.projections, round }),
       );
-      return { ...result, pausedMs };
     } catch (error) {
       if ((isLockError(error) || isLockTimeout(error)) && attempt < ATTEMPTS) {
         await pause(BETWEEN_MS, signal);
         continue;
       }
       // A connection that is lost leaves open what became of the commit.
-      if (await wasMerged(url, shadow).catch(() => false)) return { merged: {}, pausedMs: 0 };
+      if (await wasMerged(url, shadow).catch(() => false)) return { merged: null };
       if (isLockTimeout(error)) {
         throw new CrosswalkError(
           'locked',
@@ -254,7 +282,7 @@ async function mergeAtFence(
         );
       }
       if (!isDataError(error)) throw error;
-      return { failures: [toFailure(error)], pausedMs: 0 };
+      return { failures: [toFailure(error)] };
     }
   }
 }

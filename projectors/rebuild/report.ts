@@ -22,11 +22,12 @@ export interface ProjectionReport {
 
 /**
  * Why a merge is refused. failed: the change cannot be applied, waiting: it waits for a row or a unique value that has not come, conflict: a live row that stays
- * holds its unique value, refused: the live tables refused the merge. `reason` names constraint or error, never a value.
+ * holds its unique value, stale: what legacy rows that are not replayed contribute to merged rows has changed since a partial rebuild began, refused: the live
+ * tables refused the merge. `reason` names constraint, error or aggregate, never a value.
  */
 export interface Failure {
   readonly projection: string;
-  readonly kind: 'failed' | 'waiting' | 'conflict' | 'refused';
+  readonly kind: 'failed' | 'waiting' | 'conflict' | 'stale' | 'refused';
   readonly reason: string;
   readonly count: number;
   /** Some of their legacy keys. */

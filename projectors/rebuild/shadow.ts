@@ -12,6 +12,8 @@ export interface Settings {
   readonly topics: readonly string[];
   /** `beginning`, `offset:<n>` or a time. */
   readonly from: string;
+  /** The first offset replayed, by projection and partition; none where it is the beginning. */
+  readonly starts: readonly { readonly projection: string; readonly partition: number; readonly offset: string }[];
   /** Names and versions of the projections, and what else decides the rows. */
   readonly mapping: string;
 }
@@ -30,6 +32,18 @@ export interface Shadow {
 /** Schema of a shadow's tables. Names are lower-case letters, digits and _, at most 31. */
 export function schemaOf(name: string): string {
   return `crosswalk_shadow_${name}`;
+}
+
+/** The shadows there are, and whether a process works on each. */
+export async function readShadows(client: pg.ClientBase): Promise<{ name: string; isWorkedOn: boolean }[]> {
+  const { rows } = await client.query<{ name: string; taken: string }>(
+    `SELECT name, EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+         AND classid::bigint = hashtext('crosswalk.rebuild')::bigint & 4294967295 AND objid::bigint = hashtext(name)::bigint & 4294967295)::text AS taken
+     FROM (SELECT substr(nspname, $1) AS name FROM pg_namespace WHERE starts_with(nspname, $2)) shadows ORDER BY name`,
+    [schemaOf('').length + 1, schemaOf('')],
+  );
+  return rows.map(({ name, taken }) => ({ name, isWorkedOn: taken === 'true' }));
 }
 
 /** Takes a name for this process. Throws `config_invalid` where another one works under it, and for what is no name. */
@@ -62,12 +76,15 @@ async function exists(control: pg.ClientBase, name: string): Promise<boolean> {
   return rows[0]!.found !== null;
 }
 
-/** Makes a new shadow with `fill`, in one transaction. Throws `config_invalid` where there is one of this name. */
+/** Makes a new shadow with `fill`, which completes the settings, in one transaction. Throws `config_invalid` where there is one of this name. */
 export async function createShadow(
   url: string,
   name: string,
-  settings: Settings,
-  options: { tables: readonly string[]; partial: boolean; fill: (control: pg.Client, schema: string) => Promise<void> },
+  options: {
+    tables: readonly string[];
+    partial: boolean;
+    fill: (control: pg.Client, schema: string) => Promise<Settings>;
+  },
 ): Promise<Shadow> {
   const control = await take(url, name);
   try {
@@ -81,8 +98,8 @@ export async function createShadow(
     const schema = schemaOf(name);
     await control.query('BEGIN');
     await control.query('SELECT crosswalk.create_shadow($1, $2, $3)', [name, options.tables, options.partial]);
+    const settings = await options.fill(control, schema);
     await control.query(`INSERT INTO ${schema}.rebuild (settings) VALUES ($1)`, [JSON.stringify(settings)]);
-    await options.fill(control, schema);
     await control.query('COMMIT');
     return { name, schema, settings, control, isMerged: false, close: () => control.end() };
   } catch (error) {

@@ -8,17 +8,20 @@ export type Start =
   | { readonly kind: 'offset'; readonly offset: bigint }
   | { readonly kind: 'time'; readonly atMs: number };
 
-/** Reads `beginning`, `offset:<n>` or an ISO time. Throws `config_invalid`. */
+/** A date, or a time with its zone: without one it would be another moment on another machine. */
+const TIME = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2}))?$/;
+
+/** Reads `beginning`, `offset:<n>`, a date (its midnight in UTC), or an ISO time with Z or an offset. Throws `config_invalid`. */
 export function parseStart(text: string): Start {
   if (text === 'beginning') return { kind: 'beginning' };
   const offset = /^offset:(\d{1,18})$/.exec(text);
   if (offset !== null) return { kind: 'offset', offset: BigInt(offset[1]!) };
-  const atMs = /^\d{4}-\d{2}-\d{2}([T ].*)?$/.test(text) ? Date.parse(text) : Number.NaN;
+  const atMs = TIME.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(atMs)) return { kind: 'time', atMs };
   throw new CrosswalkError(
     'config_invalid',
     `${JSON.stringify(text)} is no place in the log`,
-    'Give beginning, offset:<n>, or a time such as 2026-07-01T10:30:00Z.',
+    'Give beginning, offset:<n>, or a time with its zone such as 2026-07-01T10:30:00Z.',
   );
 }
 

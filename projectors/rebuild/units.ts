@@ -32,7 +32,7 @@ export interface Unit {
    * of its units also answers for rows that name a legacy table from which none comes.
    */
   readonly others: readonly string[] | null;
-  /** How rows of a legacy key are found: those whose column equals `of(key)`. Null where only lineage leads there. */
+  /** How rows of a legacy key are found: those whose column equals `of(key)`. Null where rows have other keys than legacy ones, or the legacy key itself. */
   readonly scope: { readonly column: Column; readonly of: (legacyKey: string) => string } | null;
   /** Of merged rows and contributions. */
   readonly aggregate: { readonly name: string; readonly keyColumn: string; readonly needsHistory: boolean } | null;
@@ -74,8 +74,11 @@ export function toUnits(projections: readonly Projection[], all: readonly Projec
     const own = { projection: name, sources: new Map([[source, name]]), aggregate: null };
     for (const { table, columns, blank, scope } of owned)
       addRows({ ...own, kind: 'owned', table }, [...columns, ...(blank ?? [])], scope);
-    for (const { table, columns } of history?.targets ?? []) addRows({ ...own, kind: 'history', table }, columns, null);
-    if (history !== undefined) add({ ...own, ...stateUnit });
+    if (history !== undefined) {
+      for (const { table, columns } of history.targets)
+        addRows({ ...own, kind: 'history', table }, columns, history.scope);
+      add({ ...own, ...stateUnit });
+    }
     for (const aggregate of aggregates.filter((each) => !seen.has(each.name))) {
       seen.add(aggregate.name);
       const contributors = projections.filter((each) => each.aggregates.some((its) => its.name === aggregate.name));

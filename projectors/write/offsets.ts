@@ -138,8 +138,13 @@ export async function parkChanges(
   for (const some of inStatements(waiting, ({ change }) => change)) {
     await client.query({
       name: 'crosswalk park changes',
-      text: `INSERT INTO parked_change (projection, ${COLUMNS}, reason) SELECT $1, * FROM ${unnest(2, [...COLUMN_TYPES, 'text'])} ON CONFLICT DO NOTHING`,
-      values: [projection, ...toColumns(some.map(({ change }) => change)), some.map(({ reason }) => reason)],
+      text: `INSERT INTO parked_change (projection, ${COLUMNS}, reason, repair) SELECT $1, * FROM ${unnest(2, [...COLUMN_TYPES, 'text', 'jsonb'])} ON CONFLICT DO NOTHING`,
+      values: [
+        projection,
+        ...toColumns(some.map(({ change }) => change)),
+        some.map(({ reason }) => reason),
+        some.map(({ change: { repair } }) => (repair === null ? null : JSON.stringify(repair))),
+      ],
     });
   }
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { toLsnText } from '../../connectors/lsn.ts';
 import type { Position } from '../../connectors/position.ts';
-import type { ChangeDecoder } from '../../projectors/decode.ts';
+import { type ChangeDecoder, toRepairHint } from '../../projectors/decode.ts';
 import type { LegacyRow } from '../../projectors/projection.ts';
 import { type SourceChange, toTimestampText } from '../../projectors/source-change.ts';
 import type { Random } from '../../sample/random.ts';
@@ -121,8 +121,9 @@ export function createChangeLog(
 /** Decodes what `createChangeLog` wrote. */
 export const logDecoder: ChangeDecoder = {
   decode: async (topic, partition, records) =>
-    records.map(({ offset, key, value }) => ({
+    records.map(({ offset, key, value, headers }) => ({
       ...(JSON.parse(value!.toString()) as Omit<SourceChange, 'record'>),
+      repair: toRepairHint(headers),
       record: { topic, partition, offset, key: key!, value: value! },
     })),
 };

@@ -8,6 +8,7 @@ import type { RepairHint } from '../../../projectors/source-change.ts';
 import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { clearTarget, dumpTarget, openTarget } from '../../support/target-database.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 const idAt = (n: number) => `b0000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const [A, B, C, X] = [idAt(1), idAt(2), idAt(3), idAt(9)];
@@ -149,6 +150,24 @@ test('a row that stands under another one comes back, in one batch with that oth
   await client.query(`UPDATE crm.quote_items_new SET quote_id = '${B}' WHERE quote_id = '${A}';
     UPDATE crm.customer_addresses SET customer_id = (SELECT id FROM crm.customers WHERE phone_e164 = '+12015550102') WHERE address = '1 Main St'`);
   await repair('quotes', {}, quote(A), quote(B, { phone: '+12015550102', address: '2 Side St' }));
+  expect(await live()).toEqual(before);
+});
+
+test('one that waits stays a repair: what it names makes room for what waits', async () => {
+  await log.deliver('contacts', 0, contactRow(A, { workspace_id: company, city: 'Y' }));
+  const before = await live();
+  await client.query(`UPDATE crm.lead_custom_fields SET id = $1`, [X]);
+  // The field has its name already, under another id.
+  await log.deliver('contacts', 0, contactRow(A, { workspace_id: company, city: 'Y', notes: 'n' }));
+  expect((await client.query('SELECT FROM crosswalk.parked_change')).rowCount).toBe(1);
+  await repair('contacts', { rows: { lead_custom_fields: [X] } }, contactRow(A, { workspace_id: company, city: 'Y' }));
+  const retry = log.retryParked('contacts');
+  await waitUntil(
+    'nothing waits',
+    async () => (await client.query('SELECT FROM crosswalk.parked_change')).rowCount === 0,
+  );
+  await retry.close();
+  expect((await client.query('SELECT FROM crosswalk.dead_letter')).rowCount).toBe(0);
   expect(await live()).toEqual(before);
 });
 

@@ -118,6 +118,13 @@ test('killed after the merge has committed: everything is merged, and only the s
   await expectMerged();
 }, 120_000);
 
+test('an error after the merge has committed: nothing is said of what was written, but that it was', async () => {
+  const failed = start(['--yes', '--json'], { CROSSWALK_FAULTS: 'rebuild_merge.after=fail' });
+  expect(await failed.ended).toBe(0);
+  expect(JSON.parse(failed.stdout())).toMatchObject({ state: 'merged', merged: null });
+  await expectMerged();
+}, 120_000);
+
 test('frozen before the merge commits: the live projectors go on without it, and nothing of it is merged', async () => {
   const frozen = start(['--yes'], { CROSSWALK_FAULTS: 'rebuild_merge.before=freeze' });
   await frozen.untilSaid('fault injected', 90_000);

@@ -1,22 +1,30 @@
 // A rebuild from the middle of the log: what was not replayed is left alone, and what was is as if all had been.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { allProjections } from '../../../projectors/projections/all.ts';
 import { contacts } from '../../../projectors/projections/contacts.ts';
+import { contactHistory } from '../../../projectors/projections/lead-history.ts';
+import { quotes } from '../../../projectors/projections/quotes.ts';
+import { statusOptions } from '../../../projectors/projections/status-options.ts';
+import { discardShadow } from '../../../projectors/rebuild/shadow.ts';
 import { topicOf } from '../../../runtime/config.ts';
+import { pollUntil } from '../../support/poll.ts';
 import { readLog } from '../../support/read-log.ts';
-import { createRebuildRig, type RebuildRig, touchedRows } from '../../support/rebuild-rig.ts';
+import { createRebuildRig, type RebuildRig, type RunningProjectors, touchedRows } from '../../support/rebuild-rig.ts';
 import { stackAddresses } from '../../support/stack.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? String(Date.now());
 console.log(`CROSSWALK_SEED=${seed}`);
 let rig: RebuildRig;
+let options: RunningProjectors;
 /** When the changes began that a rebuild from that time replays, and the quotes and contacts they are about. */
 let since: Date;
 let changed: { quotes: string[]; contacts: string[] };
 
 beforeAll(async () => {
   rig = await createRebuildRig('rebuild_partial', { seed, rows: 200 });
-  rig.project();
+  rig.project(allProjections.filter((each) => each !== statusOptions));
+  options = rig.project([statusOptions]);
   await rig.untilApplied();
   // Commit times of the one side of this moment differ from those of the other.
   await sleep(1100);
@@ -195,4 +203,133 @@ test('a unique value that a row holds which was not replayed stands in the way',
     },
   });
   expect(touchedRows(before, await rig.rows())).toEqual([]);
+  await discardShadow(rig.config.targetUrl(), 'test');
+});
+
+/** The last offset of each legacy key, and its partition, in the log of a legacy table. */
+async function lastRecords(table: string): Promise<Map<string, { partition: number; offset: bigint }>> {
+  const log = await readLog(stackAddresses(), [topicOf(rig.config, table)]);
+  return new Map(
+    log.map(({ key, partition, offset }) => [
+      String(Object.values(JSON.parse(key) as object)[0]),
+      { partition, offset: BigInt(offset) },
+    ]),
+  );
+}
+
+/** Keys of rows in one partition of the log that no other test is about. */
+async function neighbours(table: 'contacts' | 'quotes', count: number): Promise<string[]> {
+  const places = [...(await lastRecords(table))].filter(([key]) => !changed[table].includes(key));
+  const ids = new Set(await rowIds(table));
+  const together = places.filter(([key, { partition }]) => ids.has(key) && partition === places[0]![1].partition);
+  expect(together.length).toBeGreaterThanOrEqual(count);
+  const some = together.slice(0, count).map(([key]) => key);
+  changed[table].push(...some);
+  return some;
+}
+const rowIds = async (table: string) =>
+  (await rig.source.legacy.query<{ id: string }>(`SELECT id::text FROM ${table}`)).rows.map(({ id }) => id);
+
+test('a change from before that waits goes on waiting, with what came behind it', async () => {
+  const { legacy } = rig.source;
+  const [key, other] = await neighbours('contacts', 2);
+  await options.stop();
+  await legacy.query(
+    `INSERT INTO status_options (id, workspace_id, category, name) SELECT 987654, workspace_id, 'lead', 'Late' FROM contacts WHERE workspace_id IS NOT NULL LIMIT 1`,
+  );
+  await legacy.query(
+    `UPDATE contacts SET lead_status_id = 987654, opted_out = true, phone_number = '(201) 555-0133' WHERE id = $1`,
+    [key],
+  );
+  const parked = () => idsOf('SELECT record_offset::text AS id FROM crosswalk.parked_change ORDER BY record_offset');
+  const [first] = await pollUntil(parked, (found) => found.length === 1);
+  await legacy.query(`UPDATE contacts SET phone_number = '(201) 555-0144' WHERE id = $1`, [key]);
+  await legacy.query(`UPDATE contacts SET notes = 'right' WHERE id = $1`, [other]);
+  const held = await pollUntil(parked, (found) => found.length === 2);
+  await pollUntil(
+    () => idsOf(`SELECT id::text FROM crm.leads WHERE contact_id = $1 AND notes = 'right'`, [other]),
+    (found) => found.length === 1,
+  );
+  await rig.owner.query(`UPDATE crm.leads SET notes = 'tampered' WHERE contact_id = $1`, [other]);
+  expect(
+    await rig.rebuild({ projections: [contacts], start: { kind: 'offset', offset: BigInt(first!) + 1n } }),
+  ).toMatchObject({
+    state: 'merged',
+    merged: { leads: { added: 0, changed: 1, removed: 0 } },
+    report: { failures: [], waiting: { before: 2, after: 2 } },
+  });
+  expect(await parked()).toEqual(held);
+  options = rig.project([statusOptions]);
+  await pollUntil(parked, (found) => found.length === 0);
+  expect(
+    await idsOf(
+      `SELECT identity AS id FROM crm.dnc_list WHERE deleted_at IS NULL AND identity LIKE '+120155501%' ORDER BY 1`,
+    ),
+  ).toEqual(expect.arrayContaining(['+12015550133']));
+  expect(await rig.differences()).toEqual([]);
+});
+
+test('a letter of a history from before stays open: what came later does not make its rows', async () => {
+  const { legacy } = rig.source;
+  const [key] = await neighbours('contacts', 1);
+  await rig.owner.query(`ALTER TABLE crm.lead_audit_log ADD CONSTRAINT no_odd_value CHECK (new_value <> 'odd')`);
+  const letters = () => idsOf('SELECT record_offset::text AS id FROM crosswalk.dead_letter WHERE resolved_at IS NULL');
+  await legacy.query(`UPDATE contacts SET product = 'odd' WHERE id = $1`, [key]);
+  await rig.untilApplied();
+  const [letter] = await letters();
+  await legacy.query(`UPDATE contacts SET product = 'even' WHERE id = $1`, [key]);
+  await rig.untilApplied();
+  await rig.owner.query(`UPDATE crm.lead_audit_log SET new_value = 'tampered' WHERE new_value = 'even'`);
+  expect(
+    await rig.rebuild({ projections: [contactHistory], start: { kind: 'offset', offset: BigInt(letter!) + 1n } }),
+  ).toMatchObject({
+    state: 'merged',
+    merged: { lead_audit_log: { added: 0, changed: 1, removed: 0 } },
+    report: { deadLetters: { before: 1, after: 1 } },
+  });
+  expect(await letters()).toEqual([letter]);
+  await rig.owner.query('ALTER TABLE crm.lead_audit_log DROP CONSTRAINT no_odd_value');
+  expect(await rig.rebuild({ projections: [contactHistory] })).toMatchObject({
+    state: 'merged',
+    merged: { lead_audit_log: { added: 1, changed: 0, removed: 0 } },
+  });
+  expect(await letters()).toEqual([]);
+});
+
+test('merged rows to which rows that were not replayed contribute in another way by now are refused', async () => {
+  const { legacy } = rig.source;
+  const [left, replayed] = await neighbours('quotes', 2);
+  for (const key of [left, replayed]) {
+    await legacy.query(
+      `UPDATE quotes q SET phone = '(201) 555-0122', email = NULL, company_id = o.company_id FROM quotes o WHERE q.id = $1 AND o.id = $2`,
+      [key, left],
+    );
+  }
+  await rig.untilApplied();
+  const { offset } = (await lastRecords('quotes')).get(replayed!)!;
+  const customer = `SELECT merge_key FROM crosswalk.contribution WHERE aggregate = 'customers' AND live AND legacy_key = $1`;
+  await rig.owner.query(`UPDATE crm.customers SET name = 'tampered' WHERE id = (${customer})`, [replayed]);
+  const before = await rig.rows();
+  const result = await rig.rebuild(
+    { projections: [quotes], start: { kind: 'offset', offset } },
+    {
+      confirm: async () => {
+        await rig.owner.query(
+          `UPDATE crosswalk.contribution SET data = jsonb_set(data, '{name}', '"Somebody Else"') WHERE aggregate = 'customers' AND live AND legacy_key = $1`,
+          [left],
+        );
+        return true;
+      },
+    },
+  );
+  expect(result).toMatchObject({
+    state: 'refused',
+    report: {
+      failures: [{ projection: 'quotes', kind: 'stale', reason: 'customers', count: 1, legacyKeys: [left] }],
+    },
+  });
+  expect(touchedRows(before, await rig.rows())).toEqual([]);
+  await discardShadow(rig.config.targetUrl(), 'test');
+  expect(await rig.rebuild({ projections: [quotes] })).toMatchObject({ state: 'merged' });
+  expect(await rig.differences()).toEqual([]);
 });

@@ -194,6 +194,15 @@ test('a mapping that throws is refused', async () => {
   ]);
 });
 
+test('a mapping that requires a column which older records lack says so, and where they are', async () => {
+  const newer: Projection = { ...quotes, requires: [...quotes.requires, 'added_later'] };
+  await expect(rig.rebuild({ projections: [newer] })).rejects.toMatchObject({
+    code: 'source_changed',
+    message: expect.stringMatching(/quotes\/\d+ at offset \d+ lacks quotes\.added_later, .* older than the column$/),
+    remedy: expect.stringContaining('--from'),
+  });
+});
+
 test('a rule that only the live tables have refuses the merge as a whole', async () => {
   await rig.owner.query(`
     CREATE FUNCTION crm.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;

@@ -5,6 +5,7 @@ import { allProjections } from '../../../projectors/projections/all.ts';
 import { contacts } from '../../../projectors/projections/contacts.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
 import { discardShadow } from '../../../projectors/rebuild/shadow.ts';
+import { readTargetChecks } from '../../../runtime/pipeline-target.ts';
 import { inTransaction } from '../../../runtime/postgres.ts';
 import { createRebuildRig, type RebuildRig, type RunningProjectors, touchedRows } from '../../support/rebuild-rig.ts';
 import { dumpTarget, insertAppRows } from '../../support/target-database.ts';
@@ -170,9 +171,13 @@ test('of one projection leaves alone what others write into the same tables', as
 
 test('a row of the application that has the id of a projected one stays as it is', async () => {
   const id = await idOf('lead_custom_fields', 0);
-  await change(
-    `UPDATE crm.lead_custom_fields SET origin = 'app', field_value = 'mine', field_name = 'mine' WHERE id::text = $1`,
+  const { rows: projected } = await rig.owner.query<{ tenant_id: string; lead_id: string }>(
+    'DELETE FROM crm.lead_custom_fields WHERE id = $1 RETURNING tenant_id, lead_id',
     [id],
+  );
+  await change(
+    `INSERT INTO crm.lead_custom_fields (id, tenant_id, lead_id, field_name, field_value) VALUES ($1, $2, $3, 'mine', 'mine')`,
+    [id, projected[0]!.tenant_id, projected[0]!.lead_id],
   );
   const before = await rig.rows();
   const result = await rig.rebuild({ projections: [contacts] });
@@ -212,7 +217,9 @@ test('nobody agrees: nothing changes, and the shadow is there to be read, gone o
   });
   await expect(rig.rebuild({ resume: true, name: 'unknown' })).rejects.toMatchObject({ code: 'config_invalid' });
   await expect(rig.rebuild({ name: 'Robert"; DROP' })).rejects.toMatchObject({ code: 'config_invalid' });
-  // While somebody works on it nobody else may, not even to drop it.
+  // Left behind, it is named; while somebody works on it nobody else may, not even to drop it.
+  const found = async () => (await readTargetChecks(rig.owner)).filter(({ name }) => name === 'rebuilds');
+  expect(await found()).toMatchObject([{ state: 'warning', what: expect.stringContaining(': test') }]);
   const others: unknown[] = [];
   const merged = await rig.rebuild(
     { resume: true },
@@ -220,6 +227,7 @@ test('nobody agrees: nothing changes, and the shadow is there to be read, gone o
       confirm: async () => {
         others.push(await rig.rebuild({ resume: true }).catch((error: Error) => error.message));
         others.push(await discardShadow(rig.config.targetUrl(), 'test').catch((error: Error) => error.message));
+        expect(await found()).toMatchObject([{ state: 'ok' }]);
         return true;
       },
     },
@@ -294,6 +302,37 @@ test('what changes between the comparison and the merge is merged as it is by th
   const { rows: names } = await owner.query(`SELECT job_name FROM crm.quotes_new WHERE id::text = $1`, [odd]);
   expect(names).toEqual([{ job_name: 'even' }]);
   expect(await rig.rebuild({ projections: [quotes] })).toMatchObject({ state: 'merged' });
+  expect(await rig.differences()).toEqual([]);
+});
+
+test('where much changes after the comparison, that is compared again before the merge, and every time that the projectors stand still is told', async () => {
+  const { owner } = rig;
+  const { legacy } = rig.source;
+  const [kept, healed] = [await idOf('tenants', 0), await idOf('tenants', 1)];
+  for (const id of [kept, healed]) await change(`UPDATE crm.tenants SET name = 'tampered' WHERE id = $1`, [id]);
+  const { rows: contact } = await legacy.query<{ id: string }>('SELECT max(id::text) AS id FROM contacts');
+  let before: Awaited<ReturnType<RebuildRig['rows']>> | null = null;
+  const result = await rig.rebuild(
+    {},
+    {
+      confirm: async () => {
+        await owner.query(
+          `INSERT INTO crosswalk_shadow_test.replayed_key SELECT p, gen_random_uuid()::text, r.round FROM crosswalk_shadow_test.rebuild r, generate_series(1, 600),
+             unnest(ARRAY['contacts', 'contact_history', 'quotes']) p`,
+        );
+        await legacy.query(`UPDATE workspaces SET plan = 'written anew' WHERE id::text = $1`, [healed]);
+        await legacy.query(`UPDATE contacts SET lead_score = 21, lead_status = 'again' WHERE id::text = $1`, [
+          contact[0]!.id,
+        ]);
+        await rig.untilApplied();
+        before = await rig.rows();
+        return true;
+      },
+    },
+  );
+  expect(result).toMatchObject({ state: 'merged', merged: { tenants: { changed: 1 } } });
+  expect(result.paused.times).toBeGreaterThanOrEqual(3);
+  expect(touchedRows(before!, await rig.rows())).toEqual([`tenants ${kept}`]);
   expect(await rig.differences()).toEqual([]);
 });
 

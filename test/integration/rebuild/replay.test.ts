@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { discardShadow } from '../../../projectors/rebuild/shadow.ts';
 import { parseConfig } from '../../../runtime/config.ts';
 import { startTraffic } from '../../../sample/traffic.ts';
-import { createRebuildRig, type RebuildRig } from '../../support/rebuild-rig.ts';
+import { createRebuildRig, HISTORY_TABLES, type RebuildRig } from '../../support/rebuild-rig.ts';
 import { PROJECTED_TABLES } from '../../support/target-database.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? String(Date.now());
@@ -40,7 +40,7 @@ afterAll(async () => {
   for (const rig of rigs.toReversed()) await rig.drop();
 });
 
-/** Live rows without their positions in the log, as a rebuild makes them with batches of this size. */
+/** Live rows without their positions in the log, and histories with them, as a rebuild makes them with batches of this size. */
 async function replayed(rig: RebuildRig, batchRows: number): Promise<Record<string, string[]>> {
   const config = parseConfig({ ...rig.env, CROSSWALK_BATCH_ROWS: String(batchRows) });
   const { rows } = await rig.owner.query<{ id: string }>('SELECT id FROM crm.tenants ORDER BY id LIMIT 1');
@@ -59,6 +59,13 @@ async function replayed(rig: RebuildRig, batchRows: number): Promise<Record<stri
     );
     dump[table] = found.rows.map(({ row }) => row);
   }
+  // Each row of a history comes from one change: its position in the log is that change's, whatever the batches.
+  for (const table of HISTORY_TABLES) {
+    const found = await rig.owner.query<{ row: string }>(
+      `SELECT to_jsonb(t)::text AS row FROM crosswalk_shadow_test.${table} t ORDER BY id::text`,
+    );
+    dump[table] = found.rows.map(({ row }) => row);
+  }
   await discardShadow(rig.config.targetUrl(), 'test');
   return dump;
 }
@@ -73,7 +80,8 @@ test.each([
   async (at, batchRows) => {
     const found = await replayed(rigs[at]!, batchRows);
     reference ??= found;
-    expect(found.quotes_new!.length).toBeGreaterThan(50);
+    for (const table of ['quotes_new', 'lead_audit_log', 'lead_status_history'])
+      expect(found[table]!.length, table).toBeGreaterThan(50);
     expect(found).toEqual(reference);
   },
   120_000,

@@ -3,6 +3,7 @@ import { toReportLines, toResultLines } from '../../../cli/rebuild-text.ts';
 import type { Projection } from '../../../projectors/projection.ts';
 import { allProjections } from '../../../projectors/projections/all.ts';
 import { contacts } from '../../../projectors/projections/contacts.ts';
+import { contactHistory } from '../../../projectors/projections/lead-history.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
 import { createEnds } from '../../../projectors/rebuild/ends.ts';
 import { createLag } from '../../../projectors/rebuild/lag.ts';
@@ -65,6 +66,18 @@ describe('units', () => {
     expect(compared('customers')).not.toContain('legacy_key');
     expect(compared('jobs_new')).not.toContain('source_lsn');
   });
+});
+
+test('rows of a history are found by the lead that their legacy row implies', () => {
+  const histories = toUnits([contactHistory], allProjections, shapesOf(allProjections)).filter(
+    ({ kind }) => kind === 'history',
+  );
+  expect(histories.map(({ table }) => table).sort()).toEqual([...targetTables(contactHistory)].sort());
+  const leadOf = contacts.owned.find(({ table }) => table === 'leads')!.scope.of;
+  for (const { scope } of histories) {
+    expect(scope!.column.name).toBe('lead_id');
+    expect(scope!.of('a')).toBe(leadOf('a'));
+  }
 });
 
 describe('projections that cannot be rebuilt alone', () => {

@@ -1,0 +1,47 @@
+// What becomes of waiting changes and dead letters in a merge, as conditions of SQL: the report counts by them what the merge does.
+import { inShadow, type Side } from './compare-sql.ts';
+
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const sameRecord = (a: string, b: string) =>
+  ['projection', 'topic', 'partition', 'record_offset']
+    .map((column) => `${a}.${column} = ${b}.${column}`)
+    .join(' AND ');
+const sameKey = (a: string, b: string) => `${a}.projection = ${b}.projection AND ${a}.legacy_key = ${b}.legacy_key`;
+
+/** Of a waiting change of the live tables: whether it no longer waits. In a partial rebuild those of legacy rows that were not replayed do as before. */
+export const isNoLongerWaiting = (x: string, side: Side) =>
+  `${isReplayed(x, side)} AND NOT EXISTS (SELECT FROM ${inShadow('parked_change', side)} s WHERE ${sameRecord('s', x)})`;
+
+/** Of a waiting change of the shadow: whether it would wait in the live tables from now on, too. What is a letter there, or was discarded, stays that. */
+export const isNewlyWaiting = (s: string) =>
+  `NOT EXISTS (SELECT FROM crosswalk.parked_change p WHERE ${sameRecord('p', s)})
+   AND NOT EXISTS (SELECT FROM crosswalk.dead_letter d WHERE ${sameRecord('d', s)} AND (d.resolved_at IS NULL OR d.resolution LIKE 'discarded %'))`;
+
+/**
+ * Of a dead letter of the live tables: whether it was open and no longer is. One from before a partial rebuild's start was not tried: it is overtaken where a
+ * later version of its row was applied, and in a history, where each change counts by itself, it stays.
+ */
+export function isNoLongerOpen(x: string, side: Side): string {
+  const fails = (table: string, condition: string) =>
+    `EXISTS (SELECT FROM ${inShadow(table, side)} s WHERE ${condition}${table === 'dead_letter' ? ' AND s.resolved_at IS NULL' : ''})`;
+  const isOvertaken = `NOT ${isOfHistory(x, side)} AND NOT ${fails('dead_letter', sameKey('s', x))} AND NOT ${fails('parked_change', sameKey('s', x))}`;
+  return `${x}.resolved_at IS NULL AND ${isReplayed(x, side)} AND NOT ${fails('dead_letter', sameRecord('s', x))} AND NOT ${fails('parked_change', sameRecord('s', x))}
+    AND (NOT ${isBeforeStart(x, side)} OR ${isOvertaken})`;
+}
+
+/** Of a dead letter of the shadow: whether it is one of the live tables from now on. */
+export const isNewlyOpen = (s: string) =>
+  `${s}.resolved_at IS NULL AND NOT EXISTS (SELECT FROM crosswalk.dead_letter d WHERE ${sameRecord('d', s)})`;
+
+function isReplayed(x: string, side: Side): string {
+  return side.partial ? `EXISTS (SELECT FROM ${inShadow('replayed_key', side)} k WHERE ${sameKey('k', x)})` : 'true';
+}
+
+function isBeforeStart(x: string, { starts }: Side): string {
+  return `EXISTS (SELECT FROM jsonb_to_recordset(${literal(JSON.stringify(starts))}) AS b (projection text, partition integer, "offset" bigint)
+    WHERE b.projection = ${x}.projection AND b.partition = ${x}.partition AND ${x}.record_offset < b."offset")`;
+}
+
+function isOfHistory(x: string, { histories }: Side): string {
+  return histories.length === 0 ? 'false' : `${x}.projection IN (${histories.map(literal).join(', ')})`;
+}

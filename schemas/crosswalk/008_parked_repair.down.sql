@@ -1,0 +1,1 @@
+ALTER TABLE crosswalk.parked_change DROP COLUMN repair;
