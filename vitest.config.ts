@@ -3,16 +3,10 @@ import { configDefaults, defineConfig } from 'vitest/config';
 /** Attacks that take a minute or more each: `make attacks` runs them, with all others. */
 const LONG = [
   'connector/broken-servers',
-  'phases/rollback',
-  'phases/run',
   'projector/frozen',
   'projector/stalled-target',
   'rebuild/interrupted',
-  'rebuild/partial',
-  'rebuild/traffic',
-  'verify/hanging-commit',
   'verify/memory',
-  'verify/no-false-alarm',
 ].map((name) => `test/integration/${name}.test.ts`);
 // biome-ignore lint/style/noProcessEnv: a choice of whoever runs the tests
 const left = process.env.CROSSWALK_LONG === undefined ? LONG : [];
