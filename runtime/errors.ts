@@ -157,7 +157,7 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
       "Set CROSSWALK_SESSION_TIMEOUT_MS between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms.",
     );
   }
-  if (name === 'KafkaJSProtocolError' && (error as { retriable?: boolean }).retriable) {
+  if (isSettling(error)) {
     return fail('server_down', 'Kafka is settling: it is tried again.');
   }
   if (
@@ -171,6 +171,12 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
     return fail('server_down', 'Start the server, or correct its address.');
   }
   return fail('unexpected', 'This is not expected: see the log around this line, with LOG_LEVEL=debug.');
+}
+
+/** An answer of Kafka that is another one soon: a partition without a leader, a coordinator that loads. */
+export function isSettling(error: unknown): boolean {
+  const { name, retriable } = (error ?? {}) as { name?: unknown; retriable?: unknown };
+  return name === 'KafkaJSProtocolError' && retriable === true;
 }
 
 /** One line for people: cause, then next step. */

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import kafkajs from 'kafkajs';
 // @ts-expect-error: a file of the library's own, without types.
 import LibraryConnection from 'kafkajs/src/network/connection.js';
 import type { KafkaSettings } from './config.ts';
-import { CrosswalkError } from './errors.ts';
+import { CrosswalkError, isSettling } from './errors.ts';
 import { reach } from './faults.ts';
 import type { Log } from './log.ts';
 
@@ -14,6 +15,10 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
   decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
 });
+
+/** Kafka settles within so long, or something is wrong with it. */
+const SETTLING_MS = 250;
+const SETTLING_ATTEMPTS = 20;
 
 interface Connection {
   isConnected(): boolean;
@@ -124,7 +129,15 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     const admin = client.admin({ retry: { retries: 3, initialRetryTime: 50 } });
     try {
       await admin.connect();
-      return await work(admin);
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await work(admin);
+        } catch (error) {
+          // A topic that has just been made has no leader yet, nor has one whose broker was restarted.
+          if (!isSettling(error) || attempt === SETTLING_ATTEMPTS) throw error;
+          await sleep(SETTLING_MS);
+        }
+      }
     } finally {
       await admin.disconnect().catch(() => undefined);
     }
