@@ -74,7 +74,8 @@ test(
     await first.untilSaid('fault injected');
     await updateAll('new');
     const committedAtMs = performance.now();
-    expect((await rig.readPosition())!.snapshot.docs!.done).toBe(false);
+    // Or not even begun, where the machine is slow.
+    expect((await rig.readPosition())!.snapshot.docs?.done).not.toBe(true);
     const written = await countWritten();
     const isHalfWritten = async () => (await countWritten()) > written + BigInt(ROWS / 2);
     await whileItRuns(first, waitUntil('half of it is written', isHalfWritten, 600_000, 250));
