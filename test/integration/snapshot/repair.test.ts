@@ -99,7 +99,10 @@ test('each record carries its hint as it was given, and a key without a row is a
 });
 
 test('a key that the stream changes meanwhile is left to the stream', async () => {
-  // A session of its own begins with no load: the second marker stands behind the chunk.
+  // A session that begins with no load: the second marker stands behind the chunk.
+  const loading = rig.run({ LOG_LEVEL: 'warn' });
+  await rig.untilCaughtUp();
+  await loading.stop();
   const connector = startCli(['connect'], { ...rig.env, CROSSWALK_FAULTS: 'watermark.before=stall:3000@2' });
   try {
     await connector.untilSaid('"streaming"');
