@@ -67,6 +67,8 @@ export async function connect(url: string, name: string, extraOptions = ''): Pro
 export function createPool(url: string, name: string, max: number, extraOptions = ''): pg.Pool {
   const pool = new pg.Pool({ ...clientConfig(url, name, extraOptions), max });
   pool.on('error', () => undefined);
+  // A session may be ended in the very moment in which it is ready, before anybody who gets it can listen: unheard, its error would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
