@@ -22,6 +22,7 @@ afterAll(async () => {
 
 test('fails its first query, and nothing else', async () => {
   const target = new URL(databases.targetUrl);
+  let ending: Promise<unknown> = Promise.resolve();
   // What says that the session is ready waits for what says that it is over.
   const proxy = createServer((client) => {
     const server = createConnection(Number(target.port), target.hostname);
@@ -32,7 +33,7 @@ test('fails its first query, and nothing else', async () => {
     server.on('data', (data) => {
       if (held.length === 0 && !data.includes(READY)) client.write(data);
       else if (held.push(data) === 1)
-        void admin.query(
+        ending = admin.query(
           `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'crosswalk-ended'`,
         );
     });
@@ -47,6 +48,7 @@ test('fails its first query, and nothing else', async () => {
   try {
     await expect(withClient(pool, (client) => client.query('SELECT 1'))).rejects.toThrow();
   } finally {
+    await ending;
     await pool.end();
     proxy.close();
   }
