@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
-import { connect, quoteIdent } from '../runtime/postgres.ts';
+import { connect } from '../runtime/postgres.ts';
 import { holdingLock } from '../schemas/advisory-lock.ts';
 import { toVerifiedBackup } from '../schemas/backup/coverage.ts';
 import { type Backup, type BackupStep, createBackup } from '../schemas/backup/create.ts';
 import type { Environment } from '../schemas/backup/pg-dump.ts';
 import { type BackupVerification, verifyBackup } from '../schemas/backup/verify.ts';
 import { appendEntry } from '../schemas/phase-log.ts';
+import { quoteIdent } from '../schemas/quote.ts';
 
 /** What taking and checking a backup needs. `log`: a session on the database of the new schema, whose log tells of it. */
 export interface BackupRun {

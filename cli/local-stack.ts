@@ -7,9 +7,10 @@ import { captureOf } from '../connectors/source-state.ts';
 import { findFreePort } from '../infra/stack/free-port.ts';
 import { openStack, type Stack } from '../infra/stack/stack.ts';
 import { parseConfig } from '../runtime/config.ts';
-import { connect, quoteIdent } from '../runtime/postgres.ts';
+import { connect } from '../runtime/postgres.ts';
 import { createLegacySchema } from '../sample/load.ts';
 import { migrateUp } from '../schemas/migrations.ts';
+import { quoteIdent } from '../schemas/quote.ts';
 import { type CommandContext, print } from './context.ts';
 import { type ManagedProcess, startProcess } from './managed-process.ts';
 

@@ -4,7 +4,7 @@ import type { Projection } from '../projectors/projection.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import { type Config, topicOf } from '../runtime/config.ts';
 import type { Kafka } from '../runtime/kafka.ts';
-import { quoteIdent } from '../runtime/postgres.ts';
+import { quoteIdent } from '../schemas/quote.ts';
 
 /** How far the initial load is: legacy rows of projected tables, in all and applied. */
 export interface LoadProgress {

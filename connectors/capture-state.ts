@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../runtime/postgres.ts';
+import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
 import type { CaptureOptions } from './source-state.ts';
 
 /** What capturing changes in a legacy database, as far as it can be brought back. */
@@ -62,7 +62,7 @@ export function planCaptureUndo(
   const publication = quoteIdent(options.publication);
   const undone: string[] = [];
   if (now.hasSlot && !before.hasSlot)
-    undone.push(`SELECT pg_catalog.pg_drop_replication_slot('${options.slot.replaceAll("'", "''")}')`);
+    undone.push(`SELECT pg_catalog.pg_drop_replication_slot(${quoteLiteral(options.slot)})`);
   undone.push(...planPublication(publication, before.publication, now.publication));
   for (const [table, { kind, index }] of Object.entries(before.identities)) {
     const current = now.identities[table];

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
-import { addressOf, clientConfig, quoteIdent, sourceOptions } from '../runtime/postgres.ts';
+import { addressOf, clientConfig, sourceOptions } from '../runtime/postgres.ts';
+import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
 import { parseLsn } from './lsn.ts';
 import { decodeMessage, type PgoutputMessage } from './pgoutput.ts';
 
@@ -95,7 +96,7 @@ export async function createReplicationStream(options: {
     },
     start: (client: pg.Client, slot: string) =>
       client.query(
-        `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL 0/0 (proto_version '1', publication_names '${quoteIdent(options.publication).replaceAll("'", "''")}', messages 'true')`,
+        `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL 0/0 (proto_version '1', publication_names ${quoteLiteral(quoteIdent(options.publication))}, messages 'true')`,
       ),
   } as unknown as Parameters<LogicalReplicationService['subscribe']>[0];
 

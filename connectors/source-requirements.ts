@@ -1,4 +1,5 @@
 import { CrosswalkError, type ErrorCode } from '../runtime/errors.ts';
+import { quoteIdent as quote } from '../schemas/quote.ts';
 import type { CaptureOptions, SourceState } from './source-state.ts';
 
 /** What keeps the source from being captured exactly. `sql`: what an owner can run, where that is all; otherwise `remedy` says what to do. */
@@ -8,8 +9,6 @@ export interface Shortcoming {
   readonly remedy: string;
   readonly sql: readonly string[];
 }
-
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** Everything that the source lacks, in the order in which it is to be mended. */
 export function findShortcomings(source: SourceState, options: CaptureOptions): Shortcoming[] {

@@ -90,11 +90,6 @@ export function parseBytea(text: string): Buffer {
   return Buffer.from(text.slice(2), 'hex');
 }
 
-/** Quotes an identifier for SQL. */
-export function quoteIdent(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
 /** host:port/database of an address, without credentials. */
 export function addressOf(url: string): string {
   const parsed = new URL(url);

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
-import { quoteIdent } from '../runtime/postgres.ts';
 import { type DdlOptions, retryLocked } from './ddl-retry.ts';
 import type { MigrationStep } from './migration-steps.ts';
+import { quoteIdent } from './quote.ts';
 
 type ConcurrentStep = Extract<MigrationStep, { kind: 'concurrently' }>;
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../runtime/postgres.ts';
+import { quoteIdent } from './quote.ts';
 
 /** What a table is made of, in numbers. */
 export type TableCounts = Readonly<Record<'rows' | 'constraints' | 'unvalidated' | 'indexes' | 'invalid', number>>;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 
 /** What projectors keep beside the rows: without it they begin at the beginning of the log. Tables of other versions need not exist. */
 const PROGRESS = [

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { reach } from '../../runtime/faults.ts';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import { type Cells, keyPositions, type Relation } from '../change.ts';
 import { ALL_ROWS, type Selection } from './work.ts';
 

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import type { Cell, Contribution, Projection } from '../projection.ts';
 import type { Lineage, SourceChange } from '../source-change.ts';
 import type { Held, Progress, RowName } from './explanation.ts';

@@ -1,3 +1,4 @@
+import { quoteLiteral as literal, quoteIdent as quote } from '../../schemas/quote.ts';
 import { comparable } from '../write/statements.ts';
 import type { Settings } from './shadow.ts';
 import type { Column, Unit } from './units.ts';
@@ -13,8 +14,6 @@ export interface Side {
   readonly histories: readonly string[];
 }
 
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const oneOf = (values: Iterable<string>) => `(${[...values].map(literal).join(', ')})`;
 
 export const liveTable = ({ schema, table }: Unit) => `${quote(schema)}.${quote(table)}`;

@@ -1,7 +1,7 @@
 // What becomes of waiting changes and dead letters in a merge, as conditions of SQL: the report counts by them what the merge does.
+import { quoteLiteral as literal } from '../../schemas/quote.ts';
 import { inShadow, type Side } from './compare-sql.ts';
 
-const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const sameRecord = (a: string, b: string) =>
   ['projection', 'topic', 'partition', 'record_offset']
     .map((column) => `${a}.${column} = ${b}.${column}`)

@@ -1,7 +1,7 @@
+import { quoteIdent as quote } from '../../schemas/quote.ts';
 import { differencesFrom, liveTable, type Side, shadowTable } from './compare-sql.ts';
 import type { Unit } from './units.ts';
 
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const listed = (kinds: readonly string[]) => kinds.map((kind) => `'${kind}'`).join(', ');
 
 /** Rows of the application are never touched, whatever their id. */

@@ -1,13 +1,11 @@
-import type pg from 'pg';
 import type { Relation } from '../../connectors/change.ts';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import type { Cell } from '../projection.ts';
 import type { RowResult } from './compare-key.ts';
-import type { Findings } from './findings.ts';
 import { isolating } from './isolating.ts';
 import { findAbsent, toKeyTexts } from './legacy-rows.ts';
-import type { Looks, Suspect } from './looks.ts';
-import type { Pace } from './pace.ts';
+import type { Suspect } from './looks.ts';
+import type { PartOptions } from './part.ts';
 import type { OwnedPlan, Plan } from './plan.ts';
 import { findNamed, type PartProgress } from './run-store.ts';
 import { toTenantCondition } from './tenant-condition.ts';
@@ -58,20 +56,9 @@ export function ownersOf(table: string, plans: readonly Plan[], relations: Reado
  * Looks through the live rows of a table, in the order of its blocks, for rows that no legacy row can imply: their legacy key does not exist, or they are outside the scope of the key
  * that they name. Everything else was seen when the legacy rows were compared. A row that moves to another block meanwhile was written by a projector.
  */
-export async function compareBackward(options: {
-  legacy: pg.ClientBase;
-  target: pg.ClientBase;
-  run: string;
-  table: string;
-  owners: readonly Owner[];
-  workspace: string | null;
-  from: PartProgress;
-  findings: Findings;
-  looks: Looks;
-  pace: Pace;
-  signal: AbortSignal;
-  onProgress: (rows: number, progress: PartProgress) => Promise<void>;
-}): Promise<void> {
+export async function compareBackward(
+  options: PartOptions & { run: string; table: string; owners: readonly Owner[] },
+): Promise<void> {
   const { legacy, target, table, owners, workspace, findings, looks, pace, signal } = options;
 
   const scopes = owners.map(({ owned }) => `x.${quoteIdent(owned.target.scope.column)}`);

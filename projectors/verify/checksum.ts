@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteLiteral as literal, quoteIdent } from '../../schemas/quote.ts';
 import { compareBytes } from '../values/text.ts';
 import type { Expected, Plan } from './plan.ts';
 import { toArrayText, toJsonbObjectText, toRecordText } from './spelling.ts';
@@ -54,8 +54,4 @@ export function toChecksum(expected: Expected, { merged }: Plan): string {
     text += '|';
   }
   return hash('md5', text.slice(0, -1));
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteLiteral as literal, quoteIdent } from '../../schemas/quote.ts';
 import type { Cell, Contribution } from '../projection.ts';
 import type { FoundLineage } from './compare-key.ts';
 import type { MergedPlan } from './plan.ts';
@@ -36,7 +36,6 @@ interface Range {
   readonly values: readonly unknown[];
 }
 
-const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const isLive = `origin = 'cdc' AND deleted_at IS NULL`;
 
 /**

@@ -17,10 +17,9 @@ import {
 } from './fold-chunk.ts';
 import { isolating } from './isolating.ts';
 import { findAbsent, toKeyTexts } from './legacy-rows.ts';
-import type { Looks, Suspect } from './looks.ts';
-import type { Pace } from './pace.ts';
+import type { Suspect } from './looks.ts';
+import type { PartOptions } from './part.ts';
 import { CONTRIBUTION, type MergedPlan, type Plan, tenantOf } from './plan.ts';
-import type { PartProgress } from './run-store.ts';
 import { toRecordText } from './spelling.ts';
 import { withoutSpellings } from './target-rows.ts';
 import { toTenantCondition } from './tenant-condition.ts';
@@ -38,22 +37,15 @@ interface FoldedResult {
  * Compares merged rows with the fold of the stored contributions, merge key by merge key. Both are written together, so that any snapshot of the target must show them equal:
  * no fence is needed, and no second look. Live contributions whose legacy row does not exist are suspects.
  */
-export async function compareFolds(options: {
-  legacy: pg.ClientBase;
-  target: pg.ClientBase;
-  plan: Plan;
-  merged: MergedPlan;
-  plans: readonly Plan[];
-  relations: ReadonlyMap<string, Relation>;
-  chunkRows: number;
-  workspace: string | null;
-  from: PartProgress;
-  findings: Findings;
-  looks: Looks;
-  pace: Pace;
-  signal: AbortSignal;
-  onProgress: (rows: number, progress: PartProgress) => Promise<void>;
-}): Promise<void> {
+export async function compareFolds(
+  options: PartOptions & {
+    plan: Plan;
+    merged: MergedPlan;
+    plans: readonly Plan[];
+    relations: ReadonlyMap<string, Relation>;
+    chunkRows: number;
+  },
+): Promise<void> {
   const { target, merged, chunkRows, workspace, findings, looks, pace, signal } = options;
   let after = options.from.after?.[0] ?? null;
   for (;;) {

@@ -1,13 +1,11 @@
-import type pg from 'pg';
 import { type Cells, keyPositions, type Relation } from '../../connectors/change.ts';
 import { type Chunk, readChunk } from '../../connectors/snapshot/chunks.ts';
 import type { LegacyRow, Tenants } from '../projection.ts';
 import { toChecksum, toChecksumSql, toParameters } from './checksum.ts';
-import type { Findings } from './findings.ts';
 import { isolating } from './isolating.ts';
 import { keyOfRow, toLegacyRow } from './legacy-rows.ts';
-import type { Looks, Suspect } from './looks.ts';
-import type { Pace } from './pace.ts';
+import type { Suspect } from './looks.ts';
+import type { PartOptions } from './part.ts';
 import { countImplied, type Expected, type Plan, tenantOfLegacy, toExpected } from './plan.ts';
 import type { PartProgress } from './run-store.ts';
 import { toTenantCondition } from './tenant-condition.ts';
@@ -26,25 +24,16 @@ const NO_STRAYS = new Map<string, ReadonlySet<string>>();
  * Compares what every legacy row of a projection implies with what is there, in chunks in the order of the key. Rows that are as expected are done with: that they are the same needs no
  * fence. The others are suspects. While one chunk is compared the next is mapped and the one after it is read.
  */
-export async function compareForward(options: {
-  legacy: pg.ClientBase;
-  target: pg.ClientBase;
-  plan: Plan;
-  relation: Relation;
-  tenants: Tenants;
-  chunkRows: number;
-  /** Only rows of this tenant. */
-  workspace: string | null;
-  from: PartProgress;
-  /** Also rows that are as expected at first sight. */
-  suspectAll: boolean;
-  findings: Findings;
-  looks: Looks;
-  pace: Pace;
-  signal: AbortSignal;
-  /** A chunk is compared, and what is found is noted. */
-  onProgress: (rows: number, progress: PartProgress) => Promise<void>;
-}): Promise<void> {
+export async function compareForward(
+  options: PartOptions & {
+    plan: Plan;
+    relation: Relation;
+    tenants: Tenants;
+    chunkRows: number;
+    /** Also rows that are as expected at first sight. */
+    suspectAll: boolean;
+  },
+): Promise<void> {
   const { legacy, target, plan, relation, chunkRows, findings, looks, pace, signal } = options;
   const statement = { name: `crosswalk verify ${plan.projection.name}`, text: toChecksumSql(plan) };
   const selection =

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { keyPositions, type Relation } from '../../connectors/change.ts';
 import { parseSnapshot } from '../../connectors/snapshot/visibility.ts';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import type { LegacyRow } from '../projection.ts';
 import { toLegacyKey } from '../source-change.ts';
 import { toArrayText } from './spelling.ts';

@@ -5,7 +5,7 @@ import { MOST_KEYS } from '../../connectors/snapshot/signal.ts';
 import type { Config } from '../../runtime/config.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import type { RepairHint } from '../source-change.ts';
 import { createFindings } from './findings.ts';

@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { inTransaction, quoteIdent } from '../../runtime/postgres.ts';
+import { inTransaction } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import type { Cell } from '../projection.ts';
 import type { CellDifference, Found, FoundContribution, FoundRow, RowResult } from './compare-key.ts';
 import { isolating } from './isolating.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Config } from '../../runtime/config.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { compareBackward, ownersOf } from './backward.ts';
 import { type Check, countExceptions, runChecks, toTotalChecks } from './checks.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import type { Cell, NewRow, Projection } from '../projection.ts';
 import { toCells } from '../source-change.ts';
 import type { TargetShapes } from './catalog.ts';

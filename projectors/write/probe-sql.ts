@@ -1,3 +1,4 @@
+import { quoteLiteral as literal, quoteIdent as quote } from '../../schemas/quote.ts';
 import type { OwnedTarget } from '../projection.ts';
 import type { TargetShapes } from './catalog.ts';
 import type { TableShape } from './statements.ts';
@@ -20,9 +21,6 @@ export interface TableRules {
     readonly where: string | null;
   }[];
 }
-
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * One statement that says which rows break a rule (row, null, null), and which claim a unique value that is held or claimed twice (row, value, holder).

@@ -1,3 +1,4 @@
+import { quoteIdent as quote } from '../../schemas/quote.ts';
 /** A projected table as the catalog describes it: types by column, in PostgreSQL's own spelling. */
 export interface TableShape {
   readonly table: string;
@@ -13,8 +14,6 @@ export const LINEAGE_COLUMNS = [
   'source_committed_at',
   'mapping_version',
 ] as const;
-
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /** Types whose equal values may differ in text (1.5 and 1.50): compared by text, so that every digit counts. */
 const comparedAsText = new Set(['numeric', 'jsonb', 'json']);

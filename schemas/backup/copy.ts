@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import type pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../quote.ts';
 import { nameOf, type TableShape } from './digest.ts';
 
 const NEW_LINE = 0x0a;

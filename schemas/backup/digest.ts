@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../quote.ts';
 import { irreplaceableRows } from './irreplaceable.ts';
 
 /** A table as a backup sees it: its name, the columns that are written (not computed ones), and which of its rows nothing can bring back. */

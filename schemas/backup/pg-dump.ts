@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { CrosswalkError } from '../../runtime/errors.ts';
+import { quoteIdent } from '../quote.ts';
 import type { Definitions, Statement } from './manifest.ts';
 
 const run = promisify(execFile);
@@ -49,7 +50,7 @@ export async function dumpDefinitions(
       ],
       ...['--no-publications', '--no-subscriptions', '--no-security-labels', `--snapshot=${snapshot}`],
       `--lock-wait-timeout=${LOCK_WAIT_MS}`,
-      ...schemas.map((schema) => `--schema="${schema.replaceAll('"', '""')}"`),
+      ...schemas.map((schema) => `--schema=${quoteIdent(schema)}`),
     ];
     try {
       const { stdout } = await run('pg_dump', args, {

@@ -1,4 +1,4 @@
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent, quoteLiteral } from '../quote.ts';
 import type { Definitions, Manifest, Statement } from './manifest.ts';
 
 /** The same restore for psql, run inside the folder: for the day on which this program is not at hand. */
@@ -32,6 +32,6 @@ export function toRestoreScript(manifest: Manifest, { before, after }: Definitio
 
 /** The statement that brings a sequence where it was. */
 export function toSetval({ schema, name, lastValue, isCalled }: Manifest['sequences'][number]): string {
-  const sequence = `${quoteIdent(schema)}.${quoteIdent(name)}`.replaceAll("'", "''");
-  return `SELECT setval('${sequence}'::regclass, ${BigInt(lastValue)}, ${isCalled})`;
+  const sequence = quoteLiteral(`${quoteIdent(schema)}.${quoteIdent(name)}`);
+  return `SELECT setval(${sequence}::regclass, ${BigInt(lastValue)}, ${isCalled})`;
 }

@@ -1,8 +1,10 @@
 // Rows written by hand, legacy ones and the projected ones a person expects of them, for the tests of the oracle itself.
+
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Difference, runOracle, type TenantConfiguration } from '../../projectors/verify/oracle/oracle.ts';
-import { connect, quoteIdent } from '../../runtime/postgres.ts';
+import { connect } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 
 /** Column values as PostgreSQL text; numbers and booleans by their JavaScript text, null and missing as null. */
 export type Row = Readonly<Record<string, string | number | boolean | null>>;

@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../runtime/postgres.ts';
 import type { TextRow } from '../../schemas/avro/decode.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import type { Boundary, LogRecord } from './read-log.ts';
 
 /** The rows of every table as the log tells them: replayed in order of offset, which is the order of each key. */

@@ -1,7 +1,9 @@
 // Corrupts projected rows and contributions at random, within what the constraints of the new schema allow, and says what a verification must name.
+
 import type pg from 'pg';
-import { inTransaction, quoteIdent } from '../../runtime/postgres.ts';
+import { inTransaction } from '../../runtime/postgres.ts';
 import type { Random } from '../../sample/random.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import { PROJECTED_TABLES } from './target-database.ts';
 
 export interface Corruption {

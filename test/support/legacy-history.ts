@@ -1,7 +1,8 @@
 // What a legacy database went through, row by row in PostgreSQL's text form, as a replication stream would tell it.
+
 import type pg from 'pg';
 import type { LegacyRow } from '../../projectors/projection.ts';
-import { quoteIdent } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 
 export const HISTORY_TABLES = ['workspaces', 'status_options', 'contacts', 'quotes'] as const;
 export type HistoryTable = (typeof HISTORY_TABLES)[number];

@@ -1,6 +1,7 @@
 // Copies a table between databases with every value's text unchanged: no driver type touches a number or a time.
+
 import type pg from 'pg';
-import { quoteIdent } from '../../../runtime/postgres.ts';
+import { quoteIdent } from '../../../schemas/quote.ts';
 
 const ROWS_PER_BATCH = 2000;
 

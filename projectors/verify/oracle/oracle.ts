@@ -1,9 +1,11 @@
 // Runs the mapping oracle: copies legacy tables and projected rows into a scratch database, computes there in SQL what the
 // projected rows should be, and returns where they differ.
+
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
-import { connect, inTransaction, quoteIdent } from '../../../runtime/postgres.ts';
+import { connect, inTransaction } from '../../../runtime/postgres.ts';
+import { quoteIdent } from '../../../schemas/quote.ts';
 import { copyTable } from './copy-table.ts';
 
 export interface PhoneIdentity {
