@@ -38,7 +38,7 @@ export const quotesTopic = (bench: Bench) => topicOf(bench.config, 'quotes');
 export async function readLogEnd(bench: Bench): Promise<number> {
   const topic = quotesTopic(bench);
   const found = await bench.kafka.fetchOffsets([topic]).catch((thrown: unknown) => {
-    if (toCrosswalkError(thrown, 'Kafka').retry) return null;
+    if (toCrosswalkError(thrown, 'Kafka').tries > 1) return null;
     throw thrown;
   });
   return (found?.get(topic) ?? []).reduce((sum, end) => sum + Number(end.high), 0);

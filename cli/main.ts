@@ -7,6 +7,7 @@ import { switchOnFaults } from '../runtime/faults.ts';
 import { createLog } from '../runtime/log.ts';
 import type { RunOptions } from './commands/migrate.ts';
 import type { RebuildCommandOptions } from './commands/rebuild.ts';
+import type { ResnapshotOptions } from './commands/resnapshot.ts';
 import type { SnapshotOptions } from './commands/snapshot.ts';
 import type { SetOptions } from './commands/stage.ts';
 import type { VerifyCommandOptions } from './commands/verify.ts';
@@ -293,10 +294,17 @@ program
   .command('resnapshot')
   .argument('[tables...]', 'tables to read again; those that changed without an event by default')
   .option('--accept', 'read nothing: accept the source as it is, after a VACUUM FULL or CLUSTER')
+  .addOption(
+    new Option(
+      '--skip',
+      'the last resort: pass over every change that is committed and not in the log yet, and read all tables again',
+    ).conflicts('accept'),
+  )
+  .option('--yes', 'skip without asking')
   .description(
     'after a change without events: accept the source as it is now, and have the connector read tables again',
   )
-  .action((tables: string[], options: { accept?: boolean }) =>
+  .action((tables: string[], options: ResnapshotOptions) =>
     run('resnapshot', async (context) =>
       (await import('./commands/resnapshot.ts')).resnapshot(context, tables, options),
     ),

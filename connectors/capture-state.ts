@@ -6,6 +6,8 @@ import type { CaptureOptions } from './source-state.ts';
 export interface CaptureState {
   /** Replica identity by table: `d`, `n`, `f`, or `i` with the name of the index. */
   readonly identities: Readonly<Record<string, { readonly kind: string; readonly index: string | null }>>;
+  /** The same of partitions, by name, qualified and quoted; a state of before has none. */
+  readonly partitions?: CaptureState['identities'];
   readonly publication: PublicationState | null;
   readonly hasSlot: boolean;
 }
@@ -27,8 +29,14 @@ export async function readCaptureState(
   client: pg.ClientBase,
   options: CaptureOptions & { readonly slot: string },
 ): Promise<CaptureState> {
-  const { rows } = await client.query<Record<'identities' | 'publication' | 'slot', string | null>>(
-    `SELECT (SELECT json_object_agg(c.relname, json_build_object('kind', c.relreplident, 'index', (SELECT x.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident)))
+  const identity = `json_build_object('kind', c.relreplident, 'index', (SELECT x.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident))`;
+  const { rows } = await client.query<Record<'identities' | 'partitions' | 'publication' | 'slot', string | null>>(
+    `WITH RECURSIVE tree (oid) AS (
+       SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind = 'p'
+       UNION SELECT i.inhrelid FROM tree t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid)
+     SELECT (SELECT json_object_agg(format('%I.%I', n.nspname, c.relname), ${identity})
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relispartition AND c.relkind = 'r' AND c.oid IN (SELECT t.oid FROM tree t))::text AS partitions,
+       (SELECT json_object_agg(c.relname, ${identity})
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p'))::text AS identities,
        (SELECT json_build_object('allTables', p.puballtables, 'viaRoot', p.pubviaroot,
            'publish', concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END),
@@ -42,9 +50,11 @@ export async function readCaptureState(
        (SELECT 'yes' FROM pg_catalog.pg_replication_slots WHERE slot_name = $4 AND database = current_database()) AS slot`,
     [options.schema, options.tables, options.publication, options.slot],
   );
-  const { identities, publication, slot } = rows[0]!;
+  const { identities, partitions, publication, slot } = rows[0]!;
+  const parse = (json: string | null) => (json === null ? {} : (JSON.parse(json) as CaptureState['identities']));
   return {
-    identities: identities === null ? {} : (JSON.parse(identities) as CaptureState['identities']),
+    identities: parse(identities),
+    partitions: parse(partitions),
     publication: publication === null ? null : (JSON.parse(publication) as PublicationState),
     hasSlot: slot !== null,
   };
@@ -64,14 +74,18 @@ export function planCaptureUndo(
   if (now.hasSlot && !before.hasSlot)
     undone.push(`SELECT pg_catalog.pg_drop_replication_slot(${quoteLiteral(options.slot)})`);
   undone.push(...planPublication(publication, before.publication, now.publication));
-  for (const [table, { kind, index }] of Object.entries(before.identities)) {
-    const current = now.identities[table];
-    if (current === undefined || (current.kind === kind && current.index === index)) continue;
+  const undo = (name: string, { kind, index }: Identity, current: Identity | undefined) => {
+    if (current === undefined || (current.kind === kind && current.index === index)) return;
     const identity = { d: 'DEFAULT', n: 'NOTHING', f: 'FULL' }[kind] ?? `USING INDEX ${quoteIdent(index ?? '')}`;
-    undone.push(`ALTER TABLE ${quoteIdent(options.schema)}.${quoteIdent(table)} REPLICA IDENTITY ${identity}`);
-  }
+    undone.push(`ALTER TABLE ${name} REPLICA IDENTITY ${identity}`);
+  };
+  for (const [table, identity] of Object.entries(before.identities))
+    undo(`${quoteIdent(options.schema)}.${quoteIdent(table)}`, identity, now.identities[table]);
+  for (const [name, identity] of Object.entries(before.partitions ?? {})) undo(name, identity, now.partitions?.[name]);
   return undone;
 }
+
+type Identity = CaptureState['identities'][string];
 
 function planPublication(name: string, before: PublicationState | null, now: PublicationState | null): string[] {
   if (before === null) return now === null ? [] : [`DROP PUBLICATION ${name}`];

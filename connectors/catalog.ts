@@ -72,6 +72,20 @@ export async function readTypeNames(client: pg.ClientBase, oids: readonly number
   return new Map(rows.map((row) => [Number(row.oid), row.name]));
 }
 
+/** Whether a table is a partition of another one, at whatever depth. */
+export async function isPartitionOf(client: pg.ClientBase, root: number, oid: number): Promise<boolean> {
+  return isAncestorOf(client, root, [oid]);
+}
+
+/** Whether one of these tables is a partition of that one, at whatever depth. */
+export async function isAncestorOf(client: pg.ClientBase, oid: number, of: readonly number[]): Promise<boolean> {
+  const { rows } = await client.query(
+    'SELECT FROM unnest($2::oid[]) AS t (oid) CROSS JOIN LATERAL pg_partition_ancestors(t.oid::regclass) AS a (oid) WHERE a.oid::oid = $1::oid AND t.oid <> $1::oid LIMIT 1',
+    [oid, of],
+  );
+  return rows.length > 0;
+}
+
 /** The slot, or null. `confirmedLsn` is the first position that the server still keeps for it. */
 export async function readSlot(
   client: pg.ClientBase,

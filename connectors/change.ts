@@ -1,3 +1,4 @@
+import { CrosswalkError } from '../runtime/errors.ts';
 import { type RowMessage, type TupleText, UNCHANGED } from './pgoutput.ts';
 
 /** A column as the stream describes it. A domain has an oid of its own, so its values travel as text. */
@@ -42,6 +43,8 @@ export type Change = ChangePlace & {
   readonly op: ChangeOp;
   readonly before: Cells | null;
   readonly after: Cells | null;
+  /** Of the old row only the key was sent: `before` holds null in its other columns, and is no row. */
+  readonly isKeyOnly?: boolean;
 };
 
 /**
@@ -49,14 +52,14 @@ export type Change = ChangePlace & {
  * the old key, then create of the new one). The first has `place.ordinal`, the second the next; whatever follows in
  * the transaction continues at `place.ordinal + result.length`, so no ordinal is used twice or left out.
  * `before` of a key-only old row holds null for the columns that were not sent.
- * Throws when a value was not sent and cannot be found, or when the row does not fit the relation.
+ * Throws `row_incomplete` when a value was not sent and cannot be found, and an Error when the row does not fit the relation.
  */
 export function toChanges(message: RowMessage, relation: Relation, place: ChangePlace): Change[] {
   switch (message.kind) {
     case 'insert':
       return [toChange(relation, place, 'c', null, complete(relation, message.after, null))];
     case 'delete':
-      return [toChange(relation, place, 'd', complete(relation, message.before, null), null)];
+      return [withKeyOnly(message, toChange(relation, place, 'd', complete(relation, message.before, null), null))];
     case 'update': {
       const before = message.before === null ? null : complete(relation, message.before, null);
       const after = complete(relation, message.after, message.beforeIsKeyOnly ? null : before);
@@ -64,9 +67,27 @@ export function toChanges(message: RowMessage, relation: Relation, place: Change
         return [toChange(relation, place, 'u', before, after)];
       }
       const next = { ...place, ordinal: place.ordinal + 1 };
-      return [toChange(relation, place, 'd', before, null), toChange(relation, next, 'c', null, after)];
+      return [
+        withKeyOnly(message, toChange(relation, place, 'd', before, null)),
+        toChange(relation, next, 'c', null, after),
+      ];
     }
   }
+}
+
+/** What is sure of a message that cannot be completed: the row left a key. */
+export function toSureChanges(message: RowMessage, relation: Relation, place: ChangePlace): Change[] {
+  if (message.kind !== 'update' || message.before === null) return [];
+  const { before, after } = message;
+  const positions = keyPositions(relation);
+  const isMoved = positions.some((position) => after[position] !== UNCHANGED && after[position] !== before[position]);
+  if (!isMoved || positions.some((position) => typeof before[position] !== 'string')) return [];
+  const cells = before.map((cell, position) => (positions.includes(position) ? (cell as string) : null));
+  return [{ ...toChange(relation, place, 'd', cells, null), isKeyOnly: true }];
+}
+
+function withKeyOnly({ beforeIsKeyOnly }: { readonly beforeIsKeyOnly: boolean }, change: Change): Change {
+  return beforeIsKeyOnly ? { ...change, isKeyOnly: true } : change;
 }
 
 /** Positions of the primary key's columns, in key order. Throws when the relation lacks one of them. */
@@ -93,6 +114,7 @@ function toChange(
   after: Cells | null,
 ): Change {
   const { commitLsn, lsn, ordinal, xid, commitMicros } = place;
+  assertKeyed(relation, (after ?? before)!);
   return { relation, op, before, after, commitLsn, lsn, ordinal, xid, commitMicros };
 }
 
@@ -107,13 +129,29 @@ function complete(relation: Relation, tuple: TupleText, before: Cells | null): C
   return tuple.map((cell, index) => {
     if (cell !== UNCHANGED) return cell;
     if (before === null) {
-      throw new Error(
-        `${nameOf(relation)}: the value of "${columns[index]!.name}" was not sent; run ALTER TABLE ... REPLICA IDENTITY FULL, then snapshot the table again`,
+      throw new CrosswalkError(
+        'row_incomplete',
+        `${nameOf(relation)}: an update did not send the value of "${columns[index]!.name}": the table, or the partition that holds the row, was not REPLICA IDENTITY FULL`,
+        toIncompleteRemedy(relation),
       );
     }
     return before[index]!;
   });
 }
+
+/** Throws where a message does not say which row it is about: its old row was sent by another key than the primary key. */
+function assertKeyed(relation: Relation, cells: Cells): void {
+  if (keyPositions(relation).every((position) => cells[position] !== null)) return;
+  throw new CrosswalkError(
+    'row_incomplete',
+    `${nameOf(relation)}: a change was sent without the primary key: the table, or the partition that holds the row, was not REPLICA IDENTITY FULL`,
+    toIncompleteRemedy(relation),
+  );
+}
+
+/** What to do about changes that were not sent whole. */
+export const toIncompleteRemedy = ({ table }: Pick<Relation, 'table'>) =>
+  `Run \`crosswalk migrate plan\` and what it prints, then \`crosswalk resnapshot ${table}\`, and start the connector: it passes over what cannot be completed, and reads the rows again.`;
 
 function keyDiffers(relation: Relation, before: Cells, after: Cells): boolean {
   for (const position of keyPositions(relation)) if (before[position] !== after[position]) return true;

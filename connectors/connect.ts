@@ -5,7 +5,8 @@ import { reach } from '../runtime/faults.ts';
 import { createKafka, type LogWriter } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { addressOf, connect, sourceOptions } from '../runtime/postgres.ts';
-import { pause, untilUp } from '../runtime/retry.ts';
+import { createPatience, pause, untilUp } from '../runtime/retry.ts';
+import { CONNECTOR, recordStop, stopTopicOf } from '../runtime/stop-records.ts';
 import { createRegistry } from '../schemas/avro/registry.ts';
 import { createTransactionEncoder, transactionKeySchema, transactionValueSchema } from '../schemas/avro/transaction.ts';
 import { isUnchanged, readCatalog, readSlot } from './catalog.ts';
@@ -15,13 +16,14 @@ import { type Captured, register } from './encoders.ts';
 import { streamChanges } from './flow.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { toLsnText } from './lsn.ts';
-import type { Binding, Position } from './position.ts';
+import { type Binding, decodePosition, type Position } from './position.ts';
 import { createPublisher } from './publish.ts';
 import { createReplicationStream, type ReplicationStream } from './replication.ts';
 import { ensureSlot, readIdentity, readServerState } from './slot.ts';
 import { followSignals } from './snapshot/follow-signals.ts';
 import { createSnapshot } from './snapshot/snapshot.ts';
 import { createWorkList } from './snapshot/work.ts';
+import type { SourceFingerprint } from './source-fingerprint.ts';
 import { toCapturedProgress } from './source-health.ts';
 import { captureOf } from './source-state.ts';
 import { type ConnectorStatus, createConnectorStatus } from './status.ts';
@@ -45,18 +47,20 @@ export async function runConnector(
 ): Promise<void> {
   const { log, signal } = options;
   let waitMs = FIRST_WAIT_MS;
-  let outlivedAt: bigint | null = null;
+  const patience = createPatience();
   while (!signal.aborted) {
     const startedAtMs = performance.now();
+    status.failedRead = null;
     try {
       await runSession(config, status, options);
     } catch (thrown) {
       if (signal.aborted) break;
       const error = toCrosswalkError(thrown, 'connector');
-      // A process that was frozen in the middle of a transaction has outlived it too: only the second time it is the transaction's fault.
-      const isFirst = error.code === 'transaction_too_long' && outlivedAt !== status.lsn;
-      if (isFirst) outlivedAt = status.lsn;
-      else if (!error.retry) throw error;
+      const end = patience.failed(error, ...toProgress(status));
+      if (end !== null) {
+        await noteStop(config, end, log);
+        throw end;
+      }
       const standingBy = error.code === 'slot_busy';
       if (status.state !== 'standing by' || !standingBy)
         log.warn({ code: error.code, err: error.code === 'unexpected' ? thrown : undefined }, error.message);
@@ -70,6 +74,31 @@ export async function runConnector(
   status.state = 'stopped';
 }
 
+/** The last line of this process, for `status`. */
+async function noteStop(config: Config, error: CrosswalkError, log: Log): Promise<void> {
+  // Without settings there is no Kafka to write to.
+  if (error.code === 'config_invalid') return;
+  const kafka = createKafka(config.kafka(), log);
+  const readProgress = async () => {
+    // A first start may be refused before the others are made.
+    await kafka.ensureTopics(topicSpecs(config).filter(({ topic }) => topic === stopTopicOf(config)));
+    const record = await kafka.readLast(positionTopicOf(config), config.slot);
+    return toLsnText(record?.value == null ? 0n : decodePosition(record.value).lsn);
+  };
+  await recordStop(kafka, config, { process: CONNECTOR, error, readProgress, log });
+}
+
+/**
+ * What has got done by now, and where that is. The stream goes on while a table cannot be read, so a failure there counts by what was read.
+ */
+function toProgress(status: ConnectorStatus): [progress: string, place: string] {
+  const lsn = `LSN ${toLsnText(status.lsn)}`;
+  const { failedRead } = status;
+  if (failedRead === null) return [lsn, lsn];
+  const { table, rows } = failedRead;
+  return [`${table} ${rows}`, `table ${table}, ${rows} rows read`];
+}
+
 /** Writes another position in the place of the stored one, as the owner of the slot. Waits while a connector has it. */
 export async function amendPosition(
   config: Config,
@@ -79,8 +108,11 @@ export async function amendPosition(
   await runSession(config, createConnectorStatus(config.tables), { ...options, amend });
 }
 
-/** The position to store; null: none was ever stored. */
-export type Amendment = (stored: Position | null, control: pg.ClientBase) => Promise<Omit<Position, 'offsets'>>;
+/** The position to store, and whether the slot is moved up to it; null: none was ever stored. */
+export type Amendment = (
+  stored: Position | null,
+  control: pg.ClientBase,
+) => Promise<{ position: Omit<Position, 'offsets'>; movesSlot: boolean }>;
 
 /** Resources of one session, released last in, first out. */
 async function runSession(
@@ -190,7 +222,12 @@ async function runSession(
     const deadLetters = createSourceDeadLetters(openKeys, deadLetterTopicOf(config));
     status.deadLettersOpen = deadLetters.open();
     if (options.amend !== undefined) {
-      await publisher.commit(await options.amend(found, control));
+      const { position, movesSlot } = await options.amend(found, control);
+      await publisher.commit(position);
+      if (movesSlot) {
+        await stream.close();
+        await moveSlot(control, config.slot, position.lsn, session.signal);
+      }
       return;
     }
     // Stored before the first event, so that events without a position always mean that a position was lost.
@@ -210,18 +247,21 @@ async function runSession(
     session.signal.addEventListener('abort', onBreak, { once: true });
     const heartbeat = createHeartbeat(
       control,
-      { everyMs: config.heartbeatMs, capture, fingerprint: stored.source },
+      { everyMs: config.heartbeatMs, capture, fingerprint: rememberTold(stored.source, registered.captured), log },
       session,
     );
     releases.push(async () => heartbeat.stop());
     await heartbeat.beat();
 
+    status.lsn = stored.lsn;
     // Time spent waiting for servers is no lack of progress.
     status.lastProgressMs = performance.now();
     status.state = 'streaming';
     log.info({ lsn: toLsnText(stored.lsn), tables: relations.length }, 'streaming');
     const loading = snapshot.run(session.signal).catch((error: unknown) => {
-      if (!session.signal.aborted) session.abort(toLoadError(error));
+      if (session.signal.aborted) return;
+      status.failedRead = snapshot.reading();
+      session.abort(toLoadError(error));
     });
     releases.push(() => loading);
     const following = followSignals(kafka, config, snapshot, { log, signal: session.signal });
@@ -238,7 +278,7 @@ async function runSession(
       heartbeat,
       registry,
       bound,
-      stored: { ...stored, snapshot: progress },
+      stored: { ...stored, snapshot: progress, told: pickTables(stored.told ?? {}, Object.keys(progress)) },
       loaded: new Map(registered.captured.map((captured) => [captured.relation.oid, captured])),
       boundaries: registered.boundaries,
     });
@@ -263,16 +303,46 @@ async function openStream(
   standBy: () => Promise<void>,
 ): Promise<ReplicationStream> {
   const { slot, publication } = config;
+  const { rows } = await control.query(`SELECT FROM pg_settings WHERE name = 'transaction_timeout'`);
+  // Servers before PostgreSQL 17 refuse a session that names it.
+  const settings = rows.length > 0 ? '-c transaction_timeout=0' : '';
   for (;;) {
     if ((await readSlot(control, slot))?.active !== true) {
       try {
-        return await createReplicationStream({ url: config.legacyUrl(), slot, publication });
+        return await createReplicationStream({ url: config.legacyUrl(), slot, publication, settings });
       } catch (error) {
         if (!(error instanceof CrosswalkError) || error.code !== 'slot_busy') throw error;
       }
     }
     await standBy();
   }
+}
+
+/** Moves a slot past what is not to be sent. Without a stream nothing is decoded into text, and so nothing that cannot be. */
+async function moveSlot(control: pg.Client, slot: string, lsn: bigint, signal: AbortSignal): Promise<void> {
+  while ((await readSlot(control, slot))?.active === true) {
+    await pause(STAND_BY_MS, signal);
+    signal.throwIfAborted();
+  }
+  await control.query('SELECT pg_replication_slot_advance($1, $2::pg_lsn)', [slot, toLsnText(lsn)]);
+}
+
+const pickTables = <T>(values: Readonly<Record<string, T>>, tables: readonly string[]) =>
+  Object.fromEntries(Object.entries(values).filter(([table]) => tables.includes(table)));
+
+/** A fingerprint of a version that kept no names of columns: those that the log has known, and that are gone, are gone there too. */
+function rememberTold(
+  source: SourceFingerprint | undefined,
+  captured: readonly Captured[],
+): SourceFingerprint | undefined {
+  if (source === undefined) return undefined;
+  const tables = Object.entries(source.tables).map(([table, before]) => {
+    const now = captured.find(({ relation }) => relation.table === table);
+    if (before.names !== undefined || now === undefined) return [table, before] as const;
+    const live = new Set(now.relation.columns.map(({ name }) => name));
+    return [table, { ...before, gone: [...now.told].filter((name) => !live.has(name)) }] as const;
+  });
+  return { ...source, tables: Object.fromEntries(tables) };
 }
 
 /** What was read before the stream was open must still hold: another server may answer under the address by now, or a long wait for the slot lie in between. */

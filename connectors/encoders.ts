@@ -1,7 +1,9 @@
 import { type Config, topicOf } from '../runtime/config.ts';
+import { CrosswalkError } from '../runtime/errors.ts';
+import { readColumns } from '../schemas/avro/decode.ts';
 import { createEncoder, type Encoder } from '../schemas/avro/encode.ts';
-import type { Registry } from '../schemas/avro/registry.ts';
-import { toKeySchema, toValueSchema } from '../schemas/avro/relation-schema.ts';
+import { type Registry, RegistryError } from '../schemas/avro/registry.ts';
+import { type AvroRecord, toKeySchema, toValueSchema } from '../schemas/avro/relation-schema.ts';
 import type { Column, Relation } from './change.ts';
 import type { RelationMessage } from './pgoutput.ts';
 
@@ -12,9 +14,13 @@ export interface Captured {
   readonly relation: Relation;
   readonly topic: string;
   readonly encoder: Encoder;
+  /** Columns that the log has known before, by name. */
+  readonly told: ReadonlySet<string>;
 }
 
-/** Registers the schemas of a relation under its topic's subjects, and makes its encoder. Throws when they break the compatibility rule. */
+/**
+ * Registers the schemas of a relation under its topic's subjects, and makes its encoder. Throws `schema_incompatible` with the columns whose type is another one than in the log.
+ */
 export async function register(
   relation: Relation,
   registry: Registry,
@@ -22,22 +28,61 @@ export async function register(
   databaseName: string,
 ): Promise<Captured> {
   const topic = topicOf(config, relation.table);
-  const keySchema = toKeySchema(relation, topic);
-  const ids = {
-    key: keySchema === null ? null : await registry.register(`${topic}-key`, keySchema),
-    value: await registry.register(`${topic}-value`, toValueSchema(relation, topic)),
+  const [keys, values] = await Promise.all([
+    registry.versionsOf(`${topic}-key`),
+    registry.versionsOf(`${topic}-value`),
+  ]);
+  const versions = values.map(readColumns);
+  const earlier = {
+    keys: keys.map((json) => JSON.parse(json) as AvroRecord),
+    values: versions.map((columns) => new Map(columns.map(({ field, column }) => [field, column]))),
   };
-  const encoder = createEncoder(relation, {
-    topic,
-    ids,
-    serverName: config.topicPrefix,
-    databaseName,
-    connectorVersion: CONNECTOR_VERSION,
-  });
-  return { relation, topic, encoder };
+  const keySchema = toKeySchema(relation, topic, earlier);
+  const valueSchema = toValueSchema(relation, topic, earlier);
+  try {
+    const ids = {
+      key: keySchema === null ? null : await registry.register(`${topic}-key`, keySchema),
+      value: await registry.register(`${topic}-value`, valueSchema),
+    };
+    const encoder = createEncoder(relation, {
+      topic,
+      ids,
+      serverName: config.topicPrefix,
+      databaseName,
+      connectorVersion: CONNECTOR_VERSION,
+    });
+    const told = new Set(versions.flat().map(({ column }) => column));
+    return { relation, topic, encoder, told };
+  } catch (error) {
+    const retyped = findRetyped(relation, readColumns(JSON.stringify(valueSchema)), versions);
+    if (retyped.length === 0 || !(error instanceof RegistryError) || error.retry) throw error;
+    const name = `${relation.schema}.${relation.table}`;
+    throw new CrosswalkError(
+      'schema_incompatible',
+      `${name}: ${retyped.join(', ')}`,
+      `Readers of the log could not follow. Give the column its old type back, run \`crosswalk resnapshot ${relation.table}\`, then start the connector; or start the log anew: docs/operations.md, "Schema changes".`,
+      error,
+    );
+  }
 }
 
-/** The relation that a message describes: its columns, with the key as known. Null when it is the one that is known already. */
+type Columns = ReturnType<typeof readColumns>;
+
+/** Columns that have another type than an earlier version gave them. */
+function findRetyped(relation: Relation, columns: Columns, versions: readonly Columns[]): string[] {
+  return columns.flatMap(({ field, column, type }, index) => {
+    const before = versions.flatMap((version) => version.filter((earlier) => earlier.field === field)).at(-1);
+    if (before === undefined || before.type === type) return [];
+    return [
+      `column "${column}" is ${relation.columns[index]!.typeName} now, and its events in the log are ${before.type}`,
+    ];
+  });
+}
+
+/**
+ * The relation that a message describes: its columns, with the key as known, also under new names of its columns. Null when it is the one that is known already.
+ * Throws `source_changed` where the key is not to be found.
+ */
 export function toChangedRelation(
   message: RelationMessage,
   known: Relation,
@@ -60,5 +105,26 @@ export function toChangedRelation(
     columns.every(
       (column, index) => column.name === known.columns[index]!.name && column.typeOid === known.columns[index]!.typeOid,
     );
-  return isSame ? null : { ...known, oid: message.oid, columns };
+  if (isSame) return null;
+  const key = known.key.map((name) => findKeyColumn(name, known, columns));
+  const lost = known.key.filter((_, index) => key[index] === null);
+  if (lost.length > 0)
+    throw new CrosswalkError(
+      'source_changed',
+      `${known.schema}.${known.table}: column ${lost.join(', ')} of the primary key has another name, and which one is not certain`,
+      `Run \`crosswalk resnapshot ${known.table}\`, then start the connector: it reads the rows again. docs/operations.md, "Changes without events".`,
+    );
+  return { ...known, oid: message.oid, columns, key: key.map((name) => name!) };
+}
+
+/** A renamed column keeps its place while no column before it goes: a new name of the same type, there, is its own. */
+function findKeyColumn(name: string, known: Relation, columns: readonly Column[]): string | null {
+  if (columns.some((column) => column.name === name)) return name;
+  const place = known.columns.findIndex((column) => column.name === name);
+  const column = columns[place];
+  const isRenamed =
+    column !== undefined &&
+    column.typeOid === known.columns[place]!.typeOid &&
+    !known.columns.some((other) => other.name === column.name);
+  return isRenamed ? column.name : null;
 }

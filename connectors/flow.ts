@@ -5,10 +5,10 @@ import { reach } from '../runtime/faults.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Registry } from '../schemas/avro/registry.ts';
 import type { createTransactionEncoder } from '../schemas/avro/transaction.ts';
-import { isUnchanged, readTypeNames } from './catalog.ts';
-import { type Change, toChanges } from './change.ts';
+import { isAncestorOf, isPartitionOf, isUnchanged, readTypeNames } from './catalog.ts';
+import type { Change } from './change.ts';
 import type { SourceDeadLetters } from './dead-letters.ts';
-import { type Captured, register, toChangedRelation } from './encoders.ts';
+import { type Captured, register } from './encoders.ts';
 import { HEARTBEAT_PREFIX, type Heartbeat } from './heartbeat.ts';
 import { toLsnText } from './lsn.ts';
 import { partitionOf } from './partition.ts';
@@ -20,8 +20,10 @@ import { createResentCheck } from './resent.ts';
 import { MARKER_PREFIX } from './snapshot/chunks.ts';
 import type { createSnapshot, Emission, Read } from './snapshot/snapshot.ts';
 import { isVisible, toCarriedSnapshot, widenXid } from './snapshot/visibility.ts';
-import { captureOf } from './source-state.ts';
+import { assertRequirements } from './source-requirements.ts';
+import { captureOf, readSource } from './source-state.ts';
 import type { ConnectorStatus } from './status.ts';
+import { createStreamedTables } from './streamed-tables.ts';
 
 /** A Kafka transaction ends at the first source commit after so many events. */
 const EVENTS_PER_TRANSACTION = 4000;
@@ -59,20 +61,47 @@ interface SourceTransaction extends BeginMessage {
 /** The flow: take → decode → encode → publish → confirm. Returns when the stream is closed. */
 export async function streamChanges(flow: Flow): Promise<void> {
   const { config, status, stream, publisher, deadLetters, snapshot, heartbeat, loaded, stored } = flow;
-  /** The tables as the stream describes them: behind the catalog until their changes have passed. */
-  const captured = new Map(loaded);
   const transactionTopic = transactionTopicOf(config);
   const unseen = new Set(stored.unseenXids.map(BigInt));
-  let reached: Omit<Position, 'offsets'> = stored;
+  const { reread: _, ...start } = stored;
+  let reached: Omit<Position, 'offsets'> = start;
   const resent = createResentCheck(stored);
   let written = stored.lsn;
   let open: SourceTransaction | null = null;
   let processedMs = Date.now();
+  const capture = captureOf(config);
+  const tables = createStreamedTables({
+    loaded,
+    stored,
+    readTypeNames: (oids) => readTypeNames(flow.control, oids),
+    register: (relation) => register(relation, flow.registry, config, flow.bound.database),
+    // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
+    onChange: async ({ table }, then) => {
+      if (snapshot.isIdle() || (await isUnchanged(flow.control, then, capture))) return;
+      throw new CrosswalkError(
+        'columns_changed',
+        `The columns of ${table} changed while a snapshot is read`,
+        'It goes on with the new columns.',
+      );
+    },
+    isRead: (table) => snapshot.state().snapshot[table] !== undefined,
+    isPartition: async (of, oid) =>
+      heartbeat.fingerprint()?.tables[of.table]?.partitions?.[oid] !== undefined ||
+      (await isPartitionOf(flow.control, of.oid, oid)),
+    assertNoAncestor: async (oid) => {
+      if (!(await isAncestorOf(flow.control, oid, [...loaded.keys()]))) return;
+      assertRequirements(await readSource(flow.control, capture), capture, true);
+    },
+    log: flow.log,
+    onPassedOver: () => {
+      status.passedOver += 1;
+    },
+  });
 
   /** `read`: what is not streamed, but read from its table. */
   const publish = (change: Change, transaction: SourceTransaction, read: Read | null) => {
     const isRead = read !== null;
-    const { relation, topic, encoder } = (isRead ? loaded : captured).get(change.relation.oid)!;
+    const { relation, topic, encoder } = (isRead ? loaded : tables).get(change.relation.oid)!;
     const collection = `${relation.schema}.${relation.table}`;
     const order = (transaction.counts.get(collection) ?? 0) + 1;
     const block = { id: transaction.id, totalOrder: transaction.total + 1, dataCollectionOrder: order };
@@ -86,8 +115,8 @@ export async function streamChanges(flow: Flow): Promise<void> {
         transaction: isRead ? null : block,
         processedMs,
       });
-    // Of a row that is missing only the key is known.
-    let value = encode(read?.isMissing ? { ...change, before: null } : change);
+    // Where only the key is known there is no old row to tell.
+    let value = encode(read?.isMissing || change.isKeyOnly ? { ...change, before: null } : change);
     const limit = publisher.limitOf(topic) - (read === null ? 0 : toHeaderBytes(read));
     // The old row doubles the size, and nothing but its reader needs it: a change without it is better than none.
     if (key.length + value.length > limit && change.before !== null) value = encode({ ...change, before: null });
@@ -111,6 +140,7 @@ export async function streamChanges(flow: Flow): Promise<void> {
 
   const publishReads = async (emission: Emission, transaction: SourceTransaction, lsn: bigint) => {
     const { relation } = emission;
+    tables.tellRead(relation);
     for (const [ordinal, read] of emission.reads.entries()) {
       const { cells, isMissing } = read;
       publish(
@@ -146,7 +176,13 @@ export async function streamChanges(flow: Flow): Promise<void> {
     const last = { topic: deadLetters.topic, records: deadLetters.take() };
     const position = await sending(
       publisher.commit(
-        { ...reached, ...snapshot.state(), ...toSource(heartbeat), unseenXids: [...unseen].map(String) },
+        {
+          ...reached,
+          ...snapshot.state(),
+          ...tables.state(reached.lsn),
+          ...toSource(heartbeat),
+          unseenXids: [...unseen].map(String),
+        },
         last,
       ),
     );
@@ -211,41 +247,19 @@ export async function streamChanges(flow: Flow): Promise<void> {
         }
         return;
       }
-      case 'relation': {
-        const known =
-          captured.get(message.oid) ??
-          [...captured.values()].find(
-            (entry) => entry.relation.table === message.table && entry.relation.schema === message.schema,
-          );
-        if (known === undefined) return;
-        const changed = toChangedRelation(
-          message,
-          known.relation,
-          await readTypeNames(
-            flow.control,
-            message.columns.map((column) => column.typeOid),
-          ),
-        );
-        if (changed === null) return;
-        flow.log.info({ table: changed.table, columns: changed.columns.length }, 'the columns of a table changed');
-        // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
-        const then = [...loaded.values()].find(({ relation }) => relation.table === known.relation.table)!.relation;
-        if (!snapshot.isIdle() && !(await isUnchanged(flow.control, then, captureOf(config)))) {
-          throw new CrosswalkError(
-            'columns_changed',
-            `The columns of ${changed.table} changed while a snapshot is read`,
-            'It goes on with the new columns.',
-          );
-        }
-        captured.set(message.oid, await register(changed, flow.registry, config, flow.bound.database));
+      case 'relation':
+        await tables.describe(message, open);
         return;
-      }
       case 'insert':
       case 'update':
       case 'delete': {
-        const table = captured.get(message.oid);
         const transaction = open!;
-        if (table === undefined || transaction.isKnown) return;
+        if (transaction.isKnown) return;
+        const table = tables.get(message.oid);
+        if (table === undefined) {
+          await tables.passStranger(message.oid);
+          return;
+        }
         const place = {
           commitLsn: transaction.finalLsn,
           lsn,
@@ -253,7 +267,7 @@ export async function streamChanges(flow: Flow): Promise<void> {
           xid: Number(transaction.wideXid),
           commitMicros: transaction.commitMicros,
         };
-        for (const change of toChanges(message, table.relation, place)) {
+        for (const change of tables.toChanges(message, table, transaction, place)) {
           transaction.ordinal = change.ordinal + 1;
           snapshot.touch(change.relation, (change.after ?? change.before)!);
           publish(change, transaction, null);
@@ -261,17 +275,17 @@ export async function streamChanges(flow: Flow): Promise<void> {
         return;
       }
       case 'truncate': {
-        const tables = message.oids.flatMap((oid) => captured.get(oid)?.relation.table ?? []);
-        if (tables.length === 0 || open?.isKnown) return;
+        const emptied = message.oids.flatMap((oid) => tables.get(oid)?.relation.table ?? []);
+        if (emptied.length === 0 || open?.isKnown) return;
         snapshot.truncate(message.oids);
         if (config.onTruncate === 'stop') {
           throw new CrosswalkError(
             'truncated',
-            `TRUNCATE of ${tables.join(', ')} at ${toLsnText(lsn)}`,
+            `TRUNCATE of ${emptied.join(', ')} at ${toLsnText(lsn)}`,
             'Decide what the new rows shall become: docs/operations.md, "TRUNCATE". CROSSWALK_ON_TRUNCATE=ignore goes on and leaves them.',
           );
         }
-        flow.log.warn({ tables }, 'TRUNCATE ignored: the new rows stay until a rebuild');
+        flow.log.warn({ tables: emptied }, 'TRUNCATE ignored: the new rows stay until a rebuild');
         return;
       }
       case 'message': {
@@ -295,9 +309,12 @@ export async function streamChanges(flow: Flow): Promise<void> {
     for (const item of items) {
       if (item.kind === 'message') {
         await handle(item.message, item.lsn);
-      } else if (open === null && item.lsn > reached.lsn) {
-        resent.settle();
-        reached = { ...reached, lsn: item.lsn };
+      } else {
+        status.lastHeardMs = performance.now();
+        if (open === null && item.lsn > reached.lsn) {
+          resent.settle();
+          reached = { ...reached, lsn: item.lsn };
+        }
       }
       if (publisher.isFull()) {
         await flush();

@@ -1,7 +1,9 @@
 import type pg from 'pg';
+import type { Log } from '../runtime/log.ts';
 import { parseSnapshot, type TransactionSnapshot } from './snapshot/visibility.ts';
 import type { SourceFingerprint } from './source-fingerprint.ts';
 import { inspectSource } from './source-health.ts';
+import type { Shortcoming } from './source-requirements.ts';
 import type { CaptureOptions } from './source-state.ts';
 
 /** Prefix of the logical messages that keep the stream moving. */
@@ -15,15 +17,20 @@ export type Heartbeat = ReturnType<typeof createHeartbeat>;
  */
 export function createHeartbeat(
   client: pg.ClientBase,
-  options: { everyMs: number; capture: CaptureOptions; fingerprint: SourceFingerprint | undefined },
+  options: { everyMs: number; capture: CaptureOptions; fingerprint: SourceFingerprint | undefined; log: Log },
   session: AbortController,
 ) {
   let snapshot: TransactionSnapshot = { xmin: 0n, xmax: 0n, inProgress: new Set() };
   let { fingerprint } = options;
   let isDue = true;
   let isBeating = false;
+  let said = '';
+  const say = ({ what, remedy }: Shortcoming) => {
+    if (what !== said) options.log.warn({ remedy }, what);
+    said = what;
+  };
   const beat = async () => {
-    fingerprint = await inspectSource(client, options.capture, fingerprint);
+    fingerprint = await inspectSource(client, options.capture, fingerprint, say);
     const { rows } = await client.query<{ snapshot: string }>(
       `SELECT pg_current_snapshot()::text AS snapshot, pg_logical_emit_message(true, $1, pg_current_snapshot()::text)`,
       [HEARTBEAT_PREFIX],

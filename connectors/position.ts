@@ -63,6 +63,11 @@ export interface SignalProgress {
   readonly finished: readonly FinishedRequest[];
 }
 
+export interface ToldColumns {
+  readonly now: readonly string[];
+  readonly gone: readonly string[];
+}
+
 /** Where the log stands: written in the Kafka transaction of the events that it covers. */
 export interface Position {
   readonly bound: Binding;
@@ -77,6 +82,10 @@ export interface Position {
   readonly snapshot: Readonly<Record<string, TableProgress>>;
   /** A position of before has none. */
   readonly signals?: SignalProgress;
+  /** Columns by name, as the stream has told them: in the last event of each table, and in earlier ones that the last one lacks. */
+  readonly told?: Readonly<Record<string, ToldColumns>>;
+  /** LSN by table before which a change need not be complete: every row of the table is read after it. */
+  readonly reread?: Readonly<Record<string, string>>;
   /** The source as it was last looked at; a position of before the first look has none. */
   readonly source?: SourceFingerprint;
   /** Next offset of each partition by topic: up to there the partition holds everything before `lsn`. */
@@ -111,6 +120,8 @@ export function decodePosition(value: Buffer): Position {
     unseenXids: raw.unseenXids,
     snapshot: raw.snapshot,
     ...(raw.signals === undefined ? {} : { signals: raw.signals }),
+    ...(raw.told === undefined ? {} : { told: raw.told }),
+    ...(raw.reread === undefined ? {} : { reread: raw.reread }),
     ...(raw.source === undefined ? {} : { source: raw.source }),
     ...(raw.last === undefined ? {} : { last: raw.last }),
     offsets: raw.offsets,

@@ -43,13 +43,15 @@ export async function createReplicationStream(options: {
   url: string;
   slot: string;
   publication: string;
+  /** Settings of the session beside those of every one. */
+  settings?: string;
 }): Promise<ReplicationStream> {
   // With a timeout of 0 the library's own timer never runs: it would confirm what was received, not what was handled.
   const service = new LogicalReplicationService(
     clientConfig(
       options.url,
       `connector-${options.slot}`,
-      `${sourceOptions} -c wal_sender_timeout=${SENDER_TIMEOUT_MS}`,
+      `${sourceOptions} -c wal_sender_timeout=${SENDER_TIMEOUT_MS} ${options.settings ?? ''}`.trim(),
     ),
     {
       acknowledge: { auto: false, timeoutSeconds: 0 },
@@ -80,8 +82,8 @@ export async function createReplicationStream(options: {
     failure ??= error;
     wake();
   };
-  const sendStatus = () => {
-    if (!closed) internals._connection?.sendCopyFromChunk(toStatusUpdate(confirmed, Date.now()));
+  const sendStatus = (asksReply = false) => {
+    if (!closed) internals._connection?.sendCopyFromChunk(toStatusUpdate(confirmed, Date.now(), asksReply));
   };
 
   const plugin = {
@@ -129,7 +131,8 @@ export async function createReplicationStream(options: {
       },
     );
   });
-  const timer = setInterval(sendStatus, STATUS_EVERY_MS);
+  // A reply is the only sign of a server that has much to read, and nothing to send, for long.
+  const timer = setInterval(() => sendStatus(true), STATUS_EVERY_MS);
 
   return {
     async take() {
@@ -206,14 +209,14 @@ function toStreamError(error: unknown, what: string, options: { slot: string; pu
   return toCrosswalkError(error, what);
 }
 
-/** Standby status update: written, flushed and applied up to `lsn`; no reply asked. */
-export function toStatusUpdate(lsn: bigint, nowMs: number): Buffer {
+/** Standby status update: written, flushed and applied up to `lsn`. */
+export function toStatusUpdate(lsn: bigint, nowMs: number, asksReply = false): Buffer {
   const update = Buffer.alloc(34);
   update.writeUInt8(0x72, 0);
   update.writeBigUInt64BE(lsn, 1);
   update.writeBigUInt64BE(lsn, 9);
   update.writeBigUInt64BE(lsn, 17);
   update.writeBigInt64BE(BigInt(nowMs - 946_684_800_000) * 1000n, 25);
-  update.writeUInt8(0, 33);
+  update.writeUInt8(asksReply ? 1 : 0, 33);
   return update;
 }

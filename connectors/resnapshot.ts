@@ -1,8 +1,11 @@
+import type pg from 'pg';
 import type { Config } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import { amendPosition } from './connect.ts';
-import type { SilentChange } from './source-fingerprint.ts';
+import { parseLsn, toLsnText } from './lsn.ts';
+import type { Position } from './position.ts';
+import type { SilentChange, SourceFingerprint } from './source-fingerprint.ts';
 import { listSilentChanges, toRemedy } from './source-health.ts';
 import { assertRequirements } from './source-requirements.ts';
 import { captureOf, readSource, toFingerprint } from './source-state.ts';
@@ -12,11 +15,12 @@ const SLOT_WAIT_MS = 30_000;
 
 /**
  * Accepts the source as it is now, and has the next connector read tables again from their beginning: those named, or those that changed without an event.
- * `accept`: reads nothing again. Refuses to leave a changed table out. Answers with the tables and with what changed.
+ * `accept`: reads nothing again. `skip`: passes over everything committed by now that is not in the log, and reads every table again. Refuses to leave a changed table out.
+ * Returns the tables and what changed.
  */
 export async function requestResnapshot(
   config: Config,
-  options: { tables: readonly string[]; accept: boolean; log: Log; signal: AbortSignal },
+  options: { tables: readonly string[]; accept: boolean; skip?: boolean; log: Log; signal: AbortSignal },
 ): Promise<{ tables: readonly string[]; changes: readonly SilentChange[] }> {
   const unknown = options.tables.filter((table) => !config.tables.includes(table));
   if (unknown.length > 0)
@@ -52,13 +56,19 @@ export async function requestResnapshot(
               : changes.map(({ table, what }) => `${table}: ${what}`).join('; '),
             left.length > 0 ? 'Name them too, or name none.' : toRemedy(changes),
           );
-        const tables = options.tables.length === 0 ? changed : options.tables;
+        const tables = options.skip ? config.tables : options.tables.length === 0 ? changed : options.tables;
         answer = { tables, changes };
-        const { offsets: _, source: __, ...rest } = stored;
-        const snapshot = options.accept
-          ? stored.snapshot
-          : Object.fromEntries(Object.entries(stored.snapshot).filter(([table]) => !tables.includes(table)));
-        return { ...rest, snapshot, source: toFingerprint(source)! };
+        const end = await readEnd(control);
+        const position = toReread(stored, { tables, accept: options.accept, end: end.lsn });
+        // Columns that are gone from a table that is read again are gone from its rows in the log too.
+        const before = options.accept ? stored.source : withoutTables(stored.source, tables);
+        const amended = { ...position, source: toFingerprint(source, before)! };
+        if (options.skip !== true) return { position: amended, movesSlot: false };
+        const { last: ___, ...skipped } = amended;
+        return {
+          position: { ...skipped, lsn: end.flushed, sourceMicros: end.micros, unseenXids: [] },
+          movesSlot: true,
+        };
       },
       { log: options.log, signal },
     );
@@ -72,4 +82,36 @@ export async function requestResnapshot(
     );
   }
   return answer!;
+}
+
+/** Where the server's log ends, written and flushed, and when that is, microseconds since 1970. */
+async function readEnd(control: pg.ClientBase): Promise<{ lsn: bigint; flushed: bigint; micros: bigint }> {
+  const { rows } = await control.query<Record<'lsn' | 'flushed' | 'micros', string>>(
+    `SELECT pg_current_wal_insert_lsn()::text AS lsn, pg_current_wal_flush_lsn()::text AS flushed, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS micros`,
+  );
+  const { lsn, flushed, micros } = rows[0]!;
+  return { lsn: parseLsn(lsn), flushed: parseLsn(flushed), micros: BigInt(micros) };
+}
+
+/** The position from which tables are read again; with `accept` only what is known of their columns starts anew. */
+function toReread(
+  stored: Position,
+  { tables, accept, end }: { tables: readonly string[]; accept: boolean; end: bigint },
+): Omit<Position, 'offsets' | 'source'> {
+  const { offsets: _, source: __, ...rest } = stored;
+  const without = <T>(values: Readonly<Record<string, T>>) =>
+    Object.fromEntries(Object.entries(values).filter(([table]) => !tables.includes(table)));
+  const told = without(stored.told ?? {});
+  if (accept) return { ...rest, told };
+  const reread = { ...stored.reread, ...Object.fromEntries(tables.map((table) => [table, toLsnText(end)])) };
+  return { ...rest, told, reread, snapshot: without(stored.snapshot) };
+}
+
+function withoutTables(
+  source: SourceFingerprint | undefined,
+  tables: readonly string[],
+): SourceFingerprint | undefined {
+  if (source === undefined) return undefined;
+  const left = Object.entries(source.tables).filter(([table]) => !tables.includes(table));
+  return { ...source, tables: Object.fromEntries(left) };
 }

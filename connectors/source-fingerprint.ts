@@ -18,10 +18,23 @@ export interface TableFingerprint {
   readonly key: string;
   /** By column number: type and xmin of the column's catalog row, `*` where rows have a value that was never written (attmissingval); `-` where it was dropped. */
   readonly columns: string;
-  /** Of a partitioned table: relfilenode and number of such columns of each partition by oid; `+` where it was created as a partition. */
+  /** Oid of the primary key's constraint: another one was made again, and may have been deferrable meanwhile. */
+  readonly keyMark?: string;
+  /** Oid of the TOAST table, 0 where there is none: VACUUM FULL, CLUSTER and TRUNCATE keep it, SET UNLOGGED and SET LOGGED do not. */
+  readonly toast?: string;
+  /** Names by column number, from 1; empty where the column was dropped. */
+  readonly names?: readonly string[];
+  /** Names of columns that earlier looks saw, and that are gone. */
+  readonly gone?: readonly string[];
+  /**
+   * Of a partitioned table, by oid of each partition: relfilenode, number of such columns, xmin of its membership, and the columns' numbers; `+` where it was created as a partition,
+   * `~` where it has another file since.
+   */
   readonly partitions?: Readonly<Record<string, string>>;
-  /** Of columns with enum types: each label by its oid. */
+  /** Of enum types in columns, however deep: each label by its oid. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Of composite types in columns, however deep: types of the attributes, by the type's oid. */
+  readonly composites?: Readonly<Record<string, string>>;
 }
 
 /** A change that sent no event, or that may have lost some. */
@@ -31,6 +44,9 @@ export interface SilentChange {
   /** `read`: reading the table again brings every row that is there. `vanished`: the same, but rows may be gone that no event has deleted. `anew`: only a new log helps. */
   readonly heals: 'read' | 'vanished' | 'anew';
 }
+
+/** Oids below it are PostgreSQL's own: what such a type writes never changes. */
+export const FIRST_OWN_OID = 16_384;
 
 /** text and varchar: PostgreSQL converts between them without touching a byte. */
 const TEXTS = new Set(['25', '1043']);
@@ -55,13 +71,30 @@ export function findSilentChanges(
     if (publication !== null) add(publication, 'vanished');
     else if (!tableBefore.published.some((membership) => tableNow.published.includes(membership)))
       add('it was taken out of the publication and put back, or its row filter changed', 'vanished');
-    for (const change of findColumnChanges(tableBefore, tableNow, (column) => nameOf(table, column)))
-      add(change, 'read');
+    if (isOther(tableBefore.keyMark, tableNow.keyMark))
+      add(
+        'its primary key was made again, and one that can be deferred lets two rows have one key for a moment',
+        'vanished',
+      );
+    const columnChanges = findColumnChanges(tableBefore, tableNow, (column) => nameOf(table, column));
+    for (const { what, columns } of columnChanges) add(what, touchesKey(tableNow, columns) ? 'vanished' : 'read');
+    if (columnChanges.length === 0 && mayHaveBeenUnlogged(tableBefore, tableNow))
+      add(
+        'it was rewritten, as SET UNLOGGED and SET LOGGED do: changes in between would have left no trace',
+        'vanished',
+      );
     for (const change of findPartitionChanges(tableBefore.partitions ?? {}, tableNow.partitions ?? {}))
       add(change.what, change.heals);
     const labels = tableNow.labels ?? {};
     if (Object.entries(tableBefore.labels ?? {}).some(([oid, label]) => (labels[oid] ?? label) !== label))
-      add('a label of one of its enum types was renamed', 'read');
+      add('a label of one of its enum types was renamed', ofOwnTypes(tableNow));
+    const composites = tableNow.composites ?? {};
+    if (
+      Object.entries(tableBefore.composites ?? {}).some(
+        ([oid, attributes]) => (composites[oid] ?? attributes) !== attributes,
+      )
+    )
+      add('the attributes of one of its composite types changed', ofOwnTypes(tableNow));
     return changes;
   });
 }
@@ -71,6 +104,20 @@ function findPublicationChange(before: string, now: string): string | null {
   return before.split(':')[0] === now.split(':')[0]
     ? 'the publication was altered'
     : 'the publication was dropped and created again';
+}
+
+/** Marks that both looks have. */
+function isOther(before: string | undefined, now: string | undefined): boolean {
+  return before !== undefined && now !== undefined && before !== now;
+}
+
+/**
+ * PostgreSQL refuses SET UNLOGGED only for a table that a publication names. Of a table without TOAST, nothing tells it from VACUUM FULL.
+ */
+function mayHaveBeenUnlogged(before: TableFingerprint, now: TableFingerprint): boolean {
+  if (before.toast === undefined || before.file === now.file) return false;
+  const isNamed = now.published.some((membership) => membership.startsWith('table '));
+  return !isNamed && (before.toast !== now.toast || now.toast === '0');
 }
 
 interface ColumnMark {
@@ -92,19 +139,22 @@ function findColumnChanges(
   before: TableFingerprint,
   now: TableFingerprint,
   nameOf: (column: number) => string,
-): string[] {
+): { what: string; columns: readonly number[] }[] {
   const columnsBefore = parseColumns(before.columns);
   const columns = parseColumns(now.columns);
-  const found: string[] = [];
+  const found: { what: string; columns: readonly number[] }[] = [];
+  const add = (what: string, of: readonly number[]) => found.push({ what, columns: of });
   const list = (indexes: readonly number[]) => indexes.map((index) => nameOf(index + 1)).join(', ');
   const indexes = columns.flatMap((column, index) => (column === null ? [] : [index]));
   const isOld = (index: number) => index < columnsBefore.length;
   const filled = indexes.filter((index) => !isOld(index) && columns[index]!.isMissing);
-  if (filled.length > 0) found.push(`rows were given a value in new columns (${list(filled)})`);
+  const moved = findMovedNames(before, now);
+  if (moved.length > 0) add(`names of its columns stand for other columns than before (${list(moved)})`, moved);
+  if (filled.length > 0) add(`rows were given a value in new columns (${list(filled)})`, filled);
   const retyped = indexes.filter(
     (index) => isOld(index) && !isSameText(columnsBefore[index]!.type, columns[index]!.type),
   );
-  if (retyped.length > 0) found.push(`columns have another type (${list(retyped)})`);
+  if (retyped.length > 0) add(`columns have another type (${list(retyped)})`, retyped);
   // TRUNCATE, VACUUM FULL and CLUSTER also give a table a new file, and leave its columns alone. The first has an event, the others change nothing.
   const rewritten = indexes.filter((index) => !isOld(index) || columnsBefore[index]!.mark !== columns[index]!.mark);
   const unsaid = rewritten.filter((index) => !filled.includes(index) && !retyped.includes(index));
@@ -112,8 +162,32 @@ function findColumnChanges(
   const others = unsaid.filter((index) => !isOld(index) || !columnsBefore[index]?.isMissing);
   const suspects = others.length > 0 ? others : unsaid;
   if (before.file !== now.file && suspects.length > 0)
-    found.push(`the table was rewritten and columns changed (${list(suspects)})`);
+    add(`the table was rewritten and columns changed (${list(suspects)})`, suspects);
   return found;
+}
+
+/** Columns whose names another column had, or that are back: rows that were not written since have the old column's cell, or none, under them. */
+function findMovedNames(before: TableFingerprint, now: TableFingerprint): number[] {
+  const gone = new Set(before.gone ?? []);
+  return (now.names ?? []).flatMap((name, index) => {
+    if (name === '') return [];
+    const place = before.names?.indexOf(name) ?? -1;
+    return (place === -1 ? gone.has(name) : place !== index) ? [index] : [];
+  });
+}
+
+/** Whether columns, by index, are part of the key. Rows whose key has another text are other rows to the log: the old ones stay. */
+function touchesKey({ key }: TableFingerprint, columns: readonly number[]): boolean {
+  const numbers = key.split(' ').map(Number);
+  return columns.some((index) => numbers.includes(index + 1));
+}
+
+/** What reading a table again heals where types of its own have changed: not its keys, where these have such types. */
+function ofOwnTypes(table: TableFingerprint): SilentChange['heals'] {
+  const own = parseColumns(table.columns).flatMap((column, index) =>
+    column !== null && Number(column.type) >= FIRST_OWN_OID ? [index] : [],
+  );
+  return touchesKey(table, own) ? 'vanished' : 'read';
 }
 
 function isSameText(before: string, now: string): boolean {
@@ -125,12 +199,14 @@ function findPartitionChanges(
   now: Readonly<Record<string, string>>,
 ): { what: string; heals: 'read' | 'vanished' }[] {
   const parse = (text: string) => {
-    const [file, missing] = text.replace('+', '').split(':');
-    return { file, missing: Number(missing) };
+    const [file, count, member, missing] = text.replace(/[+~]$/, '').split(':');
+    return { file, count: Number(count), member, missing: missing?.split('.') };
   };
   const found: { what: string; heals: 'read' | 'vanished' }[] = [];
-  if (Object.entries(now).some(([oid, text]) => before[oid] === undefined && !text.endsWith('+')))
+  const added = Object.entries(now).flatMap(([oid, text]) => (before[oid] === undefined ? [text.at(-1)] : []));
+  if (added.some((mark) => mark !== '+' && mark !== '~'))
     found.push({ what: 'a partition was attached', heals: 'read' });
+  if (added.includes('~')) found.push({ what: 'a partition was made, and truncated or rewritten', heals: 'vanished' });
   if (Object.keys(before).some((oid) => now[oid] === undefined))
     found.push({ what: 'a partition was detached or dropped', heals: 'vanished' });
   const both = Object.entries(now).flatMap(([oid, text]) =>
@@ -139,7 +215,12 @@ function findPartitionChanges(
   // A TRUNCATE of one partition sends no event; a VACUUM FULL of it looks the same.
   if (both.some((pair) => pair.old.file !== pair.new.file))
     found.push({ what: 'a partition was truncated or rewritten', heals: 'vanished' });
-  if (both.some((pair) => pair.new.missing > pair.old.missing))
-    found.push({ what: 'rows of partitions were given a value in new columns', heals: 'read' });
+  if (both.some((pair) => isOther(pair.old.member, pair.new.member)))
+    found.push({ what: 'a partition was detached and attached again', heals: 'vanished' });
+  const isFilled = ({ old, new: { count, missing } }: (typeof both)[number]) =>
+    old.missing === undefined || missing === undefined
+      ? count > old.count
+      : missing.some((column) => column !== '' && !old.missing!.includes(column));
+  if (both.some(isFilled)) found.push({ what: 'rows of partitions were given a value in new columns', heals: 'read' });
   return found;
 }

@@ -2,23 +2,24 @@ import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { TableProgress } from './position.ts';
 import { findSilentChanges, type SilentChange, type SourceFingerprint } from './source-fingerprint.ts';
-import { assertRequirements } from './source-requirements.ts';
+import { assertRequirements, type Shortcoming } from './source-requirements.ts';
 import { type CaptureOptions, readSource, type SourceState, toFingerprint } from './source-state.ts';
 
 /**
- * Looks at the source, and answers with its fingerprint. Throws what it lacks, or `source_changed` where data may have changed without an event since
- * `accepted`.
+ * Looks at the source, and returns its fingerprint. Throws what a running connector needs and the source lacks, or `source_changed` where data may have changed without an event
+ * since `accepted`. `onShortcoming` hears of what would keep a connector from starting.
  */
 export async function inspectSource(
   client: pg.ClientBase,
   options: CaptureOptions,
   accepted: SourceFingerprint | undefined,
+  onShortcoming: (shortcoming: Shortcoming) => void = () => undefined,
 ): Promise<SourceFingerprint | undefined> {
   const source = await readSource(client, options);
-  assertRequirements(source, options);
+  for (const shortcoming of assertRequirements(source, options, true)) onShortcoming(shortcoming);
   const changes = listSilentChanges(source, accepted);
   if (changes.length > 0) throw toSourceChanged(changes, options);
-  return toFingerprint(source) ?? undefined;
+  return toFingerprint(source, accepted) ?? undefined;
 }
 
 /** What changed without an event since `accepted`; nothing where the source was never looked at. */
@@ -28,7 +29,7 @@ export function listSilentChanges(source: SourceState, accepted: SourceFingerpri
   return findSilentChanges(
     accepted,
     now,
-    (table, column) => source.tables[table]?.columnNames[column - 1] ?? `column ${column}`,
+    (table, column) => source.tables[table]?.names?.[column - 1] || `column ${column}`,
   );
 }
 

@@ -5,14 +5,12 @@ import { type CaptureOptions, readSource } from './source-state.ts';
 
 /**
  * The statements that only an owner of the legacy tables can run and that are still missing: replica identity, publication. None of them
- * rewrites a table or blocks readers; each ALTER TABLE takes its lock for an instant. Throws `table_missing`, and `replica_identity` for a table that cannot be captured.
+ * rewrites a table or blocks readers; each ALTER TABLE takes its lock for an instant. Throws what an owner's SQL alone does not mend.
  */
 export async function planSourceSetup(client: pg.ClientBase, options: CaptureOptions): Promise<string[]> {
   const found = findShortcomings(await readSource(client, options), options);
   // Tables with such columns must not be set up at all: PostgreSQL would refuse their updates from then on.
-  const refused = found.find(
-    ({ code, sql }) => code === 'table_missing' || (code === 'replica_identity' && sql.length === 0),
-  );
+  const refused = found.find(({ code, sql }) => sql.length === 0 && code !== 'wal_level');
   if (refused !== undefined) throw new CrosswalkError(refused.code, refused.what, refused.remedy);
   return found.flatMap(({ sql }) => sql);
 }

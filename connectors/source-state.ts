@@ -1,17 +1,30 @@
 import type pg from 'pg';
 import type { Config } from '../runtime/config.ts';
-import type { SourceFingerprint, TableFingerprint } from './source-fingerprint.ts';
+import { FIRST_OWN_OID, type SourceFingerprint, type TableFingerprint } from './source-fingerprint.ts';
 
 /** What is captured, by its names. */
 export interface CaptureOptions {
   readonly schema: string;
   readonly tables: readonly string[];
   readonly publication: string;
+  /** The connector's role, whose rights are looked at; that of the session where there is no such role. */
+  readonly reader?: string;
 }
 
 /** What a configuration captures. */
-export function captureOf(config: Pick<Config, 'legacySchema' | 'tables' | 'publication'>): CaptureOptions {
-  return { schema: config.legacySchema, tables: config.tables, publication: config.publication };
+export function captureOf(
+  config: Pick<Config, 'legacySchema' | 'tables' | 'publication'> & Partial<Pick<Config, 'legacyUrl'>>,
+): CaptureOptions {
+  const { legacySchema: schema, tables, publication, legacyUrl } = config;
+  const reader = legacyUrl === undefined ? '' : decodeURIComponent(new URL(legacyUrl()).username);
+  return { schema, tables, publication, ...(reader === '' ? {} : { reader }) };
+}
+
+/** A partition that breaks what its table promises: its changes are written to the WAL under its own settings. */
+export interface PartitionFault {
+  /** Qualified and quoted. */
+  readonly name: string;
+  readonly fault: 'identity' | 'unlogged' | 'storage';
 }
 
 /** A captured table as far as capturing it depends on it. */
@@ -25,9 +38,20 @@ export interface TableState extends TableFingerprint {
   readonly hidesRows: boolean;
   /** Computed columns, stored ones (`s`) and such as are computed when read (`v`). */
   readonly generated: readonly ('s' | 'v')[];
-  /** Names by column number, from 1. */
-  readonly columnNames: readonly string[];
-  /** Inheriting tables that are no partitions: their rows are not this table's. */
+  /** `u`: unlogged. */
+  readonly persistence: string;
+  /** Whether PostgreSQL's own storage holds its rows: what others write to the log need not be decodable. */
+  readonly isHeap: boolean;
+  /** Why a key may stand for two rows for a moment; null where it never does. */
+  readonly keyFault: 'deferrable' | 'invalid' | null;
+  /** Name of the primary key's constraint. */
+  readonly keyName: string | null;
+  /** Schemas of the key's types and operators that the connector's role may not use. */
+  readonly closedSchemas: readonly string[];
+  readonly partitionFaults: readonly PartitionFault[];
+  /** The partitioned table, qualified and quoted, under whose name the publication sends this partition's rows; null: under its own. */
+  readonly sentAs: string | null;
+  /** Inheriting tables that are no partitions, qualified and quoted where they are in another schema: their rows are not this table's. */
   readonly children: readonly string[];
 }
 
@@ -62,7 +86,7 @@ export async function readSource(client: pg.ClientBase, options: CaptureOptions)
   }>({
     name: 'crosswalk source',
     text: SOURCE_QUERY,
-    values: [options.schema, options.tables, options.publication],
+    values: [options.schema, options.tables, options.publication, options.reader ?? null],
   });
   const row = rows[0]!;
   const tables = JSON.parse(row.tables ?? '[]') as (Omit<TableState, 'columns' | 'key'> & {
@@ -86,30 +110,62 @@ export async function readSource(client: pg.ClientBase, options: CaptureOptions)
   };
 }
 
-/** The part of a look that is stored; null without a publication. */
-export function toFingerprint(state: SourceState): SourceFingerprint | null {
+/**
+ * The part of a look that is stored; null without a publication. `before`: the fingerprint that it takes the place of. Its columns that are gone are remembered: rows of the log may
+ * still have cells under their names.
+ */
+export function toFingerprint(state: SourceState, before?: SourceFingerprint): SourceFingerprint | null {
   if (state.publication === null) return null;
   return {
     publication: state.publication.id,
     tables: Object.fromEntries(
-      Object.entries(state.tables).map(([table, { oid, file, published, key, columns, partitions, labels }]) => [
-        table,
-        { oid, file, published, key, columns, ...(partitions ? { partitions } : {}), ...(labels ? { labels } : {}) },
-      ]),
+      Object.entries(state.tables).map(([table, now]) => {
+        const { oid, file, published, key, keyMark, toast, columns, names, partitions, labels, composites } = now;
+        const gone = findGoneNames(names ?? [], before?.tables[table]);
+        return [
+          table,
+          {
+            ...{ oid, file, published, key, columns },
+            ...(keyMark ? { keyMark } : {}),
+            ...(toast ? { toast } : {}),
+            ...(names ? { names } : {}),
+            ...(gone.length > 0 ? { gone } : {}),
+            ...(partitions ? { partitions } : {}),
+            ...(labels ? { labels } : {}),
+            ...(composites ? { composites } : {}),
+          },
+        ];
+      }),
     ),
   };
 }
 
+function findGoneNames(names: readonly string[], before: TableFingerprint | undefined): string[] {
+  const known = new Set([...(before?.gone ?? []), ...(before?.names ?? [])]);
+  return [...known].filter((name) => name !== '' && !names.includes(name)).sort();
+}
+
 /**
- * CREATE TABLE … PARTITION OF registers the partition two commands after its row type, in one transaction; CREATE TABLE and ATTACH PARTITION take
- * more. Only the first is sure to begin empty.
+ * ATTACH PARTITION writes the partition's columns anew, CREATE TABLE … PARTITION OF writes them before the membership: only such a partition is sure to begin empty. It is so no more
+ * where its file is another than the first one, which has the table's number.
  */
 const SOURCE_QUERY = `
 WITH RECURSIVE publication AS (SELECT p.*, p.xmin::text AS mark FROM pg_publication p WHERE p.pubname = $3),
 captured AS (SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = ANY ($2)),
 tree (root, oid) AS (
   SELECT c.oid, c.oid FROM captured c WHERE c.relkind = 'p'
-  UNION ALL SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
+  UNION ALL SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid),
+above (leaf, oid) AS (
+  SELECT c.oid, c.oid FROM captured c WHERE c.relispartition
+  UNION ALL SELECT a.leaf, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid),
+parts (root, oid) AS (
+  SELECT c.oid, a.atttypid FROM captured c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= ${FIRST_OWN_OID}
+  UNION SELECT p.root, part.oid FROM parts p JOIN pg_type y ON y.oid = p.oid CROSS JOIN LATERAL (
+    SELECT y.typelem UNION ALL SELECT y.typbasetype
+    UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE y.oid IN (r.rngtypid, r.rngmultitypid)
+    UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS part (oid)
+  WHERE part.oid >= ${FIRST_OWN_OID}),
+reader AS (SELECT coalesce((SELECT r.oid FROM pg_roles r WHERE r.rolname = $4::text), (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)) AS oid)
 SELECT current_setting('wal_level') AS wal_level, current_user::text AS role,
   (current_setting('server_version_num')::int >= 180000)::text AS can_publish_generated,
   (SELECT json_build_object('id', p.oid || ':' || p.mark, 'viaRoot', p.pubviaroot, 'withGenerated', coalesce(to_jsonb(p) ->> 'pubgencols' = 's', false), 'unpublished', array_remove(ARRAY[
@@ -124,16 +180,32 @@ SELECT current_setting('wal_level') AS wal_level, current_user::text AS role,
       'hasRowFilter', EXISTS (SELECT FROM pg_publication_rel r JOIN publication p ON p.oid = r.prpubid WHERE r.prrelid = c.oid AND r.prqual IS NOT NULL),
       'hasColumnList', EXISTS (SELECT FROM pg_publication_rel r JOIN publication p ON p.oid = r.prpubid WHERE r.prrelid = c.oid AND r.prattrs IS NOT NULL),
       'hidesRows', row_security_active(c.oid),
+      'persistence', c.relpersistence, 'isHeap', c.relam = 0 OR EXISTS (SELECT FROM pg_am m WHERE m.oid = c.relam AND m.amhandler = 'heap_tableam_handler'::regproc), 'toast', c.reltoastrelid::text,
       'key', (SELECT i.indkey::text FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
+      'keyFault', (SELECT CASE WHEN NOT i.indimmediate THEN 'deferrable' WHEN NOT i.indisvalid THEN 'invalid' END FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
+      'keyMark', (SELECT concat_ws(' ', k.oid, (SELECT string_agg(a.attcollation::text, ' ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)))
+         FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p'),
+      'keyName', (SELECT k.conname FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p'),
+      'closedSchemas', (SELECT coalesce(json_agg(DISTINCT n.nspname), '[]') FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey, i.indclass) AS k (attnum, opclass)
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_type y ON y.oid = a.atttypid JOIN pg_opclass f ON f.oid = k.opclass
+         JOIN pg_namespace n ON n.oid IN (y.typnamespace, f.opcnamespace) WHERE i.indrelid = c.oid AND i.indisprimary AND NOT has_schema_privilege((SELECT oid FROM reader), n.oid, 'USAGE')),
+      'partitionFaults', (SELECT coalesce(json_agg(json_build_object('name', format('%I.%I', n.nspname, l.relname), 'fault',
+           CASE WHEN l.relpersistence = 'u' THEN 'unlogged' WHEN m.amhandler <> 'heap_tableam_handler'::regproc THEN 'storage' ELSE 'identity' END) ORDER BY n.nspname, l.relname), '[]')
+         FROM tree t JOIN pg_class l ON l.oid = t.oid JOIN pg_namespace n ON n.oid = l.relnamespace JOIN pg_am m ON m.oid = l.relam
+         WHERE t.root = c.oid AND l.relkind = 'r' AND (l.relpersistence = 'u' OR l.relreplident <> 'f' OR m.amhandler <> 'heap_tableam_handler'::regproc)),
+      'sentAs', (SELECT min(format('%I.%I', n.nspname, r.relname)) FROM above a JOIN pg_class r ON r.oid = a.oid JOIN pg_namespace n ON n.oid = r.relnamespace CROSS JOIN publication p
+         WHERE a.leaf = c.oid AND a.oid <> c.oid AND p.pubviaroot AND (p.puballtables OR EXISTS (SELECT FROM pg_publication_rel x WHERE x.prpubid = p.oid AND x.prrelid = r.oid)
+           OR EXISTS (SELECT FROM pg_publication_namespace x WHERE x.pnpubid = p.oid AND x.pnnspid = r.relnamespace))),
       'columns', (SELECT string_agg(CASE WHEN a.attisdropped THEN '-' ELSE a.atttypid || ':' || a.xmin || CASE WHEN a.atthasmissing THEN '*' ELSE '' END END, ' ' ORDER BY a.attnum)
          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
       'generated', (SELECT coalesce(json_agg(a.attgenerated ORDER BY a.attnum), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> ''),
-      'columnNames', (SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
-      'partitions', (SELECT json_object_agg(l.oid::text, l.relfilenode || ':' || (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = l.oid AND a.atthasmissing)
-           || CASE WHEN y.xmin = i.xmin AND i.cmin::text::bigint - y.cmin::text::bigint BETWEEN 0 AND 4 THEN '+' ELSE '' END)
+      'names', (SELECT coalesce(json_agg(CASE WHEN a.attisdropped THEN '' ELSE a.attname END ORDER BY a.attnum), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
+      'partitions', (SELECT json_object_agg(l.oid::text, concat_ws(':', l.relfilenode, (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = l.oid AND a.atthasmissing), i.xmin,
+             (SELECT coalesce(string_agg(a.attnum::text, '.' ORDER BY a.attnum), '') FROM pg_attribute a WHERE a.attrelid = l.oid AND a.atthasmissing))
+           || CASE WHEN y.xmin <> i.xmin OR NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.xmin = i.xmin AND a.cmin::text::bigint < i.cmin::text::bigint) THEN '' WHEN l.relkind = 'r' AND l.relfilenode <> l.oid THEN '~' ELSE '+' END)
          FROM tree t JOIN pg_class l ON l.oid = t.oid JOIN pg_inherits i ON i.inhrelid = l.oid JOIN pg_type y ON y.oid = l.reltype WHERE t.root = c.oid AND l.oid <> c.oid),
-      'labels', (SELECT json_object_agg(e.oid::text, e.enumlabel) FROM pg_enum e WHERE e.enumtypid IN (
-         SELECT unnest(ARRAY[y.oid, y.typelem, y.typbasetype, b.typelem]) FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = y.typbasetype
-         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)),
-      'children', (SELECT coalesce(json_agg(h.relname ORDER BY h.relname), '[]') FROM pg_inherits i JOIN pg_class h ON h.oid = i.inhrelid WHERE i.inhparent = c.oid AND c.relkind <> 'p')))::text
+      'labels', (SELECT json_object_agg(e.oid::text, e.enumlabel) FROM pg_enum e WHERE e.enumtypid IN (SELECT p.oid FROM parts p WHERE p.root = c.oid)),
+      'composites', (SELECT json_object_agg(y.oid::text, (SELECT coalesce(string_agg(a.attnum || ':' || a.atttypid, ' ' ORDER BY a.attnum), '') FROM pg_attribute a WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped))
+         FROM pg_type y WHERE y.typtype = 'c' AND y.oid IN (SELECT p.oid FROM parts p WHERE p.root = c.oid)),
+      'children', (SELECT coalesce(json_agg(CASE WHEN h.relnamespace = c.relnamespace THEN h.relname ELSE format('%I.%I', hn.nspname, h.relname) END ORDER BY h.relname), '[]') FROM pg_inherits i JOIN pg_class h ON h.oid = i.inhrelid JOIN pg_namespace hn ON hn.oid = h.relnamespace WHERE i.inhparent = c.oid AND c.relkind <> 'p')))::text
    FROM captured c) AS tables`;

@@ -13,10 +13,16 @@ export interface ConnectorStatus {
   /** Changes too large for their topic written as dead letters, and rows whose last version is one. */
   deadLetters: number;
   deadLettersOpen: number;
+  /** Changes in the stream that became no event: of tables that nobody captures, and of those that are read again anyway. */
+  passedOver: number;
+  /** What was being read when reading failed, table and rows so far; null where it did not. */
+  failedRead: { readonly table: string; readonly rows: number } | null;
   /** Monotonic time since which Kafka has not answered, milliseconds; null while nothing is asked of it. */
   sendingSinceMs: number | null;
   /** Monotonic time of the last position written, milliseconds. */
   lastProgressMs: number;
+  /** Monotonic time of the server's last word behind everything it had sent, milliseconds. */
+  lastHeardMs: number;
   snapshot: Readonly<Record<string, TableProgress>>;
   /** Snapshots that were asked for; undefined before the first position. */
   signals: SignalProgress | undefined;
@@ -33,8 +39,11 @@ export function createConnectorStatus(tables: readonly string[]): ConnectorStatu
     kafkaTransactions: 0,
     deadLetters: 0,
     deadLettersOpen: 0,
+    passedOver: 0,
+    failedRead: null,
     sendingSinceMs: null,
     lastProgressMs: performance.now(),
+    lastHeardMs: 0,
     snapshot: {},
     signals: undefined,
     tables,

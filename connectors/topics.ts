@@ -7,6 +7,7 @@ import {
   transactionTopicOf,
 } from '../runtime/config.ts';
 import type { TopicSpec } from '../runtime/kafka.ts';
+import { stopTopicOf } from '../runtime/stop-records.ts';
 
 /** The log is the truth: nothing is ever deleted or compacted away. Rows of several megabytes pass. */
 const KEEP_FOREVER = {
@@ -19,7 +20,7 @@ const KEEP_FOREVER = {
 /** Of positions only the last one counts; small segments, because the one being written is never compacted. */
 const KEEP_LAST = { 'cleanup.policy': 'compact', 'segment.bytes': '16777216', 'min.cleanable.dirty.ratio': '0.1' };
 
-/** Every topic that the connector writes, and that of signals, which it reads. */
+/** Every topic that the connector writes, that of signals, which it reads, and that of the last lines of processes. */
 export function topicSpecs(config: Config): TopicSpec[] {
   const { partitions, replicationFactor } = config;
   return [
@@ -33,5 +34,6 @@ export function topicSpecs(config: Config): TopicSpec[] {
     { topic: positionTopicOf(config), partitions: 1, replicationFactor, config: KEEP_LAST },
     { topic: deadLetterTopicOf(config), partitions: 1, replicationFactor, config: KEEP_LAST },
     { topic: signalTopicOf(config), partitions: 1, replicationFactor, config: KEEP_FOREVER },
+    { topic: stopTopicOf(config), partitions: 1, replicationFactor, config: KEEP_LAST },
   ];
 }

@@ -3,7 +3,7 @@ import { type Config, topicOf } from '../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import type { InRecord, Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
-import { pause } from '../runtime/retry.ts';
+import { createPatience, pause } from '../runtime/retry.ts';
 import { createGatherer, type Gatherer } from './gather.ts';
 import { createParkedRetry, type ParkedRetry } from './parked.ts';
 import type { Projection } from './projection.ts';
@@ -54,6 +54,7 @@ export async function consume(
   const { pool, applier, status } = consumption;
   const { projection } = applier;
   const topic = topicOf(config, projection.source);
+  const patience = createPatience();
   while (!signal.aborted) {
     const session = new AbortController();
     const stop = () => session.abort(new Error('stopped'));
@@ -122,7 +123,8 @@ export async function consume(
     } catch (thrown) {
       if (signal.aborted) break;
       const error = toCrosswalkError(thrown, `projection ${projection.name}`);
-      if (!error.retry) throw error;
+      const end = patience.failed(error, String(status.records), `${status.records} records of ${topic}`);
+      if (end !== null) throw end;
       log.warn({ code: error.code, err: error.code === 'unexpected' ? thrown : undefined }, error.message);
       await pause(500, signal);
     } finally {

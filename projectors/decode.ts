@@ -18,9 +18,19 @@ export interface ChangeDecoder {
   ): Promise<SourceChange[]>;
 }
 
-/** `isReplay`: the live projector has read the records before, and schemas that lack a column are older ones. */
-export function createChangeDecoder(projection: Projection, registry: Registry, isReplay = false): ChangeDecoder {
-  const values = new Map<number, ReturnType<typeof createDecoder>>();
+export interface DecoderOptions {
+  /** The live projector has read the records before, and schemas that lack a column are older ones. */
+  readonly isReplay?: boolean;
+  /** Columns of the last event that the connector wrote of the projection's table; none where that is not known. */
+  readonly readToldColumns?: () => Promise<readonly string[]>;
+}
+
+export function createChangeDecoder(
+  projection: Projection,
+  registry: Registry,
+  { isReplay = false, readToldColumns = async () => [] }: DecoderOptions = {},
+): ChangeDecoder {
+  const values = new Map<number, ValueDecoder>();
   const keys = new Map<number, ReturnType<typeof createKeyDecoder>>();
   let lastMicros = -1n;
   let lastText = '';
@@ -32,12 +42,17 @@ export function createChangeDecoder(projection: Projection, registry: Registry, 
     return lastText;
   };
 
-  async function valueDecoder(id: number, place: string) {
+  async function valueDecoder(id: number, topic: string, place: string): Promise<ValueDecoder> {
     const known = values.get(id);
     if (known !== undefined) return known;
     const json = await registry.schemaById(id);
-    assertColumns(projection, json, isReplay ? place : null);
-    const decoder = createDecoder(json);
+    const missing = findMissing(projection, json);
+    if (missing.length > 0 && !(await isInterlude(topic, json)))
+      throw toColumnsMissing(projection, missing, isReplay ? place : null);
+    const decoder: ValueDecoder = {
+      ...createDecoder(json),
+      ...(missing.length === 0 ? {} : { unmappable: `column ${missing.join(', ')} was missing for a while` }),
+    };
     values.set(id, decoder);
     return decoder;
   }
@@ -49,6 +64,18 @@ export function createChangeDecoder(projection: Projection, registry: Registry, 
     return decoder;
   }
 
+  /**
+   * Whether a schema lacks columns that an earlier one and the last event have: they were renamed or dropped, and brought back. Then the connector has had every row read again
+   * behind that, and what the records in between do to their rows need not stop anybody.
+   */
+  async function isInterlude(topic: string, json: string): Promise<boolean> {
+    const versions = await registry.versionsOf(`${topic}-value`);
+    const at = versions.findIndex((version) => isSameJson(version, json));
+    if (!versions.slice(0, at).some((version) => findMissing(projection, version).length === 0)) return false;
+    const told = await readToldColumns();
+    return projection.requires.every((column) => told.includes(column));
+  }
+
   return {
     async decode(topic, partition, records) {
       const changes: SourceChange[] = [];
@@ -56,7 +83,7 @@ export function createChangeDecoder(projection: Projection, registry: Registry, 
         if (value === null || key === null) continue;
         const decoder =
           values.get(schemaIdOf(value)) ??
-          (await valueDecoder(schemaIdOf(value), `${topic}/${partition} at offset ${offset}`));
+          (await valueDecoder(schemaIdOf(value), topic, `${topic}/${partition} at offset ${offset}`));
         const keyed = keys.get(schemaIdOf(key)) ?? (await keyDecoder(schemaIdOf(key)));
         const { op, before, after, source } = decoder.decode(value);
         changes.push({
@@ -66,6 +93,7 @@ export function createChangeDecoder(projection: Projection, registry: Registry, 
           after,
           identity: `${source.timeline}/${toLsnText(source.commitLsn)}/${source.ordinal}`,
           repair: toRepairHint(headers),
+          ...(decoder.unmappable === undefined ? {} : { unmappable: decoder.unmappable }),
           // A snapshot read has no transaction of its own.
           lineage: {
             lsn: toLsnText(source.commitLsn),
@@ -86,21 +114,30 @@ export function toRepairHint(headers: InRecord['headers']): RepairHint | null {
   return header === undefined ? null : (JSON.parse(header.toString()) as RepairHint);
 }
 
-/** A column that was dropped or renamed would reach `map` as null, and blank what it was mapped to. `replayed`: the place of the record, in a replay. */
-function assertColumns(projection: Projection, schemaJson: string, replayed: string | null): void {
+interface ValueDecoder extends ReturnType<typeof createDecoder> {
+  /** Why rows of this schema cannot be mapped. */
+  readonly unmappable?: string;
+}
+
+/** Columns that the projection requires and a schema lacks: one that was dropped or renamed would reach `map` as null, and blank what it was mapped to. */
+function findMissing({ requires }: Projection, schemaJson: string): string[] {
   const columns = new Set(readColumnNames(schemaJson));
-  const missing = projection.requires.filter((column) => !columns.has(column));
-  if (missing.length === 0) return;
-  if (replayed !== null) {
-    throw new CrosswalkError(
+  return requires.filter((column) => !columns.has(column));
+}
+
+const isSameJson = (a: string, b: string) => JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
+
+/** `replayed`: the place of the record, in a replay. */
+function toColumnsMissing(projection: Projection, missing: readonly string[], replayed: string | null): CrosswalkError {
+  if (replayed !== null)
+    return new CrosswalkError(
       'source_changed',
       `${replayed} lacks ${projection.source}.${missing.join(', ')}, which projection ${projection.name} requires: the record is older than the column`,
       'What was written before the column was added or renamed cannot be mapped. Drop the rebuild (--discard), and begin after that change: --from with its time or offset.',
     );
-  }
-  throw new CrosswalkError(
+  return new CrosswalkError(
     'source_changed',
     `Projection ${projection.name} requires ${projection.source}.${missing.join(', ')}, which the legacy table no longer has`,
-    'Adapt the mapping to the renamed or dropped column, raise its version and deploy it: nothing has been written from the new schema.',
+    'Adapt the mapping to the renamed or dropped column, raise its version and deploy it; or give the legacy column its name back, and run `crosswalk resnapshot` when the connector asks for it. Nothing has been written from the new schema.',
   );
 }

@@ -4,14 +4,17 @@ import { createKafka, type Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { addressOf } from '../runtime/postgres.ts';
 import { untilUp } from '../runtime/retry.ts';
+import { projectionProcess, recordStop } from '../runtime/stop-records.ts';
 import { createRegistry } from '../schemas/avro/registry.ts';
 import { CONCURRENCY, consume } from './consume.ts';
 import { createChangeDecoder } from './decode.ts';
 import { recordPositions } from './log-position.ts';
 import type { Projection, Tenants } from './projection.ts';
+import { toldColumnsOf } from './read-position.ts';
 import { createProjectorPool } from './session.ts';
 import type { ProjectionStatus } from './status.ts';
 import { readTargetShapes } from './write/catalog.ts';
+import { readAppliedOffsets } from './write/offsets.ts';
 
 /**
  * One projector process, until the signal is raised: a member of each projection's consumer group. Throws a CrosswalkError that a person must act on.
@@ -46,13 +49,22 @@ export async function runProjectors(
       const consumption = {
         groupId: `${config.topicPrefix}.crosswalk.${projection.name}`,
         pool,
-        applier: { projection, tenants, shapes, decoder: createChangeDecoder(projection, registry) },
+        applier: {
+          ...{ projection, tenants, shapes },
+          decoder: createChangeDecoder(projection, registry, {
+            readToldColumns: toldColumnsOf(kafka, config, projection.source),
+          }),
+        },
         status: statuses.get(projection.name)!,
         batchRows: config.batchRows,
       };
       await consume(config, kafka, consumption, {
         log: log.child({ projection: projection.name }),
         signal: AbortSignal.any([signal, stopping.signal]),
+      }).catch(async (error: CrosswalkError) => {
+        const readProgress = () => readAppliedOffsets(pool, projection.name, topicOf(config, projection.source));
+        await recordStop(kafka, config, { process: projectionProcess(projection.name), error, readProgress, log });
+        throw error;
       });
     });
     for (const each of running) each.catch((error: unknown) => stopping.abort(error));

@@ -41,3 +41,12 @@ export async function followPosition(
     close: () => reader.close(),
   };
 }
+
+/** Reads the columns of the last event of a table, for a decoder. */
+export function toldColumnsOf(
+  kafka: Kafka,
+  config: Pick<Config, 'topicPrefix' | 'slot'>,
+  table: string,
+): () => Promise<readonly string[]> {
+  return async () => (await readPosition(kafka, config))?.told?.[table]?.now ?? [];
+}

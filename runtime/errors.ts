@@ -1,41 +1,51 @@
+/** What waiting can heal is waited for as long as it takes. */
+const WAITS = { tries: Number.POSITIVE_INFINITY };
+/** A person must act: the first failure is the last. */
+const STOPS = { tries: 1 };
+
 /**
- * Every way crosswalk can fail, as a closed list. `retry`: waiting may heal it; otherwise a person must act, and `remedy` says how.
+ * Every way crosswalk can fail, as a closed list. `tries`: how often a process meets the failure without getting anything done in between, until it ends; from then on a
+ * person must act, and `remedy` says how.
  */
 export const errorCodes = {
-  config_invalid: { retry: false },
-  server_down: { retry: true },
-  auth_failed: { retry: false },
-  tls_refused: { retry: false },
-  database_missing: { retry: false },
-  permission_denied: { retry: false },
-  wal_level: { retry: false },
-  table_missing: { retry: false },
-  replica_identity: { retry: false },
-  publication_missing: { retry: false },
-  slot_busy: { retry: true },
-  slot_invalid: { retry: false },
-  position_mismatch: { retry: false },
-  schema_missing: { retry: false },
-  schema_incompatible: { retry: false },
-  source_changed: { retry: false },
-  columns_changed: { retry: true },
-  text_unreadable: { retry: false },
-  migration_failed: { retry: false },
-  locked: { retry: false },
-  backup_invalid: { retry: false },
-  backup_missing: { retry: false },
-  truncated: { retry: false },
-  topic_misconfigured: { retry: false },
-  log_gap: { retry: false },
-  rows_too_large: { retry: false },
-  transaction_too_long: { retry: false },
-  port_taken: { retry: false },
-  process_ended: { retry: false },
-  stale_consumer: { retry: true },
-  stalled: { retry: false },
-  not_reached: { retry: false },
-  unexpected: { retry: true },
-} as const satisfies Record<string, { retry: boolean }>;
+  config_invalid: STOPS,
+  server_down: WAITS,
+  auth_failed: STOPS,
+  tls_refused: STOPS,
+  database_missing: STOPS,
+  permission_denied: STOPS,
+  wal_level: STOPS,
+  table_missing: STOPS,
+  replica_identity: STOPS,
+  table_unfit: STOPS,
+  row_incomplete: STOPS,
+  publication_missing: STOPS,
+  slot_busy: WAITS,
+  slot_invalid: STOPS,
+  position_mismatch: STOPS,
+  schema_missing: STOPS,
+  schema_incompatible: STOPS,
+  source_changed: STOPS,
+  columns_changed: { tries: 10 },
+  text_unreadable: STOPS,
+  migration_failed: STOPS,
+  locked: STOPS,
+  backup_invalid: STOPS,
+  backup_missing: STOPS,
+  truncated: STOPS,
+  topic_misconfigured: STOPS,
+  log_gap: STOPS,
+  rows_too_large: STOPS,
+  /** A process that was frozen in the middle of a transaction has outlived it too: only the second time it is the transaction's fault. */
+  transaction_too_long: { tries: 2 },
+  port_taken: STOPS,
+  process_ended: STOPS,
+  stale_consumer: WAITS,
+  stalled: STOPS,
+  not_reached: STOPS,
+  stuck: STOPS,
+  unexpected: { tries: 6 },
+} as const satisfies Record<string, { tries: number }>;
 
 export type ErrorCode = keyof typeof errorCodes;
 
@@ -51,8 +61,13 @@ export class CrosswalkError extends Error {
     this.remedy = remedy;
   }
 
-  get retry(): boolean {
-    return errorCodes[this.code].retry;
+  get tries(): number {
+    return errorCodes[this.code].tries;
+  }
+
+  /** Whether waiting can heal it. */
+  get waits(): boolean {
+    return this.tries === Number.POSITIVE_INFINITY;
   }
 }
 

@@ -37,9 +37,9 @@ export const rebuildPoints = ['rebuild_merge.before', 'rebuild_merge.after'] as 
 const faultPoints = [...connectorPoints, ...projectorPoints, ...migrationPoints, ...rebuildPoints] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 
-/** kill: SIGKILL to itself. freeze: SIGSTOP, until somebody sends SIGCONT. fail: throws what waiting heals. stall: goes on after so many milliseconds. */
+/** kill: SIGKILL to itself. freeze: SIGSTOP, until somebody sends SIGCONT. fail: throws what waiting heals. break: throws what nobody expects, every time from then on. stall: goes on after so many milliseconds. */
 export type FaultAction =
-  | { readonly kind: 'kill' | 'freeze' | 'fail' }
+  | { readonly kind: 'kill' | 'freeze' | 'fail' | 'break' }
   | { readonly kind: 'stall'; readonly ms: number };
 
 /** What to do when a point is reached for the `nth` time, counted from 1. */
@@ -52,22 +52,22 @@ export interface Fault {
 /** Called at each point; null, as it is without faults, does nothing. */
 export let reach: ((point: FaultPoint) => Promise<void>) | null = null;
 
-/** Reads `point=action[@nth]`, comma separated; action is kill, freeze, fail or stall:<ms>. Throws `config_invalid`. */
+/** Reads `point=action[@nth]`, comma separated; action is kill, freeze, fail, break or stall:<ms>. Throws `config_invalid`. */
 export function parseFaults(text: string): Fault[] {
   return text
     .split(',')
     .filter((part) => part !== '')
     .map((part) => {
-      const match = /^([a-z_.]+)=(kill|freeze|fail|stall:(\d{1,6}))(?:@([1-9]\d{0,6}))?$/.exec(part);
+      const match = /^([a-z_.]+)=(kill|freeze|fail|break|stall:(\d{1,6}))(?:@([1-9]\d{0,6}))?$/.exec(part);
       const point = faultPoints.find((known) => known === match?.[1]);
       if (match === null || point === undefined) {
         throw new CrosswalkError(
           'config_invalid',
           `Configuration: CROSSWALK_FAULTS: ${part} is no fault`,
-          `Write point=kill, freeze, fail or stall:<ms>, with @n for the nth time; points: ${faultPoints.join(', ')}.`,
+          `Write point=kill, freeze, fail, break or stall:<ms>, with @n for the nth time; points: ${faultPoints.join(', ')}.`,
         );
       }
-      const kind = match[2]!.startsWith('stall') ? 'stall' : (match[2] as 'kill' | 'freeze' | 'fail');
+      const kind = match[2]!.startsWith('stall') ? 'stall' : (match[2] as 'kill' | 'freeze' | 'fail' | 'break');
       return {
         point,
         action: kind === 'stall' ? { kind, ms: Number(match[3]) } : { kind },
@@ -83,7 +83,8 @@ export function switchOnFaults(faults: readonly Fault[], report: (fault: Fault) 
   reach = async (point) => {
     const time = (times.get(point) ?? 0) + 1;
     times.set(point, time);
-    const fault = faults.find((candidate) => candidate.point === point && candidate.nth === time);
+    const strikes = ({ nth, action }: Fault) => (action.kind === 'break' ? time >= nth : time === nth);
+    const fault = faults.find((candidate) => candidate.point === point && strikes(candidate));
     if (fault === undefined) return;
     report(fault);
     const { action } = fault;
@@ -91,6 +92,7 @@ export function switchOnFaults(faults: readonly Fault[], report: (fault: Fault) 
     if (action.kind === 'freeze') process.kill(process.pid, 'SIGSTOP');
     if (action.kind === 'fail')
       throw new CrosswalkError('server_down', `fault injected at ${point}`, 'A test asked for it.');
+    if (action.kind === 'break') throw new Error(`fault injected at ${point}`);
     if (action.kind === 'stall') await new Promise((resolve) => setTimeout(resolve, action.ms));
   };
 }

@@ -44,13 +44,11 @@ function connectorFindings({ legacy, kafka, source, tables }: PipelineState, thr
   const found: Finding[] = [];
   const add = (level: Finding['level'], about: Finding['about'], what: string, remedy: string) =>
     found.push({ level, about, what, remedy });
+  const stop = kafka.state === 'up' ? (kafka.stop ?? null) : null;
+  const start = stop === null ? 'Start the connector: `crosswalk connect`.' : 'Do that, then start the connector.';
+  const ended = stop === null ? '' : `. The last connector ended at ${stop.at}: ${stop.line}`;
   if (kafka.state === 'up' && kafka.position === null) {
-    add(
-      'failing',
-      'connector',
-      `No position is stored for slot ${thresholds.slot}`,
-      'Start the connector: `crosswalk connect`.',
-    );
+    add('failing', 'connector', `No position is stored for slot ${thresholds.slot}${ended}`, start);
     return found;
   }
   if (legacy.state === 'up' && kafka.state === 'up') {
@@ -85,10 +83,10 @@ function connectorFindings({ legacy, kafka, source, tables }: PipelineState, thr
       );
     else if (!slot.active)
       add(
-        levelOf(source?.lagSeconds ?? 0, thresholds) ?? 'warning',
+        stop === null ? (levelOf(source?.lagSeconds ?? 0, thresholds) ?? 'warning') : 'failing',
         'connector',
-        'No connector reads the slot',
-        'Start the connector: `crosswalk connect`. Until then the legacy server keeps its log.',
+        `No connector reads the slot${ended}`,
+        `${start} Until then the legacy server keeps its log.`,
       );
   }
   const level = levelOf(source?.lagSeconds ?? 0, thresholds);
@@ -130,7 +128,15 @@ function projectionFindings(projection: ProjectionState, isKnown: boolean, thres
       what: `The connector does not write topic ${projection.topic}, which projection ${name} reads`,
       remedy: 'Add its table to CROSSWALK_TABLES of the connector, and give both the same CROSSWALK_TOPIC_PREFIX.',
     });
-  if (lagOffsets !== null && lagOffsets > 0n && lagLevel !== null) {
+  const stop = projection.stop ?? null;
+  if (stop !== null && lagOffsets !== 0n)
+    found.push({
+      level: 'failing',
+      about: 'lag',
+      what: `Projection ${name} has got no further since its process ended at ${stop.at}: ${stop.line}`,
+      remedy: `Do that, then start it: \`crosswalk project ${name}\`.`,
+    });
+  else if (lagOffsets !== null && lagOffsets > 0n && lagLevel !== null) {
     const seconds =
       lagSeconds === null ? 'a partition has not been applied at all' : `up to ${Math.round(lagSeconds)} s`;
     found.push({

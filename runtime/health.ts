@@ -33,7 +33,7 @@ export function stallAfterMs({ heartbeatMs, stallSeconds }: Pick<Config, 'heartb
  */
 export function connectorHealth(
   status: Pick<ConnectorStatus, 'state' | 'lastProgressMs' | 'sourceMicros'> &
-    Partial<Pick<ConnectorStatus, 'sendingSinceMs'>>,
+    Partial<Pick<ConnectorStatus, 'sendingSinceMs' | 'lastHeardMs'>>,
   config: Thresholds,
   nowMs: number = performance.now(),
   wallMicros: bigint = BigInt(Date.now()) * 1000n,
@@ -46,7 +46,8 @@ export function connectorHealth(
     case 'stopped':
       return stopped;
     case 'streaming': {
-      const idleMs = nowMs - status.lastProgressMs;
+      // A server that answers may have much to read, or to leave out, before it sends something: a restart would have it begin again.
+      const idleMs = nowMs - Math.max(status.lastProgressMs, status.lastHeardMs ?? 0);
       if (idleMs > stallAfterMs(config)) return stalled(`no position written for ${Math.round(idleMs / 1000)} s`);
       const sendingMs = status.sendingSinceMs == null ? 0 : nowMs - status.sendingSinceMs;
       if (sendingMs > BLOCKED_AFTER_MS)

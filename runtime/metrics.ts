@@ -41,6 +41,11 @@ export function registerConnectorMetrics(status: ConnectorStatus, registry: Regi
     'Rows whose last version is too large for its topic',
     one(() => status.deadLettersOpen),
   );
+  counter(
+    'crosswalk_connector_passed_over_changes_total',
+    'Changes in the stream that became no event: of tables that are not captured, and of tables that are read again',
+    one(() => status.passedOver),
+  );
   gauge(
     'crosswalk_connector_position_lsn_bytes',
     'LSN before which everything is in the log',

@@ -1,4 +1,5 @@
 import { readOpenKeys } from '../connectors/dead-letters.ts';
+import { toLsnText } from '../connectors/lsn.ts';
 import type { Position } from '../connectors/position.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import { type Config, topicOf } from './config.ts';
@@ -9,6 +10,7 @@ import { type LegacyState, readLegacy, readTarget, type TargetState } from './pi
 import { addressOf } from './postgres.ts';
 import { type Reading, readWithin } from './reading.ts';
 import { pause } from './retry.ts';
+import { CONNECTOR, projectionProcess, readStops, type StopRecord, toCurrentStop } from './stop-records.ts';
 
 /** How much of one captured table the initial load has written; `rows` null where the position is not known. `estimatedRows`: the server's statistics, null without any. */
 export interface TableState {
@@ -26,13 +28,20 @@ export interface ProjectionState {
   readonly parked: number;
   readonly parkedSeconds: number;
   readonly deadLetters: number;
+  /** Why its last process ended, where it got no further since. */
+  readonly stop?: StopRecord | null;
 }
 
 /** The pipeline, looked at from outside. What cannot be known because a server is down is null or empty. */
 export interface PipelineState {
   readonly legacy: Reading<LegacyState>;
   /** `deadLetters`: rows whose last version is too large for its topic. */
-  readonly kafka: Reading<{ readonly position: Position | null; readonly deadLetters: number }>;
+  readonly kafka: Reading<{
+    readonly position: Position | null;
+    readonly deadLetters: number;
+    /** Why the last connector ended, where it got no further since. */
+    readonly stop?: StopRecord | null;
+  }>;
   readonly target: Reading<TargetState>;
   /** Null without a stored position. */
   readonly source: SourceLag | null;
@@ -84,8 +93,17 @@ async function readOnce(config: Config, watched: Watched, log: Log): Promise<Pip
   const readKafka = () =>
     readWithin(LIMIT_MS, `Kafka ${settings.brokers.join(',')}`, async () => {
       const kafka = createKafka(settings, log);
-      const [position, open] = await Promise.all([readPosition(kafka, config), readOpenKeys(kafka, config)]);
-      return { position, deadLetters: open.length };
+      const [position, open, stops] = await Promise.all([
+        readPosition(kafka, config),
+        readOpenKeys(kafka, config),
+        readStops(kafka, config),
+      ]);
+      return {
+        position,
+        deadLetters: open.length,
+        stop: toCurrentStop(stops, CONNECTOR, toLsnText(position?.lsn ?? 0n)),
+        stops,
+      };
     });
   const [legacy, firstKafka, target] = await Promise.all([
     readWithin(LIMIT_MS, `legacy database ${addressOf(legacyUrl)}`, (signal) => readLegacy(legacyUrl, config, signal)),
@@ -122,9 +140,20 @@ async function readOnce(config: Config, watched: Watched, log: Log): Promise<Pip
         parked: counts?.parked ?? 0,
         parkedSeconds: counts?.parkedSeconds ?? 0,
         deadLetters: counts?.deadLetters ?? 0,
+        stop:
+          kafka.state === 'up'
+            ? toCurrentStop(kafka.stops, projectionProcess(name), appliedOf(target, name, topic))
+            : null,
       };
     }),
   };
+}
+
+/** As the process writes it down: the sum of its offsets. */
+function appliedOf(target: PipelineState['target'], projection: string, topic: string): string {
+  const own =
+    target.state === 'up' ? target.offsets.filter((row) => row.projection === projection && row.topic === topic) : [];
+  return String(own.reduce((sum, { nextOffset }) => sum + nextOffset, 0n));
 }
 
 function positionOf(kafka: PipelineState['kafka']): Position | null {

@@ -2,8 +2,8 @@ import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 
 /**
- * Settings that decide how PostgreSQL writes a value. They are pinned on every connection, the replication one too: a database or
- * role default would otherwise change the text of dates, floats and bytea in the middle of the log.
+ * Settings that every session rests on, the replication one too: a default of the database or of the role would otherwise change the text of dates, floats and bytea in the middle
+ * of the log, end statements in the middle of a load, or turn the meaning of a statement. Who needs a time limit names it, behind these.
  */
 export const pinnedOptions = [
   '-c DateStyle=ISO,YMD',
@@ -15,6 +15,15 @@ export const pinnedOptions = [
   '-c lc_monetary=C',
   '-c quote_all_identifiers=off',
   '-c array_nulls=on',
+  '-c standard_conforming_strings=on',
+  '-c transform_null_equals=off',
+  '-c default_transaction_isolation=read\\ committed',
+  '-c default_transaction_read_only=off',
+  '-c default_transaction_deferrable=off',
+  '-c statement_timeout=0',
+  '-c lock_timeout=0',
+  '-c idle_in_transaction_session_timeout=0',
+  '-c idle_session_timeout=0',
 ].join(' ');
 
 /** For connections to the legacy database: no function, operator or name of its own stands before PostgreSQL's, and names of objects (regclass, regtype) always have the same text. */
@@ -55,20 +64,28 @@ export function clientConfig(url: string, name: string, extraOptions = ''): pg.C
   };
 }
 
+/** A time limit that servers before PostgreSQL 17 do not know, and refuse a session that names it. */
+const UNPIN_LATER = `SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout' AND setting <> '0'`;
+
 /** One connection. The caller ends it. A connection that breaks while idle only fails the next query. */
 export async function connect(url: string, name: string, extraOptions = ''): Promise<pg.Client> {
   const client = new pg.Client(clientConfig(url, name, extraOptions));
   client.on('error', () => undefined);
   await client.connect();
+  await client.query(UNPIN_LATER);
   return client;
 }
 
 /** A pool of at most `max` connections. */
 export function createPool(url: string, name: string, max: number, extraOptions = ''): pg.Pool {
-  const pool = new pg.Pool({ ...clientConfig(url, name, extraOptions), max });
-  pool.on('error', () => undefined);
   // A session may be ended in the very moment in which it is ready, before anybody who gets it can listen: unheard, its error would end the process.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  const listen = (client: pg.ClientBase) => client.on('error', () => undefined);
+  const onConnect = async (client: pg.ClientBase) => {
+    listen(client);
+    await client.query(UNPIN_LATER);
+  };
+  const pool = new pg.Pool({ ...clientConfig(url, name, extraOptions), max, onConnect } as pg.PoolConfig);
+  pool.on('error', () => undefined);
   return pool;
 }
 

@@ -27,7 +27,7 @@ export async function readWithin<T extends object>(
     return { state: 'up', ...(await Promise.race([read(limit.signal), late.promise])) };
   } catch (thrown) {
     const error = toCrosswalkError(thrown, what);
-    return { state: error.retry ? 'down' : 'refused', problem: error.message, remedy: error.remedy };
+    return { state: error.tries > 1 ? 'down' : 'refused', problem: error.message, remedy: error.remedy };
   } finally {
     clearTimeout(timer);
   }

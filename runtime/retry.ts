@@ -8,7 +8,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Runs `attempt` until it succeeds, a non-retriable error is thrown, or the signal is raised (then throws its reason).
+ * Runs `attempt` until it succeeds, an error is thrown that waiting does not heal, or the signal is raised (then throws its reason).
  * Says once a cause what it is waiting for, and when it has come back. Back-off 100 ms to 3 s.
  */
 export async function untilUp<T>(
@@ -25,7 +25,7 @@ export async function untilUp<T>(
       return result;
     } catch (thrown) {
       const error = toCrosswalkError(thrown, what);
-      if (!error.retry || error.code === 'unexpected') throw error;
+      if (!error.waits) throw error;
       if (error.message !== said) options.log.warn({ code: error.code }, `waiting for ${error.message}`);
       said = error.message;
       await pause(waitMs, options.signal);
@@ -51,4 +51,31 @@ export async function untilTrue(
     }
     await pause(options.everyMs, options.signal);
   }
+}
+
+/**
+ * Counts the failures of a process that starts over after each one. `failed` returns the error to end with once one has come back as often as its code allows without progress in
+ * between (`tries` in errors.ts), and null while it is worth another try. `progress` changes whenever something got done, `place` names the point reached. What waiting heals is never counted.
+ */
+export function createPatience(): {
+  failed(error: CrosswalkError, progress: string, place: string): CrosswalkError | null;
+} {
+  let failures = 0;
+  let last: string | null = null;
+  return {
+    failed(error, progress, place) {
+      if (progress !== last) failures = 0;
+      last = progress;
+      if (error.waits) return null;
+      failures += 1;
+      if (failures < error.tries) return null;
+      if (error.code !== 'unexpected' && error.code !== 'columns_changed') return error;
+      return new CrosswalkError(
+        'stuck',
+        `${error.message.replace(/\.$/, '')}: ${failures} times without getting any further, at ${place}`,
+        'See the log above this line for the first failure. The ways on: docs/operations.md, "Stuck".',
+        error,
+      );
+    },
+  };
 }

@@ -280,7 +280,11 @@ export async function redrive(
     const shapes = await readTargetShapes(pool, allProjections);
     const tenants = readTenants();
     const appliers = allProjections.map(
-      (projection): Applier => ({ projection, tenants, shapes, decoder: createChangeDecoder(projection, registry) }),
+      (projection): Applier => ({
+        ...{ projection, tenants, shapes },
+        // A letter for want of a column stays one.
+        decoder: createChangeDecoder(projection, registry, { readToldColumns: async () => projection.requires }),
+      }),
     );
     const result = await redriveLetters(pool, appliers, {
       selection,

@@ -1,15 +1,33 @@
 import { requestResnapshot } from '../../connectors/resnapshot.ts';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import { confirm } from '../confirm.ts';
 import { type CommandContext, print } from '../context.ts';
+
+export interface ResnapshotOptions {
+  readonly accept?: boolean;
+  readonly skip?: boolean;
+  readonly yes?: boolean;
+}
 
 /** Has tables read again, or accepts what changed without that. */
 export async function resnapshot(
-  { config, log, signal }: CommandContext,
+  context: CommandContext,
   tables: readonly string[],
-  options: { accept?: boolean },
+  options: ResnapshotOptions,
 ): Promise<boolean> {
-  const done = await requestResnapshot(config, { tables, accept: options.accept === true, log, signal });
+  const { config, log, signal } = context;
+  const { accept = false, skip = false } = options;
+  if (skip && tables.length > 0)
+    throw new CrosswalkError('config_invalid', '--skip reads every table again', 'Leave the names of tables out.');
+  const question = `Pass over every change that is committed and not in the log yet, and read all ${config.tables.length} tables again?`;
+  if (skip && options.yes !== true && !(await confirm(context, question))) return false;
+  const done = await requestResnapshot(config, { tables, accept, skip, log, signal });
   for (const { table, what } of done.changes) print(`${table}: ${what}`);
-  if (done.tables.length === 0) print('nothing changed without an event; name the tables to read again');
+  if (skip)
+    print(
+      'changes by now are passed over, and the connector reads every table again: start it with `crosswalk connect`. Rows that were deleted meanwhile: `crosswalk verify --repair`',
+    );
+  else if (done.tables.length === 0) print('nothing changed without an event; name the tables to read again');
   else if (options.accept) print(`accepted, nothing is read again: ${done.tables.join(', ')}`);
   else print(`the connector reads again: ${done.tables.join(', ')}; start it with \`crosswalk connect\``);
   return true;

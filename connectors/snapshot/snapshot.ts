@@ -139,6 +139,8 @@ export function createSnapshot(options: {
   /** A table of the initial load: what fails there, fails the session. */
   async function load(of: Work, signal: AbortSignal): Promise<void> {
     const { table } = of.relation;
+    // Between the start of the session and the first look at the source nobody looked.
+    if (!(await options.isCurrent(of.relation))) throw toColumnsChanged(of.relation);
     log.info({ table, resumed: work.reached(of).rows > 0 }, 'initial load of a table begins');
     current = of;
     await readAll(of, signal);
@@ -188,6 +190,9 @@ export function createSnapshot(options: {
   return {
     /** Where it stands, for the position. */
     state: () => work.state(),
+
+    /** What is being read, and how far; null where nothing is. */
+    reading: () => (current === null ? null : { table: current.relation.table, rows: work.reached(current).rows }),
 
     /** Whether nothing is to be read: then no chunk can miss a change. */
     isIdle: () => isIdle,

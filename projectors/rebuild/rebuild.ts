@@ -7,6 +7,7 @@ import { pause } from '../../runtime/retry.ts';
 import { createRegistry } from '../../schemas/avro/registry.ts';
 import { createChangeDecoder } from '../decode.ts';
 import type { Projection, Tenants } from '../projection.ts';
+import { toldColumnsOf } from '../read-position.ts';
 import { readTargetShapes } from '../write/catalog.ts';
 import { isDataError, isLockError, isLockTimeout } from '../write/data-error.ts';
 import { compareAgain, compareAll, countChangedKeys, markHeldKeys } from './compare.ts';
@@ -122,7 +123,11 @@ export async function rebuild(
     const replay = await startReplay(config, kafka, shadow, {
       ...{ projections: request.projections, tenants: request.tenants, maxRate: request.maxRate },
       ...{ partial: at.side.partial, log },
-      decoderOf: (projection) => createChangeDecoder(projection, registry, true),
+      decoderOf: (projection) =>
+        createChangeDecoder(projection, registry, {
+          isReplay: true,
+          readToldColumns: toldColumnsOf(kafka, config, projection.source),
+        }),
     });
     open.unshift(replay);
     const following = follow(shadow, replay);

@@ -4,7 +4,7 @@ import { toCrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { pause } from '../../runtime/retry.ts';
+import { createPatience, pause } from '../../runtime/retry.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { LIVE, searchPathOption } from '../session.ts';
 import type { VerifyStatus } from './status.ts';
@@ -37,6 +37,7 @@ export async function watchVerification(
   const { kafka, log, signal, status, restSeconds, maxRate, workspace = null, onPass } = options;
   let said = '';
   let isKnown = false;
+  const patience = createPatience();
   while (!signal.aborted) {
     try {
       if (!isKnown) await recall(config, status);
@@ -56,7 +57,8 @@ export async function watchVerification(
     } catch (thrown) {
       if (signal.aborted) break;
       const error = toCrosswalkError(thrown, 'verification');
-      if (!error.retry) throw error;
+      const end = patience.failed(error, String(status.lastProgressMs), `pass ${status.passes + 1}`);
+      if (end !== null) throw end;
       status.state = 'starting';
       if (error.message !== said) log.warn({ code: error.code }, `waiting for ${error.message}`);
       said = error.message;

@@ -83,6 +83,10 @@ function mapHistory(
 
 function tryMap(projection: Projection, tenants: Tenants, change: SourceChange, defects: Defect[]): Implied | null {
   if (change.after === null) return NOTHING;
+  if (change.unmappable !== undefined) {
+    defects.push({ change, reason: change.unmappable });
+    return null;
+  }
   try {
     return projection.map(change.after, tenants);
   } catch (error) {

@@ -19,6 +19,10 @@ export function toHistorySteps(
   const steps: HistoryStep[] = [];
   for (const change of group) {
     if (change.repair !== null) continue;
+    if (change.unmappable !== undefined && change.after !== null) {
+      defects.push({ change, reason: change.unmappable });
+      continue;
+    }
     try {
       const stateOf = (row: SourceChange['after']) => (row === null ? null : history.stateOf(row, tenants));
       // An update without its old row was too large for the log; a read never has one.

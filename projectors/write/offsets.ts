@@ -34,6 +34,19 @@ export async function readNextOffset(client: pg.ClientBase | pg.Pool, of: Partit
   return BigInt(rows[0]?.next_offset ?? '0');
 }
 
+/** Sum of the offsets that a projection goes on from, over all partitions of its topic: it grows with everything applied. */
+export async function readAppliedOffsets(
+  client: pg.ClientBase | pg.Pool,
+  projection: string,
+  topic: string,
+): Promise<string> {
+  const { rows } = await client.query<{ sum: string }>(
+    'SELECT coalesce(sum(next_offset), 0)::text AS sum FROM consumer_offset WHERE projection = $1 AND topic = $2',
+    [projection, topic],
+  );
+  return rows[0]!.sum;
+}
+
 /** How far one partition is to move: from `expected` to `next`. `last`: lineage of its last change, null where there are only tombstones. */
 export interface OffsetMove extends PartitionOf {
   readonly expected: bigint;

@@ -89,7 +89,16 @@ export function createDecoder(schemaJson: string): { decode(message: Buffer): De
 
 /** The table's columns, by the names that they have in the table: a field's name is another one where Avro does not allow the column's. */
 export function readColumnNames(schemaJson: string): string[] {
-  return parseEnvelope(schemaJson).fields.map((field) => columnNameOf(field, columnSchemaOf(field)));
+  return readColumns(schemaJson).map(({ column }) => column);
+}
+
+/** The columns of a topic's values, in the order of their fields: field, column, and the field's type as Avro and Debezium call it. */
+export function readColumns(schemaJson: string): { field: string; column: string; type: string }[] {
+  return parseEnvelope(schemaJson).fields.map((field) => {
+    const schema = columnSchemaOf(field);
+    const type = typeof schema === 'string' ? schema : String(schema['connect.name'] ?? schema.type);
+    return { field: field.name, column: columnNameOf(field, schema), type: type.replace(/^io\.debezium\.\w+\./, '') };
+  });
 }
 
 /** Decodes keys written with this schema, the registry's JSON text, to PostgreSQL's text by column name. */

@@ -1,7 +1,7 @@
 import type { Column, Relation } from '../../connectors/change.ts';
 import { keyPositions } from '../../connectors/change.ts';
 import { type AvroColumnSchema, toColumnType } from './column-type.ts';
-import { toAvroNamespace, toFieldNames } from './names.ts';
+import { type FieldVersion, toAvroNamespace, toFieldNames } from './names.ts';
 
 export type AvroField = { name: string; type: unknown; default?: unknown };
 export type AvroRecord = {
@@ -17,27 +17,46 @@ export const COLUMN_NAME_PARAMETER = '__debezium.source.column.name';
 
 const SNAPSHOT_VALUES = 'true,first,first_in_data_collection,last_in_data_collection,last,false,incremental';
 
-/** The schema of a topic's keys, `<topic>.Key`: the primary key, required; null for a table without one. */
-export function toKeySchema(relation: Relation, topic: string): AvroRecord | null {
+/** Versions of a topic's schemas that are registered already, oldest first. */
+export interface EarlierSchemas {
+  readonly keys: readonly AvroRecord[];
+  readonly values: readonly FieldVersion[];
+}
+
+const NONE: EarlierSchemas = { keys: [], values: [] };
+
+/**
+ * The schema of a topic's keys, `<topic>.Key`: the primary key, required; null for a table without one. A key's columns never change, so that each keeps its field whatever the
+ * column is called by now: a required field of another name would be another schema to every reader.
+ */
+export function toKeySchema(relation: Relation, topic: string, earlier: EarlierSchemas = NONE): AvroRecord | null {
   if (relation.key.length === 0) return null;
   const namespace = toAvroNamespace(topic);
-  const fieldNames = toFieldNames(relation.columns.map((column) => column.name));
+  const last = earlier.keys.at(-1)?.fields.map(({ name }) => name);
+  const fieldNames = fieldNamesOf(relation, earlier);
   return {
     type: 'record',
     name: 'Key',
     namespace,
-    fields: keyPositions(relation).map((position) => ({
-      name: fieldNames[position]!,
-      type: toColumnSchema(relation.columns[position]!, fieldNames[position]!),
-    })),
+    fields: keyPositions(relation).map((position, index) => {
+      const name = last?.length === relation.key.length ? last[index]! : fieldNames[position]!;
+      return { name, type: toColumnSchema(relation.columns[position]!, name) };
+    }),
     'connect.name': `${namespace}.Key`,
   };
 }
 
+function fieldNamesOf(relation: Relation, earlier: EarlierSchemas): string[] {
+  return toFieldNames(
+    relation.columns.map((column) => column.name),
+    earlier.values,
+  );
+}
+
 /** The schema of a topic's values, `<topic>.Envelope`; every column may be null, so columns can come and go. */
-export function toValueSchema(relation: Relation, topic: string): AvroRecord {
+export function toValueSchema(relation: Relation, topic: string, earlier: EarlierSchemas = NONE): AvroRecord {
   const namespace = toAvroNamespace(topic);
-  const fieldNames = toFieldNames(relation.columns.map((column) => column.name));
+  const fieldNames = fieldNamesOf(relation, earlier);
   const value: AvroRecord = {
     type: 'record',
     name: 'Value',

@@ -52,6 +52,8 @@ export async function createConnectorRig(
     schema?: string;
     legacyUrl?: string;
     kafkaBrokers?: string;
+    /** Whether replica identity and publication are left as `schema` makes them. */
+    isSetUp?: boolean;
     env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<ConnectorRig> {
@@ -77,7 +79,8 @@ export async function createConnectorRig(
   const legacy = await connect(legacyUrl, 'test');
   if (options.schema === undefined) await withClient(legacyUrl, createLegacySchema);
   else await legacy.query(options.schema);
-  for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
+  if (options.isSetUp !== true)
+    for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
   const kafka = createKafka(config.kafka(), createLog('silent'));
   const running: RunningConnector[] = [];
 

@@ -104,6 +104,8 @@ test('another type of a column stops it with one line', async () => {
   });
   const error = (await rig.run().ended) as CrosswalkError;
   expect(error).toMatchObject({ code: 'schema_incompatible' });
-  expect(toErrorLine(error)).toMatch(/docs-value.*another type/);
+  expect(toErrorLine(error)).toMatch(
+    /docs: column "n" is text now, and its events in the log are int\..*old type back, run `crosswalk resnapshot docs`/,
+  );
   expect(toErrorLine(error)).not.toContain('\n');
 });

@@ -20,7 +20,7 @@ beforeAll(async () => {
       CREATE TABLE late (id integer PRIMARY KEY, label text);
       CREATE TABLE parts (id integer PRIMARY KEY, label text) PARTITION BY RANGE (id);
       CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100);
-      CREATE TABLE outside (id integer PRIMARY KEY, label text);
+      CREATE TABLE outside (id integer PRIMARY KEY, label text); ALTER TABLE outside REPLICA IDENTITY FULL;
       INSERT INTO docs SELECT i, 'x', i FROM generate_series(1, 300) i;
       INSERT INTO other SELECT i, 'x' FROM generate_series(1, 10) i;
       INSERT INTO parts SELECT i, 'x' FROM generate_series(1, 20) i;

@@ -61,7 +61,7 @@ describe('changes from row messages', () => {
   test('a value that was not sent and has no old row is an error with a remedy, never a null', () => {
     expect(() => update(null, ['1', '2', UNCHANGED, 'o'])).toThrow('REPLICA IDENTITY FULL');
     const insert = { kind: 'insert', oid: 9, after: ['1', '2', UNCHANGED, null] } as const;
-    expect(() => toChanges(insert, relation, place)).toThrow('"body" was not sent');
+    expect(() => toChanges(insert, relation, place)).toThrow('an update did not send the value of "body"');
   });
 
   test('a row of another width is an error', () => {

@@ -17,5 +17,5 @@ test('no broker that answers is a server that is down', async () => {
   });
   await expect(admin.listTopics()).rejects.toThrow(TypeError);
   const error = await listTopics(admin).catch((thrown: unknown) => toCrosswalkError(thrown, 'Kafka'));
-  expect(error).toMatchObject({ code: 'server_down', retry: true });
+  expect(error).toMatchObject({ code: 'server_down', waits: true });
 });

@@ -1,0 +1,209 @@
+import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
+import type { Log } from '../runtime/log.ts';
+import {
+  type Change,
+  type ChangePlace,
+  keyPositions,
+  type Relation,
+  toChanges,
+  toIncompleteRemedy,
+  toSureChanges,
+} from './change.ts';
+import { type Captured, toChangedRelation } from './encoders.ts';
+import { parseLsn } from './lsn.ts';
+import type { RelationMessage, RowMessage } from './pgoutput.ts';
+import type { Position } from './position.ts';
+import { tellColumns } from './told-columns.ts';
+
+/** The source transaction that a message belongs to. `isKnown`: it is in the log already. */
+interface Transaction {
+  readonly finalLsn: bigint;
+  readonly isKnown: boolean;
+}
+
+/** What is asked of the catalog, and of the others of the session. */
+export interface StreamedTablesOptions {
+  /** As the catalog described them at the start of the session. */
+  readonly loaded: ReadonlyMap<number, Captured>;
+  readonly stored: Pick<Position, 'told' | 'reread'>;
+  /** Whether rows of the table have been read by now. */
+  readonly isRead: (table: string) => boolean;
+  /** Names of types by oid. */
+  readonly readTypeNames: (oids: readonly number[]) => Promise<ReadonlyMap<number, string>>;
+  /** Registers the schemas of a relation. */
+  readonly register: (relation: Relation) => Promise<Captured>;
+  /** Called before a relation takes the place of another one; throws where that must not be now. */
+  readonly onChange: (relation: Relation, loaded: Relation) => Promise<void>;
+  /** Whether a partition is, or was at the last look, one of a captured table. */
+  readonly isPartition: (of: Relation, oid: number) => Promise<boolean>;
+  /** Throws where the rows of captured partitions are sent as those of this table. */
+  readonly assertNoAncestor: (oid: number) => Promise<void>;
+  readonly log: Log;
+  readonly onPassedOver: () => void;
+}
+
+/**
+ * The captured tables as the stream describes them: behind the catalog until its changes have passed. No change of one is passed over in silence: what cannot be turned into an event
+ * stops the stream, unless all rows of the table are read again after it (`reread`), and changes of tables that nobody captures are named once and counted.
+ */
+export function createStreamedTables(options: StreamedTablesOptions) {
+  const { loaded, log } = options;
+  const captured = new Map(loaded);
+  /** Relations whose rows cannot become events, and need not. */
+  const unreadable = new Set<number>();
+  /** Names of tables that nobody captures; null once they are said. */
+  const strangers = new Map<number, string | null>();
+  /** The partitioned table that was described last: its partition follows. */
+  let root: Relation | null = null;
+  let told = { ...options.stored.told };
+  const reread = new Map(Object.entries(options.stored.reread ?? {}).map(([table, lsn]) => [table, parseLsn(lsn)]));
+  /** Whether every row of a table is read behind a transaction. */
+  const isReadAgain = (table: string, { finalLsn }: Transaction) =>
+    finalLsn < (reread.get(table) ?? 0n) || !options.isRead(table);
+  /** By table, its partitions that do not send old rows: the server sends the key alone, and calls it the old row where the table has REPLICA IDENTITY FULL. */
+  const weak = new Map<string, Set<number>>();
+
+  function passOver({ table }: Relation, error: unknown, transaction: Transaction): void {
+    if (!isReadAgain(table, transaction)) throw error;
+    const { message } = toCrosswalkError(error, table);
+    log.warn({ table, why: message }, 'changes of a table that is read again are passed over');
+    options.onPassedOver();
+  }
+
+  /** A table that was swapped for another one goes on under its number, and a table that is renamed for a while under its name of then: the first is no captured one any more. */
+  function findKnown(message: RelationMessage): Captured | undefined {
+    const isSame = ({ relation }: Captured) => relation.table === message.table && relation.schema === message.schema;
+    const byOid = captured.get(message.oid);
+    if (byOid !== undefined && !isSame(byOid) && !loaded.has(message.oid)) captured.delete(message.oid);
+    return captured.get(message.oid) ?? [...captured.values()].find(isSame);
+  }
+
+  async function adopt(message: RelationMessage, { relation }: Captured, transaction: Transaction): Promise<void> {
+    const { table } = relation;
+    const known = new Set(relation.columns.map(({ typeOid }) => typeOid));
+    const unknown = message.columns.map(({ typeOid }) => typeOid).filter((oid) => !known.has(oid));
+    const typeNames = unknown.length === 0 ? new Map<number, string>() : await options.readTypeNames(unknown);
+    const changed = toChangedRelation(message, relation, typeNames);
+    if (changed !== null) {
+      log.info({ table, columns: changed.columns.length }, 'the columns of a table changed');
+      await options.onChange(changed, [...loaded.values()].find((entry) => entry.relation.table === table)!.relation);
+      captured.set(message.oid, await options.register(changed));
+    }
+    if (transaction.isKnown) return;
+    const isReading = isReadAgain(table, transaction);
+    const next = tellColumns(
+      isReading ? undefined : told[table],
+      message.columns.map(({ name }) => name),
+    );
+    if (next.back.length > 0)
+      throw toChanged(relation, `columns have names again that rows in between did not have (${next.back.join(', ')})`);
+    told = { ...told, [table]: next.told };
+    if (relation.isPartitioned || message.replicaIdentity === 'f' || isReading) return;
+    throw toChanged(relation, `its changes were sent without old rows, under ${IDENTITIES[message.replicaIdentity]}`);
+  }
+
+  /** The changes of a partition come under its table's number, and its own description tells how they were written. */
+  async function meetPartition(message: RelationMessage, of: Relation, transaction: Transaction): Promise<void> {
+    const name = `${message.schema}.${message.table}`;
+    const isWeak = message.replicaIdentity !== 'f';
+    const partitions = weak.get(of.table) ?? new Set();
+    if (isWeak) weak.set(of.table, partitions.add(message.oid));
+    else partitions.delete(message.oid);
+    if (transaction.isKnown || isReadAgain(of.table, transaction)) return;
+    if (!(await options.isPartition(of, message.oid)))
+      throw toChanged(of, `${name} was a partition for a while, and its rows went without an event`);
+    if (isWeak)
+      throw new CrosswalkError(
+        'row_incomplete',
+        `${of.schema}.${of.table}: changes of its partition ${name} were sent without old rows, under ${IDENTITIES[message.replicaIdentity]}`,
+        toIncompleteRemedy(of),
+      );
+  }
+
+  /** The old row of a message without what is none. */
+  function withoutWeakRow(message: RowMessage, relation: Relation): RowMessage {
+    if (message.kind === 'insert' || message.before === null || (weak.get(relation.table)?.size ?? 0) === 0)
+      return message;
+    const keys = new Set(keyPositions(relation));
+    const isKeyOnly = message.before.every((cell, position) => cell === null || keys.has(position));
+    return isKeyOnly ? { ...message, beforeIsKeyOnly: true } : message;
+  }
+
+  return {
+    /** A table is described, anew or for the first time. */
+    async describe(message: RelationMessage, transaction: Transaction | null): Promise<void> {
+      const known = findKnown(message);
+      const of = transaction ?? { finalLsn: 0n, isKnown: true };
+      const above = root;
+      root = known?.relation.isPartitioned ? known.relation : null;
+      if (known === undefined) {
+        if (above !== null) await meetPartition(message, above, of);
+        else if (!strangers.has(message.oid)) strangers.set(message.oid, `${message.schema}.${message.table}`);
+        return;
+      }
+      unreadable.delete(message.oid);
+      try {
+        await adopt(message, known, of);
+      } catch (error) {
+        if (toCrosswalkError(error, known.relation.table).tries > 1) throw error;
+        passOver(known.relation, error, of);
+        unreadable.add(message.oid);
+      }
+    },
+
+    /** The table as it is now; undefined where nobody captures it. */
+    get: (oid: number): Captured | undefined => captured.get(oid),
+
+    /** A change of a table that nobody captures. */
+    async passStranger(oid: number): Promise<void> {
+      options.onPassedOver();
+      const table = strangers.get(oid);
+      if (table === null) return;
+      // A captured partition may have become a part of it.
+      await options.assertNoAncestor(oid);
+      strangers.set(oid, null);
+      log.info({ table }, 'changes of a table that is not captured are passed over');
+    },
+
+    /** The changes that a row message of a captured table stands for; none where they need not be told. */
+    toChanges(message: RowMessage, { relation }: Captured, transaction: Transaction, place: ChangePlace): Change[] {
+      if (unreadable.has(message.oid)) {
+        options.onPassedOver();
+        return [];
+      }
+      try {
+        return toChanges(withoutWeakRow(message, relation), relation, place);
+      } catch (error) {
+        passOver(relation, error, transaction);
+        return toSureChanges(message, relation, place);
+      }
+    },
+
+    /** Rows of a table are told as they were read, with the columns of then. */
+    tellRead({ table, columns }: Relation): void {
+      if (told[table] === undefined) told = { ...told, [table]: { now: columns.map(({ name }) => name), gone: [] } };
+    },
+
+    /** For the position. */
+    state(lsn: bigint): Pick<Position, 'told' | 'reread'> {
+      for (const [table, until] of reread) if (until <= lsn) reread.delete(table);
+      const left = Object.entries(options.stored.reread ?? {}).filter(([table]) => reread.has(table));
+      return { told, ...(left.length === 0 ? {} : { reread: Object.fromEntries(left) }) };
+    },
+  };
+}
+
+const IDENTITIES = {
+  d: 'REPLICA IDENTITY DEFAULT',
+  n: 'REPLICA IDENTITY NOTHING',
+  i: 'REPLICA IDENTITY USING INDEX',
+  f: 'REPLICA IDENTITY FULL',
+} as const;
+
+function toChanged({ schema, table }: Relation, what: string): CrosswalkError {
+  return new CrosswalkError(
+    'source_changed',
+    `Data may have changed without an event: ${schema}.${table}: ${what}`,
+    `Run \`crosswalk resnapshot ${table}\`, then start the connector: it reads the rows again; rows that are gone without an event stay until then in the new schema, and \`crosswalk verify\` names them. docs/operations.md, "Changes without events".`,
+  );
+}
