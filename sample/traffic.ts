@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { addressConfig } from '../runtime/postgres.ts';
 import { type ColumnTypes, readColumnTypes } from './insert-rows.ts';
 import { createRandom } from './random.ts';
 import type { PlantedReject } from './rows/row.ts';
@@ -191,7 +192,7 @@ async function runTransaction(
 }
 
 function createClient(url: string): pg.Client {
-  const client = new pg.Client({ connectionString: url, application_name: 'legacy traffic' });
+  const client = new pg.Client(addressConfig(url, 'legacy traffic'));
   // A lost connection fails the query that waits on it; unheard, it would end the process.
   client.on('error', () => undefined);
   return client;
