@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
-import { addressConfig } from '../runtime/postgres.ts';
 import { type ColumnTypes, insertRows, quoteIdentifier, readColumnTypes } from './insert-rows.ts';
 import {
   appointmentRow,
@@ -61,7 +60,7 @@ export async function loadSample(
   size: SampleSize,
 ): Promise<Record<string, number>> {
   if (typeof target !== 'string') return await load(target, size);
-  const client = new pg.Client(addressConfig(target, 'legacy load'));
+  const client = new pg.Client({ connectionString: target });
   await client.connect();
   try {
     return await load(client, size);

@@ -176,7 +176,7 @@ async function runTraffic(
   seconds: number,
 ): Promise<TrafficReport> {
   const traffic = startTraffic({
-    url: local.ownerUrl,
+    url: () => addressConfig(local.ownerUrl, 'legacy traffic'),
     seed: SEED,
     changesPerSecond: CHANGES_PER_SECOND,
     largestTransaction: 100,

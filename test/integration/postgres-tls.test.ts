@@ -28,6 +28,7 @@ hostssl all unencrypted all reject
 host all md5 all md5
 host all unknown all reject
 host all all all scram-sha-256
+local all all scram-sha-256
 `;
 
 async function fetchSetting(server: OwnPostgres, name: string): Promise<string> {
@@ -46,12 +47,13 @@ async function prepare(server: OwnPostgres, certificate: string | null): Promise
     ),
     `SET password_encryption = 'md5'`,
     `CREATE ROLE md5 LOGIN PASSWORD '${PASSWORD}'`,
+    `ALTER SYSTEM SET unix_socket_directories = '${await fetchSetting(server, 'data_directory')}'`,
     `ALTER SYSTEM SET listen_addresses = 'localhost,127.0.0.1${hasIpv6 ? ',::1' : ''}'`,
   );
   const dir = await fetchSetting(server, 'data_directory');
   writeFileSync(
     join(dir, 'pg_hba.conf'),
-    `${HBA}${HBA.replaceAll(' all ', ' replication ')}`.replaceAll(
+    `${HBA}${HBA.replace('local all all scram-sha-256\n', '').replaceAll(' all ', ' replication ')}`.replaceAll(
       /^(\S+) replication (\S+) replication/gm,
       '$1 replication $2 all',
     ),
@@ -334,6 +336,21 @@ describe('an address means to crosswalk what it means to libpq', () => {
 
 const verified = (host = 'localhost') =>
   addressOfCase({ host, params: 'sslmode=verify-ca&sslrootcert=<good.crt>', expected: 'tls' });
+
+test('a Unix socket knows no TLS, whatever the mode', async () => {
+  const { port } = new URL(secured.url);
+  const folder = await fetchSetting(secured, 'data_directory');
+  for (const mode of ['prefer', 'require', 'verify-full']) {
+    const params = `host=${folder}&port=${port}&user=anybody&password=${PASSWORD}&sslmode=${mode}`;
+    for (const url of [
+      `postgres:///legacy?${params}`,
+      `postgres://anybody:${PASSWORD}@${encodeURIComponent(folder)}:${port}/legacy?sslmode=${mode}`,
+    ]) {
+      expect(await tryCrosswalk(url), url).toEqual({ outcome: 'plain' });
+      if (libpq !== null) expect(tryLibpq(url), 'libpq').toBe('plain');
+    }
+  }
+});
 
 test('every kind of connection is made so: of a pool, and of the replication stream', async () => {
   const pool = createPool(verified(), 'test', 2);
