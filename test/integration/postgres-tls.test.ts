@@ -4,6 +4,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, statSync, writeFileSync 
 import { type AddressInfo, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createReplicationStream } from '../../connectors/replication.ts';
 import { toCrosswalkError, toErrorLine } from '../../runtime/errors.ts';
@@ -410,6 +411,30 @@ describe('the environment', () => {
     set({ PGPASSWORD: PASSWORD });
     expect(await tryCrosswalk(url.href)).toEqual({ outcome: 'tls' });
   });
+});
+
+test('sslrootcert=system trusts whom the operating system trusts', () => {
+  const script = `
+    import { connect } from './runtime/postgres.ts';
+    const client = await connect(process.env.URL, 'test');
+    console.log((await client.query(${JSON.stringify(QUERY)})).rows[0].ssl);
+    await client.end();`;
+  const ask = (trusted: string) =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      // Where OpenSSL looks for the system's authorities.
+      env: {
+        ...{
+          PATH: process.env.PATH,
+          SSL_CERT_FILE: certificates.file(trusted),
+          SSL_CERT_DIR: certificates.file('home'),
+        },
+        URL: addressOfCase({ params: 'sslrootcert=system', expected: 'tls' }),
+      },
+      encoding: 'utf8',
+    });
+  expect(ask('good.crt')).toMatchObject({ status: 0, stdout: 't\n' });
+  expect(ask('other.crt')).toMatchObject({ status: 1, stderr: expect.stringContaining('certificate') });
 });
 
 test('files are read for every connection: a new certificate needs no new process', async () => {
