@@ -7,7 +7,7 @@ import { captureOf } from '../connectors/source-state.ts';
 import { findFreePort } from '../infra/stack/free-port.ts';
 import { openStack, type Stack } from '../infra/stack/stack.ts';
 import { parseConfig } from '../runtime/config.ts';
-import { connect } from '../runtime/postgres.ts';
+import { addressConfig, connect } from '../runtime/postgres.ts';
 import { createLegacySchema } from '../sample/load.ts';
 import { migrateUp } from '../schemas/migrations.ts';
 import { quoteIdent } from '../schemas/quote.ts';
@@ -50,7 +50,7 @@ export async function openLocalStack(
     const targetOwnerUrl = given.TARGET_OWNER_URL ?? stack.targetUrl;
     await options.beforePrepare?.(ownerUrl);
     if (stack.kind.postgres !== 'given') {
-      const legacy = new pg.Client({ connectionString: ownerUrl });
+      const legacy = new pg.Client(addressConfig(ownerUrl, 'crosswalk-prepare'));
       await legacy.connect();
       try {
         if (await createLegacySchema(legacy)) options.isEmpty('the legacy schema is created');

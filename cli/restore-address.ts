@@ -1,5 +1,6 @@
 import type { Config } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
+import { parseAddress } from '../runtime/postgres-address.ts';
 
 /**
  * The database that a backup is restored into: that of the option, or else that of RESTORE_DATABASE_URL; null: one is made for it. Throws `config_invalid`, without the address, for one with a
@@ -24,5 +25,11 @@ export function toRestoreAddress(
       `${option} has a password in it, which everybody on this machine can read in the list of processes`,
       'Give the whole address in the environment instead: RESTORE_DATABASE_URL.',
     );
+  try {
+    parseAddress(text);
+  } catch (error) {
+    if (!(error instanceof CrosswalkError)) throw error;
+    throw new CrosswalkError('config_invalid', `${option} ${error.message}`, error.remedy);
+  }
   return text;
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Config } from '../runtime/config.ts';
+import { parseAddress } from '../runtime/postgres-address.ts';
 import { FIRST_OWN_OID, type SourceFingerprint, type TableFingerprint } from './source-fingerprint.ts';
 
 /** What is captured, by its names. */
@@ -16,8 +17,8 @@ export function captureOf(
   config: Pick<Config, 'legacySchema' | 'tables' | 'publication'> & Partial<Pick<Config, 'legacyUrl'>>,
 ): CaptureOptions {
   const { legacySchema: schema, tables, publication, legacyUrl } = config;
-  const reader = legacyUrl === undefined ? '' : decodeURIComponent(new URL(legacyUrl()).username);
-  return { schema, tables, publication, ...(reader === '' ? {} : { reader }) };
+  const reader = legacyUrl === undefined ? null : parseAddress(legacyUrl()).user;
+  return { schema, tables, publication, ...(reader === null ? {} : { reader }) };
 }
 
 /** A partition that breaks what its table promises: its changes are written to the WAL under its own settings. */

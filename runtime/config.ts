@@ -1,12 +1,24 @@
 import { z } from 'zod';
 import { CrosswalkError } from './errors.ts';
 import { type Fault, parseFaults } from './faults.ts';
+import { parseBrokers, parseHost, parseList, parseRegistryUrl } from './network-address.ts';
+import { parseAddress } from './postgres-address.ts';
 
-const url = (protocols: readonly string[]) =>
-  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
-    message: `must be an address like ${protocols[0]}//…`,
+/** A setting of text that a reader takes, or refuses with a CrosswalkError. */
+const readBy = <T>(read: (text: string) => T) =>
+  z.string().transform((text, context) => {
+    try {
+      return read(text);
+    } catch (error) {
+      if (!(error instanceof CrosswalkError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
   });
-const postgresUrl = url(['postgresql:', 'postgres:']);
+const postgresUrl = readBy((text) => {
+  parseAddress(text);
+  return text;
+});
 const count = (fallback: number, min: number, max: number) =>
   z.coerce.number().int().min(min).max(max).default(fallback);
 const flag = z
@@ -26,23 +38,24 @@ const schema = z.object({
   TARGET_DATABASE_URL: postgresUrl.optional(),
   TARGET_OWNER_URL: postgresUrl.optional(),
   RESTORE_DATABASE_URL: postgresUrl.optional(),
-  KAFKA_BROKERS: z
-    .string()
-    .regex(/^[^\s,]+:\d+(,[^\s,]+:\d+)*$/, 'must be host:port[,host:port…]')
-    .optional(),
+  KAFKA_BROKERS: readBy(parseBrokers).optional(),
   KAFKA_TLS: flag,
   KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
   KAFKA_SASL_USERNAME: z.string().optional(),
   KAFKA_SASL_PASSWORD: z.string().optional(),
-  SCHEMA_REGISTRY_URL: url(['http:', 'https:']).optional(),
+  SCHEMA_REGISTRY_URL: readBy(parseRegistryUrl).optional(),
   SCHEMA_REGISTRY_USERNAME: z.string().optional(),
   SCHEMA_REGISTRY_PASSWORD: z.string().optional(),
   CROSSWALK_LEGACY_SCHEMA: name('public'),
   CROSSWALK_TABLES: z
     .string()
-    .regex(/^[a-z0-9_]+(,[a-z0-9_]+)*$/, 'must be table[,table…] of lower-case letters, digits and _')
     .default(
       'workspaces,status_options,contacts,quotes,messages,appointments,opportunities,orders,campaigns,campaign_subscribers,clients,leads',
+    )
+    .transform(parseList)
+    .refine(
+      (tables) => tables.length > 0 && tables.every((table) => /^[a-z0-9_]+$/.test(table)),
+      'must be table[,table…] of lower-case letters, digits and _',
     ),
   CROSSWALK_SLOT: name('crosswalk'),
   CROSSWALK_PUBLICATION: name('crosswalk'),
@@ -61,11 +74,12 @@ const schema = z.object({
   CROSSWALK_LAG_WARNING_SECONDS: count(30, 1, 86_400),
   CROSSWALK_LAG_FAILING_SECONDS: count(300, 1, 864_000),
   CROSSWALK_HTTP_PORT: count(0, 0, 65_535),
-  CROSSWALK_HTTP_HOST: z.string().default('127.0.0.1'),
+  CROSSWALK_HTTP_HOST: z.string().default('127.0.0.1').transform(parseHost),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
 export interface KafkaSettings {
+  /** Each once, as host:port; IPv6 as [::1]:9092. */
   readonly brokers: readonly string[];
   readonly tls: boolean;
   readonly sasl?: {
@@ -129,9 +143,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     throw new CrosswalkError('config_invalid', `Configuration: ${wrong}`, 'Correct it in the environment.');
   }
   const values = parsed.data;
-  const required = (key: keyof typeof values): string => {
+  const required = <K extends keyof typeof values>(key: K): NonNullable<(typeof values)[K]> => {
     const value = values[key];
-    if (typeof value === 'string' && value !== '') return value;
+    if (value !== undefined) return value;
     throw new CrosswalkError(
       'config_invalid',
       `Configuration: ${key} is not set`,
@@ -145,7 +159,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     targetOwnerUrl: () => values.TARGET_OWNER_URL ?? required('TARGET_DATABASE_URL'),
     restoreUrl: values.RESTORE_DATABASE_URL ?? null,
     kafka: () => ({
-      brokers: required('KAFKA_BROKERS').split(','),
+      brokers: required('KAFKA_BROKERS'),
       tls: values.KAFKA_TLS,
       ...(values.KAFKA_SASL_MECHANISM
         ? {
@@ -158,13 +172,13 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
         : {}),
     }),
     registry: () => ({
-      url: required('SCHEMA_REGISTRY_URL').replace(/\/$/, ''),
+      url: required('SCHEMA_REGISTRY_URL'),
       ...(values.SCHEMA_REGISTRY_USERNAME
         ? { username: values.SCHEMA_REGISTRY_USERNAME, password: required('SCHEMA_REGISTRY_PASSWORD') }
         : {}),
     }),
     legacySchema: values.CROSSWALK_LEGACY_SCHEMA,
-    tables: values.CROSSWALK_TABLES.split(','),
+    tables: values.CROSSWALK_TABLES,
     slot: values.CROSSWALK_SLOT,
     publication: values.CROSSWALK_PUBLICATION,
     topicPrefix: values.CROSSWALK_TOPIC_PREFIX,

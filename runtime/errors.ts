@@ -121,7 +121,7 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
   const code = codeOf(error);
   const fail = (kind: ErrorCode, remedy: string) => new CrosswalkError(kind, `${what}: ${message}`, remedy, error);
   if (
-    /does not support SSL|before secure TLS|wrong version number|EPROTO|packet length too long/i.test(
+    /does not support SSL|before secure TLS|wrong.version.number|EPROTO|packet.length.too.long/i.test(
       `${message} ${code}`,
     )
   ) {
@@ -130,8 +130,28 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
       'The server does not speak TLS on this port: turn TLS on there, or take sslmode / KAFKA_TLS out of the configuration.',
     );
   }
-  if (/self.signed|unable to verify|certificate|CERT_/i.test(`${message} ${code}`)) {
-    return fail('tls_refused', 'The certificate is not trusted: give its authority in NODE_EXTRA_CA_CERTS.');
+  if (
+    /alert.(unknown.ca|handshake|protocol|no.application|access|\w*.?certificate)|no.protocols.available|unsupported.protocol/i.test(
+      `${message} ${code}`,
+    )
+  ) {
+    return fail(
+      'tls_refused',
+      'Server and client agree on no TLS: check the client certificate and the protocol versions of the address, and what the server asks for.',
+    );
+  }
+  if (/altname/i.test(`${message} ${code}`)) {
+    return fail(
+      'tls_refused',
+      'Connect by a name that the certificate holds, or to PostgreSQL with sslmode=verify-ca, which checks only who signed it.',
+    );
+  }
+  // 28000 is the server's opinion of ours.
+  if (code !== '28000' && /self.signed|unable.to.verify|certificate|CERT_|CRL_/i.test(`${message} ${code}`)) {
+    return fail(
+      'tls_refused',
+      'The certificate is not trusted: give its authority in NODE_EXTRA_CA_CERTS, or in sslrootcert of an address of PostgreSQL.',
+    );
   }
   if (
     code === '28P01' ||

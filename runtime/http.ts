@@ -3,6 +3,7 @@ import type { Config } from './config.ts';
 import { CrosswalkError, toCrosswalkError } from './errors.ts';
 import type { Health } from './health.ts';
 import { metrics } from './metrics.ts';
+import { hostAndPort } from './network-address.ts';
 
 const MAX_URL_LENGTH = 1024;
 
@@ -67,7 +68,7 @@ function answer(response: ServerResponse, status: number, type: string, body: st
 }
 
 function toListenError(error: NodeJS.ErrnoException, config: Pick<Config, 'httpHost' | 'httpPort'>): CrosswalkError {
-  const what = `HTTP server on ${config.httpHost}:${config.httpPort}`;
+  const what = `HTTP server on ${hostAndPort(config.httpHost, config.httpPort)}`;
   switch (error.code) {
     case 'EADDRINUSE':
       return new CrosswalkError(

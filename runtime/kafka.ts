@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { connect as connectTcp, isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import kafkajs from 'kafkajs';
 // @ts-expect-error: a file of the library's own, without types.
@@ -18,6 +20,7 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
 
 /** Kafka settles within so long, or something is wrong with it. */
 const SETTLING_MS = 250;
+const KEEP_ALIVE_MS = 60_000;
 const SETTLING_ATTEMPTS = 20;
 
 interface Connection {
@@ -41,6 +44,23 @@ connection.connect = function (this: Connection) {
     this.bytesNeeded = 4;
   }
   return connect.call(this);
+};
+
+/** The library takes what stands before the first colon for the host: an IPv6 address goes through it in brackets, with other marks. */
+export const toSeed = (broker: string): string => {
+  const [host = '', port] = broker.startsWith('[') ? broker.slice(1).split(']:') : [];
+  return port === undefined ? broker : `[${host.replaceAll(':', ';')}]:${port}`;
+};
+const toHost = (host: string) => (host.startsWith('[') ? host.slice(1, -1).replaceAll(';', ':') : host);
+
+/** Like the library's own, for hosts that `toSeed` wrote. The certificate is checked against the host, which is no server name where it is an IP address. */
+const socketFactory: kafkajs.ISocketFactory = ({ host: given, port, ssl, onConnect }) => {
+  const host = toHost(given);
+  const named = isIP(host) === 0 ? { servername: host } : {};
+  const socket = ssl
+    ? connectTls({ host, port, ...named, ...(ssl as object) }, onConnect)
+    : connectTcp({ host, port }, onConnect);
+  return socket.setKeepAlive(true, KEEP_ALIVE_MS);
 };
 
 /** A record to write. `value` null is a tombstone; `timestampMs` is the source's commit time. */
@@ -109,7 +129,8 @@ export function createKafka(settings: KafkaSettings, log: Log) {
   const onOffsetLost = new Map<string, () => void>();
   const client = new Kafka({
     clientId: 'crosswalk',
-    brokers: [...settings.brokers],
+    brokers: settings.brokers.map(toSeed),
+    socketFactory,
     ssl: settings.tls,
     ...(settings.sasl ? { sasl: settings.sasl as kafkajs.SASLOptions } : {}),
     connectionTimeout: 5000,

@@ -1,5 +1,12 @@
-import type { ConnectionOptions } from 'node:tls';
+import { userInfo } from 'node:os';
 import pg from 'pg';
+import { CrosswalkError } from './errors.ts';
+import { hostAndPort } from './network-address.ts';
+import { parseAddress } from './postgres-address.ts';
+import { NegotiatedConnection } from './postgres-connection.ts';
+import { readTls } from './postgres-tls.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * Settings that every session rests on, the replication one too: a default of the database or of the role would otherwise change the text of dates, floats and bytea in the middle
@@ -32,35 +39,51 @@ export const sourceOptions = '-c search_path=pg_catalog';
 /** Every value stays the text that PostgreSQL sent. */
 const textOnly = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
 
-/**
- * What an address says of TLS, as libpq means it: `require` encrypts, `verify-ca` also checks who signed the certificate, `verify-full` also whose it is.
- * Said here, because the client library reads `require` in its own way and warns about it.
- */
-function toTls(url: string): { connectionString: string; ssl?: false | ConnectionOptions } {
-  const parsed = new URL(url);
-  const mode = parsed.searchParams.get('sslmode');
-  if (mode === null) return { connectionString: url };
-  parsed.searchParams.delete('sslmode');
-  const connectionString = parsed.href;
-  if (mode === 'disable' || mode === 'allow' || mode === 'prefer') return { connectionString, ssl: false };
-  if (mode === 'require') return { connectionString, ssl: { rejectUnauthorized: false } };
-  if (mode === 'verify-ca')
-    return { connectionString, ssl: { rejectUnauthorized: true, checkServerIdentity: () => undefined } };
-  return { connectionString, ssl: { rejectUnauthorized: true } };
+/** The account that this process runs as, which libpq takes where an address names no user. */
+function accountName(what: string): string {
+  try {
+    return userInfo().username;
+  } catch {
+    throw new CrosswalkError('config_invalid', `${what}: the address names no user`, 'Name one in the address.');
+  }
 }
 
-/** Client options for an address: pinned settings, text values, `name` shown in pg_stat_activity. Options in the address come first: they never undo a pinned one. */
-export function clientConfig(url: string, name: string, extraOptions = ''): pg.ClientConfig {
-  const address = new URL(url);
-  const givenOptions = address.searchParams.get('options') ?? '';
-  address.searchParams.delete('options');
+/**
+ * Client options for an address and nothing else: all that the library would look up in the environment is given, but a password that the address leaves out. They serve one connection.
+ * Throws `config_invalid`.
+ */
+export function addressConfig(url: string, name: string): pg.ClientConfig {
+  const address = parseAddress(url);
+  const { host, port, keepAlive, keepAliveIdleMs, connectTimeoutMs } = address;
+  const what = addressOf(url);
+  const user = address.user ?? accountName(what);
+  const isPlain = address.tls.mode === 'disable' || host.startsWith('/');
+  const connection = new NegotiatedConnection(address, isPlain ? null : readTls(address.tls, host, what));
   return {
-    ...toTls(givenOptions === '' ? url : address.href),
-    application_name: `crosswalk-${name}`,
-    options: `${givenOptions} ${pinnedOptions} ${extraOptions}`.trim(),
+    ...{ host, port, user, database: address.database ?? user },
+    ...(address.password === null ? {} : { password: address.password }),
+    ...(address.options === '' ? {} : { options: address.options }),
+    // The own name comes first: `crosswalk migrate` looks for running processes by it.
+    application_name: [name, address.applicationName ?? ''].join(' ').trim(),
+    // The connection sees to TLS itself.
+    ...{
+      connection,
+      ssl: false,
+      sslnegotiation: 'postgres',
+      enableChannelBinding: address.channelBinding !== 'disable',
+    },
+    ...{ keepAlive, keepAliveInitialDelayMillis: keepAliveIdleMs },
+    connectionTimeoutMillis: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+  } as pg.ClientConfig;
+}
+
+/** Client options for one connection: pinned settings, text values, `name` shown in pg_stat_activity. Options in the address come first: they never undo a pinned one. */
+export function clientConfig(url: string, name: string, extraOptions = ''): pg.ClientConfig {
+  const config = addressConfig(url, `crosswalk-${name}`);
+  return {
+    ...config,
+    options: `${config.options ?? ''} ${pinnedOptions} ${extraOptions}`.trim(),
     types: textOnly,
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
   };
 }
 
@@ -78,13 +101,20 @@ export async function connect(url: string, name: string, extraOptions = ''): Pro
 
 /** A pool of at most `max` connections. */
 export function createPool(url: string, name: string, max: number, extraOptions = ''): pg.Pool {
+  // Each connection has a configuration of its own; the first is made to see that the address is right.
+  const { connectionTimeoutMillis = CONNECT_TIMEOUT_MS } = clientConfig(url, name, extraOptions);
+  class Client extends pg.Client {
+    constructor() {
+      super(clientConfig(url, name, extraOptions));
+    }
+  }
   // A session may be ended in the very moment in which it is ready, before anybody who gets it can listen: unheard, its error would end the process.
   const listen = (client: pg.ClientBase) => client.on('error', () => undefined);
   const onConnect = async (client: pg.ClientBase) => {
     listen(client);
     await client.query(UNPIN_LATER);
   };
-  const pool = new pg.Pool({ ...clientConfig(url, name, extraOptions), max, onConnect } as pg.PoolConfig);
+  const pool = new pg.Pool({ Client, max, connectionTimeoutMillis, onConnect } as pg.PoolConfig);
   pool.on('error', () => undefined);
   return pool;
 }
@@ -109,6 +139,6 @@ export function parseBytea(text: string): Buffer {
 
 /** host:port/database of an address, without credentials. */
 export function addressOf(url: string): string {
-  const parsed = new URL(url);
-  return `${parsed.hostname}:${parsed.port || '5432'}${parsed.pathname}`;
+  const { host, port, database } = parseAddress(url);
+  return `${hostAndPort(host, port)}${database === null ? '' : `/${encodeURIComponent(database)}`}`;
 }

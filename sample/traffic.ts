@@ -33,8 +33,8 @@ const CONFLICTS = ['23505', '23503', '40P01', '40001'];
 
 /** How the legacy application is to work. */
 export interface TrafficOptions {
-  /** The legacy database, as a role that may write. */
-  readonly url: string;
+  /** The legacy database, as a role that may write: an address as the library reads it, or what a connection is made of. */
+  readonly url: string | (() => pg.ClientConfig);
   readonly seed: string | number;
   /** The average rate over all connections, in row changes per second; Infinity for as fast as possible. */
   readonly changesPerSecond: number;
@@ -190,8 +190,9 @@ async function runTransaction(
   return rows.reduce((sum, count) => sum + count, 0);
 }
 
-function createClient(url: string): pg.Client {
-  const client = new pg.Client({ connectionString: url, application_name: 'legacy traffic' });
+function createClient(url: TrafficOptions['url']): pg.Client {
+  const config = typeof url === 'string' ? { connectionString: url, application_name: 'legacy traffic' } : url();
+  const client = new pg.Client(config);
   // A lost connection fails the query that waits on it; unheard, it would end the process.
   client.on('error', () => undefined);
   return client;

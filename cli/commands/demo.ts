@@ -6,7 +6,7 @@ import { markNow, waitForLsn } from '../../projectors/wait.ts';
 import { type Config, parseConfig } from '../../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
-import { connect } from '../../runtime/postgres.ts';
+import { addressConfig, connect } from '../../runtime/postgres.ts';
 import { pause } from '../../runtime/retry.ts';
 import { createLegacySchema, loadSample } from '../../sample/load.ts';
 import { plantedRejects } from '../../sample/planted-rejects.ts';
@@ -97,7 +97,7 @@ export async function demo(context: CommandContext, options: { rows: number; sec
 
 /** The demo fills a database: never one that holds something. Creates the legacy schema where there is none. */
 async function prepareEmpty(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new pg.Client(addressConfig(url, 'crosswalk-demo'));
   await client.connect();
   try {
     if (await createLegacySchema(client)) return;
@@ -118,7 +118,7 @@ async function load(
   local: LocalStack,
   size: { contacts: number; quotes: number },
 ): Promise<void> {
-  const legacy = new pg.Client({ connectionString: local.ownerUrl });
+  const legacy = new pg.Client(addressConfig(local.ownerUrl, 'crosswalk-demo'));
   await legacy.connect();
   try {
     const progress = createProgress({
@@ -176,7 +176,7 @@ async function runTraffic(
   seconds: number,
 ): Promise<TrafficReport> {
   const traffic = startTraffic({
-    url: local.ownerUrl,
+    url: () => addressConfig(local.ownerUrl, 'legacy traffic'),
     seed: SEED,
     changesPerSecond: CHANGES_PER_SECOND,
     largestTransaction: 100,

@@ -195,7 +195,7 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
 export async function readWorkers({ target }: Pick<PhaseRun, 'target'>): Promise<string[]> {
   const { rows } = await target.query<{ name: string; pid: string }>(
     `SELECT DISTINCT ON (application_name) application_name AS name, pid::text FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'crosswalk-%' AND application_name NOT IN ('crosswalk-migrate', 'crosswalk-observe', 'crosswalk-backup') ORDER BY 1, pid`,
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'crosswalk-%' AND split_part(application_name, ' ', 1) NOT IN ('crosswalk-migrate', 'crosswalk-observe', 'crosswalk-backup') ORDER BY 1, pid`,
   );
   return rows.map(({ name, pid }) => `${name} (pid ${pid})`);
 }

@@ -40,19 +40,24 @@ const createProperties = (
 ) => `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${controllerPort}
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${proxied ? `,PROXIED://127.0.0.1:${proxied.port}` : ''}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}${proxied ? `,PROXIED://127.0.0.1:${proxied.advertisedPort}` : ''}
+listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${proxied ? `,PROXIED://${proxied.host ?? '127.0.0.1'}:${proxied.port}` : ''}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port}${proxied ? `,PROXIED://${proxied.host ?? '127.0.0.1'}:${proxied.advertisedPort}` : ''}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:${proxied?.pem === undefined ? 'PLAINTEXT' : 'SSL'}
 inter.broker.listener.name=PLAINTEXT
+${proxied?.pem === undefined ? '' : `ssl.keystore.type=PEM\nssl.keystore.location=${proxied.pem}`}
 log.dirs=${data}
 ${Object.entries(kafkaSettings)
   .map(([key, value]) => `${key}=${value}`)
   .join('\n')}
 `;
 
-/** A second listener, for clients that reach the broker through a proxy: they are sent back to where they came from. */
+/** A second listener, for clients that reach the broker through a proxy or at another address: they are sent back to where they came from. */
 export interface ProxiedListener {
+  /** 127.0.0.1 unless given; IPv6 in brackets. */
+  readonly host?: string;
+  /** A file with a private key and its certificate, of a listener with TLS. */
+  readonly pem?: string;
   readonly port: number;
   readonly advertisedPort: number;
 }

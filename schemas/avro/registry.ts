@@ -1,3 +1,4 @@
+import { CrosswalkError } from '../../runtime/errors.ts';
 import { pause } from '../../runtime/retry.ts';
 
 /** A failed call to the schema registry. `retry` tells whether the same call may succeed later. */
@@ -159,6 +160,13 @@ function createRequest(options: RegistryOptions, closing: AbortSignal): Request 
       return { status: response.status, body: parseJson(text) };
     } catch (cause) {
       if (closing.aborted) throw new RegistryError('the schema registry client is closed', false, cause);
+      if ((cause as { cause?: { message?: unknown } }).cause?.message === 'bad port')
+        throw new CrosswalkError(
+          'config_invalid',
+          'schema registry: its port is one that fetch never connects to, since other protocols own it',
+          'Let it listen on another port, and correct SCHEMA_REGISTRY_URL.',
+          cause,
+        );
       const why = signal.aborted ? `no answer within ${timeoutMs} ms` : 'no connection';
       throw new RegistryError(`schema registry: ${why}; check that it runs and that its address is right`, true, cause);
     }

@@ -5,7 +5,7 @@ import { orderItems } from './ddl/order.ts';
 import { readDdl, readNeededExtensions } from './ddl/read-ddl.ts';
 import { readTableParts } from './ddl/table-parts.ts';
 import type { Definitions, Statement } from './manifest.ts';
-import { dumpDefinitions, type Environment, findPgDump } from './pg-dump.ts';
+import { canBeToldToPgDump, dumpDefinitions, type Environment, findPgDump } from './pg-dump.ts';
 
 /** What wrote definitions that were read from the catalog, as a manifest names it. */
 export const CATALOG = 'catalog';
@@ -23,7 +23,8 @@ export async function readDefinitions(
   schemas: readonly string[],
   withoutPgDump = false,
 ): Promise<{ definitions: Definitions; definedBy: string }> {
-  const version = withoutPgDump ? null : await findPgDump(source.major, source.env);
+  const isAsked = !withoutPgDump && canBeToldToPgDump(source.url);
+  const version = !isAsked ? null : await findPgDump(source.major, source.env);
   if (version === null) {
     const { before, after } = await readDdl(client, schemas);
     return { definitions: { before: before.map(toStatement), after: after.map(toStatement) }, definedBy: CATALOG };

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { CrosswalkError } from '../../runtime/errors.ts';
+import { parseAddress } from '../../runtime/postgres-address.ts';
 import { quoteIdent } from '../quote.ts';
 import type { Definitions, Statement } from './manifest.ts';
 
@@ -54,7 +55,7 @@ export async function dumpDefinitions(
     ];
     try {
       const { stdout } = await run('pg_dump', args, {
-        env: { ...env, ...toPgEnvironment(url) },
+        env: { ...withoutAddress(env), ...toPgEnvironment(url) },
         maxBuffer: LARGEST_OUTPUT,
         signal,
       });
@@ -84,18 +85,47 @@ export function lockedByOther(who: string, cause?: unknown): CrosswalkError {
   );
 }
 
+const variables = {
+  options: 'PGOPTIONS',
+  connect_timeout: 'PGCONNECT_TIMEOUT',
+  channel_binding: 'PGCHANNELBINDING',
+  gssencmode: 'PGGSSENCMODE',
+  sslnegotiation: 'PGSSLNEGOTIATION',
+  sslrootcert: 'PGSSLROOTCERT',
+  sslcrl: 'PGSSLCRL',
+  sslcert: 'PGSSLCERT',
+  sslkey: 'PGSSLKEY',
+  sslcertmode: 'PGSSLCERTMODE',
+  sslsni: 'PGSSLSNI',
+  ssl_min_protocol_version: 'PGSSLMINPROTOCOLVERSION',
+  ssl_max_protocol_version: 'PGSSLMAXPROTOCOLVERSION',
+} as const;
+
+/** Whether variables can say to pg_dump all that the address says: there is none for a key's passphrase, and libpq does not know whom Node.js trusts. */
+export function canBeToldToPgDump(url: string): boolean {
+  const { mode, rootCert, client } = parseAddress(url).tls;
+  return client?.passphrase == null && !(mode === 'verify-full' && rootCert === null);
+}
+
 /** The address as libpq's variables: an argument would show the password to everybody on the machine. */
 export function toPgEnvironment(url: string): Record<string, string> {
-  const { hostname, port, username, password, pathname, searchParams } = new URL(url);
-  const given: Record<string, string> = {
-    PGHOST: decodeURIComponent(hostname).replace(/^\[|\]$/g, '') || (searchParams.get('host') ?? ''),
-    PGPORT: port,
-    PGUSER: decodeURIComponent(username),
-    PGPASSWORD: decodeURIComponent(password),
-    PGDATABASE: decodeURIComponent(pathname.slice(1)),
-    PGSSLMODE: searchParams.get('sslmode') ?? '',
+  const { host, port, user, password, database, tls, given } = parseAddress(url);
+  const all: Record<string, string | null | undefined> = {
+    PGHOST: host,
+    PGPORT: String(port),
+    PGUSER: user,
+    PGPASSWORD: password,
+    PGDATABASE: database,
+    PGSSLMODE: tls.mode,
   };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ''));
+  for (const [parameter, variable] of Object.entries(variables)) all[variable] = given.get(parameter);
+  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => Boolean(entry[1])));
+}
+
+/** An environment without libpq's variables, which would change an address; but a password may come from there. */
+function withoutAddress(env: Environment): Environment {
+  const isKept = (name: string) => !name.startsWith('PG') || name === 'PGPASSWORD' || name === 'PGPASSFILE';
+  return Object.fromEntries(Object.entries(env).filter(([name]) => isKept(name)));
 }
 
 /** Splits the output of pg_dump at its headings, and leaves out psql's own commands and comments about the dump itself. */

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startKafka } from '../../infra/stack/kafka.ts';
+import { type ProxiedListener, startKafka } from '../../infra/stack/kafka.ts';
 import type { Server } from '../../infra/stack/stack.ts';
 
 /** A Kafka of a test's own, for what a shared one must not be put through. */
@@ -11,13 +11,13 @@ export interface OwnKafka {
   close(): Promise<void>;
 }
 
-/** Starts it in a folder of its own. */
-export async function startOwnKafka(): Promise<OwnKafka> {
+/** Starts it in a folder of its own, where asked for with a second listener. */
+export async function startOwnKafka(second?: ProxiedListener): Promise<OwnKafka> {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'crosswalk-kafka-')));
   const removeDir = () => rmSync(dir, { recursive: true, force: true });
   try {
     mkdirSync(join(dir, 'logs'));
-    const { server, port } = await startKafka(dir, {}, () => undefined);
+    const { server, port } = await startKafka(dir, {}, () => undefined, second);
     return {
       server,
       brokers: `127.0.0.1:${port}`,

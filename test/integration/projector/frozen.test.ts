@@ -56,15 +56,15 @@ function startProjector(name: 'frozen' | 'other', faults = ''): CliProcess {
 const countHeld = async () =>
   (
     await target.query(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'frozen' AND state = 'idle in transaction'`,
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '% frozen' AND state = 'idle in transaction'`,
     )
   ).rows.length;
 /** How many of the other one's wait for the offsets that it holds. */
 const countWaiting = async () =>
   (
     await target.query(
-      `SELECT FROM pg_stat_activity o WHERE o.datname = current_database() AND o.application_name = 'other' AND o.query LIKE '%consumer_offset%FOR UPDATE%'
-         AND EXISTS (SELECT FROM pg_stat_activity f WHERE f.pid = ANY (pg_blocking_pids(o.pid)) AND f.application_name = 'frozen')`,
+      `SELECT FROM pg_stat_activity o WHERE o.datname = current_database() AND o.application_name LIKE '% other' AND o.query LIKE '%consumer_offset%FOR UPDATE%'
+         AND EXISTS (SELECT FROM pg_stat_activity f WHERE f.pid = ANY (pg_blocking_pids(o.pid)) AND f.application_name LIKE '% frozen')`,
     )
   ).rows.length;
 const isFrozen = ({ child }: CliProcess) => /\) T /.test(readFileSync(`/proc/${child.pid}/stat`, 'utf8'));

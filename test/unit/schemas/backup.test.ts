@@ -8,7 +8,13 @@ import type { DdlItem, ItemKind } from '../../../schemas/backup/ddl/item.ts';
 import { type Dependency, orderItems } from '../../../schemas/backup/ddl/order.ts';
 import { irreplaceableRows } from '../../../schemas/backup/irreplaceable.ts';
 import { parseManifest } from '../../../schemas/backup/manifest.ts';
-import { dumpDefinitions, parseDump, parseVersion, toPgEnvironment } from '../../../schemas/backup/pg-dump.ts';
+import {
+  canBeToldToPgDump,
+  dumpDefinitions,
+  parseDump,
+  parseVersion,
+  toPgEnvironment,
+} from '../../../schemas/backup/pg-dump.ts';
 import { toSetval } from '../../../schemas/backup/restore-script.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -91,14 +97,37 @@ describe('pg_dump', () => {
   });
 
   test('is told the address by variables, so that nobody sees the password', () => {
-    expect(toPgEnvironment('postgres://me:p%40ss@[::1]:5433/a%20b?sslmode=verify-full')).toEqual({
+    expect(
+      toPgEnvironment(
+        'postgres://me:p%40ss@[::1]:5433/a%20b?sslmode=verify-full&sslrootcert=/tls/ca%20+.crt&sslcert=/c&sslkey=/k&sslcrl=/l' +
+          '&options=-c%20role=x&ssl_min_protocol_version=TLSv1.3&channel_binding=require&keepalives=0&connect_timeout=3',
+      ),
+    ).toEqual({
       PGHOST: '::1',
       PGPORT: '5433',
       PGUSER: 'me',
       PGPASSWORD: 'p@ss',
       PGDATABASE: 'a b',
       PGSSLMODE: 'verify-full',
+      PGSSLROOTCERT: '/tls/ca +.crt',
+      PGSSLCERT: '/c',
+      PGSSLKEY: '/k',
+      PGSSLCRL: '/l',
+      PGOPTIONS: '-c role=x',
+      PGSSLMINPROTOCOLVERSION: 'TLSv1.3',
+      PGCHANNELBINDING: 'require',
+      PGCONNECT_TIMEOUT: '3',
     });
+    expect(toPgEnvironment('postgres://me@here/db')).toMatchObject({ PGSSLMODE: 'prefer', PGPORT: '5432' });
+  });
+
+  test('is not asked where no variable says what the address does', () => {
+    const key = 'sslcert=/c&sslkey=/k';
+    expect(canBeToldToPgDump('postgres://me@here/db')).toBe(true);
+    expect(canBeToldToPgDump(`postgres://me@here/db?${key}`)).toBe(true);
+    expect(canBeToldToPgDump(`postgres://me@here/db?${key}&sslpassword=x`)).toBe(false);
+    expect(canBeToldToPgDump('postgres://me@here/db?sslmode=verify-full')).toBe(false);
+    expect(canBeToldToPgDump('postgres://me@here/db?sslmode=verify-full&sslrootcert=/ca')).toBe(true);
   });
 
   /** A program of that name, which writes its arguments to a file and does what it is told. */
