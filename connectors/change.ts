@@ -1,4 +1,5 @@
-import { type RowMessage, type TupleText, UNCHANGED } from './pgoutput.ts';
+import { type RowMessage, type TooLarge, type TupleText, UNCHANGED } from './pgoutput.ts';
+import { toLeastBytes } from './row-bytes.ts';
 
 /** A column as the stream describes it. A domain has an oid of its own, so its values travel as text. */
 export type Column = {
@@ -42,13 +43,17 @@ export type Change = ChangePlace & {
   readonly op: ChangeOp;
   readonly before: Cells | null;
   readonly after: Cells | null;
+  /** Bytes of a new row with a cell that fits into no topic: `after` is there for its key alone. */
+  readonly tooLarge?: number;
+  /** The old row of a delete has such a cell: `before` is there for its key alone. */
+  readonly isKeyOnly?: true;
 };
 
 /**
  * The changes one row message stands for: one, or two when an update moves the row to another primary key (delete of
  * the old key, then create of the new one). The first has `place.ordinal`, the second the next; whatever follows in
  * the transaction continues at `place.ordinal + result.length`, so no ordinal is used twice or left out.
- * `before` of a key-only old row holds null for the columns that were not sent.
+ * `before` of a key-only old row holds null for the columns that were not sent. An old row with a cell that is too large is left out.
  * Throws when a value was not sent and cannot be found, or when the row does not fit the relation.
  */
 export function toChanges(message: RowMessage, relation: Relation, place: ChangePlace): Change[] {
@@ -89,21 +94,40 @@ function toChange(
   relation: Relation,
   place: ChangePlace,
   op: ChangeOp,
-  before: Cells | null,
-  after: Cells | null,
+  before: SentCells | null,
+  after: SentCells | null,
 ): Change {
   const { commitLsn, lsn, ordinal, xid, commitMicros } = place;
-  return { relation, op, before, after, commitLsn, lsn, ordinal, xid, commitMicros };
+  const isCut = before !== null && !isWhole(before);
+  const change = {
+    ...{ relation, op, before: isCut ? null : (before as Cells | null), after: after as Cells | null },
+    ...{ commitLsn, lsn, ordinal, xid, commitMicros },
+  };
+  if (after !== null && !isWhole(after))
+    return { ...change, after: after.map(toText), tooLarge: toLeastBytes(relation, after) };
+  return isCut && after === null ? { ...change, before: before.map(toText), isKeyOnly: true } : change;
 }
 
-function complete(relation: Relation, tuple: TupleText, before: Cells | null): Cells {
+/** The cells of a row, of which some were too large to be read. */
+type SentCells = readonly (string | null | TooLarge)[];
+
+function toText(cell: string | null | TooLarge): string | null {
+  return typeof cell === 'object' ? null : cell;
+}
+
+function isWhole(cells: SentCells): cells is Cells {
+  for (const cell of cells) if (typeof cell === 'object' && cell !== null) return false;
+  return true;
+}
+
+function complete(relation: Relation, tuple: TupleText, before: SentCells | null): SentCells {
   const { columns } = relation;
   if (tuple.length !== columns.length) {
     throw new Error(
       `${nameOf(relation)}: a row of ${tuple.length} cells for ${columns.length} columns; read the table's definition again`,
     );
   }
-  if (!tuple.includes(UNCHANGED)) return tuple as Cells;
+  if (!tuple.includes(UNCHANGED)) return tuple as SentCells;
   return tuple.map((cell, index) => {
     if (cell !== UNCHANGED) return cell;
     if (before === null) {
@@ -115,7 +139,7 @@ function complete(relation: Relation, tuple: TupleText, before: Cells | null): C
   });
 }
 
-function keyDiffers(relation: Relation, before: Cells, after: Cells): boolean {
+function keyDiffers(relation: Relation, before: SentCells, after: SentCells): boolean {
   for (const position of keyPositions(relation)) if (before[position] !== after[position]) return true;
   return false;
 }

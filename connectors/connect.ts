@@ -18,6 +18,7 @@ import { toLsnText } from './lsn.ts';
 import type { Binding, Position } from './position.ts';
 import { createPublisher } from './publish.ts';
 import { createReplicationStream, type ReplicationStream } from './replication.ts';
+import { MOST_ROW_BYTES, toMostCellBytes } from './row-bytes.ts';
 import { ensureSlot, readIdentity, readServerState } from './slot.ts';
 import { followSignals } from './snapshot/follow-signals.ts';
 import { createSnapshot } from './snapshot/snapshot.ts';
@@ -154,7 +155,12 @@ async function runSession(
       await pause(STAND_BY_MS, session.signal);
       session.signal.throwIfAborted();
     };
-    const stream = await openStream(config, control, standBy);
+    const stream = await openStream(config, control, standBy, {
+      mostCellBytes: toMostCellBytes(config.tables.flatMap((table) => limits.get(topicOf(config, table)) ?? [])),
+      onPart: () => {
+        status.lastProgressMs = performance.now();
+      },
+    });
     releases.push(() => stream.close());
     // The order matters: whoever owns the slot fences an older writer, and only then is the position that it reads the last one.
     await reach?.('position.before');
@@ -200,6 +206,7 @@ async function runSession(
       client: reader,
       work: createWorkList({ relations, progress, signals: stored.signals }),
       chunkRows: config.chunkRows,
+      mostRowBytesOf: ({ table }) => Math.min(publisher.limitOf(topicOf(config, table)), MOST_ROW_BYTES),
       timeoutMs: config.snapshotTimeoutSeconds * 1000,
       isCurrent: (relation) => isUnchanged(reader, relation, capture),
       log,
@@ -261,12 +268,13 @@ async function openStream(
   config: Config,
   control: pg.Client,
   standBy: () => Promise<void>,
+  receive: Pick<Parameters<typeof createReplicationStream>[0], 'mostCellBytes' | 'onPart'>,
 ): Promise<ReplicationStream> {
   const { slot, publication } = config;
   for (;;) {
     if ((await readSlot(control, slot))?.active !== true) {
       try {
-        return await createReplicationStream({ url: config.legacyUrl(), slot, publication });
+        return await createReplicationStream({ url: config.legacyUrl(), slot, publication, ...receive });
       } catch (error) {
         if (!(error instanceof CrosswalkError) || error.code !== 'slot_busy') throw error;
       }

@@ -32,7 +32,10 @@ const SENDER_TIMEOUT_MS = 5000;
 
 /** The parts of the library that it keeps to itself and that manual acknowledgement needs. */
 interface Internals {
-  _connection: { stream: { pause(): void; resume(): void }; sendCopyFromChunk(chunk: Buffer): void } | null;
+  _connection: {
+    stream: { pause(): void; resume(): void; bytesRead: number };
+    sendCopyFromChunk(chunk: Buffer): void;
+  } | null;
 }
 
 /**
@@ -43,6 +46,10 @@ export async function createReplicationStream(options: {
   url: string;
   slot: string;
   publication: string;
+  /** Of cells whose text takes more only the size is read. */
+  mostCellBytes?: number;
+  /** Called every second in which a part of a message came, and no whole one. */
+  onPart?: () => void;
 }): Promise<ReplicationStream> {
   // With a timeout of 0 the library's own timer never runs: it would confirm what was received, not what was handled.
   const service = new LogicalReplicationService(
@@ -66,8 +73,11 @@ export async function createReplicationStream(options: {
   let confirmed = 0n;
   let wake: () => void = () => undefined;
 
+  let bytesRead = 0;
+  let hasPushed = false;
   const push = (item: StreamItem, size: number) => {
     items.push(item);
+    hasPushed = true;
     bytes += size + ITEM_BYTES;
     if (!paused && bytes > PAUSE_ABOVE_BYTES) {
       paused = true;
@@ -89,7 +99,7 @@ export async function createReplicationStream(options: {
     options: {},
     parse: (buffer: Buffer) => {
       try {
-        return { message: decodeMessage(buffer), size: buffer.length };
+        return { message: decodeMessage(buffer, options.mostCellBytes), size: buffer.length };
       } catch (error) {
         return { error, size: 0 };
       }
@@ -129,7 +139,13 @@ export async function createReplicationStream(options: {
       },
     );
   });
-  const timer = setInterval(sendStatus, STATUS_EVERY_MS);
+  const timer = setInterval(() => {
+    sendStatus();
+    const received = internals._connection?.stream.bytesRead ?? 0;
+    if (!hasPushed && received > bytesRead) options.onPart?.();
+    bytesRead = received;
+    hasPushed = false;
+  }, STATUS_EVERY_MS);
 
   return {
     async take() {
@@ -200,6 +216,16 @@ function toStreamError(error: unknown, what: string, options: { slot: string; pu
       'slot_invalid',
       `${what}: ${message}`,
       'The slot was invalidated and changes are lost: docs/operations.md, "A lost slot".',
+      error,
+    );
+  }
+  // PostgreSQL puts a message together in memory, and that ends at 1 GB: in a string buffer, or in the text of one value.
+  if (code === '54000' || (code === 'XX000' && message.startsWith('invalid memory alloc request size'))) {
+    const lsn = /associated LSN ([0-9A-F]+\/[0-9A-F]+)/.exec(String((error as { where?: string }).where))?.[1];
+    return new CrosswalkError(
+      'change_too_large',
+      `${what}: the server cannot send the change at ${lsn ?? 'the next position'}: its old and new row take more than 1 GB as text (${message})`,
+      '`crosswalk resnapshot --skip` moves the slot past it, and reads every table again: docs/operations.md, "Rows and transactions that are too large".',
       error,
     );
   }

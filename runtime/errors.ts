@@ -28,6 +28,7 @@ export const errorCodes = {
   topic_misconfigured: { retry: false },
   log_gap: { retry: false },
   rows_too_large: { retry: false },
+  change_too_large: { retry: false },
   transaction_too_long: { retry: false },
   port_taken: { retry: false },
   process_ended: { retry: false },

@@ -2,11 +2,16 @@ import type pg from 'pg';
 import { reach } from '../../runtime/faults.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import { type Cells, keyPositions, type Relation } from '../change.ts';
+import { MOST_ROW_BYTES, toRowBytesSql } from '../row-bytes.ts';
 import { ALL_ROWS, type Selection } from './work.ts';
 
-/** Rows of one chunk in key order, keys without a row (their other cells are null), and the snapshot they were read with (null when there are none). */
+/**
+ * Rows of one chunk in key order, those that are too large and keys without a row (of both all cells but those of the key are null), and the snapshot they were read
+ * with (null when there are none).
+ */
 export interface Chunk {
   readonly rows: readonly Cells[];
+  readonly tooLarge: readonly { readonly cells: Cells; readonly bytes: number }[];
   readonly missing: readonly Cells[];
   readonly snapshot: string | null;
   readonly lastKey: readonly string[] | null;
@@ -24,7 +29,8 @@ export const MARKER_PREFIX = 'crosswalk.marker';
 
 /**
  * Reads at most `most` rows after `after`, fewer where they are large, in one statement, so that rows and snapshot belong together. The order of keys is
- * PostgreSQL's: keys are never compared here. `ONLY`: rows of inheriting tables have topics of their own.
+ * PostgreSQL's: keys are never compared here. `ONLY`: rows of inheriting tables have topics of their own. Of a row whose cells take more than `mostRowBytes` only the key is read: the
+ * client library could not receive a cell of 512 MiB, and would end the process.
  */
 export async function readChunk(
   client: pg.ClientBase,
@@ -32,25 +38,40 @@ export async function readChunk(
   after: readonly string[] | null,
   most: number,
   selection: Selection = ALL_ROWS,
+  mostRowBytes: number = MOST_ROW_BYTES,
 ): Promise<Chunk> {
   const next = selectAfter(relation, after, selection);
   const limit = await readLimit(client, relation, next, most);
   // Of keys that are asked for, those go on that were given: a row may spell an equal key in another way.
   const given = selection.keys === null ? [] : next.keys;
   const columns = next.columns.map((column, at) => `${column} AS ${quoteIdent(relation.columns[at]!.name)}`);
+  const { bytes, most: mostBytes } = toRowBytesSql(relation, next.columns, mostRowBytes);
+  const rows = next.select(
+    ['pg_current_snapshot()::text', next.isMissing, bytes, ...given, ...columns].join(', '),
+    limit,
+  );
+  const isKey = new Set(keyPositions(relation));
+  const givenNames = given.map((_, at) => `g${at}`);
+  const names = columns.map((_, at) => `c${at}`);
+  const cells = names.map((name, at) => (isKey.has(at) ? name : `CASE WHEN bytes <= ${mostBytes} THEN ${name} END`));
   const result = await client.query<(string | null)[]>({
-    text: next.select(['pg_current_snapshot()::text', next.isMissing, ...given, ...columns].join(', '), limit),
+    // Not merged with the query around it, because of its LIMIT: the size is found once a row.
+    text: `SELECT ${['snapshot', 'missing', `CASE WHEN bytes > ${mostBytes} THEN bytes END`, ...givenNames, ...cells].join(', ')}
+      FROM (${rows}) AS chunk (${['snapshot', 'missing', 'bytes', ...givenNames, ...names].join(', ')})`,
     values: next.values,
     rowMode: 'array',
   });
-  const cellsOf = (row: readonly (string | null)[]) => row.slice(2 + given.length);
+  const cellsOf = (row: readonly (string | null)[]) => row.slice(3 + given.length);
   const last = result.rows[result.rows.length - 1];
   const toKey = (row: readonly (string | null)[]) =>
     given.length > 0
-      ? row.slice(2, 2 + given.length).map((text) => text!)
+      ? row.slice(3, 3 + given.length).map((text) => text!)
       : keyPositions(relation).map((position) => cellsOf(row)[position]!);
   return {
-    rows: result.rows.filter((row) => row[1] === 'f').map(cellsOf),
+    rows: result.rows.filter((row) => row[1] === 'f' && row[2] === null).map(cellsOf),
+    tooLarge: result.rows
+      .filter((row) => row[1] === 'f' && row[2] !== null)
+      .map((row) => ({ cells: cellsOf(row), bytes: Number(row[2]) })),
     missing: result.rows.filter((row) => row[1] === 't').map(cellsOf),
     snapshot: last?.[0] ?? null,
     lastKey: last === undefined ? null : toKey(last),
