@@ -56,6 +56,9 @@ export type PgoutputMessage =
 /** Bytes of the longest text that a string can hold, with room to spare: V8 ends at 2^29 - 24 characters. */
 export const MOST_CELL_BYTES = 511 * 1024 * 1024;
 
+/** Tag of a cell whose bytes were left out on their way here (`createCellCutter`): only how many there were. No tag of the protocol. */
+export const CUT_CELL = 0x4c;
+
 /** Micros from 1970-01-01, the epoch of Unix, to 2000-01-01, that of PostgreSQL. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 const IDENTITIES = new Set(['d', 'n', 'f', 'i']);
@@ -250,6 +253,7 @@ class Reader {
         cells[index] = length > this.mostCellBytes ? { tooLarge: length } : this.cellText(start, start + length);
       } else if (tag === 0x6e) cells[index] = null;
       else if (tag === 0x75) cells[index] = UNCHANGED;
+      else if (tag === CUT_CELL) cells[index] = { tooLarge: this.uint32() };
       else if (tag === 0x62) throw this.malformed('a cell in binary format; the text format is required');
       else throw this.malformed(`unknown cell tag 0x${tag.toString(16)}`);
     }

@@ -1,10 +1,12 @@
+import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import { addressOf, clientConfig, sourceOptions } from '../runtime/postgres.ts';
 import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
+import { createCellCutter } from './cell-cutter.ts';
 import { parseLsn } from './lsn.ts';
-import { decodeMessage, type PgoutputMessage } from './pgoutput.ts';
+import { decodeMessage, MOST_CELL_BYTES, type PgoutputMessage } from './pgoutput.ts';
 
 /** What the stream delivers, in the order of the server. `lsn` of a keepalive: everything before it has been sent. */
 export type StreamItem =
@@ -63,6 +65,7 @@ export async function createReplicationStream(options: {
     },
   );
   const internals = service as unknown as Internals;
+  const { mostCellBytes = MOST_CELL_BYTES } = options;
   const what = `legacy database ${addressOf(options.url)}`;
 
   let items: StreamItem[] = [];
@@ -99,15 +102,18 @@ export async function createReplicationStream(options: {
     options: {},
     parse: (buffer: Buffer) => {
       try {
-        return { message: decodeMessage(buffer, options.mostCellBytes), size: buffer.length };
+        return { message: decodeMessage(buffer, mostCellBytes), size: buffer.length };
       } catch (error) {
         return { error, size: 0 };
       }
     },
-    start: (client: pg.Client, slot: string) =>
-      client.query(
+    start: (client: pg.Client, slot: string) => {
+      // Here nothing is on its way: the server is asked for the stream in the next line.
+      cutCells((client as unknown as { connection: { stream: Duplex } }).connection.stream, mostCellBytes);
+      return client.query(
         `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL 0/0 (proto_version '1', publication_names ${quoteLiteral(quoteIdent(options.publication))}, messages 'true')`,
-      ),
+      );
+    },
   } as unknown as Parameters<LogicalReplicationService['subscribe']>[0];
 
   service.on('data', (lsn: string, parsed: { message?: PgoutputMessage; error?: unknown; size: number }) => {
@@ -182,6 +188,16 @@ export async function createReplicationStream(options: {
       service.removeAllListeners();
     },
   };
+}
+
+/** Puts the cutter between a socket and those who read it. */
+function cutCells(stream: Duplex, mostCellBytes: number): void {
+  const readers = stream.listeners('data') as ((chunk: Buffer) => void)[];
+  const cut = createCellCutter(mostCellBytes);
+  stream.on('data', (chunk: Buffer) => {
+    for (const part of cut(chunk)) for (const read of readers) read(part);
+  });
+  for (const reader of readers) stream.removeListener('data', reader);
 }
 
 function toStreamError(error: unknown, what: string, options: { slot: string; publication: string }): CrosswalkError {
