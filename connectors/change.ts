@@ -1,5 +1,6 @@
 import { CrosswalkError } from '../runtime/errors.ts';
-import { type RowMessage, type TupleText, UNCHANGED } from './pgoutput.ts';
+import { type RowMessage, type TooLarge, type TupleText, UNCHANGED } from './pgoutput.ts';
+import { toLeastBytes } from './row-bytes.ts';
 
 /** A column as the stream describes it. A domain has an oid of its own, so its values travel as text. */
 export type Column = {
@@ -43,7 +44,9 @@ export type Change = ChangePlace & {
   readonly op: ChangeOp;
   readonly before: Cells | null;
   readonly after: Cells | null;
-  /** Of the old row only the key was sent: `before` holds null in its other columns, and is no row. */
+  /** Bytes of a new row with a cell that fits into no topic: `after` is there for its key alone. */
+  readonly tooLarge?: number;
+  /** Of the old row only the key is known, was sent, or fits into a topic: `before` is there for its key alone. */
   readonly isKeyOnly?: boolean;
 };
 
@@ -51,7 +54,7 @@ export type Change = ChangePlace & {
  * The changes one row message stands for: one, or two when an update moves the row to another primary key (delete of
  * the old key, then create of the new one). The first has `place.ordinal`, the second the next; whatever follows in
  * the transaction continues at `place.ordinal + result.length`, so no ordinal is used twice or left out.
- * `before` of a key-only old row holds null for the columns that were not sent.
+ * `before` of a key-only old row holds null for the columns that were not sent. An old row with a cell that is too large is left out.
  * Throws `row_incomplete` when a value was not sent and cannot be found, and an Error when the row does not fit the relation.
  */
 export function toChanges(message: RowMessage, relation: Relation, place: ChangePlace): Change[] {
@@ -110,22 +113,41 @@ function toChange(
   relation: Relation,
   place: ChangePlace,
   op: ChangeOp,
-  before: Cells | null,
-  after: Cells | null,
+  before: SentCells | null,
+  after: SentCells | null,
 ): Change {
   const { commitLsn, lsn, ordinal, xid, commitMicros } = place;
+  const isCut = before !== null && !isWhole(before);
+  const change = {
+    ...{ relation, op, before: isCut ? null : (before as Cells | null), after: after as Cells | null },
+    ...{ commitLsn, lsn, ordinal, xid, commitMicros },
+  };
   assertKeyed(relation, (after ?? before)!);
-  return { relation, op, before, after, commitLsn, lsn, ordinal, xid, commitMicros };
+  if (after !== null && !isWhole(after))
+    return { ...change, after: after.map(toText), tooLarge: toLeastBytes(relation, after) };
+  return isCut && after === null ? { ...change, before: before.map(toText), isKeyOnly: true } : change;
 }
 
-function complete(relation: Relation, tuple: TupleText, before: Cells | null): Cells {
+/** The cells of a row, of which some were too large to be read. */
+type SentCells = readonly (string | null | TooLarge)[];
+
+function toText(cell: string | null | TooLarge): string | null {
+  return typeof cell === 'object' ? null : cell;
+}
+
+function isWhole(cells: SentCells): cells is Cells {
+  for (const cell of cells) if (typeof cell === 'object' && cell !== null) return false;
+  return true;
+}
+
+function complete(relation: Relation, tuple: TupleText, before: SentCells | null): SentCells {
   const { columns } = relation;
   if (tuple.length !== columns.length) {
     throw new Error(
       `${nameOf(relation)}: a row of ${tuple.length} cells for ${columns.length} columns; read the table's definition again`,
     );
   }
-  if (!tuple.includes(UNCHANGED)) return tuple as Cells;
+  if (!tuple.includes(UNCHANGED)) return tuple as SentCells;
   return tuple.map((cell, index) => {
     if (cell !== UNCHANGED) return cell;
     if (before === null) {
@@ -140,7 +162,7 @@ function complete(relation: Relation, tuple: TupleText, before: Cells | null): C
 }
 
 /** Throws where a message does not say which row it is about: its old row was sent by another key than the primary key. */
-function assertKeyed(relation: Relation, cells: Cells): void {
+function assertKeyed(relation: Relation, cells: SentCells): void {
   if (keyPositions(relation).every((position) => cells[position] !== null)) return;
   throw new CrosswalkError(
     'row_incomplete',
@@ -153,7 +175,7 @@ function assertKeyed(relation: Relation, cells: Cells): void {
 export const toIncompleteRemedy = ({ table }: Pick<Relation, 'table'>) =>
   `Run \`crosswalk migrate plan\` and what it prints, then \`crosswalk resnapshot ${table}\`, and start the connector: it passes over what cannot be completed, and reads the rows again.`;
 
-function keyDiffers(relation: Relation, before: Cells, after: Cells): boolean {
+function keyDiffers(relation: Relation, before: SentCells, after: SentCells): boolean {
   for (const position of keyPositions(relation)) if (before[position] !== after[position]) return true;
   return false;
 }

@@ -19,6 +19,7 @@ import { toLsnText } from './lsn.ts';
 import { type Binding, decodePosition, type Position } from './position.ts';
 import { createPublisher } from './publish.ts';
 import { createReplicationStream, type ReplicationStream } from './replication.ts';
+import { MOST_ROW_BYTES, toMostCellBytes } from './row-bytes.ts';
 import { ensureSlot, readIdentity, readServerState } from './slot.ts';
 import { followSignals } from './snapshot/follow-signals.ts';
 import { createSnapshot } from './snapshot/snapshot.ts';
@@ -186,7 +187,12 @@ async function runSession(
       await pause(STAND_BY_MS, session.signal);
       session.signal.throwIfAborted();
     };
-    const stream = await openStream(config, control, standBy);
+    const stream = await openStream(config, control, standBy, {
+      mostCellBytes: toMostCellBytes(config.tables.flatMap((table) => limits.get(topicOf(config, table)) ?? [])),
+      onPart: () => {
+        status.lastProgressMs = performance.now();
+      },
+    });
     releases.push(() => stream.close());
     // The order matters: whoever owns the slot fences an older writer, and only then is the position that it reads the last one.
     await reach?.('position.before');
@@ -237,6 +243,7 @@ async function runSession(
       client: reader,
       work: createWorkList({ relations, progress, signals: stored.signals }),
       chunkRows: config.chunkRows,
+      mostRowBytesOf: ({ table }) => Math.min(publisher.limitOf(topicOf(config, table)), MOST_ROW_BYTES),
       timeoutMs: config.snapshotTimeoutSeconds * 1000,
       isCurrent: (relation) => isUnchanged(reader, relation, capture),
       log,
@@ -301,6 +308,7 @@ async function openStream(
   config: Config,
   control: pg.Client,
   standBy: () => Promise<void>,
+  receive: Pick<Parameters<typeof createReplicationStream>[0], 'mostCellBytes' | 'onPart'>,
 ): Promise<ReplicationStream> {
   const { slot, publication } = config;
   const { rows } = await control.query(`SELECT FROM pg_settings WHERE name = 'transaction_timeout'`);
@@ -309,7 +317,7 @@ async function openStream(
   for (;;) {
     if ((await readSlot(control, slot))?.active !== true) {
       try {
-        return await createReplicationStream({ url: config.legacyUrl(), slot, publication, settings });
+        return await createReplicationStream({ url: config.legacyUrl(), slot, publication, settings, ...receive });
       } catch (error) {
         if (!(error instanceof CrosswalkError) || error.code !== 'slot_busy') throw error;
       }

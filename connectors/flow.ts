@@ -17,6 +17,7 @@ import type { Binding, Position } from './position.ts';
 import { type Publisher, toHeaderBytes } from './publish.ts';
 import type { ReplicationStream } from './replication.ts';
 import { createResentCheck } from './resent.ts';
+import { toBytes, toLeastBytes } from './row-bytes.ts';
 import { MARKER_PREFIX } from './snapshot/chunks.ts';
 import type { createSnapshot, Emission, Read } from './snapshot/snapshot.ts';
 import { isVisible, toCarriedSnapshot, widenXid } from './snapshot/visibility.ts';
@@ -108,6 +109,17 @@ export async function streamChanges(flow: Flow): Promise<void> {
     const key = encoder.encodeKey(change)!;
     const partition = partitionOf(key, config.partitions);
     const timestampMs = String(change.commitMicros / 1000n);
+    const limit = publisher.limitOf(topic) - (read === null ? 0 : toHeaderBytes(read));
+    const bury = (bytes: number) => {
+      const { table, commitLsn } = deadLetters.add(change, { topic, bytes, limit }, timestampMs);
+      flow.log.error({ table, commitLsn, bytes, limit }, 'a row is too large for its topic: see `crosswalk dlq list`');
+      status.deadLetters += 1;
+    };
+    // Encoded it would take several times its size in memory, and some of it may not even have been read.
+    const { before, after } = change;
+    if (change.tooLarge !== undefined) return bury(change.tooLarge);
+    const leastBytes = after === null ? 0 : toLeastBytes(relation, after);
+    if (leastBytes > limit) return bury(toBytes(relation, after!));
     const encode = (of: Change) =>
       encoder.encodeValue(of, {
         timeline: flow.bound.timeline,
@@ -116,17 +128,13 @@ export async function streamChanges(flow: Flow): Promise<void> {
         processedMs,
       });
     // Where only the key is known there is no old row to tell.
-    let value = encode(read?.isMissing || change.isKeyOnly ? { ...change, before: null } : change);
-    const limit = publisher.limitOf(topic) - (read === null ? 0 : toHeaderBytes(read));
+    const isWhole = read?.isMissing !== true && change.isKeyOnly !== true;
+    const isSmall = before === null || leastBytes + toLeastBytes(relation, before) <= limit;
+    let value = encode(isWhole && isSmall ? change : { ...change, before: null });
     // The old row doubles the size, and nothing but its reader needs it: a change without it is better than none.
-    if (key.length + value.length > limit && change.before !== null) value = encode({ ...change, before: null });
+    if (key.length + value.length > limit && before !== null) value = encode({ ...change, before: null });
     const bytes = key.length + value.length;
-    if (bytes > limit) {
-      const { table, commitLsn } = deadLetters.add(change, { topic, bytes, limit }, timestampMs);
-      flow.log.error({ table, commitLsn, bytes, limit }, 'a row is too large for its topic: see `crosswalk dlq list`');
-      status.deadLetters += 1;
-      return;
-    }
+    if (bytes > limit) return bury(bytes);
     deadLetters.settle(change, topic, timestampMs);
     if (!isRead) {
       transaction.counts.set(collection, order);
@@ -142,11 +150,12 @@ export async function streamChanges(flow: Flow): Promise<void> {
     const { relation } = emission;
     tables.tellRead(relation);
     for (const [ordinal, read] of emission.reads.entries()) {
-      const { cells, isMissing } = read;
+      const { cells, isMissing, tooLarge } = read;
       publish(
         {
           relation,
           ...(isMissing ? { op: 'd', before: cells, after: null } : { op: 'r', before: null, after: cells }),
+          ...(tooLarge === undefined ? {} : { tooLarge }),
           commitLsn: transaction.finalLsn,
           lsn,
           ordinal,

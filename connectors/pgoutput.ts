@@ -1,8 +1,11 @@
 /** Stands for a TOASTed value an update did not touch: PostgreSQL does not send it, and it is not null. */
 export const UNCHANGED: unique symbol = Symbol('unchanged');
 
-/** One cell: PostgreSQL's text, SQL null, or not sent because unchanged. */
-export type TupleCell = string | null | typeof UNCHANGED;
+/** Stands for a cell that was left unread because its text takes so many bytes: it fits into no topic, and JavaScript has no string for it. */
+export type TooLarge = { readonly tooLarge: number };
+
+/** One cell: PostgreSQL's text, SQL null, not sent because unchanged, or sent and too large. */
+export type TupleCell = string | null | typeof UNCHANGED | TooLarge;
 /** The cells of a row, in the order of the relation's columns. */
 export type TupleText = readonly TupleCell[];
 
@@ -50,6 +53,12 @@ export type PgoutputMessage =
   | LogicalMessage
   | OriginMessage;
 
+/** Bytes of the longest text that a string can hold, with room to spare: V8 ends at 2^29 - 24 characters. */
+export const MOST_CELL_BYTES = 511 * 1024 * 1024;
+
+/** Tag of a cell whose bytes were left out on their way here (`createCellCutter`): only how many there were. No tag of the protocol. */
+export const CUT_CELL = 0x4c;
+
 /** Micros from 1970-01-01, the epoch of Unix, to 2000-01-01, that of PostgreSQL. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 const IDENTITIES = new Set(['d', 'n', 'f', 'i']);
@@ -57,12 +66,12 @@ const IDENTITIES = new Set(['d', 'n', 'f', 'i']);
 /**
  * Decodes one pgoutput message of protocol version 1 (`messages 'true'`, text format).
  * Times are micros since the epoch of Unix; xids and oids are unsigned. `message.content` is a copy: the client library reuses the buffer of the
- * input before a queued message is handled.
+ * input before a queued message is handled. Of cells whose text takes more than `mostCellBytes` only the size is read.
  * Throws on malformed input; the error names the tag and the place, and never holds a cell's value.
  */
-export function decodeMessage(bytes: Uint8Array): PgoutputMessage {
+export function decodeMessage(bytes: Uint8Array, mostCellBytes: number = MOST_CELL_BYTES): PgoutputMessage {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const reader = new Reader(buffer);
+  const reader = new Reader(buffer, mostCellBytes);
   const tag = reader.byte();
   const message = decodeBody(reader, tag);
   if (reader.at !== buffer.length) throw reader.malformed(`${buffer.length - reader.at} bytes after its end`);
@@ -164,9 +173,11 @@ function decodeLogicalMessage(reader: Reader): LogicalMessage {
 class Reader {
   at = 0;
   readonly buffer: Buffer;
+  readonly mostCellBytes: number;
 
-  constructor(buffer: Buffer) {
+  constructor(buffer: Buffer, mostCellBytes: number) {
     this.buffer = buffer;
+    this.mostCellBytes = mostCellBytes;
   }
 
   malformed(what: string): Error {
@@ -239,9 +250,10 @@ class Reader {
       if (tag === 0x74) {
         const length = this.uint32();
         const start = this.need(length);
-        cells[index] = this.cellText(start, start + length);
+        cells[index] = length > this.mostCellBytes ? { tooLarge: length } : this.cellText(start, start + length);
       } else if (tag === 0x6e) cells[index] = null;
       else if (tag === 0x75) cells[index] = UNCHANGED;
+      else if (tag === CUT_CELL) cells[index] = { tooLarge: this.uint32() };
       else if (tag === 0x62) throw this.malformed('a cell in binary format; the text format is required');
       else throw this.malformed(`unknown cell tag 0x${tag.toString(16)}`);
     }

@@ -1,10 +1,13 @@
+import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import { addressOf, clientConfig, sourceOptions } from '../runtime/postgres.ts';
 import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
+import { createCellCutter } from './cell-cutter.ts';
 import { parseLsn } from './lsn.ts';
-import { decodeMessage, type PgoutputMessage } from './pgoutput.ts';
+import { decodeMessage, MOST_CELL_BYTES, type PgoutputMessage } from './pgoutput.ts';
+import { isBeyondServer } from './row-bytes.ts';
 
 /** What the stream delivers, in the order of the server. `lsn` of a keepalive: everything before it has been sent. */
 export type StreamItem =
@@ -32,7 +35,10 @@ const SENDER_TIMEOUT_MS = 5000;
 
 /** The parts of the library that it keeps to itself and that manual acknowledgement needs. */
 interface Internals {
-  _connection: { stream: { pause(): void; resume(): void }; sendCopyFromChunk(chunk: Buffer): void } | null;
+  _connection: {
+    stream: { pause(): void; resume(): void; bytesRead: number };
+    sendCopyFromChunk(chunk: Buffer): void;
+  } | null;
 }
 
 /**
@@ -45,6 +51,10 @@ export async function createReplicationStream(options: {
   publication: string;
   /** Settings of the session beside those of every one. */
   settings?: string;
+  /** Of cells whose text takes more only the size is read. */
+  mostCellBytes?: number;
+  /** Called every second in which a part of a message came, and no whole one. */
+  onPart?: () => void;
 }): Promise<ReplicationStream> {
   // With a timeout of 0 the library's own timer never runs: it would confirm what was received, not what was handled.
   const service = new LogicalReplicationService(
@@ -58,6 +68,7 @@ export async function createReplicationStream(options: {
     },
   );
   const internals = service as unknown as Internals;
+  const { mostCellBytes = MOST_CELL_BYTES } = options;
   const what = `legacy database ${addressOf(options.url)}`;
 
   let items: StreamItem[] = [];
@@ -68,8 +79,11 @@ export async function createReplicationStream(options: {
   let confirmed = 0n;
   let wake: () => void = () => undefined;
 
+  let bytesRead = 0;
+  let hasPushed = false;
   const push = (item: StreamItem, size: number) => {
     items.push(item);
+    hasPushed = true;
     bytes += size + ITEM_BYTES;
     if (!paused && bytes > PAUSE_ABOVE_BYTES) {
       paused = true;
@@ -91,15 +105,18 @@ export async function createReplicationStream(options: {
     options: {},
     parse: (buffer: Buffer) => {
       try {
-        return { message: decodeMessage(buffer), size: buffer.length };
+        return { message: decodeMessage(buffer, mostCellBytes), size: buffer.length };
       } catch (error) {
         return { error, size: 0 };
       }
     },
-    start: (client: pg.Client, slot: string) =>
-      client.query(
+    start: (client: pg.Client, slot: string) => {
+      // Here nothing is on its way: the server is asked for the stream in the next line.
+      cutCells((client as unknown as { connection: { stream: Duplex } }).connection.stream, mostCellBytes);
+      return client.query(
         `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL 0/0 (proto_version '1', publication_names ${quoteLiteral(quoteIdent(options.publication))}, messages 'true')`,
-      ),
+      );
+    },
   } as unknown as Parameters<LogicalReplicationService['subscribe']>[0];
 
   service.on('data', (lsn: string, parsed: { message?: PgoutputMessage; error?: unknown; size: number }) => {
@@ -131,8 +148,14 @@ export async function createReplicationStream(options: {
       },
     );
   });
-  // A reply is the only sign of a server that has much to read, and nothing to send, for long.
-  const timer = setInterval(() => sendStatus(true), STATUS_EVERY_MS);
+  const timer = setInterval(() => {
+    // A reply is the only sign of a server that has much to read, and nothing to send, for long.
+    sendStatus(true);
+    const received = internals._connection?.stream.bytesRead ?? 0;
+    if (!hasPushed && received > bytesRead) options.onPart?.();
+    bytesRead = received;
+    hasPushed = false;
+  }, STATUS_EVERY_MS);
 
   return {
     async take() {
@@ -171,6 +194,16 @@ export async function createReplicationStream(options: {
   };
 }
 
+/** Puts the cutter between a socket and those who read it. */
+function cutCells(stream: Duplex, mostCellBytes: number): void {
+  const readers = stream.listeners('data') as ((chunk: Buffer) => void)[];
+  const cut = createCellCutter(mostCellBytes);
+  stream.on('data', (chunk: Buffer) => {
+    for (const part of cut(chunk)) for (const read of readers) read(part);
+  });
+  for (const reader of readers) stream.removeListener('data', reader);
+}
+
 function toStreamError(error: unknown, what: string, options: { slot: string; publication: string }): CrosswalkError {
   const code = (error as { code?: string } | null)?.code;
   const message = String((error as Error | null)?.message ?? error).split('\n')[0] ?? '';
@@ -203,6 +236,16 @@ function toStreamError(error: unknown, what: string, options: { slot: string; pu
       'slot_invalid',
       `${what}: ${message}`,
       'The slot was invalidated and changes are lost: docs/operations.md, "A lost slot".',
+      error,
+    );
+  }
+  // Where no place is named it is not about a change: PostgreSQL has also run out of memory over what other transactions invalidated.
+  const place = /[0-9A-F]{1,8}\/[0-9A-F]{1,8}/.exec(String((error as { where?: unknown } | null)?.where))?.[0];
+  if (isBeyondServer(error) && place !== undefined) {
+    return new CrosswalkError(
+      'change_too_large',
+      `${what}: the server cannot send the change at ${place}: its old and new row take more than 1 GB as text (${message})`,
+      '`crosswalk resnapshot --skip` moves the slot past it, and reads every table again: docs/operations.md, "Rows and transactions that are too large".',
       error,
     );
   }

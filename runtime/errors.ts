@@ -36,6 +36,7 @@ export const errorCodes = {
   topic_misconfigured: STOPS,
   log_gap: STOPS,
   rows_too_large: STOPS,
+  change_too_large: STOPS,
   /** A process that was frozen in the middle of a transaction has outlived it too: only the second time it is the transaction's fault. */
   transaction_too_long: { tries: 2 },
   port_taken: STOPS,

@@ -193,8 +193,10 @@ export function printVerification(result: Verification, options: { limit: number
   const differences = shown.tables.flatMap((table) => table.differences.slice(0, options.limit));
   if (differences.length > 0) print('\nfirst differences of each table:');
   for (const difference of differences) print(`  ${toDifferenceLine(difference)}`);
-  for (const { projection, legacyKey } of shown.unmappable.slice(0, options.limit))
-    print(`  ${projection} ${legacyKey} cannot be mapped: a defect of the projection`);
+  for (const { projection, legacyKey, reason } of shown.unmappable.slice(0, options.limit))
+    print(
+      `  ${projection} ${legacyKey} ${reason === undefined ? 'cannot be mapped: a defect of the projection' : 'is too large to be read, and for its topic: see crosswalk dlq list'}`,
+    );
   const { rejects, deadLetters, parked } = shown.exceptions;
   print(`\n${rejects} rejects, ${deadLetters} open dead letters, ${parked} changes waiting for their cause`);
   // Rows that cannot be mapped are not settled either, and are named above.

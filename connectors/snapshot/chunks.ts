@@ -2,11 +2,16 @@ import type pg from 'pg';
 import { reach } from '../../runtime/faults.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import { type Cells, keyPositions, type Relation } from '../change.ts';
+import { isBeyondServer, MOST_ROW_BYTES, toRowBytesSql } from '../row-bytes.ts';
 import { ALL_ROWS, type Selection } from './work.ts';
 
-/** Rows of one chunk in key order, keys without a row (their other cells are null), and the snapshot they were read with (null when there are none). */
+/**
+ * Rows of one chunk in key order, those that are too large and keys without a row (of both all cells but those of the key are null), and the snapshot they were read
+ * with (null when there are none).
+ */
 export interface Chunk {
   readonly rows: readonly Cells[];
+  readonly tooLarge: readonly { readonly cells: Cells; readonly bytes: number }[];
   readonly missing: readonly Cells[];
   readonly snapshot: string | null;
   readonly lastKey: readonly string[] | null;
@@ -19,12 +24,16 @@ const STORED_FACTOR = 8;
 /** What the rows of a chunk may take in memory; a single row may take more. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
 
+/** How many times fewer rows are read after an attempt that PostgreSQL has no memory for. */
+const FEWER = 16;
+
 /** Prefix of the logical messages that mark positions in the stream. */
 export const MARKER_PREFIX = 'crosswalk.marker';
 
 /**
  * Reads at most `most` rows after `after`, fewer where they are large, in one statement, so that rows and snapshot belong together. The order of keys is
- * PostgreSQL's: keys are never compared here. `ONLY`: rows of inheriting tables have topics of their own.
+ * PostgreSQL's: keys are never compared here. `ONLY`: rows of inheriting tables have topics of their own. Of a row whose cells take more than `mostRowBytes` only the key is read: the
+ * client library could not receive a cell of 512 MiB, and would end the process. `run`: each attempt is run in it, where it needs a transaction of its own.
  */
 export async function readChunk(
   client: pg.ClientBase,
@@ -32,30 +41,76 @@ export async function readChunk(
   after: readonly string[] | null,
   most: number,
   selection: Selection = ALL_ROWS,
+  mostRowBytes: number = MOST_ROW_BYTES,
+  run: (attempt: () => Promise<Chunk>) => Promise<Chunk> = (attempt) => attempt(),
+): Promise<Chunk> {
+  // A value may have a text that PostgreSQL has no memory for. Its row is found among fewer and fewer of them, and of the one that is left only the key is read.
+  for (let rows = most; ; rows = Math.floor(rows / FEWER)) {
+    try {
+      return await run(() =>
+        readOnce(client, relation, after, Math.max(rows, 1), selection, rows < 1 ? -1 : mostRowBytes),
+      );
+    } catch (error) {
+      if (rows < 1 || !isBeyondServer(error)) throw error;
+    }
+  }
+}
+
+async function readOnce(
+  client: pg.ClientBase,
+  relation: Relation,
+  after: readonly string[] | null,
+  most: number,
+  selection: Selection,
+  mostRowBytes: number,
 ): Promise<Chunk> {
   const next = selectAfter(relation, after, selection);
-  const limit = await readLimit(client, relation, next, most);
+  const { limit, hasNoLarge } = await readLimit(client, relation, next, most);
   // Of keys that are asked for, those go on that were given: a row may spell an equal key in another way.
   const given = selection.keys === null ? [] : next.keys;
   const columns = next.columns.map((column, at) => `${column} AS ${quoteIdent(relation.columns[at]!.name)}`);
-  const result = await client.query<(string | null)[]>({
-    text: next.select(['pg_current_snapshot()::text', next.isMissing, ...given, ...columns].join(', '), limit),
-    values: next.values,
-    rowMode: 'array',
-  });
-  const cellsOf = (row: readonly (string | null)[]) => row.slice(2 + given.length);
-  const last = result.rows[result.rows.length - 1];
+  const read = async (text: string) =>
+    (await client.query<(string | null)[]>({ text, values: next.values, rowMode: 'array' })).rows;
+  const select = (bytes: string, only?: string) =>
+    next.select(['pg_current_snapshot()::text', next.isMissing, bytes, ...given, ...columns].join(', '), limit, only);
+  // Where no value can be large none is measured, which costs as much as to read it. That it is so is looked up once more with the rows: a first large value may have come in between.
+  const small = hasNoLarge && mostRowBytes >= 0 ? await read(select('NULL', toHasNoLargeSql(relation))) : [];
+  const rows =
+    small.length > 0 ? small : await read(withoutTooLarge(relation, select, next, given.length, mostRowBytes));
+  const cellsOf = (row: readonly (string | null)[]) => row.slice(3 + given.length);
+  const last = rows[rows.length - 1];
   const toKey = (row: readonly (string | null)[]) =>
     given.length > 0
-      ? row.slice(2, 2 + given.length).map((text) => text!)
+      ? row.slice(3, 3 + given.length).map((text) => text!)
       : keyPositions(relation).map((position) => cellsOf(row)[position]!);
   return {
-    rows: result.rows.filter((row) => row[1] === 'f').map(cellsOf),
-    missing: result.rows.filter((row) => row[1] === 't').map(cellsOf),
+    rows: rows.filter((row) => row[1] === 'f' && row[2] === null).map(cellsOf),
+    tooLarge: rows
+      .filter((row) => row[1] === 'f' && row[2] !== null)
+      .map((row) => ({ cells: cellsOf(row), bytes: Number(row[2]) })),
+    missing: rows.filter((row) => row[1] === 't').map(cellsOf),
     snapshot: last?.[0] ?? null,
     lastKey: last === undefined ? null : toKey(last),
-    isLast: result.rows.length < limit,
+    isLast: rows.length < limit,
   };
+}
+
+/** The statement that reads rows, and of those that are too large the key alone. */
+function withoutTooLarge(
+  relation: Relation,
+  select: (bytes: string) => string,
+  { columns }: NextRows,
+  given: number,
+  mostRowBytes: number,
+): string {
+  const { bytes, most } = toRowBytesSql(relation, columns, mostRowBytes);
+  const isKey = new Set(keyPositions(relation));
+  const givenNames = Array.from({ length: given }, (_, at) => `g${at}`);
+  const names = columns.map((_, at) => `c${at}`);
+  const cells = names.map((name, at) => (isKey.has(at) ? name : `CASE WHEN bytes <= ${most} THEN ${name} END`));
+  // Not merged with the query around it, because of its LIMIT: the size is found once a row.
+  return `SELECT ${['snapshot', 'missing', `CASE WHEN bytes > ${most} THEN bytes END`, ...givenNames, ...cells].join(', ')}
+    FROM (${select(bytes)}) AS chunk (${['snapshot', 'missing', 'bytes', ...givenNames, ...names].join(', ')})`;
 }
 
 /** The rows of a selection, as parts of a statement. */
@@ -103,7 +158,8 @@ export function toSource(relation: Relation, selection: Selection, parameters = 
 
 /** The next rows in key order: what to select of them, and how many. */
 interface NextRows extends Source {
-  select(what: string, limit: number): string;
+  /** `only`: a condition for all of them. */
+  select(what: string, limit: number, only?: string): string;
 }
 
 function selectAfter(relation: Relation, after: readonly string[] | null, selection: Selection): NextRows {
@@ -113,10 +169,10 @@ function selectAfter(relation: Relation, after: readonly string[] | null, select
   return {
     ...source,
     values: [...(after ?? []), ...source.values],
-    select(what, limit) {
+    select(what, limit, only = 'true') {
       const [first, ...others] = parts.map(
         (condition) =>
-          `SELECT ${what} FROM ${source.from} WHERE ${condition} AND ${source.where} ORDER BY ${source.keys.join(', ')} LIMIT ${limit}`,
+          `SELECT ${what} FROM ${source.from} WHERE ${condition} AND ${source.where} AND ${only} ORDER BY ${source.keys.join(', ')} LIMIT ${limit}`,
       );
       if (others.length === 0) return first!;
       return `${[first, ...others].map((part) => `(${part})`).join(' UNION ALL ')} ORDER BY ${names} LIMIT ${limit}`;
@@ -125,10 +181,15 @@ function selectAfter(relation: Relation, after: readonly string[] | null, select
 }
 
 /**
- * How many of the next rows fit into a chunk, at least one. Only where large values are stored beside the table is it worth a look at their sizes, and no value is read for it:
+ * How many of the next rows fit into a chunk, at least one, and whether none of the table is large. Only where large values are stored beside the table is it worth a look at their sizes, and no value is read for it:
  * the size of text is exact, that of other types is of what is stored, perhaps compressed.
  */
-async function readLimit(client: pg.ClientBase, relation: Relation, next: NextRows, most: number): Promise<number> {
+async function readLimit(
+  client: pg.ClientBase,
+  relation: Relation,
+  next: NextRows,
+  most: number,
+): Promise<{ limit: number; hasNoLarge: boolean }> {
   const names = relation.key.map(quoteIdent);
   const sizes = relation.columns.map(({ typeName }, at) => {
     const isText = ['text', 'character varying', 'bpchar', 'bytea'].includes(typeName);
@@ -137,14 +198,19 @@ async function readLimit(client: pg.ClientBase, relation: Relation, next: NextRo
   });
   const keys = next.keys.map((key, at) => `${key} AS ${names[at]}`);
   const sized = next.select(`${keys.join(', ')}, ${sizes.join(' + ')} AS "row bytes"`, most);
-  const { rows } = await client.query<{ fitting: string }>(
-    `SELECT CASE WHEN (SELECT relkind = 'r' AND (reltoastrelid = 0 OR pg_relation_size(reltoastrelid) = 0) FROM pg_class WHERE oid = ${relation.oid})
+  const { rows } = await client.query<{ none: string; fitting: string }>(
+    `SELECT ${toHasNoLargeSql(relation)} AS none, CASE WHEN ${toHasNoLargeSql(relation)}
        THEN ${most}
        ELSE (SELECT greatest(count(*), 1) FROM (SELECT sum("row bytes") OVER (ORDER BY ${names.join(', ')} ROWS UNBOUNDED PRECEDING) AS total FROM (${sized}) AS sized) AS summed
          WHERE total <= ${CHUNK_BYTES}) END AS fitting`,
     next.values,
   );
-  return Number(rows[0]!.fitting);
+  return { limit: Number(rows[0]!.fitting), hasNoLarge: rows[0]!.none === 't' };
+}
+
+/** Whether no value of a table is stored beside it: looked up once a statement. What a row holds itself takes 2 MB as text at most. */
+function toHasNoLargeSql({ oid }: Relation): string {
+  return `(SELECT relkind = 'r' AND (reltoastrelid = 0 OR pg_relation_size(reltoastrelid) = 0) FROM pg_class WHERE oid = ${oid})`;
 }
 
 /**

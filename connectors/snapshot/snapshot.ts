@@ -21,6 +21,8 @@ export interface Emission {
 export interface Read {
   readonly cells: Cells;
   readonly isMissing: boolean;
+  /** Bytes of a row that its topic cannot hold: only the cells of its key were read. */
+  readonly tooLarge?: number;
   readonly headers?: RecordHeaders;
 }
 
@@ -46,6 +48,8 @@ export function createSnapshot(options: {
   client: pg.ClientBase;
   work: WorkList;
   chunkRows: number;
+  /** Bytes that a row of this table may take in its topic. */
+  mostRowBytesOf: (relation: Relation) => number;
   /** How long a statement of a request may take. */
   timeoutMs: number;
   /** Whether the table still is what the session began with. */
@@ -124,8 +128,10 @@ export function createSnapshot(options: {
       } else if (ended || windows.length >= READ_AHEAD) {
         await settled(signal);
       } else {
-        const read = () => readChunk(client, of.relation, after, options.chunkRows, of.selection);
-        const chunk: Chunk = of.request === null ? await read() : await readOnly(client, timeoutMs, read);
+        const limit = options.mostRowBytesOf(of.relation);
+        const run = (attempt: () => Promise<Chunk>) =>
+          of.request === null ? attempt() : readOnly(client, timeoutMs, attempt);
+        const chunk = await readChunk(client, of.relation, after, options.chunkRows, of.selection, limit, run);
         if (current !== of) return;
         const high = randomUUID();
         ended = chunk.isLast;
@@ -274,8 +280,12 @@ export function createSnapshot(options: {
           const key = toKey(relation, cells);
           return touchedInWindow.has(toKeyText(key)) ? [] : [{ cells, isMissing, ...toHeaders(of, key) }];
         });
-      const reads = [...toReads(chunk.rows, false), ...toReads(missing, true)];
-      work.advance(of, chunk.lastKey ?? window.after, chunk.rows.length + missing.length, window.last);
+      const tooLarge = chunk.tooLarge.flatMap(({ cells, bytes }) =>
+        toReads([cells], false).map((read) => ({ ...read, tooLarge: bytes })),
+      );
+      const reads = [...toReads(chunk.rows, false), ...toReads(missing, true), ...tooLarge];
+      const rows = chunk.rows.length + chunk.tooLarge.length + missing.length;
+      work.advance(of, chunk.lastKey ?? window.after, rows, window.last);
       if (window.last && request !== null)
         log.info({ id: request.id, table: relation.table }, 'a snapshot is complete');
       update();

@@ -12,10 +12,17 @@ export const LEGACY_TOTAL = 'legacy total';
 /** Rows that cannot be mapped are named up to so many. */
 const MOST_UNMAPPABLE = 1000;
 
+/** A legacy row that nothing can be compared with: its projection throws, or it is larger than what can be read of it. */
+export interface Unmappable {
+  readonly projection: string;
+  readonly legacyKey: string;
+  readonly reason?: 'too large';
+}
+
 /** What a run has found since it was last saved. */
 export interface Findings {
   readonly tally: Tally;
-  readonly unmappable: readonly { readonly projection: string; readonly legacyKey: string }[];
+  readonly unmappable: readonly Unmappable[];
   /** A legacy row whose rows are all as expected. */
   addEqual(plan: Plan, expected: Expected, row: LegacyRow): void;
   /** The rows of a legacy key, looked at until it was clear what they are, or until that was given up. */
@@ -32,7 +39,7 @@ export interface Findings {
   /** One row by itself. */
   addRow(result: RowResult, of: Pick<Difference, 'legacyTable' | 'legacyKey' | 'explained'>, isSettled: boolean): void;
   /** What cannot be compared is not settled: `tenant` null where nobody knows whose it is. */
-  addUnmappable(plan: Plan, legacyKey: string, tenant: string | null): void;
+  addUnmappable(plan: Plan, legacyKey: string, tenant: string | null, reason?: Unmappable['reason']): void;
   takeDifferences(): Difference[];
   /** Takes back what was taken and could not be saved. */
   putBack(differences: readonly Difference[]): void;
@@ -103,10 +110,11 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
       if (row !== null && isSettled) addTotals(plan, row);
     },
     addRow,
-    addUnmappable(plan, legacyKey, tenant) {
+    addUnmappable(plan, legacyKey, tenant, reason) {
       const table = plan.owned[0]?.target.table ?? plan.merged[0]!.targets[0]!.table;
       tally.count(table, tenant ?? '', { unsettled: 1 });
-      if (unmappable.length < MOST_UNMAPPABLE) unmappable.push({ projection: plan.projection.name, legacyKey });
+      const why = reason === undefined ? {} : { reason };
+      if (unmappable.length < MOST_UNMAPPABLE) unmappable.push({ projection: plan.projection.name, legacyKey, ...why });
     },
     takeDifferences() {
       const taken = differences;

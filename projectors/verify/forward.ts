@@ -62,7 +62,7 @@ export async function compareForward(
     });
   }
 
-  async function compare(mapped: readonly Mapped[], progress: PartProgress): Promise<void> {
+  async function compare(mapped: readonly Mapped[], tooLarge: number, progress: PartProgress): Promise<void> {
     const suspects: Suspect[] = [];
     const equal: Mapped[] = [];
     const suspect = ({ expected, keyTexts }: Mapped) =>
@@ -84,7 +84,7 @@ export async function compareForward(
     );
     for (const { expected, row } of equal) findings.addEqual(plan, expected, row);
     looks.add(suspects);
-    await options.onProgress(mapped.length, progress);
+    await options.onProgress(mapped.length + tooLarge, progress);
     await looks.untilRoom();
   }
 
@@ -95,8 +95,9 @@ export async function compareForward(
     const chunk = await next;
     if (!chunk.isLast) next = read(chunk.lastKey);
     const mapped = map(chunk.rows);
+    for (const { cells } of chunk.tooLarge) findings.addUnmappable(plan, keyOfRow(relation, cells), null, 'too large');
     await comparing;
-    comparing = compare(mapped, { after: chunk.lastKey, done: chunk.isLast });
+    comparing = compare(mapped, chunk.tooLarge.length, { after: chunk.lastKey, done: chunk.isLast });
     comparing.catch(() => undefined);
     if (chunk.isLast) break;
     // Of both sides the one that is read more of sets the pace.

@@ -1,14 +1,16 @@
 import type pg from 'pg';
 import { keyPositions, type Relation } from '../../connectors/change.ts';
+import { MOST_ROW_BYTES, toRowBytesSql } from '../../connectors/row-bytes.ts';
 import { parseSnapshot } from '../../connectors/snapshot/visibility.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import type { LegacyRow } from '../projection.ts';
 import { toLegacyKey } from '../source-change.ts';
 import { toArrayText } from './spelling.ts';
 
-/** A legacy row as one statement saw it. `row` null: there is none. */
+/** A legacy row as one statement saw it. `row` null: there is none, or it is too large to be read. */
 export interface SeenRow {
   readonly row: LegacyRow | null;
+  readonly isTooLarge: boolean;
   /** xmin of the tuple; null where there is none. */
   readonly tuple: string | null;
   readonly xmax: string;
@@ -44,14 +46,22 @@ export async function readRows(
   relation: Relation,
   keys: readonly (readonly string[])[],
 ): Promise<{ rows: SeenRow[]; snapshotXmin: bigint }> {
-  const columns = relation.columns.map(({ name }) => `x.${quoteIdent(name)}`).join(', ');
+  const columns = relation.columns.map(({ name }) => `x.${quoteIdent(name)}`);
+  const { bytes, most } = toRowBytesSql(relation, columns, MOST_ROW_BYTES);
+  const names = columns.map((_, at) => `c${at}`);
+  const cells = names.map((name) => `CASE WHEN bytes <= ${most} THEN ${name} END`);
   const result = await client.query<(string | null)[]>({
-    text: `SELECT pg_current_snapshot()::text, x.xmin::text, x.xmax::text, ${columns} FROM ${wantedSql(relation)} LEFT JOIN ${tableSql(relation)} x ON ${sameKeySql(relation)} ORDER BY k.ord`,
+    // OFFSET 0: not merged with the query around it, the size is found once a row.
+    text: `SELECT pg_current_snapshot()::text, tuple, xmax, bytes > ${most}, ${cells.join(', ')}
+      FROM (SELECT k.ord, x.xmin::text, x.xmax::text, ${bytes}, ${columns.join(', ')}
+        FROM ${wantedSql(relation)} LEFT JOIN ${tableSql(relation)} x ON ${sameKeySql(relation)} OFFSET 0) AS seen (${['ord', 'tuple', 'xmax', 'bytes', ...names].join(', ')})
+      ORDER BY ord`,
     values: toKeyColumns(relation, keys),
     rowMode: 'array',
   });
-  const rows = result.rows.map(([, tuple, xmax, ...cells]) => ({
-    row: tuple === null ? null : toLegacyRow(relation, cells),
+  const rows = result.rows.map(([, tuple, xmax, tooLarge, ...texts]) => ({
+    row: tuple === null || tooLarge === 't' ? null : toLegacyRow(relation, texts),
+    isTooLarge: tooLarge === 't',
     tuple: tuple ?? null,
     xmax: xmax ?? '0',
   }));

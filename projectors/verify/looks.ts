@@ -5,7 +5,7 @@ import { pause } from '../../runtime/retry.ts';
 import type { LegacyRow, Tenants } from '../projection.ts';
 import { compareKey, type RowResult, toDifferenceText } from './compare-key.ts';
 import type { Fence } from './fence.ts';
-import type { Findings } from './findings.ts';
+import type { Findings, Unmappable } from './findings.ts';
 import { isolating } from './isolating.ts';
 import { readRows } from './legacy-rows.ts';
 import { type Expected, type Plan, toExpected } from './plan.ts';
@@ -113,11 +113,12 @@ export function createLooks(options: {
             const seen = await look(part, { legacy, target, fence, tenants });
             onLook?.();
             for (const [at, of] of part.entries()) {
-              if (seen[at] !== null) note(of, seen[at]!);
-              else giveUp(of);
+              const one = seen[at]!;
+              if (one === null || one === 'too large') giveUp(of, one ?? undefined);
+              else note(of, one);
             }
           },
-          giveUp,
+          (of) => giveUp(of),
         );
       } finally {
         for (const of of some) busy.delete(of);
@@ -125,10 +126,10 @@ export function createLooks(options: {
     }
   }
 
-  /** Its projection cannot map it, or maps it to what has no form in the target's types. */
-  function giveUp(of: Waiting): void {
+  /** Its projection cannot map it, or maps it to what has no form in the target's types; or it is too large to be read. */
+  function giveUp(of: Waiting, reason?: Unmappable['reason']): void {
     waiting.delete(nameOf(of));
-    findings.addUnmappable(of.plan, of.legacyKey, null);
+    findings.addUnmappable(of.plan, of.legacyKey, null, reason);
   }
 
   /** Those of one projection that are due: they are read in one statement. */
@@ -201,22 +202,25 @@ interface Seen {
   readonly explained: 'parked' | 'dead letter' | null;
 }
 
-/** One look at suspects of one projection; null for a row that cannot be mapped. */
+/** One look at suspects of one projection; null for a row that cannot be mapped, `too large` for one that cannot be read. */
 async function look(
   suspects: readonly Waiting[],
   { legacy, target, fence, tenants }: { legacy: pg.ClientBase; target: pg.ClientBase; fence: Fence; tenants: Tenants },
-): Promise<(Seen | null)[]> {
+): Promise<(Seen | null | 'too large')[]> {
   const { plan, relation } = suspects[0]!;
   const { rows, snapshotXmin } = await readRows(
     legacy,
     relation,
     suspects.map(({ keyTexts }) => keyTexts),
   );
-  const expected = suspects.map(({ legacyKey }, at) => toExpected(plan, legacyKey, rows[at]!.row, tenants));
+  const expected = suspects.map(({ legacyKey }, at) =>
+    rows[at]!.isTooLarge ? null : toExpected(plan, legacyKey, rows[at]!.row, tenants),
+  );
+  const toUnseen = (at: number) => (rows[at]!.isTooLarge ? 'too large' : null);
   const mapped = suspects.flatMap((suspect, at) =>
     expected[at] === null ? [] : [{ suspect, expected: expected[at] as Expected, legacy: rows[at]! }],
   );
-  if (mapped.length === 0) return suspects.map(() => null);
+  if (mapped.length === 0) return suspects.map((_, at) => toUnseen(at));
   await fence.pass(legacy, [plan.projection]);
   const found = await readFound(
     target,
@@ -244,7 +248,7 @@ async function look(
       explained: isParked ? 'parked' : isDead ? 'dead letter' : null,
     });
   }
-  return suspects.map((suspect) => seen.get(suspect) ?? null);
+  return suspects.map((suspect, at) => seen.get(suspect) ?? toUnseen(at));
 }
 
 /** Thousands of rows may wait, and their values may be long. Nothing stays nothing. */

@@ -4,6 +4,7 @@ import { CrosswalkError } from '../../runtime/errors.ts';
 import { inTransaction } from '../../runtime/postgres.ts';
 import type { Cell, Projection } from '../projection.ts';
 import type { FoundLineage } from './compare-key.ts';
+import type { Unmappable } from './findings.ts';
 import type { Counts, Sum } from './tally.ts';
 
 /** One difference: a row that is missing or extra, or a column that differs; or a row that never settled. Values are PostgreSQL text. */
@@ -46,7 +47,7 @@ export interface RunProgress {
     readonly legacyKey: string;
     readonly strays: readonly (readonly [table: string, id: string])[];
   }[];
-  readonly unmappable: readonly { readonly projection: string; readonly legacyKey: string }[];
+  readonly unmappable: readonly Unmappable[];
   readonly seconds: number;
 }
 

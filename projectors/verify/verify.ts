@@ -5,7 +5,7 @@ import { quoteIdent } from '../../schemas/quote.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { compareBackward, ownersOf } from './backward.ts';
 import { type Check, countExceptions, runChecks, toTotalChecks } from './checks.ts';
-import { createFindings, LEGACY_TOTAL } from './findings.ts';
+import { createFindings, LEGACY_TOTAL, type Unmappable } from './findings.ts';
 import { compareFolds } from './folds.ts';
 import { compareForward } from './forward.ts';
 import { toKeyTexts } from './legacy-rows.ts';
@@ -51,7 +51,7 @@ export interface Verification {
   /** Of every numeric column, over the rows that were compared. */
   readonly sums: readonly Sum[];
   readonly checks: readonly Check[];
-  readonly unmappable: readonly { readonly projection: string; readonly legacyKey: string }[];
+  readonly unmappable: readonly Unmappable[];
   readonly exceptions: { readonly rejects: number; readonly deadLetters: number; readonly parked: number };
 }
 

@@ -50,7 +50,15 @@ test.each(['before the chunk arrives', 'before its marker is written'])('%s', as
     } as unknown as pg.ClientBase;
     const work = createWorkList({ relations, progress: {}, signals: undefined });
     const isCurrent = async () => true;
-    snapshot = createSnapshot({ client, work, chunkRows: 10, timeoutMs: 1000, isCurrent, log: createLog('silent') });
+    snapshot = createSnapshot({
+      client,
+      work,
+      chunkRows: 10,
+      mostRowBytesOf: () => 1_000_000,
+      timeoutMs: 1000,
+      isCurrent,
+      log: createLog('silent'),
+    });
     const stopping = new AbortController();
     const loading = snapshot.run(stopping.signal);
     await waitUntil('the load is complete', () => {

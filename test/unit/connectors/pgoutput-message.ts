@@ -29,6 +29,7 @@ export function tuple(cells: TupleText): Buffer {
   for (const cell of cells) {
     if (cell === null) parts.push(byte('n'));
     else if (cell === UNCHANGED) parts.push(byte('u'));
+    else if (typeof cell === 'object') parts.push(byte('t'), int32(cell.tooLarge), Buffer.alloc(cell.tooLarge, 'x'));
     else parts.push(byte('t'), int32(Buffer.byteLength(cell)), Buffer.from(cell));
   }
   return Buffer.concat(parts);

@@ -1,0 +1,82 @@
+import type { Relation } from './change.ts';
+import { MOST_CELL_BYTES, type TooLarge } from './pgoutput.ts';
+
+/** What a row may take at most, whatever its topic holds: the text of a bytea is twice as long, and must fit into a string. */
+export const MOST_ROW_BYTES = Math.floor(MOST_CELL_BYTES / 2) - 1;
+/** Below it a cell is always read, and so is every key: an index entry takes 2.7 kB, and compression saves a factor of 255 at most. */
+const LEAST_LIMIT_BYTES = 1024 * 1024;
+/** A text up to here may become a number or a time, which take less. */
+const SHORT = 64;
+const BYTEA = 17;
+
+/** The text of a cell that takes more fits into none of the topics. `limits`: what a record of each may take. */
+export function toMostCellBytes(limits: readonly number[]): number {
+  return Math.min(2 * Math.max(LEAST_LIMIT_BYTES, ...limits) + 2, MOST_CELL_BYTES);
+}
+
+type Sized = Pick<Relation, 'columns'>;
+
+/** Bytes that a row takes in its topic at least, told from the lengths of its texts alone. */
+export function toLeastBytes(relation: Sized, cells: readonly (string | null | TooLarge)[]): number {
+  return sum(relation, cells, (text) => text.length);
+}
+
+/** Bytes of the cells of a row in its topic, short ones left out. */
+export function toBytes(relation: Sized, cells: readonly (string | null | TooLarge)[]): number {
+  return sum(relation, cells, (text) => Buffer.byteLength(text));
+}
+
+function sum(
+  { columns }: Sized,
+  cells: readonly (string | null | TooLarge)[],
+  sizeOf: (text: string) => number,
+): number {
+  let bytes = 0;
+  for (let index = 0; index < cells.length; index++) {
+    const cell = cells[index]!;
+    if (cell === null) continue;
+    const length = typeof cell === 'string' ? sizeOf(cell) : cell.tooLarge;
+    if (length > SHORT) bytes += columns[index]!.typeOid === BYTEA ? length / 2 - 1 : length;
+  }
+  return bytes;
+}
+
+/** What PostgreSQL throws where a text, or a message, would take more than 1 GB: it puts each together in memory. */
+export function isBeyondServer(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return code === '54000' || (code === 'XX000' && String(message).startsWith('invalid memory alloc request size'));
+}
+
+/** Types whose length PostgreSQL knows without reading the value: text, bpchar, varchar, bytea. */
+const KNOWN_LENGTH = new Set([25, 1042, 1043, BYTEA]);
+/** Types whose values are never large: boolean, "char", name, numbers, oid, times, uuid. */
+const SMALL = new Set([16, 18, 19, 20, 21, 23, 26, 700, 701, 790, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950]);
+/** What is stored of a value takes at most so many times the bytes as text: compressed by 255, and each byte written as 8 characters (bits, escapes). */
+const MOST_GROWTH = 255 * 8;
+/** And at least this part: an empty composite in an array takes 24 bytes, and 3 characters. */
+const LEAST_GROWTH = 16;
+
+/**
+ * An expression for the bytes that a row takes in its topic, values that cannot matter left out, and how many fit, as an expression too. `columns`: expressions for the relation's columns. No value
+ * is read for it, but those that are stored in so many bytes that they alone could be too large. `mostRowBytes` -1: no row fits, whatever it takes.
+ */
+export function toRowBytesSql(
+  relation: Sized,
+  columns: readonly string[],
+  mostRowBytes: number,
+): { bytes: string; most: string } {
+  if (mostRowBytes < 0) return { bytes: `${MOST_ROW_BYTES}::bigint`, most: '-1' };
+  // Texts are counted as they are stored; in UTF-8 one may take half of it.
+  const most = `CASE WHEN getdatabaseencoding() IN ('UTF8', 'SQL_ASCII') THEN ${mostRowBytes} ELSE ${2 * mostRowBytes} END`;
+  const sizes = columns.flatMap((column, at) => {
+    const { typeOid } = relation.columns[at]!;
+    if (SMALL.has(typeOid)) return [];
+    if (KNOWN_LENGTH.has(typeOid)) return [`coalesce(octet_length(${column}), 0)`];
+    const stored = `pg_column_size(${column})::bigint`;
+    return [
+      // concat writes a value as it is sent; a cast to text does not, for some types.
+      `CASE WHEN ${stored} > ${2 * LEAST_GROWTH * mostRowBytes} THEN ${stored} WHEN ${MOST_GROWTH} * ${stored} > ${mostRowBytes} THEN octet_length(concat(${column})) ELSE 0 END`,
+    ];
+  });
+  return { bytes: `(${['0::bigint', ...sizes].join(' + ')})`, most };
+}
