@@ -164,7 +164,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
         : {}),
     }),
     legacySchema: values.CROSSWALK_LEGACY_SCHEMA,
-    tables: values.CROSSWALK_TABLES.split(','),
+    tables: [...new Set(values.CROSSWALK_TABLES.split(','))],
     slot: values.CROSSWALK_SLOT,
     publication: values.CROSSWALK_PUBLICATION,
     topicPrefix: values.CROSSWALK_TOPIC_PREFIX,

@@ -1,3 +1,5 @@
+import { toKafkaRefusal } from './kafka-refusals.ts';
+
 /**
  * Every way crosswalk can fail, as a closed list. `retry`: waiting may heal it; otherwise a person must act, and `remedy` says how.
  */
@@ -102,6 +104,9 @@ function codeOf(error: unknown): string {
 /** Classifies any thrown value; total, and never throws. `what` names the server and its address without credentials. */
 export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
   if (error instanceof CrosswalkError) return error;
+  // A library may wrap what it was thrown.
+  const wrapped = (error as Foreign | null | undefined)?.cause;
+  if (wrapped instanceof CrosswalkError) return wrapped;
   const message = messageOf(error);
   const code = codeOf(error);
   const fail = (kind: ErrorCode, remedy: string) => new CrosswalkError(kind, `${what}: ${message}`, remedy, error);
@@ -147,15 +152,19 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
     return fail('server_down', 'Start the server, or correct its address.');
   const name = String((error as Foreign | null)?.name ?? '');
   if (name === 'RegistryError') {
-    return (error as { retry?: boolean }).retry
-      ? fail('server_down', 'Start the schema registry, or correct SCHEMA_REGISTRY_URL.')
-      : fail('schema_incompatible', 'See docs/operations.md, "Schema changes".');
+    const { kind, remedy } = error as { kind: ErrorCode; remedy: string };
+    return fail(kind, remedy);
   }
   if ((error as Foreign | null)?.type === 'INVALID_SESSION_TIMEOUT') {
     return fail(
       'config_invalid',
       "Set CROSSWALK_SESSION_TIMEOUT_MS between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms.",
     );
+  }
+  const refusal = toKafkaRefusal(error);
+  if (refusal !== null) {
+    const where = refusal.topic === null ? what : `${what}, topic ${refusal.topic}`;
+    return new CrosswalkError(refusal.code, `${where}: ${message}`, refusal.remedy, error);
   }
   if (isSettling(error)) {
     return fail('server_down', 'Kafka is settling: it is tried again.');

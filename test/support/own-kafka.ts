@@ -11,13 +11,13 @@ export interface OwnKafka {
   close(): Promise<void>;
 }
 
-/** Starts it in a folder of its own. */
-export async function startOwnKafka(): Promise<OwnKafka> {
+/** Starts it in a folder of its own. `settings` of the broker come on top of those of every stack. */
+export async function startOwnKafka(settings: Readonly<Record<string, string>> = {}): Promise<OwnKafka> {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'crosswalk-kafka-')));
   const removeDir = () => rmSync(dir, { recursive: true, force: true });
   try {
     mkdirSync(join(dir, 'logs'));
-    const { server, port } = await startKafka(dir, {}, () => undefined);
+    const { server, port } = await startKafka(dir, {}, () => undefined, undefined, settings);
     return {
       server,
       brokers: `127.0.0.1:${port}`,

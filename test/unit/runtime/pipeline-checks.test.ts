@@ -28,7 +28,7 @@ describe('toTopicChecks', () => {
   const config = { 'retention.ms': '-1', 'cleanup.policy': 'delete', 'max.message.bytes': '1000' };
   const wanted = [{ topic: 't', partitions: 3, config }];
   const states = (partitions: number, found: Record<string, string>) =>
-    toTopicChecks(wanted, new Map([['t', { partitions, config: { ...config, ...found } }]])).map(
+    toTopicChecks(wanted, new Map([['t', { partitions, replicas: 1, config: { ...config, ...found } }]])).map(
       (check) => check.state,
     );
   it('knows what must be and what should', () => {
