@@ -169,8 +169,14 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
   if (isSettling(error)) {
     return fail('server_down', 'Kafka is settling: it is tried again.');
   }
+  // The library takes a refusal for a coordinator that is not there yet.
+  if (name.startsWith('KafkaJSGroupCoordinator'))
+    return fail(
+      'server_down',
+      'Look whether the brokers are up, and whether crosswalk may describe its groups and transactional id: docs/operations.md lists the rights.',
+    );
   if (
-    /^KafkaJS(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|GroupCoordinator|LockTimeout)/.test(
+    /^KafkaJS(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|LockTimeout)/.test(
       name,
     ) ||
     /Connection terminated|Connection timeout|timeout expired|Client network socket|connection error and is not queryable|Closed connection/i.test(

@@ -173,7 +173,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     const type = findBrokerError(error)?.type;
     if (type === 'TOPIC_AUTHORIZATION_FAILED') {
       const refusal = toKafkaRefusal(error)!;
-      throw new CrosswalkError(refusal.code, `Kafka: no right to write ${topics.join(' or ')}`, refusal.remedy, error);
+      throw new CrosswalkError(refusal.code, `Kafka: no right to use ${topics.join(' or ')}`, refusal.remedy, error);
     }
     if (type !== 'INVALID_TIMESTAMP') throw error;
     const settings = await fetchTopicSettings(topics).catch(() => new Map());
@@ -195,7 +195,10 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         const existing = await listTopics(admin);
         const missing = specs.filter((spec) => !existing.has(spec.topic));
         if (missing.length > 0) await createTopics(admin, missing);
-        const metadata = await admin.fetchTopicMetadata({ topics: specs.map((spec) => spec.topic) });
+        const topics = specs.map((spec) => spec.topic);
+        const metadata = await admin
+          .fetchTopicMetadata({ topics })
+          .catch((error: unknown) => explainRefusal(topics, error));
         for (const spec of specs) {
           const found = metadata.topics.find((topic) => topic.name === spec.topic)?.partitions.length;
           if (found !== spec.partitions) {

@@ -44,7 +44,7 @@ export interface ConnectorRig {
   drop(): Promise<void>;
 }
 
-/** Statements in `schema` are run before the tables are published; the sample's tables by default. `legacyUrl`: an empty database elsewhere, `kafkaBrokers`: another Kafka. */
+/** Statements in `schema` are run before the tables are published; the sample's tables by default. `legacyUrl`: an empty database elsewhere, `kafkaBrokers`, `registryUrl`: another Kafka, another registry. */
 export async function createConnectorRig(
   name: string,
   options: {
@@ -52,10 +52,16 @@ export async function createConnectorRig(
     schema?: string;
     legacyUrl?: string;
     kafkaBrokers?: string;
+    registryUrl?: string;
     env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<ConnectorRig> {
-  const stack = { ...stackAddresses(), ...(options.kafkaBrokers ? { kafkaBrokers: options.kafkaBrokers } : {}) };
+  const { kafkaBrokers, registryUrl } = options;
+  const stack = {
+    ...stackAddresses(),
+    ...(kafkaBrokers ? { kafkaBrokers } : {}),
+    ...(registryUrl ? { registryUrl } : {}),
+  };
   const databases = await createDatabases(name);
   const legacyUrl = options.legacyUrl ?? databases.legacyUrl;
   const id = `${name}_${randomBytes(4).toString('hex')}`;
