@@ -22,7 +22,8 @@ export async function requestResnapshot(
   config: Config,
   options: { tables: readonly string[]; accept: boolean; skip?: boolean; log: Log; signal: AbortSignal },
 ): Promise<{ tables: readonly string[]; changes: readonly SilentChange[] }> {
-  const unknown = options.tables.filter((table) => !config.tables.includes(table));
+  const named = [...new Set(options.tables)];
+  const unknown = named.filter((table) => !config.tables.includes(table));
   if (unknown.length > 0)
     throw new CrosswalkError(
       'table_missing',
@@ -47,7 +48,7 @@ export async function requestResnapshot(
         assertRequirements(source, capture);
         const changes = listSilentChanges(source, stored.source);
         const changed = [...new Set(changes.map(({ table }) => table))];
-        const left = options.tables.length === 0 ? [] : changed.filter((table) => !options.tables.includes(table));
+        const left = named.length === 0 ? [] : changed.filter((table) => !named.includes(table));
         if (changes.some(({ heals }) => heals === 'anew') || left.length > 0)
           throw new CrosswalkError(
             'source_changed',
@@ -56,7 +57,7 @@ export async function requestResnapshot(
               : changes.map(({ table, what }) => `${table}: ${what}`).join('; '),
             left.length > 0 ? 'Name them too, or name none.' : toRemedy(changes),
           );
-        const tables = options.skip ? config.tables : options.tables.length === 0 ? changed : options.tables;
+        const tables = options.skip ? config.tables : named.length === 0 ? changed : named;
         answer = { tables, changes };
         const end = await readEnd(control);
         const position = toReread(stored, { tables, accept: options.accept, end: end.lsn });

@@ -7,18 +7,27 @@ import {
   transactionTopicOf,
 } from '../runtime/config.ts';
 import type { TopicSpec } from '../runtime/kafka.ts';
+import { RECORD_TIMES } from '../runtime/record-times.ts';
 import { stopTopicOf } from '../runtime/stop-records.ts';
 
-/** The log is the truth: nothing is ever deleted or compacted away. Rows of several megabytes pass. */
+/** What a cluster's own defaults must not decide. Batches stay as they are sent; rows of several megabytes pass. */
+const EVERY_TOPIC = { ...RECORD_TIMES, 'compression.type': 'producer', 'max.message.bytes': '16777216' };
+
+/** The log is the truth: nothing is ever deleted or compacted away. */
 const KEEP_FOREVER = {
+  ...EVERY_TOPIC,
   'cleanup.policy': 'delete',
   'retention.ms': '-1',
   'retention.bytes': '-1',
-  'max.message.bytes': '16777216',
 };
 
 /** Of positions only the last one counts; small segments, because the one being written is never compacted. */
-const KEEP_LAST = { 'cleanup.policy': 'compact', 'segment.bytes': '16777216', 'min.cleanable.dirty.ratio': '0.1' };
+const KEEP_LAST = {
+  ...EVERY_TOPIC,
+  'cleanup.policy': 'compact',
+  'segment.bytes': '16777216',
+  'min.cleanable.dirty.ratio': '0.1',
+};
 
 /** Every topic that the connector writes, that of signals, which it reads, and that of the last lines of processes. */
 export function topicSpecs(config: Config): TopicSpec[] {

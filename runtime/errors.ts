@@ -1,3 +1,5 @@
+import { toKafkaRefusal } from './kafka-refusals.ts';
+
 /** What waiting can heal is waited for as long as it takes. */
 const WAITS = { tries: Number.POSITIVE_INFINITY };
 /** A person must act: the first failure is the last. */
@@ -118,6 +120,9 @@ function codeOf(error: unknown): string {
 /** Classifies any thrown value; total, and never throws. `what` names the server and its address without credentials. */
 export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
   if (error instanceof CrosswalkError) return error;
+  // A library may wrap what it was thrown.
+  const wrapped = (error as Foreign | null | undefined)?.cause;
+  if (wrapped instanceof CrosswalkError) return wrapped;
   const message = messageOf(error);
   const code = codeOf(error);
   const fail = (kind: ErrorCode, remedy: string) => new CrosswalkError(kind, `${what}: ${message}`, remedy, error);
@@ -183,9 +188,8 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
     return fail('server_down', 'Start the server, or correct its address.');
   const name = String((error as Foreign | null)?.name ?? '');
   if (name === 'RegistryError') {
-    return (error as { retry?: boolean }).retry
-      ? fail('server_down', 'Start the schema registry, or correct SCHEMA_REGISTRY_URL.')
-      : fail('schema_incompatible', 'See docs/operations.md, "Schema changes".');
+    const { kind, remedy } = error as { kind: ErrorCode; remedy: string };
+    return fail(kind, remedy);
   }
   if ((error as Foreign | null)?.type === 'INVALID_SESSION_TIMEOUT') {
     return fail(
@@ -193,11 +197,22 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
       "Set CROSSWALK_SESSION_TIMEOUT_MS between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms.",
     );
   }
+  const refusal = toKafkaRefusal(error);
+  if (refusal !== null) {
+    const where = refusal.topic === null ? what : `${what}, topic ${refusal.topic}`;
+    return new CrosswalkError(refusal.code, `${where}: ${message}`, refusal.remedy, error);
+  }
   if (isSettling(error)) {
     return fail('server_down', 'Kafka is settling: it is tried again.');
   }
+  // The library takes a refusal for a coordinator that is not there yet.
+  if (name.startsWith('KafkaJSGroupCoordinator'))
+    return fail(
+      'server_down',
+      'Look whether the brokers are up, and whether crosswalk may describe its groups and transactional id: docs/operations.md lists the rights.',
+    );
   if (
-    /^KafkaJS(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|GroupCoordinator|LockTimeout)/.test(
+    /^KafkaJS(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|LockTimeout)/.test(
       name,
     ) ||
     /Connection terminated|Connection timeout|timeout expired|Client network socket|connection error and is not queryable|Closed connection/i.test(

@@ -2,21 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { connect as connectTcp, isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import kafkajs from 'kafkajs';
 // @ts-expect-error: a file of the library's own, without types.
 import LibraryConnection from 'kafkajs/src/network/connection.js';
 import type { KafkaSettings } from './config.ts';
 import { CrosswalkError, isSettling } from './errors.ts';
 import { reach } from './faults.ts';
+import { codecs } from './kafka-codecs.ts';
+import { findBrokerError, toKafkaRefusal } from './kafka-refusals.ts';
 import type { Log } from './log.ts';
+import { spellRecordTimes, toTimeRefusal } from './record-times.ts';
 
 // The only import of kafkajs: a successor would take its place here.
 const { AssignerProtocol, CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajs;
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
-  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
-});
+Object.assign(CompressionCodecs, codecs);
 
 /** Kafka settles within so long, or something is wrong with it. */
 const SETTLING_MS = 250;
@@ -166,6 +165,45 @@ export function createKafka(settings: KafkaSettings, log: Log) {
 
   const brokers = settings.brokers.join(',');
 
+  /** Number of partitions, of replicas where they are fewest, and settings of each topic that exists. */
+  async function fetchTopicSettings(
+    topics: readonly string[],
+  ): Promise<Map<string, { partitions: number; replicas: number; config: Record<string, string> }>> {
+    return withAdmin(async (admin) => {
+      const existing = await listTopics(admin);
+      const present = topics.filter((topic) => existing.has(topic));
+      if (present.length === 0) return new Map();
+      const metadata = await admin.fetchTopicMetadata({ topics: present });
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: present.map((topic) => ({ type: ConfigResourceTypes.TOPIC, name: topic })),
+      });
+      return new Map(
+        metadata.topics.map(({ name, partitions }) => {
+          const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? [];
+          const config = Object.fromEntries(entries.map((entry) => [entry.configName, entry.configValue]));
+          const replicas = Math.min(...partitions.map((partition) => partition.replicas.length));
+          return [name, { partitions: partitions.length, replicas, config }];
+        }),
+      );
+    });
+  }
+
+  /** For what brokers refuse on account of a topic's settings or rights: names the topics, which their answer does not. Any other error is thrown as it is. */
+  async function explainRefusal(topics: readonly string[], error: unknown): Promise<never> {
+    const type = findBrokerError(error)?.type;
+    if (type === 'TOPIC_AUTHORIZATION_FAILED') {
+      const refusal = toKafkaRefusal(error)!;
+      throw new CrosswalkError(refusal.code, `Kafka: no right to use ${topics.join(' or ')}`, refusal.remedy, error);
+    }
+    if (type !== 'INVALID_TIMESTAMP') throw error;
+    const settings = await fetchTopicSettings(topics).catch(() => new Map());
+    const configs = new Map([...settings].map(([topic, { config }]) => [topic, config] as const));
+    const refusal = toTimeRefusal(configs);
+    if (refusal === null) throw error;
+    throw new CrosswalkError('topic_misconfigured', refusal.what, refusal.remedy, error);
+  }
+
   return {
     brokers,
 
@@ -177,18 +215,11 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       await withAdmin(async (admin) => {
         const existing = await listTopics(admin);
         const missing = specs.filter((spec) => !existing.has(spec.topic));
-        if (missing.length > 0) {
-          await admin.createTopics({
-            waitForLeaders: true,
-            topics: missing.map((spec) => ({
-              topic: spec.topic,
-              numPartitions: spec.partitions,
-              replicationFactor: spec.replicationFactor,
-              configEntries: Object.entries(spec.config).map(([name, value]) => ({ name, value })),
-            })),
-          });
-        }
-        const metadata = await admin.fetchTopicMetadata({ topics: specs.map((spec) => spec.topic) });
+        if (missing.length > 0) await createTopics(admin, missing);
+        const topics = specs.map((spec) => spec.topic);
+        const metadata = await admin
+          .fetchTopicMetadata({ topics })
+          .catch((error: unknown) => explainRefusal(topics, error));
         for (const spec of specs) {
           const found = metadata.topics.find((topic) => topic.name === spec.topic)?.partitions.length;
           if (found !== spec.partitions) {
@@ -229,28 +260,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       });
     },
 
-    /** Number of partitions and settings of each topic that exists. */
-    async fetchTopicSettings(
-      topics: readonly string[],
-    ): Promise<Map<string, { partitions: number; config: Record<string, string> }>> {
-      return withAdmin(async (admin) => {
-        const existing = await listTopics(admin);
-        const present = topics.filter((topic) => existing.has(topic));
-        if (present.length === 0) return new Map();
-        const metadata = await admin.fetchTopicMetadata({ topics: present });
-        const { resources } = await admin.describeConfigs({
-          includeSynonyms: false,
-          resources: present.map((topic) => ({ type: ConfigResourceTypes.TOPIC, name: topic })),
-        });
-        return new Map(
-          metadata.topics.map(({ name, partitions }) => {
-            const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? [];
-            const config = Object.fromEntries(entries.map((entry) => [entry.configName, entry.configValue]));
-            return [name, { partitions: partitions.length, config }];
-          }),
-        );
-      });
-    },
+    fetchTopicSettings,
 
     /** First and next offset of every partition of each topic that exists, in order of partition. */
     async fetchOffsets(topics: readonly string[]): Promise<Map<string, { low: bigint; high: bigint }[]>> {
@@ -345,7 +355,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
           }));
           const answers = await answered(
             open().sendBatch({ acks: -1, compression: CompressionTypes.ZSTD, topicMessages }),
-          );
+          ).catch((error: unknown) => explainRefusal([...records.keys()], error));
           return answers.map((answer) => ({
             topic: answer.topicName,
             partition: answer.partition,
@@ -370,7 +380,9 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       const producer = client.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false });
       await producer.connect();
       try {
-        const [answer] = await producer.send({ topic, acks: -1, messages: [{ partition: 0, ...record }] });
+        const [answer] = await producer
+          .send({ topic, acks: -1, messages: [{ partition: 0, ...record }] })
+          .catch((error: unknown) => explainRefusal([topic], error));
         return BigInt(answer?.baseOffset ?? '-1');
       } finally {
         await producer.disconnect().catch(() => undefined);
@@ -712,6 +724,28 @@ function toAssigner(topic: string, partitions: readonly number[]): kafkajs.Assig
         memberAssignment: MemberAssignment.encode({ version: 0, assignment: { [topic]: [...partitions] }, userData }),
       })),
   };
+}
+
+/** Creates topics, their settings in the words that these brokers know. */
+async function createTopics(admin: kafkajs.Admin, specs: readonly TopicSpec[]): Promise<void> {
+  const toRequest = (spelling: number) => ({
+    waitForLeaders: true,
+    topics: specs.map(({ topic, partitions, replicationFactor, config }) => {
+      const spellings = spellRecordTimes(config);
+      const settings = spellings[spelling] ?? spellings.at(-1)!;
+      const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
+      return { topic, numPartitions: partitions, replicationFactor, configEntries };
+    }),
+  });
+  const most = Math.max(...specs.map(({ config }) => spellRecordTimes(config).length));
+  for (let spelling = 0; ; spelling += 1) {
+    try {
+      await admin.createTopics(toRequest(spelling));
+      return;
+    } catch (error) {
+      if (findBrokerError(error)?.type !== 'INVALID_CONFIG' || spelling + 1 >= most) throw error;
+    }
+  }
 }
 
 function toMissingTopic(topic: string): CrosswalkError {

@@ -1,3 +1,5 @@
+import { toTimeLimit } from './record-times.ts';
+
 /** One thing that the pipeline needs, looked at. `remedy` null where nothing is to be done. */
 export interface Check {
   readonly area: 'source' | 'Kafka' | 'registry' | 'target' | 'pipeline';
@@ -19,6 +21,8 @@ export function checksOf(area: Check['area']) {
 /** A setting of a topic that must be what it is. */
 export interface TopicSettings {
   readonly partitions: number;
+  /** Of the partition that has the fewest. */
+  readonly replicas: number;
   readonly config: Readonly<Record<string, string>>;
 }
 
@@ -47,16 +51,61 @@ export function toTopicChecks(
       const alter = `Run kafka-configs --alter --topic ${spec.topic} --add-config ${name}=${value}`;
       if (name.startsWith('retention.') || name === 'cleanup.policy')
         wrong.push(failing('retention', `Topic ${spec.topic} has ${name}=${is}: Kafka removes events`, `${alter}.`));
-      else if (name === 'max.message.bytes' && Number(is) < Number(value))
+      else if (name === 'max.message.bytes' && Number(is) < Number(value)) {
+        const effect =
+          spec.config['cleanup.policy'] === 'compact'
+            ? 'larger records are refused'
+            : 'larger rows become dead letters';
+        wrong.push(warning('topics', `Topic ${spec.topic} has ${name}=${is}: ${effect}`, `${alter}.`));
+      } else if (name === 'compression.type' && is !== 'zstd')
         wrong.push(
-          warning('topics', `Topic ${spec.topic} has ${name}=${is}: larger rows become dead letters`, `${alter}.`),
+          warning(
+            'topics',
+            `Topic ${spec.topic} has ${name}=${is}: Kafka compresses anew what the connector sends`,
+            `${alter}.`,
+          ),
+        );
+      else if (name === 'message.timestamp.type')
+        wrong.push(
+          warning(
+            'topics',
+            `Topic ${spec.topic} has ${name}=${is}: records have the time of Kafka's clock, and \`rebuild --from\` and \`explain --since\` look in the wrong places`,
+            `${alter}.`,
+          ),
         );
     }
+    const limit = toTimeLimit(spec.topic, topic.config);
+    if (limit !== null) wrong.push(failing('topics', limit.what, limit.remedy));
+    wrong.push(...toReplicaChecks(spec.topic, topic));
     return wrong;
   });
   return checks.length > 0
     ? checks
     : [ok('topics', `${wanted.length} topics, with partitions and retention as they must be`)];
+}
+
+/** What a topic's settings make of its replicas. */
+function toReplicaChecks(name: string, { replicas, config }: TopicSettings): Check[] {
+  const { warning } = checksOf('Kafka');
+  const checks: Check[] = [];
+  const least = Number(config['min.insync.replicas'] ?? 1);
+  if (least > replicas)
+    checks.push(
+      warning(
+        'replicas',
+        `Topic ${name} has min.insync.replicas=${least}, and replicas: ${replicas}. Some versions of Kafka then refuse every record, others keep fewer copies than asked for`,
+        `Give the topic more replicas, or run kafka-configs --alter --topic ${name} --add-config min.insync.replicas=${replicas}.`,
+      ),
+    );
+  if (config['unclean.leader.election.enable'] === 'true')
+    checks.push(
+      warning(
+        'replicas',
+        `Topic ${name} has unclean.leader.election.enable=true: Kafka may lose records that it has acknowledged`,
+        `Run kafka-configs --alter --topic ${name} --add-config unclean.leader.election.enable=false.`,
+      ),
+    );
+  return checks;
 }
 
 /** Whether the log still holds what each projection has to apply, and all of it for a rebuild. */

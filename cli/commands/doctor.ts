@@ -4,7 +4,7 @@ import { readIdentity, readServerState } from '../../connectors/slot.ts';
 import { readStoredPosition } from '../../connectors/stored-position.ts';
 import { topicSpecs } from '../../connectors/topics.ts';
 import { allProjections } from '../../projectors/projections/all.ts';
-import { type Config, topicOf } from '../../runtime/config.ts';
+import { type Config, topicOf, transactionTopicOf } from '../../runtime/config.ts';
 import { toFindings } from '../../runtime/findings.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
@@ -15,6 +15,7 @@ import { readTargetChecks } from '../../runtime/pipeline-target.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { readWithin } from '../../runtime/reading.ts';
 import { COMPATIBILITY, createRegistry } from '../../schemas/avro/registry.ts';
+import { toModeRefusal } from '../../schemas/avro/registry-refusal.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 
 const LIMIT_MS = 15_000;
@@ -121,24 +122,32 @@ async function checkPosition(config: Config, log: Log): Promise<Check> {
 }
 
 async function checkRegistry(config: Config): Promise<readonly Check[]> {
-  const { ok, failing } = checksOf('registry');
+  const { ok, warning, failing } = checksOf('registry');
   return within('registry', 'schema registry', async () => {
     const { url: baseUrl, ...credentials } = config.registry();
     const registry = createRegistry({ baseUrl, ...credentials });
     try {
-      const wrong: Check[] = [];
-      for (const table of config.tables)
-        for (const subject of [`${topicOf(config, table)}-key`, `${topicOf(config, table)}-value`]) {
-          const level = await registry.compatibilityOf(subject);
-          if (level !== null && level !== COMPATIBILITY)
-            wrong.push(
+      const topics = [...config.tables.map((table) => topicOf(config, table)), transactionTopicOf(config)];
+      const subjects = topics.flatMap((topic) => [`${topic}-key`, `${topic}-value`]);
+      const levels = new Map<string, string | null>();
+      for (const subject of subjects) levels.set(subject, await registry.compatibilityOf(subject));
+      const wrong = [...levels].flatMap(([subject, level]): Check[] =>
+        level === null || level === COMPATIBILITY
+          ? []
+          : [
               failing(
                 'compatibility',
                 `Subject ${subject} has compatibility ${level}: a schema that older readers cannot read would be let in`,
                 `Set it to ${COMPATIBILITY} (PUT /config/${subject}).`,
               ),
-            );
-        }
+            ],
+      );
+      for (const { subject, mode } of await registry.closedModes(subjects)) {
+        const { message, remedy } = toModeRefusal(mode, subject);
+        // Every subject has its rule before its first schema: one without it is still to be registered.
+        const isNeeded = [...levels].some(([of, level]) => level === null && (subject ?? of) === of);
+        wrong.push((isNeeded ? failing : warning)('mode', message, remedy));
+      }
       return wrong.length > 0
         ? wrong
         : [ok('compatibility', `answers; no subject has another rule than ${COMPATIBILITY}`)];

@@ -37,10 +37,10 @@ export async function project(
   return true;
 }
 
-/** Projections by name, all of them for none. Throws `config_invalid` for an unknown one. */
+/** Projections by name, each once; all of them for none. Throws `config_invalid` for an unknown one. */
 export function chooseProjections(names: readonly string[]): readonly Projection[] {
   if (names.length === 0) return allProjections;
-  return names.map((name) => {
+  return [...new Set(names)].map((name) => {
     const found = allProjections.find((projection) => projection.name === name);
     if (found === undefined) {
       throw new CrosswalkError(

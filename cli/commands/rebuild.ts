@@ -30,9 +30,10 @@ export interface RebuildCommandOptions {
 /** Replays projections into shadow tables, tells what differs, and merges it after a question. Answers false where it is not as it should be by the end. */
 export async function rebuild(
   context: CommandContext,
-  names: readonly string[],
+  given: readonly string[],
   options: RebuildCommandOptions,
 ): Promise<boolean> {
+  const names = [...new Set(given)];
   const { config, log, signal, isTerminal } = context;
   const chosen = chooseProjections(names.includes('all') ? [] : names);
   const name = options.name ?? toName(names);

@@ -143,7 +143,10 @@ export function toSelection(relation: Relation, { where, key, workspace }: Snaps
       'A snapshot has --where, --key or --workspace, not several',
       'Give one.',
     );
-  if (key !== undefined) return { where: null, keys: key.map((text) => toKey(relation, text)) };
+  if (key !== undefined) {
+    const keys = new Map(key.map((text) => toKey(relation, text)).map((one) => [JSON.stringify(one), one]));
+    return { where: null, keys: [...keys.values()] };
+  }
   if (workspace === undefined) return { where: where ?? null, keys: null };
   const column = allProjections.find(({ source }) => source === relation.table)?.tenant?.column ?? 'workspace_id';
   if (!relation.columns.some(({ name }) => name === column))

@@ -37,6 +37,7 @@ const createProperties = (
   port: number,
   controllerPort: number,
   proxied?: ProxiedListener,
+  settings: Readonly<Record<string, string>> = {},
 ) => `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${controllerPort}
@@ -47,7 +48,7 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:
 inter.broker.listener.name=PLAINTEXT
 ${proxied?.pem === undefined ? '' : `ssl.keystore.type=PEM\nssl.keystore.location=${proxied.pem}`}
 log.dirs=${data}
-${Object.entries(kafkaSettings)
+${Object.entries({ ...kafkaSettings, ...settings })
   .map(([key, value]) => `${key}=${value}`)
   .join('\n')}
 `;
@@ -62,12 +63,13 @@ export interface ProxiedListener {
   readonly advertisedPort: number;
 }
 
-/** Starts Kafka on the data in `dir`, which is made when missing. */
+/** Starts Kafka on the data in `dir`, which is made when missing. `settings` of the broker come on top of `kafkaSettings`. */
 export async function startKafka(
   dir: string,
   preferred: { port?: number | undefined; controllerPort?: number | undefined },
   log: (line: string) => void,
   proxied?: ProxiedListener,
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<{ server: Server; port: number; controllerPort: number }> {
   const jars = await installKafka(log);
   const java = findJava();
@@ -86,7 +88,7 @@ export async function startKafka(
     let controllerPort = await findFreePort(first ? preferred.controllerPort : undefined);
     // What is free may be given out twice while nobody listens there yet.
     while (controllerPort === port || controllerPort === proxied?.port) controllerPort = await findFreePort();
-    writeFileSync(propertiesFile, createProperties(data, port, controllerPort, proxied));
+    writeFileSync(propertiesFile, createProperties(data, port, controllerPort, proxied, settings));
     if (!existsSync(formatted)) {
       rmSync(data, { recursive: true, force: true });
       // A leading dash would be read as an option.

@@ -29,10 +29,10 @@ export function parseLetterId(text: string): LetterId {
   return { projection: text.slice(0, colon), topic: match[1]!, partition: Number(match[2]), offset: match[3]! };
 }
 
-/** Ids as arguments give them: each one text, or `projection topic/partition@offset`. */
+/** Ids as arguments give them, each once: each one text, or `projection topic/partition@offset`. */
 export function parseLetterIds(words: readonly string[]): LetterId[] {
   if (words.length === 2 && !words[0]!.includes(':') && PLACE.test(words[1]!)) {
     return [parseLetterId(`${words[0]}:${words[1]}`)];
   }
-  return words.map(parseLetterId);
+  return [...new Set(words)].map(parseLetterId);
 }

@@ -1,14 +1,28 @@
-import { CrosswalkError } from '../../runtime/errors.ts';
+import { CrosswalkError, type ErrorCode } from '../../runtime/errors.ts';
 import { pause } from '../../runtime/retry.ts';
+import {
+  type Answer,
+  isClosed,
+  parseMode,
+  parseUnknown,
+  type RegistryRefusal,
+  toModeRefusal,
+  toRegistryRefusal,
+} from './registry-refusal.ts';
 
-/** A failed call to the schema registry. `retry` tells whether the same call may succeed later. */
+/** A failed call to the schema registry. `retry` tells whether the same call may succeed later; `kind` and `remedy` what a person does otherwise. */
 export class RegistryError extends Error {
   readonly retry: boolean;
+  /** Not `code`, which is looked for in the cause. */
+  readonly kind: ErrorCode;
+  readonly remedy: string;
 
-  constructor(message: string, retry: boolean, cause?: unknown) {
+  constructor({ message, retry, kind, remedy }: RegistryRefusal, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'RegistryError';
     this.retry = retry;
+    this.kind = kind;
+    this.remedy = remedy;
   }
 }
 
@@ -23,13 +37,16 @@ export type RegistryOptions = {
   unknownMs?: number;
 };
 
+/** What the wire format holds. */
+const MOST_ID = 0xffff_ffff;
+const START = 'Start the schema registry, or correct SCHEMA_REGISTRY_URL.';
 const UNKNOWN_MS = 20_000;
 const ASK_AGAIN_MS = 500;
 
 export type Registry = {
   /**
    * The id of the schema under the subject; the same schema always has the same id. A new subject gets the
-   * FULL_TRANSITIVE rule. Throws RegistryError, without retry when the schema breaks the rule.
+   * FULL_TRANSITIVE rule. Nothing is written where the schema is known: a read-only registry will do. Throws RegistryError, without retry when the schema breaks the rule.
    */
   register(subject: string, schema: object): Promise<number>;
   /** The JSON text of a schema. Cached for good: an id never changes its meaning. */
@@ -38,6 +55,8 @@ export type Registry = {
   versionsOf(subject: string): Promise<string[]>;
   /** The compatibility rule of a subject; null where it has none of its own. Any answer proves that the registry is there. */
   compatibilityOf(subject: string): Promise<string | null>;
+  /** The registry itself (subject null), or else those of the subjects, that take no new schema, with the mode that says so; none where the registry tells no modes. */
+  closedModes(subjects: readonly string[]): Promise<{ subject: string | null; mode: string }[]>;
   close(): void;
 };
 
@@ -52,30 +71,77 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   async function ensureRule(subject: string): Promise<void> {
     const path = `/config/${encodeURIComponent(subject)}`;
-    const { status } = await request('PUT', path, { compatibility: COMPATIBILITY });
+    const answer = await request('PUT', path, { compatibility: COMPATIBILITY });
+    if (answer.status === 200) return;
     // Two connectors that start at once may ask for it in the same moment.
-    if (status === 409)
-      throw new RegistryError(`schema registry: somebody else sets the compatibility of subject ${subject}`, true);
-    if (status !== 200) throw refused(`set the compatibility of subject ${subject}`, status);
+    if (answer.status === 409 && parseMode(answer) === null) {
+      const message = `schema registry: somebody else sets the compatibility of subject ${subject}`;
+      throw new RegistryError({ message, retry: true, kind: 'server_down', remedy: 'It is tried again.' });
+    }
+    throw await notWritten(`set the compatibility of subject ${subject}`, subject, answer);
+  }
+
+  /** An answer that names a mode names the subject also where the mode is that of the whole registry. */
+  async function notWritten(what: string, subject: string, answer: Answer): Promise<RegistryError> {
+    const mode = parseMode(answer);
+    if (mode === null) return refused(what, answer);
+    const closed = (await closedModes([subject]).catch(() => []))[0] ?? { mode, subject: null };
+    return new RegistryError({
+      ...toModeRefusal(closed.mode, closed.subject),
+      retry: false,
+      kind: 'permission_denied',
+    });
+  }
+
+  async function closedModes(subjects: readonly string[]): Promise<{ subject: string | null; mode: string }[]> {
+    const ofAll = await request('GET', '/mode');
+    const modeOf = ({ status, body }: Answer) => {
+      const mode = (body as { mode?: unknown } | null)?.mode;
+      return status === 200 && typeof mode === 'string' ? mode : null;
+    };
+    const mode = modeOf(ofAll) ?? (await readApicurioMode(request));
+    if (mode !== null && isClosed(mode)) return [{ subject: null, mode }];
+    if (modeOf(ofAll) === null) return [];
+    const closed: { subject: string; mode: string }[] = [];
+    for (const subject of subjects) {
+      const own = modeOf(await request('GET', `/mode/${encodeURIComponent(subject)}`));
+      if (own !== null && isClosed(own)) closed.push({ subject, mode: own });
+    }
+    return closed;
   }
 
   return {
     async register(subject, schema) {
-      const path = `/subjects/${encodeURIComponent(subject)}/versions`;
-      const versions = await request('GET', path);
-      const isNew = versions.status === 404;
-      if (isNew) await ensureRule(subject);
-      else if (versions.status !== 200) throw refused(`read the versions of subject ${subject}`, versions.status);
-      const { status, body } = await request('POST', path, { schema: JSON.stringify(schema) });
-      if (status === 409) {
-        throw new RegistryError(
-          `subject ${subject}: the new schema is not ${COMPATIBILITY} with its earlier versions, a column was probably ` +
+      const path = `/subjects/${encodeURIComponent(subject)}`;
+      const content = { schema: JSON.stringify(schema) };
+      let answer = await request('POST', path, content);
+      const unknown = parseUnknown(answer);
+      if (unknown !== null) {
+        if (unknown === 'subject') await ensureRule(subject);
+        answer = await request('POST', `${path}/versions`, content);
+      }
+      const { status, body } = answer;
+      if (status === 409 && parseMode(answer) === null) {
+        throw new RegistryError({
+          message:
+            `subject ${subject}: the new schema is not ${COMPATIBILITY} with its earlier versions, a column was probably ` +
             'given another type; undo that, or start over with a new topic prefix and a snapshot of the table',
-          false,
-        );
+          retry: false,
+          kind: 'schema_incompatible',
+          remedy: 'See docs/operations.md, "Schema changes".',
+        });
       }
       const id = (body as { id?: unknown } | null)?.id;
-      if (status !== 200 || typeof id !== 'number') throw refused(`register a schema for subject ${subject}`, status);
+      if (status !== 200 || typeof id !== 'number')
+        throw await notWritten(`register a schema for subject ${subject}`, subject, answer);
+      if (!Number.isInteger(id) || id < 0 || id > MOST_ID) {
+        throw new RegistryError({
+          message: `schema registry: subject ${subject} has a schema with id ${id}, and a record's header holds four bytes`,
+          retry: false,
+          kind: 'config_invalid',
+          remedy: 'Have the registry give ids of content (apicurio.ccompat.legacy-id-mode.enabled=false).',
+        });
+      }
       return id;
     },
 
@@ -91,51 +157,64 @@ export function createRegistry(options: RegistryOptions): Registry {
 
     async versionsOf(subject) {
       const path = `/subjects/${encodeURIComponent(subject)}/versions`;
-      const { status, body } = await request('GET', path);
-      if (status === 404) return [];
-      if (status !== 200 || !Array.isArray(body)) throw refused(`read the versions of subject ${subject}`, status);
+      const all = await request('GET', path);
+      if (all.status === 404) return [];
+      if (all.status !== 200 || !Array.isArray(all.body)) throw refused(`read the versions of subject ${subject}`, all);
       const found: string[] = [];
-      for (const version of body) {
+      for (const version of all.body) {
         const answer = await request('GET', `${path}/${version}`);
         const schema = (answer.body as { schema?: unknown } | null)?.schema;
         if (answer.status !== 200 || typeof schema !== 'string')
-          throw refused(`read version ${version} of subject ${subject}`, answer.status);
+          throw refused(`read version ${version} of subject ${subject}`, answer);
         found.push(schema);
       }
       return found;
     },
 
     async compatibilityOf(subject) {
-      const { status, body } = await request('GET', `/config/${encodeURIComponent(subject)}`);
-      if (status === 404) return null;
-      const level = (body as { compatibilityLevel?: unknown } | null)?.compatibilityLevel;
-      if (status !== 200 || typeof level !== 'string')
-        throw refused(`read the compatibility of subject ${subject}`, status);
+      const answer = await request('GET', `/config/${encodeURIComponent(subject)}`);
+      if (answer.status === 404) return null;
+      const level = (answer.body as { compatibilityLevel?: unknown } | null)?.compatibilityLevel;
+      if (answer.status !== 200 || typeof level !== 'string')
+        throw refused(`read the compatibility of subject ${subject}`, answer);
       return level;
     },
+
+    closedModes,
 
     close: () => closing.abort(),
   };
 }
 
-type Answer = { status: number; body: unknown };
 type Request = (method: string, path: string, body?: object) => Promise<Answer>;
+
+/** Beside the Confluent-compatible API, `/apis/ccompat/v7`. */
+const APICURIO_READ_ONLY = '/../../registry/v3/admin/config/properties/apicurio.storage.read-only.enabled';
+
+/** Apicurio tells no modes, but has a setting that makes all of it read-only; null where this is another registry, or does not let us see it. */
+async function readApicurioMode(request: Request): Promise<string | null> {
+  const answer = await request('GET', APICURIO_READ_ONLY);
+  const value = (answer.body as { value?: unknown } | null)?.value;
+  return answer.status === 200 && value === 'true' ? 'READONLY' : null;
+}
 
 async function fetchSchema(request: Request, id: number, unknownMs: number, signal: AbortSignal): Promise<string> {
   const untilMs = performance.now() + unknownMs;
-  let { status, body } = await request('GET', `/schemas/ids/${id}`);
-  while (status === 404 && performance.now() < untilMs) {
+  let answer = await request('GET', `/schemas/ids/${id}`);
+  while (answer.status === 404 && performance.now() < untilMs) {
     await pause(ASK_AGAIN_MS, signal);
-    ({ status, body } = await request('GET', `/schemas/ids/${id}`));
+    answer = await request('GET', `/schemas/ids/${id}`);
   }
-  const schema = (body as { schema?: unknown } | null)?.schema;
-  if (status === 404) {
-    throw new RegistryError(
-      `the schema registry has no schema ${id}: it is not the registry this topic was written with, or its storage was lost`,
-      false,
-    );
+  if (answer.status === 404) {
+    throw new RegistryError({
+      message: `the schema registry has no schema ${id}: it is not the registry this topic was written with, or its storage was lost`,
+      retry: false,
+      kind: 'schema_incompatible',
+      remedy: 'Correct SCHEMA_REGISTRY_URL, or restore the registry.',
+    });
   }
-  if (status !== 200 || typeof schema !== 'string') throw refused(`read schema ${id}`, status);
+  const schema = (answer.body as { schema?: unknown } | null)?.schema;
+  if (answer.status !== 200 || typeof schema !== 'string') throw refused(`read schema ${id}`, answer);
   return schema;
 }
 
@@ -159,7 +238,9 @@ function createRequest(options: RegistryOptions, closing: AbortSignal): Request 
       const text = await response.text();
       return { status: response.status, body: parseJson(text) };
     } catch (cause) {
-      if (closing.aborted) throw new RegistryError('the schema registry client is closed', false, cause);
+      const fail = (message: string, retry: boolean) =>
+        new RegistryError({ message, retry, kind: 'server_down', remedy: START }, cause);
+      if (closing.aborted) throw fail('the schema registry client is closed', false);
       if ((cause as { cause?: { message?: unknown } }).cause?.message === 'bad port')
         throw new CrosswalkError(
           'config_invalid',
@@ -168,7 +249,7 @@ function createRequest(options: RegistryOptions, closing: AbortSignal): Request 
           cause,
         );
       const why = signal.aborted ? `no answer within ${timeoutMs} ms` : 'no connection';
-      throw new RegistryError(`schema registry: ${why}; check that it runs and that its address is right`, true, cause);
+      throw fail(`schema registry: ${why}; check that it runs and that its address is right`, true);
     }
   };
 }
@@ -179,7 +260,12 @@ function parseAddress(options: RegistryOptions): { base: string; username: strin
   try {
     url = new URL(options.baseUrl);
   } catch {
-    throw new RegistryError('schema registry: its address is not a URL', false);
+    throw new RegistryError({
+      message: 'schema registry: its address is not a URL',
+      retry: false,
+      kind: 'config_invalid',
+      remedy: 'Correct SCHEMA_REGISTRY_URL.',
+    });
   }
   const username = options.username ?? decodeURIComponent(url.username);
   const password = options.password ?? decodeURIComponent(url.password);
@@ -194,18 +280,6 @@ function parseJson(text: string): unknown {
   }
 }
 
-function refused(what: string, status: number): RegistryError {
-  if (status === 401 || status === 403) {
-    return new RegistryError(
-      `schema registry: not allowed to ${what} (HTTP ${status}); check its user and rights`,
-      false,
-    );
-  }
-  if (status === 422)
-    return new RegistryError(`schema registry: could not ${what}: it takes the schema for invalid`, false);
-  const retry = status >= 500 || status === 408 || status === 429;
-  const remedy = retry
-    ? 'look at its log if this goes on'
-    : 'check that its address ends with the Confluent-compatible API';
-  return new RegistryError(`schema registry: could not ${what} (HTTP ${status}); ${remedy}`, retry);
+function refused(what: string, answer: Answer): RegistryError {
+  return new RegistryError(toRegistryRefusal(what, answer));
 }

@@ -352,6 +352,47 @@ describe('the schema registry', () => {
     }
   });
 
+  test('what is known is looked up, and nothing is written', async () => {
+    const asked: string[] = [];
+    const counting = createHttpServer(async (request, answer) => {
+      const { method = '', url = '', headers } = request;
+      asked.push(`${method} ${url.split('/').slice(4).join('/').replaceAll(TOPIC, 't')}`);
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const body = method === 'GET' ? {} : { body: Buffer.concat(chunks) };
+      const response = await fetch(new URL(registryUrl).origin + url, {
+        method,
+        headers: { 'content-type': headers['content-type']! },
+        ...body,
+      });
+      answer.writeHead(response.status).end(await response.text());
+    });
+    counting.listen(0, '127.0.0.1');
+    await once(counting, 'listening');
+    const { port } = counting.address() as AddressInfo;
+    const through = createRegistry({ baseUrl: registryUrl.replace(new URL(registryUrl).host, `127.0.0.1:${port}`) });
+    const shape = (...more: string[]) =>
+      toValueSchema(
+        table(
+          'looked',
+          ['id', ...more].map((name) => [name, 25] as [string, number]),
+        ),
+        `${TOPIC}.looked`,
+      );
+    try {
+      await through.register(`${TOPIC}.looked-value`, shape());
+      const [lookUp, add] = ['POST subjects/t.looked-value', 'POST subjects/t.looked-value/versions'];
+      expect(asked.splice(0)).toEqual([lookUp, 'PUT config/t.looked-value', add]);
+      const id = await through.register(`${TOPIC}.looked-value`, shape('a'));
+      expect(asked.splice(0)).toEqual([lookUp, add]);
+      expect(await through.register(`${TOPIC}.looked-value`, shape('a'))).toBe(id);
+      expect(asked.splice(0)).toEqual([lookUp]);
+    } finally {
+      through.close();
+      counting.close();
+    }
+  });
+
   test('a schema is fetched once', async () => {
     const id = await register(table('once', [['id', 23]]));
     expect(registry.schemaById(id)).toBe(registry.schemaById(id));

@@ -111,6 +111,11 @@ describe('a wrong configuration ends with one line that names cause and remedy',
       /has 3 partitions, 4 are configured.*CROSSWALK_PARTITIONS/,
     ],
     [
+      'more replicas than brokers',
+      () => ({ CROSSWALK_REPLICATION_FACTOR: '9', CROSSWALK_TOPIC_PREFIX: `${rig.config.topicPrefix}_nine` }),
+      /topic configuration_\w+_nine\.\S+: Replication-factor is invalid.*CROSSWALK_REPLICATION_FACTOR/,
+    ],
+    [
       'unknown values',
       () => ({ CROSSWALK_ON_TRUNCATE: 'perhaps', CROSSWALK_PARTITIONS: '0', KAFKA_TLS: 'yes' }),
       /CROSSWALK_ON_TRUNCATE.*CROSSWALK_PARTITIONS|KAFKA_TLS.*CROSSWALK_PARTITIONS.*CROSSWALK_ON_TRUNCATE/,

@@ -32,9 +32,9 @@ beforeAll(async () => {
     ['broker.key', 'broker.crt'].map((name) => readFileSync(certificates.file(name), 'utf8')).join(''),
   );
   plainPort = await findFreePort();
-  plain = await startOwnKafka({ host, port: plainPort, advertisedPort: plainPort });
+  plain = await startOwnKafka({}, { host, port: plainPort, advertisedPort: plainPort });
   securedPort = await findFreePort();
-  secured = await startOwnKafka({ host, port: securedPort, advertisedPort: securedPort, pem });
+  secured = await startOwnKafka({}, { host, port: securedPort, advertisedPort: securedPort, pem });
 });
 afterAll(async () => {
   await Promise.all([plain?.close(), secured?.close()]);

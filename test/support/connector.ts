@@ -44,7 +44,7 @@ export interface ConnectorRig {
   drop(): Promise<void>;
 }
 
-/** Statements in `schema` are run before the tables are published; the sample's tables by default. `legacyUrl`: an empty database elsewhere, `kafkaBrokers`: another Kafka. */
+/** Statements in `schema` are run before the tables are published; the sample's tables by default. `legacyUrl`: an empty database elsewhere, `kafkaBrokers`, `registryUrl`: another Kafka, another registry. */
 export async function createConnectorRig(
   name: string,
   options: {
@@ -54,10 +54,16 @@ export async function createConnectorRig(
     kafkaBrokers?: string;
     /** Whether replica identity and publication are left as `schema` makes them. */
     isSetUp?: boolean;
+    registryUrl?: string;
     env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<ConnectorRig> {
-  const stack = { ...stackAddresses(), ...(options.kafkaBrokers ? { kafkaBrokers: options.kafkaBrokers } : {}) };
+  const { kafkaBrokers, registryUrl } = options;
+  const stack = {
+    ...stackAddresses(),
+    ...(kafkaBrokers ? { kafkaBrokers } : {}),
+    ...(registryUrl ? { registryUrl } : {}),
+  };
   const databases = await createDatabases(name);
   const legacyUrl = options.legacyUrl ?? databases.legacyUrl;
   const id = `${name}_${randomBytes(4).toString('hex')}`;

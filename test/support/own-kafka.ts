@@ -11,13 +11,16 @@ export interface OwnKafka {
   close(): Promise<void>;
 }
 
-/** Starts it in a folder of its own, where asked for with a second listener. */
-export async function startOwnKafka(second?: ProxiedListener): Promise<OwnKafka> {
+/** Starts it in a folder of its own, where asked for with a second listener. `settings` of the broker come on top of those of every stack. */
+export async function startOwnKafka(
+  settings: Readonly<Record<string, string>> = {},
+  second?: ProxiedListener,
+): Promise<OwnKafka> {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'crosswalk-kafka-')));
   const removeDir = () => rmSync(dir, { recursive: true, force: true });
   try {
     mkdirSync(join(dir, 'logs'));
-    const { server, port } = await startKafka(dir, {}, () => undefined, second);
+    const { server, port } = await startKafka(dir, {}, () => undefined, second, settings);
     return {
       server,
       brokers: `127.0.0.1:${port}`,

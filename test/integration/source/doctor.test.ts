@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
+import { topicSpecs } from '../../../connectors/topics.ts';
 import { topicOf } from '../../../runtime/config.ts';
 import { createLog } from '../../../runtime/log.ts';
 import type { Check } from '../../../runtime/pipeline-checks.ts';
@@ -61,11 +62,9 @@ const setRetention = (value: string) =>
         {
           type: kafkajs.ConfigResourceTypes.TOPIC,
           name: topicOf(rig.config, 'contacts'),
-          configEntries: [
-            { name: 'retention.ms', value },
-            { name: 'retention.bytes', value: '-1' },
-            { name: 'max.message.bytes', value: '16777216' },
-          ],
+          configEntries: Object.entries({ ...topicSpecs(rig.config)[0]!.config, 'retention.ms': value }).map(
+            ([name, text]) => ({ name, value: text }),
+          ),
         },
       ],
     }),

@@ -8,7 +8,8 @@ describe('the id of a dead letter', () => {
   it('names it and is read back', () => {
     expect(toLetterId(id)).toBe('contacts:legacy.public.a/b@c/3@9007199254740993');
     expect(parseLetterId(toLetterId(id))).toEqual(id);
-    expect(parseLetterIds([toLetterId(id), toLetterId(id)])).toEqual([id, id]);
+    const other = { ...id, offset: '7' };
+    expect(parseLetterIds([id, other, id].map(toLetterId))).toEqual([id, other]);
     expect(parseLetterIds(['contacts', 'legacy.public.a/b@c/3@9007199254740993'])).toEqual([id]);
   });
 

@@ -133,7 +133,7 @@ describe('SCHEMA_REGISTRY_URL', () => {
   };
 
   test('a port that fetch never connects to is not waited for', async () => {
-    expect(await ask('http://127.0.0.1:6000')).toMatchObject({ code: 'config_invalid', retry: false });
+    expect(await ask('http://127.0.0.1:6000')).toMatchObject({ code: 'config_invalid', waits: false });
   });
 
   test('nor is a certificate that is not trusted, nor a server without TLS', async () => {
@@ -146,7 +146,7 @@ describe('SCHEMA_REGISTRY_URL', () => {
       onTestFinished(() => void server.close());
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
-      expect(await ask(`https://127.0.0.1:${port}`)).toMatchObject({ code: 'tls_refused', retry: false });
+      expect(await ask(`https://127.0.0.1:${port}`)).toMatchObject({ code: 'tls_refused', waits: false });
     }
   });
 });

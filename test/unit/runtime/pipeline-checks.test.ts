@@ -28,7 +28,7 @@ describe('toTopicChecks', () => {
   const config = { 'retention.ms': '-1', 'cleanup.policy': 'delete', 'max.message.bytes': '1000' };
   const wanted = [{ topic: 't', partitions: 3, config }];
   const states = (partitions: number, found: Record<string, string>) =>
-    toTopicChecks(wanted, new Map([['t', { partitions, config: { ...config, ...found } }]])).map(
+    toTopicChecks(wanted, new Map([['t', { partitions, replicas: 1, config: { ...config, ...found } }]])).map(
       (check) => check.state,
     );
   it('knows what must be and what should', () => {
@@ -39,6 +39,23 @@ describe('toTopicChecks', () => {
     expect(states(3, { 'max.message.bytes': '999' })).toEqual(['warning']);
     expect(states(3, { 'max.message.bytes': '2000' })).toEqual(['ok']);
     expect(toTopicChecks(wanted, new Map())).toMatchObject([{ state: 'warning' }]);
+  });
+  it('knows what changes or refuses records', () => {
+    expect(states(3, { 'message.timestamp.after.max.ms': '3600000' })).toEqual(['failing']);
+    expect(states(3, { 'message.timestamp.difference.max.ms': '3600000' })).toEqual(['failing']);
+    expect(states(3, { 'message.timestamp.after.max.ms': '9223372036854775807' })).toEqual(['ok']);
+    expect(states(3, { 'min.insync.replicas': '2' })).toEqual(['warning']);
+    expect(states(3, { 'min.insync.replicas': '1' })).toEqual(['ok']);
+    expect(states(3, { 'unclean.leader.election.enable': 'true' })).toEqual(['warning']);
+    const made = [
+      { topic: 't', partitions: 1, config: { 'compression.type': 'producer', 'message.timestamp.type': 'CreateTime' } },
+    ];
+    const check = (is: Record<string, string>) =>
+      toTopicChecks(made, new Map([['t', { partitions: 1, replicas: 1, config: is }]])).map(({ state }) => state);
+    for (const name of ['producer', 'zstd']) expect(check({ 'compression.type': name })).toEqual(['ok']);
+    for (const name of ['lz4', 'snappy', 'gzip', 'uncompressed'])
+      expect(check({ 'compression.type': name })).toEqual(['warning']);
+    expect(check({ 'message.timestamp.type': 'LogAppendTime' })).toEqual(['warning']);
   });
 });
 

@@ -1,0 +1,101 @@
+import type { ErrorCode } from '../../runtime/errors.ts';
+
+/** What the registry answered to a call that it did not carry out: the status, and the body where that was JSON. */
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** What is wrong, and what to do. `retry` tells whether the same call may succeed later. */
+export interface RegistryRefusal {
+  readonly message: string;
+  readonly retry: boolean;
+  readonly kind: ErrorCode;
+  readonly remedy: string;
+}
+
+/** Confluent's codes of a call that the mode forbids; Apicurio has a 409 for it, which is else that of an incompatible schema. */
+const OPERATION_NOT_PERMITTED = 42205;
+const UNKNOWN_SUBJECT = 40401;
+const UNKNOWN_SCHEMA = 40403;
+
+const codeOf = ({ body }: Answer): number | null => {
+  const code = (body as { error_code?: unknown } | null)?.error_code;
+  return typeof code === 'number' ? code : null;
+};
+
+/** What the registry said, short and in one line. */
+const sayingOf = ({ body }: Answer): string => {
+  const message = (body as { message?: unknown } | null)?.message;
+  return typeof message === 'string' ? message.split('\n')[0]!.slice(0, 200) : '';
+};
+
+/** Whether a lookup's answer means that the subject, or the schema under it, is not there; null where it means neither. */
+export function parseUnknown(answer: Answer): 'subject' | 'schema' | null {
+  if (answer.status !== 404) return null;
+  const code = codeOf(answer);
+  return code === UNKNOWN_SUBJECT ? 'subject' : code === UNKNOWN_SCHEMA ? 'schema' : null;
+}
+
+/** A registry, or a subject of it, that lets nothing be written: as `doctor` and the connector say it. */
+export function toModeRefusal(mode: string, subject: string | null): Pick<RegistryRefusal, 'message' | 'remedy'> {
+  const where = subject === null ? 'The schema registry' : `Subject ${subject} of the schema registry`;
+  return {
+    message: `${where} is in mode ${mode}: it takes no new schema`,
+    remedy: `Set it back to READWRITE: PUT /mode${subject === null ? '' : `/${subject}`} with {"mode":"READWRITE"}; in Apicurio set apicurio.storage.read-only.enabled to false.`,
+  };
+}
+
+/** Whether a registry, or a subject, in this mode takes no new schema. */
+export function isClosed(mode: string): boolean {
+  return /^(READONLY|READONLY_OVERRIDE|IMPORT)$/.test(mode);
+}
+
+/** The mode that an answer names as the reason why nothing was written; null where it names another reason. */
+export function parseMode(answer: Answer): string | null {
+  const saying = sayingOf(answer);
+  if (answer.status === 409 && /read-only mode/i.test(saying)) return 'READONLY';
+  if (answer.status !== 422 || codeOf(answer) !== OPERATION_NOT_PERMITTED) return null;
+  return /read-only/i.test(saying) ? 'READONLY' : /import/i.test(saying) ? 'IMPORT' : 'other than READWRITE';
+}
+
+/** Why the registry did not do what it was asked for. `what` completes "could not". */
+export function toRegistryRefusal(what: string, answer: Answer): RegistryRefusal {
+  const { status } = answer;
+  const code = codeOf(answer);
+  const saying = sayingOf(answer);
+  const said = `${status}${code === null || code === status ? '' : `, ${code}`}${saying === '' ? '' : `: ${saying}`}`;
+  const message = `schema registry: could not ${what} (HTTP ${said})`;
+  const mode = parseMode(answer);
+  if (mode !== null) return { ...toModeRefusal(mode, null), retry: false, kind: 'permission_denied' };
+  if (status === 401 || status === 403 || status === 407)
+    return {
+      message: `schema registry: not allowed to ${what} (HTTP ${said})`,
+      retry: false,
+      kind: 'permission_denied',
+      remedy: 'Check SCHEMA_REGISTRY_USERNAME and _PASSWORD, and the rights of that user.',
+    };
+  if (status === 422)
+    return {
+      message,
+      retry: false,
+      kind: 'schema_incompatible',
+      remedy: 'Correct what the registry names, or see its log.',
+    };
+  if (status >= 500 || status === 408 || status === 429)
+    return { message, retry: true, kind: 'server_down', remedy: "Look at the registry's log if this goes on." };
+  if (status === 404 || status === 405)
+    return {
+      message,
+      retry: false,
+      kind: 'config_invalid',
+      remedy: 'Check SCHEMA_REGISTRY_URL: its address must end with the Confluent-compatible API.',
+    };
+  return {
+    message,
+    retry: false,
+    kind: 'config_invalid',
+    remedy:
+      'Check SCHEMA_REGISTRY_URL: something else than a schema registry answers at its address, such as a login page.',
+  };
+}
