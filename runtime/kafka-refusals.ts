@@ -1,7 +1,7 @@
 import type { ErrorCode } from './errors.ts';
 
-/** What brokers refuse until somebody acts. */
 const rights = 'Allow it to the user that crosswalk logs in as: docs/operations.md lists the rights.';
+/** What brokers refuse until somebody acts, by the name of their answer. */
 const refusals: Readonly<Record<string, { code: ErrorCode; remedy: string }>> = {
   TOPIC_AUTHORIZATION_FAILED: { code: 'permission_denied', remedy: rights },
   GROUP_AUTHORIZATION_FAILED: { code: 'permission_denied', remedy: rights },

@@ -35,7 +35,13 @@ export function toTopicChecks(
   const checks = wanted.flatMap((spec): Check[] => {
     const topic = found.get(spec.topic);
     if (topic === undefined)
-      return [warning('topics', `Topic ${spec.topic} does not exist`, 'The connector creates it when it starts.')];
+      return [
+        warning(
+          'topics',
+          `Topic ${spec.topic} does not exist`,
+          'The connector creates it when it starts; if it is there, this user may not describe it.',
+        ),
+      ];
     const wrong: Check[] = [];
     if (topic.partitions !== spec.partitions)
       wrong.push(
