@@ -8,6 +8,7 @@ import { createProjectionStatus } from '../../projectors/status.ts';
 import { type Repair, repairRun } from '../../projectors/verify/repair.ts';
 import { type Verification, type VerifyOptions, verifyAll } from '../../projectors/verify/verify.ts';
 import { markNow, waitForLsn } from '../../projectors/wait.ts';
+import { parseConfig } from '../../runtime/config.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
@@ -25,6 +26,10 @@ export interface VerifyRig {
   repair(run: string): Promise<Repair>;
   /** Waits until everything committed by now is applied. */
   untilApplied(): Promise<void>;
+  /** The same pipeline under other addresses, while its own processes rest: a connector and projectors, until they are stopped. */
+  under(
+    env: Readonly<Record<string, string>>,
+  ): Promise<Pick<VerifyRig, 'verify' | 'untilApplied'> & { stop(): Promise<void> }>;
   /** Stops or starts the projectors. */
   stopProjectors(): Promise<void>;
   startProjectors(): void;
@@ -90,6 +95,27 @@ export async function createVerifyRig(
       await waitForLsn(rig.config, kafka, target, running, {
         ...{ lsn, timeoutMs: WAIT_MS, signal: AbortSignal.timeout(WAIT_MS) },
       });
+    },
+    async under(env) {
+      const config = parseConfig(env);
+      const other = rig.run(env);
+      const ending = new AbortController();
+      const statuses = new Map(running.map(({ name: of }) => [of, createProjectionStatus(of)]));
+      const projected = runProjectors(config, running, readTenants(), statuses, { log, signal: ending.signal });
+      projected.catch(() => undefined);
+      return {
+        verify: (given = {}) =>
+          verifyAll(config, verified, readTenants(), {
+            ...{ kafka, limit: 10_000, signal: AbortSignal.timeout(300_000), fenceTimeoutMs: WAIT_MS },
+            ...given,
+          }),
+        untilApplied: pipeline.untilApplied,
+        async stop() {
+          ending.abort(new Error('test'));
+          await projected;
+          await other.stop();
+        },
+      };
     },
     async stopProjectors() {
       stopping.abort(new Error('test'));
