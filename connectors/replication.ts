@@ -7,6 +7,7 @@ import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
 import { createCellCutter } from './cell-cutter.ts';
 import { parseLsn } from './lsn.ts';
 import { decodeMessage, MOST_CELL_BYTES, type PgoutputMessage } from './pgoutput.ts';
+import { isBeyondServer } from './row-bytes.ts';
 
 /** What the stream delivers, in the order of the server. `lsn` of a keepalive: everything before it has been sent. */
 export type StreamItem =
@@ -235,8 +236,7 @@ function toStreamError(error: unknown, what: string, options: { slot: string; pu
       error,
     );
   }
-  // PostgreSQL puts a message together in memory, and that ends at 1 GB: in a string buffer, or in the text of one value.
-  if (code === '54000' || (code === 'XX000' && message.startsWith('invalid memory alloc request size'))) {
+  if (isBeyondServer(error)) {
     const lsn = /associated LSN ([0-9A-F]+\/[0-9A-F]+)/.exec(String((error as { where?: string }).where))?.[1];
     return new CrosswalkError(
       'change_too_large',

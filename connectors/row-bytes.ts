@@ -41,6 +41,12 @@ function sum(
   return bytes;
 }
 
+/** What PostgreSQL throws where a text, or a message, would take more than 1 GB: it puts each together in memory. */
+export function isBeyondServer(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return code === '54000' || (code === 'XX000' && String(message).startsWith('invalid memory alloc request size'));
+}
+
 /** Types whose length PostgreSQL knows without reading the value: text, bpchar, varchar, bytea. */
 const KNOWN_LENGTH = new Set([25, 1042, 1043, BYTEA]);
 /** Types whose values are never large: boolean, "char", name, numbers, oid, times, uuid. */
@@ -52,13 +58,14 @@ const LEAST_GROWTH = 16;
 
 /**
  * An expression for the bytes that a row takes in its topic, values that cannot matter left out, and how many fit, as an expression too. `columns`: expressions for the relation's columns. No value
- * is read for it, but those that are stored in so many bytes that they alone could be too large.
+ * is read for it, but those that are stored in so many bytes that they alone could be too large. `mostRowBytes` -1: no row fits, whatever it takes.
  */
 export function toRowBytesSql(
   relation: Sized,
   columns: readonly string[],
   mostRowBytes: number,
 ): { bytes: string; most: string } {
+  if (mostRowBytes < 0) return { bytes: `${MOST_ROW_BYTES}::bigint`, most: '-1' };
   // Texts are counted as they are stored; in UTF-8 one may take half of it.
   const most = `CASE WHEN getdatabaseencoding() IN ('UTF8', 'SQL_ASCII') THEN ${mostRowBytes} ELSE ${2 * mostRowBytes} END`;
   const sizes = columns.flatMap((column, at) => {

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { reach } from '../../runtime/faults.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import { type Cells, keyPositions, type Relation } from '../change.ts';
-import { MOST_ROW_BYTES, toRowBytesSql } from '../row-bytes.ts';
+import { isBeyondServer, MOST_ROW_BYTES, toRowBytesSql } from '../row-bytes.ts';
 import { ALL_ROWS, type Selection } from './work.ts';
 
 /**
@@ -24,13 +24,16 @@ const STORED_FACTOR = 8;
 /** What the rows of a chunk may take in memory; a single row may take more. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
 
+/** How many times fewer rows are read after an attempt that PostgreSQL has no memory for. */
+const FEWER = 16;
+
 /** Prefix of the logical messages that mark positions in the stream. */
 export const MARKER_PREFIX = 'crosswalk.marker';
 
 /**
  * Reads at most `most` rows after `after`, fewer where they are large, in one statement, so that rows and snapshot belong together. The order of keys is
  * PostgreSQL's: keys are never compared here. `ONLY`: rows of inheriting tables have topics of their own. Of a row whose cells take more than `mostRowBytes` only the key is read: the
- * client library could not receive a cell of 512 MiB, and would end the process.
+ * client library could not receive a cell of 512 MiB, and would end the process. `run`: each attempt is run in it, where it needs a transaction of its own.
  */
 export async function readChunk(
   client: pg.ClientBase,
@@ -39,6 +42,27 @@ export async function readChunk(
   most: number,
   selection: Selection = ALL_ROWS,
   mostRowBytes: number = MOST_ROW_BYTES,
+  run: (attempt: () => Promise<Chunk>) => Promise<Chunk> = (attempt) => attempt(),
+): Promise<Chunk> {
+  // A value may have a text that PostgreSQL has no memory for. Its row is found among fewer and fewer of them, and of the one that is left only the key is read.
+  for (let rows = most; ; rows = Math.floor(rows / FEWER)) {
+    try {
+      return await run(() =>
+        readOnce(client, relation, after, Math.max(rows, 1), selection, rows < 1 ? -1 : mostRowBytes),
+      );
+    } catch (error) {
+      if (rows < 1 || !isBeyondServer(error)) throw error;
+    }
+  }
+}
+
+async function readOnce(
+  client: pg.ClientBase,
+  relation: Relation,
+  after: readonly string[] | null,
+  most: number,
+  selection: Selection,
+  mostRowBytes: number,
 ): Promise<Chunk> {
   const next = selectAfter(relation, after, selection);
   const limit = await readLimit(client, relation, next, most);

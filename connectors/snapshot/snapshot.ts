@@ -128,9 +128,10 @@ export function createSnapshot(options: {
       } else if (ended || windows.length >= READ_AHEAD) {
         await settled(signal);
       } else {
-        const read = () =>
-          readChunk(client, of.relation, after, options.chunkRows, of.selection, options.mostRowBytesOf(of.relation));
-        const chunk: Chunk = of.request === null ? await read() : await readOnly(client, timeoutMs, read);
+        const limit = options.mostRowBytesOf(of.relation);
+        const run = (attempt: () => Promise<Chunk>) =>
+          of.request === null ? attempt() : readOnly(client, timeoutMs, attempt);
+        const chunk = await readChunk(client, of.relation, after, options.chunkRows, of.selection, limit, run);
         if (current !== of) return;
         const high = randomUUID();
         ended = chunk.isLast;

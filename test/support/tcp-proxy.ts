@@ -12,6 +12,8 @@ export interface TcpProxy {
   resume(): void;
   /** Every connection is closed towards one side and stays open, silent for ever, towards the other; answers how many. */
   halfOpen(towards: 'client' | 'server'): number;
+  /** From now on passes so many bytes a second of what a server says on, over each of the connections that there are. */
+  slowDown(bytesPerSecond: number): void;
   connections(): number;
   close(): Promise<void>;
 }
@@ -117,6 +119,17 @@ export async function openTcpProxy(targetPort: number, port = 0): Promise<TcpPro
         kept.resume();
       }
       return all.length;
+    },
+    slowDown(bytesPerSecond) {
+      for (const { client, server } of links) {
+        server.unpipe(client);
+        server.on('data', (data: Buffer) => {
+          client.write(data);
+          server.pause();
+          setTimeout(() => server.resume(), (data.length / bytesPerSecond) * 1000);
+        });
+        server.resume();
+      }
     },
     connections: () => links.size,
     async close() {
