@@ -82,6 +82,41 @@ describe('changes from row messages', () => {
   });
 });
 
+describe('cells that are too large to be read', () => {
+  const huge = { tooLarge: 1000 };
+
+  test('a new row with one has its key and its size, and nothing else', () => {
+    expect(toChanges({ kind: 'insert', oid: 9, after: ['1', '2', huge, null] }, relation, place)).toEqual([
+      { relation, op: 'c', before: null, after: ['1', '2', null, null], tooLarge: 1000, ...place },
+    ]);
+    expect(update(['1', '2', 'x', 'o'], ['1', '2', huge, huge])).toEqual([
+      { relation, op: 'u', before: ['1', '2', 'x', 'o'], after: ['1', '2', null, null], tooLarge: 2000, ...place },
+    ]);
+  });
+
+  test('one that was not sent again is as large as before', () => {
+    expect(update(['1', '2', huge, 'o'], ['1', '2', UNCHANGED, 'n'])).toEqual([
+      { relation, op: 'u', before: null, after: ['1', '2', null, 'n'], tooLarge: 1000, ...place },
+    ]);
+  });
+
+  test('an old row with one is left out, and a new row that fits is whole', () => {
+    expect(update(['1', '2', huge, 'o'], ['1', '2', 'small', 'o'])).toEqual([
+      { relation, op: 'u', before: null, after: ['1', '2', 'small', 'o'], ...place },
+    ]);
+  });
+
+  test('a delete keeps the key of it, and so does a key that moves', () => {
+    const deleted = { relation, op: 'd', before: ['1', '2', null, 'o'], after: null, isKeyOnly: true, ...place };
+    const before = ['1', '2', huge, 'o'];
+    expect(toChanges({ kind: 'delete', oid: 9, before, beforeIsKeyOnly: false }, relation, place)).toEqual([deleted]);
+    expect(update(before, ['1', '3', UNCHANGED, 'o'])).toEqual([
+      deleted,
+      { relation, op: 'c', before: null, after: ['1', '3', null, 'o'], tooLarge: 1000, ...place, ordinal: 5 },
+    ]);
+  });
+});
+
 test('positions of the key, in key order', () => {
   expect(keyPositions(relation)).toEqual([1, 0]);
   expect(() => keyPositions({ ...relation, key: ['gone'] })).toThrow('"gone" is not published');

@@ -75,6 +75,15 @@ describe('pgoutput messages', () => {
     });
   });
 
+  test('of a cell that is too large only its size is read, wherever it stands, and the others are there', () => {
+    const row: TupleCell[] = ['1', { tooLarge: 11 }, 'x'.repeat(10), null];
+    const insert = message(byte('I'), int32(9), byte('N'), tuple(row));
+    expect(decodeMessage(insert, 10)).toMatchObject({ after: row });
+    expect(decodeMessage(insert, 11)).toMatchObject({ after: ['1', 'x'.repeat(11), 'x'.repeat(10), null] });
+    const update = message(byte('U'), int32(9), byte('O'), tuple(row), byte('N'), tuple(['1', UNCHANGED, 'y', null]));
+    expect(decodeMessage(update, 10)).toMatchObject({ before: row, after: ['1', UNCHANGED, 'y', null] });
+  });
+
   test('insert, update and delete in each form of the old row', () => {
     const row: TupleCell[] = ['1', null, 'ünï 😀', ''];
     expect(decodeMessage(message(byte('I'), int32(9), byte('N'), tuple(row)))).toEqual({
