@@ -75,7 +75,7 @@ export function toRowBytesSql(
     const stored = `pg_column_size(${column})::bigint`;
     return [
       // concat writes a value as it is sent; a cast to text does not, for some types.
-      `CASE WHEN ${stored} > ${LEAST_GROWTH * 2} * ${mostRowBytes} THEN ${stored} WHEN ${MOST_GROWTH} * ${stored} > ${mostRowBytes} THEN octet_length(concat(${column})) ELSE 0 END`,
+      `CASE WHEN ${stored} > ${2 * LEAST_GROWTH * mostRowBytes} THEN ${stored} WHEN ${MOST_GROWTH} * ${stored} > ${mostRowBytes} THEN octet_length(concat(${column})) ELSE 0 END`,
     ];
   });
   return { bytes: `(${['0::bigint', ...sizes].join(' + ')})`, most };
