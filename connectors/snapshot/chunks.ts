@@ -65,42 +65,52 @@ async function readOnce(
   mostRowBytes: number,
 ): Promise<Chunk> {
   const next = selectAfter(relation, after, selection);
-  const limit = await readLimit(client, relation, next, most);
+  const { limit, hasNoLarge } = await readLimit(client, relation, next, most);
   // Of keys that are asked for, those go on that were given: a row may spell an equal key in another way.
   const given = selection.keys === null ? [] : next.keys;
   const columns = next.columns.map((column, at) => `${column} AS ${quoteIdent(relation.columns[at]!.name)}`);
-  const { bytes, most: mostBytes } = toRowBytesSql(relation, next.columns, mostRowBytes);
-  const rows = next.select(
-    ['pg_current_snapshot()::text', next.isMissing, bytes, ...given, ...columns].join(', '),
-    limit,
-  );
-  const isKey = new Set(keyPositions(relation));
-  const givenNames = given.map((_, at) => `g${at}`);
-  const names = columns.map((_, at) => `c${at}`);
-  const cells = names.map((name, at) => (isKey.has(at) ? name : `CASE WHEN bytes <= ${mostBytes} THEN ${name} END`));
-  const result = await client.query<(string | null)[]>({
-    // Not merged with the query around it, because of its LIMIT: the size is found once a row.
-    text: `SELECT ${['snapshot', 'missing', `CASE WHEN bytes > ${mostBytes} THEN bytes END`, ...givenNames, ...cells].join(', ')}
-      FROM (${rows}) AS chunk (${['snapshot', 'missing', 'bytes', ...givenNames, ...names].join(', ')})`,
-    values: next.values,
-    rowMode: 'array',
-  });
+  const read = async (text: string) =>
+    (await client.query<(string | null)[]>({ text, values: next.values, rowMode: 'array' })).rows;
+  const select = (bytes: string, only?: string) =>
+    next.select(['pg_current_snapshot()::text', next.isMissing, bytes, ...given, ...columns].join(', '), limit, only);
+  // Where no value can be large none is measured, which costs as much as to read it. That it is so is looked up once more with the rows: a first large value may have come in between.
+  const small = hasNoLarge && mostRowBytes >= 0 ? await read(select('NULL', toHasNoLargeSql(relation))) : [];
+  const rows =
+    small.length > 0 ? small : await read(withoutTooLarge(relation, select, next, given.length, mostRowBytes));
   const cellsOf = (row: readonly (string | null)[]) => row.slice(3 + given.length);
-  const last = result.rows[result.rows.length - 1];
+  const last = rows[rows.length - 1];
   const toKey = (row: readonly (string | null)[]) =>
     given.length > 0
       ? row.slice(3, 3 + given.length).map((text) => text!)
       : keyPositions(relation).map((position) => cellsOf(row)[position]!);
   return {
-    rows: result.rows.filter((row) => row[1] === 'f' && row[2] === null).map(cellsOf),
-    tooLarge: result.rows
+    rows: rows.filter((row) => row[1] === 'f' && row[2] === null).map(cellsOf),
+    tooLarge: rows
       .filter((row) => row[1] === 'f' && row[2] !== null)
       .map((row) => ({ cells: cellsOf(row), bytes: Number(row[2]) })),
-    missing: result.rows.filter((row) => row[1] === 't').map(cellsOf),
+    missing: rows.filter((row) => row[1] === 't').map(cellsOf),
     snapshot: last?.[0] ?? null,
     lastKey: last === undefined ? null : toKey(last),
-    isLast: result.rows.length < limit,
+    isLast: rows.length < limit,
   };
+}
+
+/** The statement that reads rows, and of those that are too large the key alone. */
+function withoutTooLarge(
+  relation: Relation,
+  select: (bytes: string) => string,
+  { columns }: NextRows,
+  given: number,
+  mostRowBytes: number,
+): string {
+  const { bytes, most } = toRowBytesSql(relation, columns, mostRowBytes);
+  const isKey = new Set(keyPositions(relation));
+  const givenNames = Array.from({ length: given }, (_, at) => `g${at}`);
+  const names = columns.map((_, at) => `c${at}`);
+  const cells = names.map((name, at) => (isKey.has(at) ? name : `CASE WHEN bytes <= ${most} THEN ${name} END`));
+  // Not merged with the query around it, because of its LIMIT: the size is found once a row.
+  return `SELECT ${['snapshot', 'missing', `CASE WHEN bytes > ${most} THEN bytes END`, ...givenNames, ...cells].join(', ')}
+    FROM (${select(bytes)}) AS chunk (${['snapshot', 'missing', 'bytes', ...givenNames, ...names].join(', ')})`;
 }
 
 /** The rows of a selection, as parts of a statement. */
@@ -148,7 +158,8 @@ export function toSource(relation: Relation, selection: Selection, parameters = 
 
 /** The next rows in key order: what to select of them, and how many. */
 interface NextRows extends Source {
-  select(what: string, limit: number): string;
+  /** `only`: a condition for all of them. */
+  select(what: string, limit: number, only?: string): string;
 }
 
 function selectAfter(relation: Relation, after: readonly string[] | null, selection: Selection): NextRows {
@@ -158,10 +169,10 @@ function selectAfter(relation: Relation, after: readonly string[] | null, select
   return {
     ...source,
     values: [...(after ?? []), ...source.values],
-    select(what, limit) {
+    select(what, limit, only = 'true') {
       const [first, ...others] = parts.map(
         (condition) =>
-          `SELECT ${what} FROM ${source.from} WHERE ${condition} AND ${source.where} ORDER BY ${source.keys.join(', ')} LIMIT ${limit}`,
+          `SELECT ${what} FROM ${source.from} WHERE ${condition} AND ${source.where} AND ${only} ORDER BY ${source.keys.join(', ')} LIMIT ${limit}`,
       );
       if (others.length === 0) return first!;
       return `${[first, ...others].map((part) => `(${part})`).join(' UNION ALL ')} ORDER BY ${names} LIMIT ${limit}`;
@@ -170,10 +181,15 @@ function selectAfter(relation: Relation, after: readonly string[] | null, select
 }
 
 /**
- * How many of the next rows fit into a chunk, at least one. Only where large values are stored beside the table is it worth a look at their sizes, and no value is read for it:
+ * How many of the next rows fit into a chunk, at least one, and whether none of the table is large. Only where large values are stored beside the table is it worth a look at their sizes, and no value is read for it:
  * the size of text is exact, that of other types is of what is stored, perhaps compressed.
  */
-async function readLimit(client: pg.ClientBase, relation: Relation, next: NextRows, most: number): Promise<number> {
+async function readLimit(
+  client: pg.ClientBase,
+  relation: Relation,
+  next: NextRows,
+  most: number,
+): Promise<{ limit: number; hasNoLarge: boolean }> {
   const names = relation.key.map(quoteIdent);
   const sizes = relation.columns.map(({ typeName }, at) => {
     const isText = ['text', 'character varying', 'bpchar', 'bytea'].includes(typeName);
@@ -182,14 +198,19 @@ async function readLimit(client: pg.ClientBase, relation: Relation, next: NextRo
   });
   const keys = next.keys.map((key, at) => `${key} AS ${names[at]}`);
   const sized = next.select(`${keys.join(', ')}, ${sizes.join(' + ')} AS "row bytes"`, most);
-  const { rows } = await client.query<{ fitting: string }>(
-    `SELECT CASE WHEN (SELECT relkind = 'r' AND (reltoastrelid = 0 OR pg_relation_size(reltoastrelid) = 0) FROM pg_class WHERE oid = ${relation.oid})
+  const { rows } = await client.query<{ none: string; fitting: string }>(
+    `SELECT ${toHasNoLargeSql(relation)} AS none, CASE WHEN ${toHasNoLargeSql(relation)}
        THEN ${most}
        ELSE (SELECT greatest(count(*), 1) FROM (SELECT sum("row bytes") OVER (ORDER BY ${names.join(', ')} ROWS UNBOUNDED PRECEDING) AS total FROM (${sized}) AS sized) AS summed
          WHERE total <= ${CHUNK_BYTES}) END AS fitting`,
     next.values,
   );
-  return Number(rows[0]!.fitting);
+  return { limit: Number(rows[0]!.fitting), hasNoLarge: rows[0]!.none === 't' };
+}
+
+/** Whether no value of a table is stored beside it: looked up once a statement. What a row holds itself takes 2 MB as text at most. */
+function toHasNoLargeSql({ oid }: Relation): string {
+  return `(SELECT relkind = 'r' AND (reltoastrelid = 0 OR pg_relation_size(reltoastrelid) = 0) FROM pg_class WHERE oid = ${oid})`;
 }
 
 /**

@@ -130,6 +130,14 @@ describe('in a topic that holds 1 MB', () => {
     expect(await differences()).toEqual(
       ['100', '200', '300', '400'].map((id) => `docs {"id":"${id}"}: not in the log`),
     );
+    // Read again on request, by key and by a condition: the letter is the same, and the snapshot gets to its end.
+    for (const selection of [['--key', '100', '--key', '101'], ['--where', 'id BETWEEN 299 AND 301']]) {
+      const snapshot = startCli(['snapshot', 'docs', ...selection, '--wait'], { ...rig.env, NODE_NO_WARNINGS: '1' });
+      processes.push(snapshot);
+      expect(`${await snapshot.ended} ${snapshot.stderr()}`).toMatch(/^0 /);
+    }
+    await untilCaughtUp(rig, connector);
+    expect((await openLetters(rig)).sort()).toEqual(loaded);
     // Streamed: put in, another column changed, replaced, its key moved, deleted.
     for (const id of [1001, 1002, 1003, 1004, 1005])
       await legacy.query(`INSERT INTO docs (id, n, body) VALUES (${id}, 0, ${large(3)})`);
