@@ -236,11 +236,12 @@ function toStreamError(error: unknown, what: string, options: { slot: string; pu
       error,
     );
   }
-  if (isBeyondServer(error)) {
-    const lsn = /associated LSN ([0-9A-F]+\/[0-9A-F]+)/.exec(String((error as { where?: string }).where))?.[1];
+  // Where no place is named it is not about a change: PostgreSQL has also run out of memory over what other transactions invalidated.
+  const place = /[0-9A-F]{1,8}\/[0-9A-F]{1,8}/.exec(String((error as { where?: unknown } | null)?.where))?.[0];
+  if (isBeyondServer(error) && place !== undefined) {
     return new CrosswalkError(
       'change_too_large',
-      `${what}: the server cannot send the change at ${lsn ?? 'the next position'}: its old and new row take more than 1 GB as text (${message})`,
+      `${what}: the server cannot send the change at ${place}: its old and new row take more than 1 GB as text (${message})`,
       '`crosswalk resnapshot --skip` moves the slot past it, and reads every table again: docs/operations.md, "Rows and transactions that are too large".',
       error,
     );
