@@ -285,7 +285,11 @@ async function runSession(
       heartbeat,
       registry,
       bound,
-      stored: { ...stored, snapshot: progress, told: pickTables(stored.told ?? {}, Object.keys(progress)) },
+      stored: {
+        ...stored,
+        snapshot: progress,
+        told: pickTables(stored.told ?? {}, [...Object.keys(progress), ...Object.keys(stored.reread ?? {})]),
+      },
       loaded: new Map(registered.captured.map((captured) => [captured.relation.oid, captured])),
       boundaries: registered.boundaries,
     });

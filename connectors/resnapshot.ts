@@ -60,7 +60,8 @@ export async function requestResnapshot(
         const tables = options.skip ? config.tables : named.length === 0 ? changed : named;
         answer = { tables, changes };
         const end = await readEnd(control);
-        const position = toReread(stored, { tables, accept: options.accept, end: end.lsn });
+        const columns = (table: string) => (source.tables[table]?.names ?? []).filter((name) => name !== '');
+        const position = toReread(stored, { tables, columns, accept: options.accept, end: end.lsn });
         // Columns that are gone from a table that is read again are gone from its rows in the log too.
         const before = options.accept ? stored.source : withoutTables(stored.source, tables);
         const amended = { ...position, source: toFingerprint(source, before)! };
@@ -97,12 +98,16 @@ async function readEnd(control: pg.ClientBase): Promise<{ lsn: bigint; flushed: 
 /** The position from which tables are read again; with `accept` only what is known of their columns starts anew. */
 function toReread(
   stored: Position,
-  { tables, accept, end }: { tables: readonly string[]; accept: boolean; end: bigint },
+  options: { tables: readonly string[]; columns: (table: string) => readonly string[]; accept: boolean; end: bigint },
 ): Omit<Position, 'offsets' | 'source'> {
+  const { tables, columns, accept, end } = options;
   const { offsets: _, source: __, ...rest } = stored;
   const without = <T>(values: Readonly<Record<string, T>>) =>
     Object.fromEntries(Object.entries(values).filter(([table]) => !tables.includes(table)));
-  const told = without(stored.told ?? {});
+  const told = {
+    ...stored.told,
+    ...Object.fromEntries(tables.map((table) => [table, { now: columns(table), gone: [] }])),
+  };
   if (accept) return { ...rest, told };
   const reread = { ...stored.reread, ...Object.fromEntries(tables.map((table) => [table, toLsnText(end)])) };
   return { ...rest, told, reread, snapshot: without(stored.snapshot) };

@@ -91,6 +91,8 @@ export function createStreamedTables(options: StreamedTablesOptions) {
     }
     if (transaction.isKnown) return;
     const isReading = isReadAgain(table, transaction);
+    // Who had the table read again has said which columns it has from there on.
+    if (isReading && reread.has(table) && told[table] !== undefined) return;
     const next = tellColumns(
       isReading ? undefined : told[table],
       message.columns.map(({ name }) => name),
