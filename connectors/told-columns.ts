@@ -10,6 +10,6 @@ export function tellColumns(
 ): { told: ToldColumns; back: readonly string[] } {
   if (before === undefined) return { told: { now: names, gone: [] }, back: [] };
   const back = names.filter((name) => before.gone.includes(name));
-  const gone = [...before.gone, ...before.now.filter((name) => !names.includes(name))];
-  return { told: { now: names, gone: [...new Set(gone)] }, back };
+  const gone = new Set([...before.gone, ...before.now].filter((name) => !names.includes(name)));
+  return { told: { now: names, gone: [...gone] }, back };
 }

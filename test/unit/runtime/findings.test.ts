@@ -55,6 +55,46 @@ describe('toFindings', () => {
       'failing',
       ['No position'],
     ],
+    [
+      'the connector ended for a person',
+      {
+        legacy: { ...legacy, slot: { ...slot, active: false } },
+        kafka: {
+          ...up,
+          position,
+          deadLetters: 0,
+          stop: { code: 'stuck', line: 'It failed. Do this.', progress: '0/64', at: 'then' },
+        },
+      },
+      'failing',
+      ['No connector reads the slot. The last connector ended at then: It failed. Do this.'],
+    ],
+    [
+      'it ended for a person, and another one runs',
+      {
+        kafka: {
+          ...up,
+          position,
+          deadLetters: 0,
+          stop: { code: 'stuck', line: 'It failed.', progress: '0/64', at: 'then' },
+        },
+      },
+      'healthy',
+      [],
+    ],
+    [
+      'a projector ended for a person',
+      {
+        projections: [
+          {
+            ...behind(1).projections![0]!,
+            stop: { code: 'stuck', line: 'It failed. Do this.', progress: '9', at: 'then' },
+          },
+        ],
+      },
+      'failing',
+      ['Projection quotes has got no further since its process ended at then: It failed. Do this.'],
+    ],
     ['the slot is gone', { legacy: { ...legacy, slot: null } }, 'failing', ['does not exist']],
     [
       'the slot is gone, or not: Kafka is down',
