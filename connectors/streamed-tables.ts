@@ -57,9 +57,8 @@ export function createStreamedTables(options: StreamedTablesOptions) {
   let root: Relation | null = null;
   let told = { ...options.stored.told };
   const reread = new Map(Object.entries(options.stored.reread ?? {}).map(([table, lsn]) => [table, parseLsn(lsn)]));
-  /** Whether every row of a table is read behind a transaction. */
-  const isReadAgain = (table: string, { finalLsn }: Transaction) =>
-    finalLsn < (reread.get(table) ?? 0n) || !options.isRead(table);
+  /** Whether every row of a table is read behind a transaction. A load that has not begun is no reason: its first chunk may have been read before. */
+  const isReadAgain = (table: string, { finalLsn }: Transaction) => finalLsn < (reread.get(table) ?? 0n);
   /** By table, its partitions that do not send old rows: the server sends the key alone, and calls it the old row where the table has REPLICA IDENTITY FULL. */
   const weak = new Map<string, Set<number>>();
 
@@ -90,17 +89,16 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       captured.set(message.oid, await options.register(changed));
     }
     if (transaction.isKnown) return;
-    const isReading = isReadAgain(table, transaction);
     // Who had the table read again has said which columns it has from there on.
-    if (isReading && reread.has(table) && told[table] !== undefined) return;
+    if (isReadAgain(table, transaction)) return;
     const next = tellColumns(
-      isReading ? undefined : told[table],
+      options.isRead(table) ? told[table] : undefined,
       message.columns.map(({ name }) => name),
     );
     if (next.back.length > 0)
       throw toChanged(relation, `columns have names again that rows in between did not have (${next.back.join(', ')})`);
     told = { ...told, [table]: next.told };
-    if (relation.isPartitioned || message.replicaIdentity === 'f' || isReading) return;
+    if (relation.isPartitioned || message.replicaIdentity === 'f') return;
     throw toChanged(relation, `its changes were sent without old rows, under ${IDENTITIES[message.replicaIdentity]}`);
   }
 

@@ -79,10 +79,12 @@ test.each(Object.entries(cases))('%s', async (_, { steps, line }) => {
     if (step === 'down') await connector.stop();
     else if (step === 'up') connector = rig.run();
     else if (step === 'look') {
-      const before = (await rig.readPosition())!.source!.tables.docs!;
+      const { rows } = await rig.legacy.query<{ names: string }>(
+        `SELECT string_agg(attname, ' ' ORDER BY attnum) AS names FROM pg_attribute WHERE attrelid = 'docs'::regclass AND attnum > 0 AND NOT attisdropped`,
+      );
       await waitUntil('it has looked', async () => {
-        const { names, gone } = (await rig.readPosition())!.source!.tables.docs!;
-        return JSON.stringify([names, gone]) !== JSON.stringify([before.names, before.gone]);
+        const { names } = (await rig.readPosition())!.source!.tables.docs!;
+        return names!.filter((name) => name !== '').join(' ') === rows[0]!.names;
       });
     } else await rig.legacy.query(step);
   }
