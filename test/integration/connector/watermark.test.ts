@@ -58,8 +58,9 @@ test('what was read of them does not overwrite the change', async () => {
 });
 
 test('a chunk holds the rows of its table alone, and not those of inheriting ones', async () => {
-  await rig.legacy.query(`CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (2, 'not its own')`);
   const [relation] = await readCatalog(rig.legacy, { schema: 'public', tables: ['parent'], publication: 'crosswalk' });
+  // A connector that starts would refuse it; one that runs goes on.
+  await rig.legacy.query(`CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (2, 'not its own')`);
   const { rows, isLast } = await readChunk(rig.legacy, relation!, null, 10);
   expect({ rows, isLast }).toEqual({
     rows: [

@@ -58,6 +58,11 @@ describe('stops, and names what happened', () => {
       'docs: names of its columns stand for other columns than before \\(label\\).*resnapshot docs`',
     ],
     [
+      'a name of the key that moves to another column',
+      'ALTER TABLE docs RENAME id TO old; ALTER TABLE docs RENAME label TO id; ALTER TABLE docs RENAME old TO label',
+      `docs: names of its columns stand for other columns than before \\(label, id\\).*resnapshot docs\`${VANISHED}`,
+    ],
+    [
       'an attribute more of a composite type, in an array of a domain',
       'ALTER TYPE pair ADD ATTRIBUTE n text',
       'docs: the attributes of one of its composite types changed.*resnapshot docs`',

@@ -27,6 +27,13 @@ describe('connectorHealth', () => {
     expect(connectorHealth(status, config, NOW, WALL).sign).toBe('healthy');
   });
 
+  it('waits for a server that answers and has nothing to send yet', () => {
+    const status = { state: 'streaming', lastProgressMs: NOW - 3_600_000, sourceMicros: WALL } as const;
+    const health = (heardMs: number) => connectorHealth({ ...status, lastHeardMs: NOW - heardMs }, config, NOW, WALL);
+    expect(health(1000)).toMatchObject({ live: true, ready: true, sign: 'healthy' });
+    expect(health(60_001)).toMatchObject({ live: false, sign: 'stalled' });
+  });
+
   it('gives slow heartbeats ten of them', () => {
     expect(stallAfterMs({ heartbeatMs: 1000, stallSeconds: 60 })).toBe(60_000);
     expect(stallAfterMs({ heartbeatMs: 30_000, stallSeconds: 60 })).toBe(300_000);
