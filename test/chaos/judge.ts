@@ -25,8 +25,8 @@ export interface LogVerdict {
   readonly details: readonly string[];
 }
 
-/** Where changes of a table are passed over: committed behind `from`, and no later than `until`. */
-export interface PassedOver {
+/** Where the registry refuses a table: changes committed behind `from`, and no later than `until`. */
+export interface RefusedType {
   readonly table: string;
   readonly from: bigint;
   readonly until: bigint;
@@ -63,7 +63,7 @@ export async function judgeLog(
   world: World,
   history: History,
   marks: readonly bigint[],
-  passedOver: readonly PassedOver[],
+  refused: readonly RefusedType[],
 ): Promise<LogVerdict> {
   const { env } = world.direct;
   const addresses = { kafkaBrokers: env.KAFKA_BROKERS!, registryUrl: env.SCHEMA_REGISTRY_URL! };
@@ -73,8 +73,8 @@ export async function judgeLog(
   const outputs = files.map((file) => createWriteStream(file));
   const total = { changes: 0, events: 0, passedOver: 0, lost: 0, doubled: 0, outOfOrder: 0, wrong: 0 };
   const details: string[] = [];
-  const isPassedOver = ({ table, commitEnd }: HistoryChange) =>
-    passedOver.some((over) => over.table === table && commitEnd > over.from && commitEnd <= over.until);
+  const isRefused = ({ table, commitEnd }: HistoryChange) =>
+    refused.some((over) => over.table === table && commitEnd > over.from && commitEnd <= over.until);
 
   const lastOfPartition = new Map<string, { commitLsn: bigint; ordinal: number }>();
   await forEachLogRecord(addresses, topics, (record) => {
@@ -99,7 +99,7 @@ export async function judgeLog(
     const records: LogRecord[] = [];
     for await (const line of createInterface({ input: createReadStream(file) })) records.push(toRecord(line));
     const from = index === 0 ? 0n : bounds[index - 1]!;
-    const found = await compareLog(history, records, { from, until: bounds[index]!, isPassedOver });
+    const found = await compareLog(history, records, { from, until: bounds[index]!, isRefused });
     total.changes += found.changes;
     total.events += found.records;
     total.passedOver += found.passedOver;

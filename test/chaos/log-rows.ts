@@ -28,10 +28,15 @@ export async function judgeLogRows(world: World): Promise<TableVerdict> {
   try {
     for (const table of tables) {
       const left = told.get(topicOf(world.config, table))!;
-      // The sample's captured tables all have the key `id`.
+      const { rows: keys } = await client.query<{ name: string }>(
+        `SELECT a.attname AS name FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, position)
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+         WHERE i.indrelid = $1::regclass AND i.indisprimary ORDER BY k.position`,
+        [`"${legacySchema}"."${table}"`],
+      );
       const { rows } = await client.query<Row>(`SELECT * FROM "${legacySchema}"."${table}"`);
       for (const row of rows) {
-        const key = JSON.stringify({ id: row.id });
+        const key = JSON.stringify(Object.fromEntries(keys.map(({ name }) => [name, row[name]])));
         const found = left.get(key);
         left.delete(key);
         const other = Object.keys(row).filter((column) => row[column] !== (found?.[column] ?? null));

@@ -120,7 +120,7 @@ export async function runChaos(plan: ChaosPlan, signal: AbortSignal, onProgress:
     onProgress('comparing the log with the history of the database, and every row of the new tables');
     const verdicts = await Promise.all([
       judgeTables(world),
-      recorder.stop().then((history) => judgeLog(world, history, marks, schema.passedOver)),
+      recorder.stop().then((history) => judgeLog(world, history, marks, schema.refused)),
     ]);
     const [tablesVerdict, log] = verdicts;
     const all = [...fleet.troubles, ...troubles];

@@ -28,8 +28,8 @@ const NAMED = 20;
 /**
  * Compares the changes of the log, in the order of its partitions, with the history. `from`, `until`: positions as `mark` answers them; what
  * was committed outside is left out of both. By default everything until the history ends. Where connector and second slot began at
- * different moments under traffic, `from` must be a mark made after both exist. `tables` leaves others out of both. `isPassedOver`: a change that the log must not have;
- * those of its transaction that are there are numbered without it.
+ * different moments under traffic, `from` must be a mark made after both exist. `tables` leaves others out of both. `isRefused`: a change under a type that the registry
+ * refuses: the log must have a delete of it without the old row, and nothing else; what is there of its transaction is numbered without the rest.
  */
 export async function compareLog(
   history: History,
@@ -38,7 +38,7 @@ export async function compareLog(
     readonly from?: bigint;
     readonly until?: bigint;
     readonly tables?: readonly string[];
-    readonly isPassedOver?: (change: HistoryChange) => boolean;
+    readonly isRefused?: (change: HistoryChange) => boolean;
   } = {},
 ): Promise<LogComparison> {
   const { from = 0n, until = history.until } = options;
@@ -124,7 +124,8 @@ export async function compareLog(
     if (!isWanted(change.table)) continue;
     counts.changes += 1;
     const transaction = open as { found: Map<number, Streamed>; passedOver: number };
-    if (options.isPassedOver?.(change)) {
+    const isRefused = options.isRefused?.(change) ?? false;
+    if (isRefused && change.op !== 'd') {
       counts.passedOver += 1;
       transaction.passedOver += 1;
       continue;
@@ -137,7 +138,7 @@ export async function compareLog(
       continue;
     }
     found.delete(ordinal);
-    const differences = findDifferences(change, record);
+    const differences = findDifferences(isRefused ? { ...change, before: null } : change, record);
     if (differences.length > 0) report('differing', nameOfChange(change), differences.join(', '));
   }
   close();
