@@ -78,14 +78,24 @@ export function toChanges(message: RowMessage, relation: Relation, place: Change
   }
 }
 
-/** What is sure of a message that cannot be completed: the row left a key. */
-export function toSureChanges(message: RowMessage, relation: Relation, place: ChangePlace): Change[] {
-  if (message.kind !== 'update' || message.before === null) return [];
-  const { before, after } = message;
-  const positions = keyPositions(relation);
-  const isMoved = positions.some((position) => after[position] !== UNCHANGED && after[position] !== before[position]);
-  if (!isMoved || positions.some((position) => typeof before[position] !== 'string')) return [];
-  const cells = before.map((cell, position) => (positions.includes(position) ? (cell as string) : null));
+/**
+ * What is sure of a message that cannot be told whole: the row left a key, and no reading of the table shows that. `positions`: of the relation's key in the message, whose other columns
+ * may be others than the relation's.
+ */
+export function toSureChanges(
+  message: RowMessage,
+  relation: Relation,
+  place: ChangePlace,
+  positions = keyPositions(relation),
+): Change[] {
+  if (message.kind === 'insert' || message.before === null) return [];
+  const { before } = message;
+  const key = positions.map((position) => before[position]);
+  const isLeft =
+    message.kind === 'delete' ||
+    positions.some((position) => message.after[position] !== UNCHANGED && message.after[position] !== before[position]);
+  if (!isLeft || key.some((cell) => typeof cell !== 'string')) return [];
+  const cells = relation.columns.map(({ name }) => (key[relation.key.indexOf(name)] as string | undefined) ?? null);
   return [{ ...toChange(relation, place, 'd', cells, null), isKeyOnly: true }];
 }
 

@@ -166,13 +166,19 @@ function findColumnChanges(
   return found;
 }
 
-/** Columns whose names another column had, or that are back: rows that were not written since have the old column's cell, or none, under them. */
+/**
+ * Columns whose names another column had, or that are back: rows that were not written since have the old column's cell, or none, under them. A column that came and went between two looks
+ * may have had any name, also that of one that came after it.
+ */
 function findMovedNames(before: TableFingerprint, now: TableFingerprint): number[] {
   const gone = new Set(before.gone ?? []);
+  const known = before.names?.length ?? Number.POSITIVE_INFINITY;
+  const unseen = (now.names ?? []).findIndex((name, index) => name === '' && index >= known);
   return (now.names ?? []).flatMap((name, index) => {
     if (name === '') return [];
     const place = before.names?.indexOf(name) ?? -1;
-    return (place === -1 ? gone.has(name) : place !== index) ? [index] : [];
+    const isSuspect = unseen !== -1 && index > unseen;
+    return isSuspect || (place === -1 ? gone.has(name) : place !== index) ? [index] : [];
   });
 }
 

@@ -49,8 +49,8 @@ export interface StreamedTablesOptions {
 export function createStreamedTables(options: StreamedTablesOptions) {
   const { loaded, log } = options;
   const captured = new Map(loaded);
-  /** Relations whose rows cannot become events, and need not. */
-  const unreadable = new Set<number>();
+  /** Relations whose rows cannot become events, and need not, with the positions of their keys; undefined where these are not certain. */
+  const unreadable = new Map<number, readonly number[] | undefined>();
   /** Names of tables that nobody captures; null once they are said. */
   const strangers = new Map<number, string | null>();
   /** The partitioned table that was described last: its partition follows. */
@@ -95,6 +95,8 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       options.isRead(table) ? told[table] : undefined,
       message.columns.map(({ name }) => name),
     );
+    if (next.moved.length > 0)
+      throw toChanged(relation, `names of its columns moved to other columns (${next.moved.join(', ')})`);
     if (next.back.length > 0)
       throw toChanged(relation, `columns have names again that rows in between did not have (${next.back.join(', ')})`);
     told = { ...told, [table]: next.told };
@@ -147,7 +149,7 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       } catch (error) {
         if (toCrosswalkError(error, known.relation.table).tries > 1) throw error;
         passOver(known.relation, error, of);
-        unreadable.add(message.oid);
+        unreadable.set(message.oid, findKey(message, known.relation));
       }
     },
 
@@ -168,8 +170,10 @@ export function createStreamedTables(options: StreamedTablesOptions) {
     /** The changes that a row message of a captured table stands for; none where they need not be told. */
     toChanges(message: RowMessage, { relation }: Captured, transaction: Transaction, place: ChangePlace): Change[] {
       if (unreadable.has(message.oid)) {
-        options.onPassedOver();
-        return [];
+        const key = unreadable.get(message.oid);
+        const sure = key === undefined ? [] : toSureChanges(message, relation, place, key);
+        if (message.kind !== 'delete' || sure.length === 0) options.onPassedOver();
+        return sure;
       }
       try {
         return toChanges(withoutWeakRow(message, relation), relation, place);
@@ -199,6 +203,15 @@ const IDENTITIES = {
   i: 'REPLICA IDENTITY USING INDEX',
   f: 'REPLICA IDENTITY FULL',
 } as const;
+
+/** Where the key of a relation is among other columns than its own; undefined where a column of it has another name or type. */
+function findKey(message: RelationMessage, { key, columns }: Relation): readonly number[] | undefined {
+  const positions = key.map((name) => {
+    const known = columns.find((column) => column.name === name);
+    return message.columns.findIndex((column) => column.name === name && column.typeOid === known?.typeOid);
+  });
+  return positions.includes(-1) ? undefined : positions;
+}
 
 function toChanged({ schema, table }: Relation, what: string): CrosswalkError {
   return new CrosswalkError(

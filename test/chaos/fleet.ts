@@ -40,11 +40,12 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-/** Starts `connectors` and `projectors` processes; each writes a log of its own into `logDir`. */
+/** Starts `connectors` and `projectors` processes; each writes a log of its own into `logDir`. `isExplained`: whether something beyond the fleet explains an end. */
 export function startFleet(
   env: Readonly<Record<string, string>>,
   sizes: { connectors: number; projectors: number },
   logDir: string,
+  isExplained: (result: number | string, stderr: string) => boolean,
   onTrouble: (trouble: string) => void,
 ): Fleet {
   const troubles: string[] = [];
@@ -95,9 +96,10 @@ export function startFleet(
         const killedByFault = result === 'SIGKILL' && /fault injected/.test(started.stderr());
         const isStall = result === STALLED && /Stalled: /.test(started.stderr());
         if (isStall) stalls += 1;
-        const isExplained =
+        const isOurs =
           (why === 'kill' && result === 'SIGKILL') || (why === 'stop' && result === 0) || killedByFault || isStall;
-        if (!isExplained) trouble(`${name} ended with ${result}: ${lastLine(started.stderr())}`);
+        if (!isOurs && !isExplained(result, started.stderr()))
+          trouble(`${name} ended with ${result}: ${lastLine(started.stderr())}`);
         await sleep(Math.max(RESTART_MS, awayUntil - performance.now()));
         if (isClosing) return;
         restarts += 1;

@@ -17,6 +17,7 @@ const plan = {
   changesPerSecond: number('CHANGES', 500),
   faultsPerMinute: number('FAULTS', 18),
   rows: number('ROWS', 3000),
+  schemaWeight: process.env.SCHEMA === '0' ? 0 : number('SCHEMA', 10),
 };
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.abort(new Error(signal)));

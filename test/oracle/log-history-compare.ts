@@ -5,6 +5,8 @@ import type { History, HistoryChange } from './log-history.ts';
 export interface LogComparison {
   /** Changes in the history, and in the log: reads of the initial load and tombstones are not among them. */
   readonly changes: number;
+  /** Of these, changes that need not be in the log, and are not. */
+  readonly passedOver: number;
   readonly records: number;
   /** In the history and not in the log. */
   readonly lost: number;
@@ -26,16 +28,31 @@ const NAMED = 20;
 /**
  * Compares the changes of the log, in the order of its partitions, with the history. `from`, `until`: positions as `mark` answers them; what
  * was committed outside is left out of both. By default everything until the history ends. Where connector and second slot began at
- * different moments under traffic, `from` must be a mark made after both exist. `tables` leaves others out of both.
+ * different moments under traffic, `from` must be a mark made after both exist. `tables` leaves others out of both. `isRefused`: a change under a type that the registry
+ * refuses: the log must have a delete of it without the old row, and nothing else; what is there of its transaction is numbered without the rest.
  */
 export async function compareLog(
   history: History,
   log: readonly LogRecord[],
-  options: { readonly from?: bigint; readonly until?: bigint; readonly tables?: readonly string[] } = {},
+  options: {
+    readonly from?: bigint;
+    readonly until?: bigint;
+    readonly tables?: readonly string[];
+    readonly isRefused?: (change: HistoryChange) => boolean;
+  } = {},
 ): Promise<LogComparison> {
   const { from = 0n, until = history.until } = options;
   const isWanted = (table: string) => options.tables === undefined || options.tables.includes(table);
-  const counts = { changes: 0, records: 0, lost: 0, doubled: 0, disordered: 0, invented: 0, differing: 0 };
+  const counts = {
+    changes: 0,
+    passedOver: 0,
+    records: 0,
+    lost: 0,
+    doubled: 0,
+    disordered: 0,
+    invented: 0,
+    differing: 0,
+  };
   const first: string[] = [];
   const report = (fault: 'lost' | 'doubled' | 'disordered' | 'invented' | 'differing', name: string, text = '') => {
     counts[fault] += 1;
@@ -77,7 +94,7 @@ export async function compareLog(
   };
   let next = 0;
   let previousEnd = 0n;
-  let open: { end: bigint; found: Map<number, Streamed> } | null = null;
+  let open: { end: bigint; found: Map<number, Streamed>; passedOver: number } | null = null;
   const close = () => {
     if (open === null) return;
     invent(open.found.values(), 'not in its transaction');
@@ -102,18 +119,26 @@ export async function compareLog(
     if (change.commitEnd <= from || change.commitEnd > until) continue;
     if (open === null || (open as { end: bigint }).end !== change.commitEnd) {
       close();
-      open = { end: change.commitEnd, found: begin(change) };
+      open = { end: change.commitEnd, found: begin(change), passedOver: 0 };
     }
     if (!isWanted(change.table)) continue;
     counts.changes += 1;
-    const { found } = open as { found: Map<number, Streamed> };
-    const record = found.get(change.ordinal);
+    const transaction = open as { found: Map<number, Streamed>; passedOver: number };
+    const isRefused = options.isRefused?.(change) ?? false;
+    if (isRefused && change.op !== 'd') {
+      counts.passedOver += 1;
+      transaction.passedOver += 1;
+      continue;
+    }
+    const { found } = transaction;
+    const ordinal = change.ordinal - transaction.passedOver;
+    const record = found.get(ordinal);
     if (record === undefined) {
       report('lost', nameOfChange(change));
       continue;
     }
-    found.delete(change.ordinal);
-    const differences = findDifferences(change, record);
+    found.delete(ordinal);
+    const differences = findDifferences(isRefused ? { ...change, before: null } : change, record);
     if (differences.length > 0) report('differing', nameOfChange(change), differences.join(', '));
   }
   close();

@@ -107,7 +107,7 @@ export async function startRecorder(options: {
 
   const connected = async (): Promise<pg.Client> => {
     if (client !== null) return client;
-    const connecting = createClient(typeof options.url === 'string' ? options.url : options.url());
+    const connecting = createHistoryClient(typeof options.url === 'string' ? options.url : options.url());
     await connecting.connect();
     client = connecting;
     return connecting;
@@ -165,7 +165,7 @@ export async function startRecorder(options: {
   };
   const readEnd = async (): Promise<bigint> => {
     const url = typeof options.url === 'string' ? options.url : options.url();
-    const own = createClient(url);
+    const own = createHistoryClient(url);
     await own.connect();
     try {
       const { rows } = await own.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
@@ -202,7 +202,8 @@ export async function startRecorder(options: {
   };
 }
 
-function createClient(url: string): pg.Client {
+/** A client that returns the text of values as the history has it. */
+export function createHistoryClient(url: string): pg.Client {
   const client = new pg.Client({
     connectionString: url,
     options: SESSION,

@@ -22,6 +22,7 @@ interface Case {
 
 const NAMES = /public\.docs: names of its columns stand for other columns than before \(note\)/;
 const AGAIN = /public\.docs: columns have names again that rows in between did not have \(note\)/;
+const MOVED = /public\.docs: names of its columns moved to other columns \((x|y|x, y|y, x)\)/;
 const cases: Record<string, Case> = {
   'dropped and added in one transaction': {
     steps: ['BEGIN; ALTER TABLE docs DROP note; ALTER TABLE docs ADD note text; COMMIT'],
@@ -68,6 +69,48 @@ const cases: Record<string, Case> = {
       'up',
     ],
     line: AGAIN,
+  },
+  'added, filled, dropped and added while nobody looked': {
+    steps: [
+      'down',
+      'ALTER TABLE docs ADD x text',
+      `UPDATE docs SET x = 'old' WHERE id < 9`,
+      'ALTER TABLE docs DROP x; ALTER TABLE docs ADD x text',
+      'up',
+    ],
+    line: /stand for other columns than before \(x\)/,
+  },
+  'added, filled, and one given the name of another that goes while nobody looked': {
+    steps: [
+      'down',
+      'ALTER TABLE docs ADD x text, ADD y text',
+      `UPDATE docs SET x = 'old', y = 'new' WHERE id < 9`,
+      'ALTER TABLE docs DROP x; ALTER TABLE docs RENAME y TO x',
+      'up',
+    ],
+    line: /stand for other columns than before \(x\)/,
+  },
+  'added, filled and swapped while nobody looked': {
+    steps: [
+      'down',
+      'ALTER TABLE docs ADD x text, ADD y text',
+      `UPDATE docs SET x = 'x', y = 'y' WHERE id < 9`,
+      'BEGIN; ALTER TABLE docs RENAME x TO t; ALTER TABLE docs RENAME y TO x; ALTER TABLE docs RENAME t TO y; COMMIT',
+      `UPDATE docs SET note = 'behind' WHERE id = 9`,
+      'up',
+    ],
+    line: MOVED,
+  },
+  'added, filled, and one given the name of another that is renamed while nobody looked': {
+    steps: [
+      'down',
+      'ALTER TABLE docs ADD x text, ADD y text',
+      `UPDATE docs SET x = 'x', y = 'y' WHERE id < 9`,
+      'BEGIN; ALTER TABLE docs RENAME x TO t; ALTER TABLE docs RENAME y TO x; COMMIT',
+      `UPDATE docs SET note = 'behind' WHERE id = 9`,
+      'up',
+    ],
+    line: MOVED,
   },
 };
 
