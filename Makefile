@@ -25,7 +25,7 @@ attacks: setup ## every integration test, those too that take minutes
 check: setup ## lint and types only
 	@npm run --silent check
 
-chaos: setup ## attack the pipeline under traffic and count: MINUTES= CHANGES= FAULTS= SEED= JSON=1
+chaos: setup ## attack the pipeline under traffic and count: MINUTES= CHANGES= FAULTS= SCHEMA= SEED= JSON=1
 	@node_modules/.bin/node --max-old-space-size=6000 --disable-warning=TimeoutNegativeWarning test/chaos/main.ts
 
 bugs: setup ## put known mistakes back, one at a time, and see the tests catch each; ONLY= for some
