@@ -3,6 +3,8 @@ import { configDefaults, defineConfig } from 'vitest/config';
 /** Attacks that take a minute or more each: `make attacks` runs them, with all others. */
 const LONG = [
   'connector/broken-servers',
+  'connector/huge',
+  'connector/record-times',
   'projector/frozen',
   'projector/stalled-target',
   'rebuild/interrupted',
