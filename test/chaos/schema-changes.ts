@@ -218,7 +218,8 @@ const changes: readonly SchemaChange[] = [
   {
     name: 'CLUSTER',
     expects: 'passes',
-    run: ({ alone }) => alone('CLUSTER quotes USING quotes_pkey'),
+    // Not quotes: of a table with a column that was added with a constant it is a rewrite that nothing tells from others.
+    run: ({ alone }) => alone('CLUSTER workspaces USING workspaces_pkey'),
   },
   {
     name: 'migration rolled back',
