@@ -108,7 +108,8 @@ const changes: readonly SchemaChange[] = [
   {
     name: 'column added with a constant',
     expects: 'stops',
-    run: async ({ c, commit }) => void (await commit(`ALTER TABLE quotes ADD ${c} text NOT NULL DEFAULT 'given'`)),
+    // A table that no other change rewrites: then nothing would tell them apart. No mapping reads it, and the oracle does not know what quotes keep of columns like this one.
+    run: async ({ c, commit }) => void (await commit(`ALTER TABLE messages ADD ${c} text NOT NULL DEFAULT 'given'`)),
   },
   {
     name: 'column added with a default that is computed',
@@ -218,8 +219,7 @@ const changes: readonly SchemaChange[] = [
   {
     name: 'CLUSTER',
     expects: 'passes',
-    // Not quotes: of a table with a column that was added with a constant it is a rewrite that nothing tells from others.
-    run: ({ alone }) => alone('CLUSTER workspaces USING workspaces_pkey'),
+    run: ({ alone }) => alone('CLUSTER quotes USING quotes_pkey'),
   },
   {
     name: 'migration rolled back',
