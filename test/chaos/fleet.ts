@@ -96,8 +96,13 @@ export function startFleet(
         const killedByFault = result === 'SIGKILL' && /fault injected/.test(started.stderr());
         const isStall = result === STALLED && /Stalled: /.test(started.stderr());
         if (isStall) stalls += 1;
+        // A process that is told to stop before it can hear it.
+        const isUnborn = result === 'SIGTERM' && started.stderr() === '';
         const isOurs =
-          (why === 'kill' && result === 'SIGKILL') || (why === 'stop' && result === 0) || killedByFault || isStall;
+          (why === 'kill' && result === 'SIGKILL') ||
+          (why === 'stop' && (result === 0 || isUnborn)) ||
+          killedByFault ||
+          isStall;
         if (!isOurs && !isExplained(result, started.stderr()))
           trouble(`${name} ended with ${result}: ${lastLine(started.stderr())}`);
         await sleep(Math.max(RESTART_MS, awayUntil - performance.now()));

@@ -108,7 +108,8 @@ const changes: readonly SchemaChange[] = [
   {
     name: 'column added with a constant',
     expects: 'stops',
-    run: async ({ c, commit }) => void (await commit(`ALTER TABLE quotes ADD ${c} text NOT NULL DEFAULT 'given'`)),
+    // A table that no other change rewrites: then nothing would tell them apart. No mapping reads it, and the oracle does not know what quotes keep of columns like this one.
+    run: async ({ c, commit }) => void (await commit(`ALTER TABLE messages ADD ${c} text NOT NULL DEFAULT 'given'`)),
   },
   {
     name: 'column added with a default that is computed',
