@@ -50,7 +50,9 @@ export function createStreamedTables(options: StreamedTablesOptions) {
   const { loaded, log } = options;
   const captured = new Map(loaded);
   /** Relations whose rows cannot become events, and need not, with the positions of their keys; undefined where these are not certain. */
-  const unreadable = new Map<number, readonly number[] | undefined>();
+  const unreadable = new Map<number, { readonly error: unknown; readonly key: readonly number[] | undefined }>();
+  /** Tables of which it has been said that changes are passed over. */
+  const said = new Set<string>();
   /** Names of tables that nobody captures; null once they are said. */
   const strangers = new Map<number, string | null>();
   /** The partitioned table that was described last: its partition follows. */
@@ -64,9 +66,13 @@ export function createStreamedTables(options: StreamedTablesOptions) {
 
   function passOver({ table }: Relation, error: unknown, transaction: Transaction): void {
     if (!isReadAgain(table, transaction)) throw error;
-    const { message } = toCrosswalkError(error, table);
-    log.warn({ table, why: message }, 'changes of a table that is read again are passed over');
     options.onPassedOver();
+    if (said.has(table)) return;
+    said.add(table);
+    log.warn(
+      { table, why: toCrosswalkError(error, table).message },
+      'changes of a table that is read again are passed over',
+    );
   }
 
   /** A table that was swapped for another one goes on under its number, and a table that is renamed for a while under its name of then: the first is no captured one any more. */
@@ -149,7 +155,7 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       } catch (error) {
         if (toCrosswalkError(error, known.relation.table).tries > 1) throw error;
         passOver(known.relation, error, of);
-        unreadable.set(message.oid, findKey(message, known.relation));
+        unreadable.set(message.oid, { error, key: findKey(message, known.relation) });
       }
     },
 
@@ -169,8 +175,10 @@ export function createStreamedTables(options: StreamedTablesOptions) {
 
     /** The changes that a row message of a captured table stands for; none where they need not be told. */
     toChanges(message: RowMessage, { relation }: Captured, transaction: Transaction, place: ChangePlace): Change[] {
-      if (unreadable.has(message.oid)) {
-        const key = unreadable.get(message.oid);
+      const unread = unreadable.get(message.oid);
+      if (unread !== undefined) {
+        const { error, key } = unread;
+        if (!isReadAgain(relation.table, transaction)) throw error;
         const sure = key === undefined ? [] : toSureChanges(message, relation, place, key);
         if (message.kind !== 'delete' || sure.length === 0) options.onPassedOver();
         return sure;
