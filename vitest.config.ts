@@ -4,6 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 const LONG = [
   'connector/broken-servers',
   'connector/huge',
+  'connector/kafka-rights',
   'connector/record-times',
   'projector/frozen',
   'projector/stalled-target',
