@@ -92,7 +92,7 @@ for part in ${@:-lint types unit integration e2e}; do
     lint) check "lint and format" biome check . ;;
     types) check "types" tsc --noEmit ;;
     unit) tests unit 240 ;;
-    integration) tests integration "${CROSSWALK_LIMIT_SECONDS:-1320}" ;;
+    integration) tests integration "${CROSSWALK_LIMIT_SECONDS:-2400}" ;;
     e2e) tests e2e 480 ;;
     *)
       echo "run.sh: there is no part $part" >&2
