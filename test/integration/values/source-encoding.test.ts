@@ -83,7 +83,7 @@ test('SQL_ASCII with bytes that are no UTF-8: it stops, says so without the byte
     await rig.untilCaughtUp();
     await writer.query(`INSERT INTO words VALUES (2, convert_from('\\xe4f6', 'SQL_ASCII'))`);
     const error = (await connector.ended) as CrosswalkError;
-    expect(error).toMatchObject({ code: 'text_unreadable', retry: false });
+    expect(error).toMatchObject({ code: 'text_unreadable', waits: false });
     expect(`${error.stack} ${error.remedy} ${error.cause}`).not.toMatch(/0xe4|0xf6|\ufffd/i);
     const events = await readValueEvents(rig, new Map([['words', ['id', 'word']]]));
     expect(events.map(({ after }) => after)).toEqual([{ id: '1', word: 'plain' }]);
