@@ -102,7 +102,7 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       message.columns.map(({ name }) => name),
     );
     if (next.moved.length > 0)
-      throw toChanged(relation, `names of its columns moved to other columns (${next.moved.join(', ')})`);
+      throw toChanged(relation, `names of its columns stand for other columns than before (${next.moved.join(', ')})`);
     if (next.back.length > 0)
       throw toChanged(relation, `columns have names again that rows in between did not have (${next.back.join(', ')})`);
     told = { ...told, [table]: next.told };

@@ -22,7 +22,7 @@ interface Case {
 
 const NAMES = /public\.docs: names of its columns stand for other columns than before \(note\)/;
 const AGAIN = /public\.docs: columns have names again that rows in between did not have \(note\)/;
-const MOVED = /public\.docs: names of its columns moved to other columns \((x|y|x, y|y, x)\)/;
+const MOVED = /public\.docs: names of its columns stand for other columns than before \((x|y|x, y|y, x)\)/;
 const cases: Record<string, Case> = {
   'dropped and added in one transaction': {
     steps: ['BEGIN; ALTER TABLE docs DROP note; ALTER TABLE docs ADD note text; COMMIT'],
