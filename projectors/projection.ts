@@ -13,6 +13,15 @@ export interface TenantSettings {
   readonly country: string;
   readonly userId: string;
   readonly chatbotId: string;
+  readonly placeholders: Placeholders;
+}
+
+/** What people write where they know nothing: it identifies nobody, and never replaces what somebody knew. Lower case, trimmed. */
+export interface Placeholders {
+  /** Local parts of e-mail addresses. */
+  readonly mailboxes: ReadonlySet<string>;
+  /** Names, white space collapsed. */
+  readonly names: ReadonlySet<string>;
 }
 
 /** Looks up the settings of a tenant; total: unknown tenants have the defaults. */
@@ -113,8 +122,10 @@ export interface Projection {
   readonly source: string;
   /** Legacy column that names the tenant of a row; blank: unassigned. Without it the projection cannot be verified for one tenant alone. */
   readonly tenant?: { readonly column: string };
-  /** Legacy columns without which `map` would silently yield nulls. */
+  /** Legacy columns that decide whose a row is, which rows exist, who must not be called, and money: without one of them a projector stops. */
   readonly requires: readonly string[];
+  /** Every legacy column that a rule names, the required ones among them. One that the table lacks counts as null; one that no rule names is kept aside. */
+  readonly reads: readonly string[];
   readonly owned: readonly OwnedTarget[];
   readonly aggregates: readonly Aggregate[];
   readonly map: (row: LegacyRow, tenants: Tenants) => Implied;
@@ -128,6 +139,9 @@ export function defineProjection(projection: Projection): Projection {
     if (target.columns[0] !== 'id')
       throw new Error(`projection ${projection.name}: ${target.table} must list id first`);
   }
+  const unread = projection.requires.filter((column) => !projection.reads.includes(column));
+  if (unread.length > 0)
+    throw new Error(`projection ${projection.name}: requires ${unread.join(', ')}, which its rules do not read`);
   return projection;
 }
 
@@ -135,7 +149,7 @@ export function defineProjection(projection: Projection): Projection {
 export function defineHistory({
   history,
   ...projection
-}: Pick<Projection, 'name' | 'version' | 'source' | 'requires'> & { readonly history: History }): Projection {
+}: Pick<Projection, 'name' | 'version' | 'source' | 'requires' | 'reads'> & { readonly history: History }): Projection {
   return defineProjection({
     ...projection,
     owned: [],

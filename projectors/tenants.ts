@@ -1,15 +1,27 @@
-import { isSupportedCountry } from 'libphonenumber-js';
-import type { TenantSettings, Tenants } from './projection.ts';
+import { isSupportedCountry } from 'libphonenumber-js/max';
+import placeholders from './placeholders.json' with { type: 'json' };
+import type { Placeholders, TenantSettings, Tenants } from './projection.ts';
+import { toLowerCase, trim } from './values/text.ts';
 
-const fields = ['country', 'userId', 'chatbotId'] as const;
-const builtIn: TenantSettings = { country: 'US', userId: '1', chatbotId: '1' };
+const fields = ['country', 'userId', 'chatbotId', 'placeholders'] as const;
+const builtIn: TenantSettings = {
+  country: 'US',
+  userId: '1',
+  chatbotId: '1',
+  placeholders: { mailboxes: new Set(placeholders.mailboxes), names: new Set(placeholders.names) },
+};
 
 /** Tenant of rows whose legacy column names none. */
 export const unassignedTenant = 'unassigned';
 
+/** Countries that a tenant's `country` may name: those that have numbers of their own. */
+export function isPhoneCountry(country: string): boolean {
+  return isSupportedCountry(country);
+}
+
 /**
- * Lookup of tenant settings from a configuration `{ default: {…}, tenants: { <tenant id>: {…} } }`, where settings are `country`,
- * `userId` and `chatbotId`; what a tenant leaves out is the default's. Throws with the faulty path when the shape is wrong.
+ * Lookup of tenant settings from a configuration `{ default: {…}, tenants: { <tenant id>: {…} } }`, where settings are `country`, `userId`, `chatbotId`
+ * and `placeholders` (lists `mailboxes` and `names`); what a tenant leaves out is the default's. Throws with the faulty path when the shape is wrong.
  */
 export function createTenants(config: unknown): Tenants {
   const { default: fallbackConfig = {}, tenants = {}, ...others } = toRecord(config, 'tenant configuration');
@@ -29,10 +41,32 @@ function toSettings(config: unknown, fallback: TenantSettings, path: string): Te
       throw new Error(`${path}: unknown key "${key}": use ${fields.join(', ')}`);
   }
   const { country = fallback.country, userId = fallback.userId, chatbotId = fallback.chatbotId } = given;
-  if (typeof country !== 'string' || !isSupportedCountry(country)) {
+  if (typeof country !== 'string' || !isPhoneCountry(country)) {
     throw new Error(`${path}.country must be a country known to libphonenumber, such as "US"`);
   }
-  return { country, userId: toId(userId, `${path}.userId`), chatbotId: toId(chatbotId, `${path}.chatbotId`) };
+  return {
+    country,
+    userId: toId(userId, `${path}.userId`),
+    chatbotId: toId(chatbotId, `${path}.chatbotId`),
+    placeholders: toPlaceholders(given.placeholders, fallback.placeholders, `${path}.placeholders`),
+  };
+}
+
+function toPlaceholders(config: unknown, fallback: Placeholders, path: string): Placeholders {
+  if (config === undefined) return fallback;
+  const { mailboxes, names, ...others } = toRecord(config, path);
+  const stray = Object.keys(others)[0];
+  if (stray !== undefined) throw new Error(`${path}: unknown key "${stray}": use mailboxes and names`);
+  return {
+    mailboxes: mailboxes === undefined ? fallback.mailboxes : toTexts(mailboxes, `${path}.mailboxes`),
+    names: names === undefined ? fallback.names : toTexts(names, `${path}.names`),
+  };
+}
+
+function toTexts(config: unknown, path: string): ReadonlySet<string> {
+  if (!Array.isArray(config) || config.some((text) => typeof text !== 'string' || text !== toLowerCase(trim(text))))
+    throw new Error(`${path} must be a list of texts, trimmed and in lower case`);
+  return new Set(config as string[]);
 }
 
 function toId(value: unknown, path: string): string {

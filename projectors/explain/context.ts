@@ -148,7 +148,7 @@ export async function readChains(
 /** A projection that requires nothing: an event is told also where a column is gone that the mapping needs. */
 function readerOf(table: string): Projection {
   return defineProjection({
-    ...{ name: 'explain', version: '', source: table, requires: [], owned: [], aggregates: [] },
+    ...{ name: 'explain', version: '', source: table, requires: [], reads: [], owned: [], aggregates: [] },
     map: () => ({ rows: {}, contributions: [] }),
   });
 }

@@ -18,6 +18,14 @@ export interface Origin {
   readonly settings: readonly (keyof TenantSettings)[];
 }
 
+/** Other values of each setting of a tenant. */
+const otherSettings: Readonly<{ [S in keyof TenantSettings]: readonly TenantSettings[S][] }> = {
+  country: ['DE', 'US', 'GB'],
+  userId: ['1', '2'],
+  chatbotId: ['1', '2'],
+  placeholders: [{ mailboxes: new Set(), names: new Set() }],
+};
+
 /** A key of a JSON object that is a name, and hardly a value. */
 const namePattern = /^[a-z_][a-z0-9_]{0,40}$/i;
 
@@ -68,8 +76,8 @@ export function traceRow(computation: Computation, id: string): RowTrace | null 
     if (isDecisive)
       for (const [name, parts] of toParts(question, input, column)) found.get(name)!.from.set(column, parts);
   }
-  for (const setting of ['country', 'userId', 'chatbotId'] as const) {
-    for (const value of setting === 'country' ? ['DE', 'US', 'GB'] : ['1', '2']) {
+  for (const [setting, values] of Object.entries(otherSettings) as [keyof TenantSettings, readonly unknown[]][]) {
+    for (const value of values) {
       const answer = ask(input, (tenantId) => ({ ...tenants(tenantId), [setting]: value }));
       if (answer !== 'gone') for (const name of answer.keys()) found.get(name)!.settings.add(setting);
     }

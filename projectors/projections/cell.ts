@@ -1,5 +1,6 @@
 import type { Cell } from '../projection.ts';
 import { unassignedTenant } from '../tenants.ts';
+import { joinJsonbObject } from '../values/json-text.ts';
 import { has } from '../values/text.ts';
 
 /** Cell of a column; a column that is missing counts as null. */
@@ -23,4 +24,14 @@ export function copyOf(row: Readonly<Record<string, Cell>>, columns: readonly st
 /** Tenant that a legacy cell names; `unassigned` where it is blank. */
 export function toTenantId(cell: Cell | undefined): string {
   return has(cell) ? cell : unassignedTenant;
+}
+
+/** The other columns of a row, as a `jsonb` object of texts by column; null when each other one is null. */
+export function toOthers(row: Readonly<Record<string, Cell>>, taken: ReadonlySet<string>): Cell {
+  const others = new Map<string, string>();
+  for (const column of Object.keys(row)) {
+    const cell = row[column];
+    if (cell != null && !taken.has(column)) others.set(column, JSON.stringify(cell));
+  }
+  return joinJsonbObject(others);
 }

@@ -3,7 +3,7 @@ import { toE164 } from '../values/phone.ts';
 import { toStatusText } from '../values/text.ts';
 import { uuid5 } from '../values/uuid5.ts';
 import { cellOf, copyOf, filledCellOf, toTenantId } from './cell.ts';
-import { fieldColumns, toCustomFields } from './contacts/custom-fields.ts';
+import { toCustomFields, typedColumns } from './contacts/custom-fields.ts';
 import { dncAggregate, toDncIdentity, toDncKey } from './contacts/dnc-fold.ts';
 import { Rejects, rejectsTarget, toFiniteNumber, toLeadStatus } from './rejects.ts';
 
@@ -51,14 +51,17 @@ const read = [
   'estimated_value',
   'custom_fields',
 ];
+/** Columns that contacts and leads take over; each other one of the row becomes a custom field. */
+const taken: ReadonlySet<string> = new Set([...read, ...copiedToContact, ...copiedToLead]);
 
 /** contacts → contacts, leads, lead_custom_fields, dnc_list, rejects. */
 export const contacts = defineProjection({
   name: 'contacts',
-  version: '1',
+  version: '2',
   source: 'contacts',
   tenant: { column: 'workspace_id' },
-  requires: [...new Set([...read, ...copiedToContact, ...copiedToLead, ...fieldColumns])],
+  requires: ['id', 'workspace_id', 'phone_number', 'email', 'opted_out'],
+  reads: [...taken, ...typedColumns],
   owned: [
     {
       table: 'contacts',
@@ -82,7 +85,7 @@ export const contacts = defineProjection({
     },
     {
       table: 'lead_custom_fields',
-      columns: ['id', 'tenant_id', 'lead_id', 'field_name', 'field_value', 'field_type'],
+      columns: ['id', 'tenant_id', 'lead_id', 'field_name', 'field_value', 'field_type', 'created_at'],
       retract: 'delete',
       scope: { column: 'lead_id', of: toLeadId },
     },
@@ -99,7 +102,7 @@ export const contacts = defineProjection({
       rows: {
         contacts: [toContact(row, tenantId, settings, phone)],
         leads: [toLead(row, tenantId, phone, rejects)],
-        lead_custom_fields: toCustomFields(row, toLeadId(id), tenantId, rejects),
+        lead_custom_fields: toCustomFields(row, taken, toLeadId(id), tenantId, rejects),
         rejects: rejects.rows,
       },
       contributions: toDncContributions(row, tenantId, phone),
@@ -124,19 +127,20 @@ function toContact(row: LegacyRow, tenantId: string, settings: TenantSettings, p
 }
 
 function toLead(row: LegacyRow, tenantId: string, phone: string | null, rejects: Rejects): NewRow {
+  const status = toLeadStatus(row, rejects);
   return {
     ...copyOf(row, copiedToLead),
     id: toLeadId(row.id ?? ''),
     tenant_id: tenantId,
     contact_id: cellOf(row, 'id'),
-    status: toLeadStatus(row, rejects),
+    status,
     phone,
     product_interest: cellOf(row, 'product'),
     priority: filledCellOf(row, 'priority') ?? 'medium',
     qualification_status: toStatusText(row.qualification_status) ?? 'unqualified',
     lead_score: toLeadScore(row, rejects),
     estimated_value: toFiniteNumber(row, 'estimated_value', rejects),
-    is_converted: 'f',
+    is_converted: status === 'converted' ? 't' : 'f',
   };
 }
 

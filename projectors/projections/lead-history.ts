@@ -81,9 +81,10 @@ function rowsOf({ id, ordinal, before, after, committedAt }: StateChange): Recor
 /** contacts → lead_audit_log, lead_status_history, lead_score_history, lead_assignments: of the leads that contacts imply, and of who owns them. */
 export const contactHistory = defineHistory({
   name: 'contact_history',
-  version: '1',
+  version: '2',
   source: 'contacts',
   requires: contacts.requires,
+  reads: contacts.reads,
   history: {
     targets,
     scope: scopeOf(contacts),
@@ -98,9 +99,10 @@ export const contactHistory = defineHistory({
 /** quotes → lead_audit_log, lead_status_history: of the leads that quotes imply. */
 export const quoteHistory = defineHistory({
   name: 'quote_history',
-  version: '1',
+  version: '2',
   source: 'quotes',
   requires: quotes.requires,
+  reads: quotes.reads,
   history: {
     targets,
     scope: scopeOf(quotes),

@@ -92,10 +92,14 @@ const owned: readonly OwnedTarget[] = [
 /** quotes → customers, customer_addresses, leads, quotes_new, quote_items_new, jobs_new, invoices_new, payments, rejects. */
 export const quotes = defineProjection({
   name: 'quotes',
-  version: '1',
+  version: '2',
   source: 'quotes',
   tenant: { column: 'company_id' },
-  requires: quoteColumns,
+  requires: [
+    ...['id', 'company_id', 'customer_name', 'email', 'phone', 'address', 'lead_status', 'status', 'quote_number'],
+    ...['items', 'total', 'invoice_number', 'paid_at', 'updated_at'],
+  ],
+  reads: quoteColumns,
   owned,
   aggregates: [customersAggregate],
   map: (row, tenants) => {

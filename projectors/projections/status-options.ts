@@ -1,5 +1,5 @@
 import { defineProjection } from '../projection.ts';
-import { copyOf, toTenantId } from './cell.ts';
+import { copyOf, toOthers, toTenantId } from './cell.ts';
 
 const copied = [
   'id',
@@ -13,25 +13,35 @@ const copied = [
   'created_at',
   'updated_at',
 ];
+const taken: ReadonlySet<string> = new Set(copied);
 
 /** status_options → status_options. */
 export const statusOptions = defineProjection({
   name: 'status_options',
-  version: '1',
+  version: '2',
   source: 'status_options',
   tenant: { column: 'workspace_id' },
-  requires: copied,
+  requires: ['id', 'workspace_id'],
+  reads: copied,
   owned: [
     {
       table: 'status_options',
-      columns: ['id', 'tenant_id', ...copied.slice(1)],
+      columns: ['id', 'tenant_id', 'source_metadata', ...copied.slice(1)],
       retract: 'soft-delete',
       scope: { column: 'id', of: (legacyKey) => legacyKey },
     },
   ],
   aggregates: [],
   map: (row) => ({
-    rows: { status_options: [{ ...copyOf(row, copied), tenant_id: toTenantId(row.workspace_id) }] },
+    rows: {
+      status_options: [
+        {
+          ...copyOf(row, copied),
+          tenant_id: toTenantId(row.workspace_id),
+          source_metadata: toOthers(row, taken),
+        },
+      ],
+    },
     contributions: [],
   }),
 });

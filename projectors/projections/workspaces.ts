@@ -1,19 +1,31 @@
 import { defineProjection } from '../projection.ts';
-import { cellOf, copyOf, toTenantId } from './cell.ts';
+import { cellOf, copyOf, toOthers, toTenantId } from './cell.ts';
 
 const copied = ['id', 'name', 'plan', 'settings', 'created_at', 'updated_at'];
+const taken: ReadonlySet<string> = new Set([...copied, 'country']);
 
 /** workspaces → tenants. */
 export const workspaces = defineProjection({
   name: 'workspaces',
-  version: '1',
+  version: '2',
   source: 'workspaces',
   tenant: { column: 'id' },
-  requires: [...copied, 'country'],
+  requires: ['id'],
+  reads: [...taken],
   owned: [
     {
       table: 'tenants',
-      columns: ['id', 'tenant_id', 'name', 'plan', 'country', 'settings', 'created_at', 'updated_at'],
+      columns: [
+        'id',
+        'tenant_id',
+        'name',
+        'plan',
+        'country',
+        'settings',
+        'source_metadata',
+        'created_at',
+        'updated_at',
+      ],
       retract: 'soft-delete',
       scope: { column: 'id', of: (legacyKey) => legacyKey },
     },
@@ -25,6 +37,7 @@ export const workspaces = defineProjection({
         {
           ...copyOf(row, copied),
           tenant_id: toTenantId(row.id),
+          source_metadata: toOthers(row, taken),
           country: cellOf(row, 'country')?.replace(/ +$/, '') ?? null,
         },
       ],

@@ -6,7 +6,7 @@ import type { Projection } from '../projection.ts';
 
 const PROJECTORS = join(import.meta.dirname, '..');
 const SOURCES = [
-  ...['projections/**/*.ts', 'values/*.ts', 'tenants.json', 'tenants.ts'],
+  ...['projections/**/*.ts', 'values/*.ts', 'tenants.json', 'placeholders.json', 'tenants.ts'],
   ...['decode.ts', 'source-change.ts', 'write/*.ts', '../schemas/avro/*.ts'],
 ];
 

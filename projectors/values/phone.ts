@@ -1,20 +1,18 @@
-import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js';
+import { type CountryCode, type PhoneNumber, parsePhoneNumberFromString } from 'libphonenumber-js/max';
 
 /** Longest raw text that is looked at, in UTF-16 code units: the library's own bound. */
 const maxRawLength = 250;
 /** Parsing costs tens of microseconds, and the same few numbers come back; two generations bound the memory. */
 const maxGenerationSize = 20_000;
 
-// Digits alone are no E.164 number beyond 15, though the library calls some longer national numbers possible.
 const e164Pattern = /^\+[1-9][0-9]{1,14}$/;
-const oneDigitRepeated = /^([0-9])\1*$/;
 
 let young = new Map<string, string | null>();
 let old = new Map<string, string | null>();
 
 /**
  * The E.164 number that identifies a subscriber in a raw text, national numbers read in `country` (ISO 3166 alpha-2); null when
- * there is none: no possible number, one with an extension, or one digit repeated. Never throws.
+ * there is none: no valid number, one with an extension, or one that people write where they know none. Never throws.
  */
 export function toE164(raw: string | null | undefined, country: string): string | null {
   if (raw === null || raw === undefined || raw === '' || raw.length > maxRawLength) return null;
@@ -31,13 +29,51 @@ export function toE164(raw: string | null | undefined, country: string): string 
   return found;
 }
 
-// The library's smallest metadata is enough: `isPossible` compares lengths only, and all of its metadata sets hold them all.
+// The full metadata knows every country's number ranges; smaller sets know lengths only.
 function parseE164(raw: string, country: string): string | null {
   try {
     const phone = parsePhoneNumberFromString(raw, country as CountryCode);
-    if (phone === undefined || phone.ext || oneDigitRepeated.test(phone.nationalNumber)) return null;
-    return e164Pattern.test(phone.number) && phone.isPossible() ? phone.number : null;
+    if (phone === undefined || phone.ext || !phone.isValid() || isFiller(phone)) return null;
+    return e164Pattern.test(phone.number) ? phone.number : null;
   } catch {
     return null;
   }
+}
+
+function isFiller(phone: PhoneNumber): boolean {
+  return isFillerNumber(phone.nationalNumber) || (phone.countryCallingCode === '1' && isFiction(phone.nationalNumber));
+}
+
+/** 555-0100 to 555-0199 in North America: kept free for films and examples. */
+function isFiction(nationalNumber: string): boolean {
+  return /^[0-9]{3}55501[0-9]{2}$/.test(nationalNumber);
+}
+
+/**
+ * Whether digits are a usual stand-in for a number that nobody knows: the last seven count up or down by one (1234567890), or all but the last
+ * one repeat a group of at most three digits (0000000001, 123 123 1234).
+ */
+export function isFillerNumber(digits: string): boolean {
+  return countsOn(digits.slice(-7)) || repeats(digits);
+}
+
+function countsOn(digits: string): boolean {
+  if (digits.length < 7) return false;
+  const step = (Number(digits[1]) - Number(digits[0]) + 10) % 10;
+  if (step !== 1 && step !== 9) return false;
+  for (let index = 1; index < digits.length; index += 1) {
+    if ((Number(digits[index]) - Number(digits[index - 1]) + 10) % 10 !== step) return false;
+  }
+  return true;
+}
+
+function repeats(digits: string): boolean {
+  for (const period of [1, 2, 3]) {
+    const compared = digits.length - 1 - period;
+    if (compared < period) return false;
+    let index = 0;
+    while (index < compared && digits[index] === digits[index + period]) index += 1;
+    if (index === compared) return true;
+  }
+  return false;
 }

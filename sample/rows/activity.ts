@@ -131,7 +131,7 @@ export function clientRow(setting: Setting, index: number): Row {
     workspace_id: someWorkspace(setting, random),
     name: random.pick(UNICODE_NAMES),
     email: random.chance(0.8) ? `client${index}@example.org` : null,
-    phone: random.chance(0.8) ? `+1 503 555 01${String(index % 100).padStart(2, '0')}` : null,
+    phone: random.chance(0.8) ? `+1 503 555 27${String(index % 100).padStart(2, '0')}` : null,
     created_at: timeText(createdUs),
     updated_at: timeText(laterUs(random, createdUs, 60)),
   };
@@ -147,7 +147,7 @@ export function leadRow(setting: Setting, index: number, client: string | null):
     client_id: client,
     name: random.chance(0.9) ? random.pick(UNICODE_NAMES) : null,
     email: random.chance(0.6) ? `lead${index}@example.net` : null,
-    phone: random.chance(0.6) ? `503-555-01${String(index % 100).padStart(2, '0')}` : null,
+    phone: random.chance(0.6) ? `503-555-27${String(index % 100).padStart(2, '0')}` : null,
     status: client === null ? random.pick(['new', 'Lost', null]) : 'converted',
     score: random.chance(0.5) ? String(random.int(-5, 120)) : null,
     created_at: timeText(createdUs),

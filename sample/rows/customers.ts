@@ -1,5 +1,5 @@
 import { createRandom, type Random } from '../random.ts';
-import { spellExotic, spellExtension, spellForeign, spellPhone } from './phones.ts';
+import { FILLERS, spellExotic, spellExtension, spellForeign, spellPhone } from './phones.ts';
 import { kindOf, type Shares } from './proportions.ts';
 import type { Row } from './row.ts';
 import {
@@ -24,7 +24,7 @@ const PHONE = [
   ['spelled', 880],
   ['extension', 30],
   ['impossible', 20],
-  ['one digit', 10],
+  ['filler', 10],
   ['foreign', 35],
   ['exotic', 25],
 ] as const satisfies Shares<string>;
@@ -104,9 +104,9 @@ function writtenPhone(seed: string, random: Random, index: number, customer: num
     case 'extension':
       return spellExtension(customer, customer);
     case 'impossible':
-      return random.pick(['12345', 'call the office', '555-01', '?', '+1 212 555 0100 0100 0100 99']);
-    case 'one digit':
-      return random.pick(['555-555-5555', '0000000000', '(999) 999-9999']);
+      return random.pick(['12345', 'call the office', '555-01', '?', '+1 212 555 0100 0100 0100 99', '030 9012345']);
+    case 'filler':
+      return random.pick(FILLERS);
     case 'foreign':
       return random.pick([`+44 7700 900${100 + (customer % 900)}`, spellForeign(customer)]);
     case 'exotic':

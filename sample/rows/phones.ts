@@ -1,13 +1,56 @@
 import { toLetters } from './identifiers.ts';
 
-const AREAS = Array.from({ length: 789 }, (_, i) => 201 + i).filter((area) => area % 100 !== 11 && area % 100 < 90);
+/** Areas of the United States. */
+const AREAS = [
+  ...[
+    201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 224, 225, 228, 229, 231, 234,
+    239, 240, 248, 251,
+  ],
+  ...[
+    252, 253, 254, 256, 260, 262, 267, 269, 270, 276, 281, 301, 302, 303, 304, 305, 307, 308, 309, 310, 312, 313, 314,
+    315, 316, 317, 318,
+  ],
+  ...[
+    319, 320, 321, 323, 325, 330, 331, 334, 336, 337, 339, 347, 351, 352, 360, 361, 386, 401, 402, 404, 405, 406, 407,
+    408, 409, 410, 412,
+  ],
+  ...[
+    413, 414, 415, 417, 419, 423, 424, 425, 430, 432, 434, 435, 440, 443, 469, 478, 479, 480, 484, 501, 502, 503, 504,
+    505, 507, 508, 509,
+  ],
+  ...[
+    510, 512, 513, 515, 516, 517, 518, 520, 530, 540, 541, 559, 561, 562, 563, 567, 570, 571, 573, 574, 580, 585, 586,
+    601, 602, 603, 605,
+  ],
+  ...[
+    606, 607, 608, 609, 610, 612, 614, 615, 616, 617, 618, 619, 620, 623, 626, 630, 631, 636, 641, 646, 650, 651, 660,
+    661, 662, 678, 682,
+  ],
+  ...[
+    701, 702, 703, 704, 706, 707, 708, 712, 713, 714, 715, 716, 717, 718, 719, 720, 724, 727, 731, 732, 734, 740, 754,
+    757, 760, 763, 765,
+  ],
+  ...[
+    770, 772, 773, 774, 775, 781, 785, 786, 801, 802, 803, 804, 805, 806, 808, 810, 812, 813, 814, 815, 816, 817, 818,
+    828, 830, 831, 832,
+  ],
+  ...[
+    843, 845, 847, 848, 850, 856, 857, 858, 859, 860, 862, 863, 864, 865, 870, 878, 901, 903, 904, 906, 907, 908, 909,
+    910, 912, 913, 914,
+  ],
+  ...[
+    915, 916, 917, 918, 919, 920, 925, 928, 931, 936, 937, 940, 941, 947, 949, 951, 952, 954, 956, 970, 971, 972, 973,
+    978, 979, 980, 985,
+  ],
+  ...[989],
+];
 
 /** The ways one number gets written; all of them are the same number to libphonenumber in the US. */
 export const SPELLINGS = 5;
 
-/** The ten digits of the n-th fictional US number: 555-01xx of every area first, then the rest of the exchanges from 555. */
+/** The ten digits of the n-th US number: 555-0200 of every area first, and on from there. All are valid, and the lines of this exchange are given to hardly anybody. */
 export function nationalDigits(n: number): string {
-  const line = 100 + Math.floor(n / AREAS.length);
+  const line = 200 + Math.floor(n / AREAS.length);
   return `${AREAS[n % AREAS.length]}${555 + Math.floor(line / 10_000)}${String(line % 10_000).padStart(4, '0')}`;
 }
 
@@ -49,12 +92,23 @@ export function spellExotic(n: number, variant: number): string {
 
 /** A number of another country, distinct for each n. */
 export function spellForeign(n: number): string {
-  return n % 2 === 0 ? `+49 1555 ${String(n).padStart(7, '0')}` : `+81 90 ${String(n).padStart(8, '0')}`;
+  return n % 2 === 0 ? `+49 1555 ${String(n).padStart(7, '0')}` : `+81 90 1${String(n).padStart(7, '0')}`;
 }
+
+/** Numbers that people write where they know none, valid ones among them. */
+export const FILLERS: readonly string[] = [
+  ...['123-456-7890', '(123) 123-1234', '000-000-0001', '555-123-4567', '0000000000', '555-555-5555', '(999) 999-9999'],
+  ...['234-567-8901', '212-212-2121', '+1 206 234 5678', '415-555-0123'],
+];
 
 /** A text in the phone's place that is no number, distinct for each n: with and without digits. */
 export function spellNoPhone(n: number): string {
-  switch (n % 3) {
+  switch (n % 5) {
+    case 3:
+      return `${FILLERS[n % FILLERS.length]} ${toLetters(n)}`;
+    case 4:
+      // A number of another country, as it is written there.
+      return `030 9${String(n).padStart(6, '0')}`;
     case 0:
       return `front desk #${n}`;
     case 1:

@@ -37,16 +37,20 @@ const STATUSES = ['new', 'contacted', 'qualified', 'nurturing', 'proposal', 'won
 export interface QuoteProgress {
   readonly row: Row;
   readonly flaws: readonly Flaw[];
+  /** The row has an invoice number. */
+  readonly invoiced: boolean;
   /** The row has nothing that makes it a quote by itself. */
   readonly bare: boolean;
 }
 
 /** The columns that tell how far the quote `index` has come. */
 export function quoteProgress(setting: Setting, random: Random, index: number, createdUs: number): QuoteProgress {
-  const kind = kindOf(setting.seed, 'progress', index, PROGRESS);
+  const sound = without<Progress>(PROGRESS, ['paid without invoice'], 'paid');
+  const kind = kindOf(setting.seed, 'progress', index, setting.plantRejects ? PROGRESS : sound);
   const shares = setting.plantRejects ? LEAD : without(LEAD, ['unknown'], 'known');
   const columns = progressColumns(random, kind, index, createdUs);
   const flaws: Flaw[] = [];
+  if (kind === 'paid without invoice') flaws.push({ path: 'paid_at', reason: 'paid without an invoice number' });
   switch (kindOf(setting.seed, 'quote lead_status', index, shares)) {
     case 'as implied':
       break;
@@ -60,7 +64,12 @@ export function quoteProgress(setting: Setting, random: Random, index: number, c
       columns.lead_status = random.pick(['Maybe?', 'in talks', 'convertido', 'w0n', '\u200bnew']);
       flaws.push({ path: 'lead_status', reason: 'unknown lead status' });
   }
-  return { row: columns, flaws, bare: kind === 'bare' || kind === 'numbered only' };
+  return {
+    row: columns,
+    flaws,
+    invoiced: columns.invoice_number?.startsWith('INV-') === true,
+    bare: kind === 'bare' || kind === 'numbered only',
+  };
 }
 
 function progressColumns(random: Random, kind: Progress, index: number, createdUs: number): Row {

@@ -56,11 +56,14 @@ export function quoteRow(setting: Setting, index: number): GeneratedRow {
   const customer = customerOf(random, index);
   const progress = quoteProgress(setting, random, index, createdUs);
   const items = quoteItems(setting, index);
-  const amounts = kindOf(seed, 'amounts', index, plantRejects ? AMOUNTS : SOUND_AMOUNTS);
+  const planned = kindOf(seed, 'amounts', index, plantRejects ? AMOUNTS : SOUND_AMOUNTS);
+  const amounts = progress.invoiced && planned === 'null' && !plantRejects ? 'usual' : planned;
   // A bare row is a quote only if something else makes it one: neither items nor money.
   const bare = progress.bare && items.flaws.length === 0 && !amounts.startsWith('nan ');
   const flaws: Flaw[] = [...progress.flaws, ...items.flaws];
   if (amounts.startsWith('nan ')) flaws.push({ path: amounts.slice(4), reason: 'not a finite number' });
+  if (progress.invoiced && (amounts === 'null' || amounts === 'nan total'))
+    flaws.push({ path: 'invoice_number', reason: 'invoice without an amount' });
   const row: Row = {
     id,
     company_id: companyOf(setting, customer, random),

@@ -52,6 +52,8 @@ export const PLACEHOLDER_NAMES: readonly string[] = [
   'test',
   'Cash',
   'Customer\u00a0',
+  'NA',
+  'asdf',
 ];
 
 /** Emails whose local part identifies nobody. */
@@ -60,6 +62,12 @@ export const PLACEHOLDER_EMAILS: readonly string[] = [
   'NoReply@example.org',
   ' no-reply@example.net',
   'test@example.com',
+  'na@example.com',
+  'n/a@example.org',
+  'NoEmail@example.net',
+  'x@example.com',
+  'unknown@example.org',
+  'asdf@example.net',
 ];
 
 /** Texts in the email's place that have not the form of one. */

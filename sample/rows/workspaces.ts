@@ -32,6 +32,7 @@ export function workspaceRow(seed: string, index: number, firstDay: number): Row
     plan: random.pick(['free', 'team', 'Business ', '', null]),
     country: ['US', 'GB', null, 'C ', 'DE'][index % 5]!,
     settings: random.pick(['{}', '{"theme": "dark", "limits": {"seats": 25}}', '{"tags": ["a", "b"], "vat": 19.00}']),
+    industry: random.pick(['trades', ' ', null, 'Garten & "Bau"']),
     created_at: timeText(createdUs),
     updated_at: timeText(laterUs(random, createdUs, 300)),
   };
@@ -53,6 +54,7 @@ export function statusOptionRows(seed: string, index: number, firstDay: number):
       category: ordinal === 5 ? 'quote' : 'lead',
       name: random.chance(0.1) ? ` ${name} ` : name,
       color: random.pick(['#0a7', '#c33', '', null]),
+      description: random.pick([null, '', 'first call made', 'línea 1\nlínea 2']),
       sort_order: String(random.int(-1, 9)),
       is_default: String(ordinal === 0),
       is_active: String(random.chance(0.9)),

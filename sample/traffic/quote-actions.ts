@@ -48,9 +48,10 @@ const leadCreated: Happening = (random, known) => {
   // Only a lead: whatever was planted in the columns that are emptied here is not.
   const emptied: Row = { status: null, quote_number: null, invoice_number: null, paid_at: null, job_number: null };
   const lead: Row = { ...row, ...emptied, lead_status: 'new' };
+  const gone = new Set(['lead_status', 'paid_at', 'invoice_number']);
   return inOne(
     'lead created',
-    [{ op: 'insert', table: 'quotes', rows: [lead], rejects: rejects.filter(({ path }) => path !== 'lead_status') }],
+    [{ op: 'insert', table: 'quotes', rows: [lead], rejects: rejects.filter(({ path }) => !gone.has(path)) }],
     1,
   );
 };
@@ -172,6 +173,7 @@ export const QUOTE_HAPPENINGS: readonly (readonly [Happening, number])[] = [
     step(['completed', 'sent'], (random, known) => ({
       invoice_number: `INV-${known.made}-${random.int(100, 999)}`,
       invoice_sent_at: random.chance(0.6) ? now(known) : null,
+      ...amounts(random),
     }))('quote invoiced'),
     40,
   ],

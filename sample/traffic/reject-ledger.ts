@@ -20,7 +20,7 @@ export function createRejectLedger(planted: readonly PlantedReject[]): RejectLed
     if (rejects === undefined) return;
     byRow.delete(nameOf(table, key));
     for (const reject of rejects) {
-      if (!(columnOf(reject) in set)) add({ ...reject, key: set.id ?? key });
+      if (!columnsOf(reject).some((column) => column in set)) add({ ...reject, key: set.id ?? key });
     }
   };
   for (const reject of planted) add(reject);
@@ -38,7 +38,9 @@ export function createRejectLedger(planted: readonly PlantedReject[]): RejectLed
   };
 }
 
-/** The legacy column a reject's path begins with. */
-function columnOf(reject: PlantedReject): string {
-  return reject.path.split(/[.[]/, 1)[0]!;
+/** Legacy columns that a reject rests on: the one that its path begins with, and others where it is about two. */
+function columnsOf({ path }: PlantedReject): readonly string[] {
+  if (path === 'paid_at') return ['paid_at', 'invoice_number'];
+  if (path === 'invoice_number') return ['invoice_number', 'total'];
+  return [path.split(/[.[]/, 1)[0]!];
 }

@@ -7,6 +7,7 @@ CREATE TABLE workspaces (
   plan text,
   country char(2),
   settings jsonb NOT NULL DEFAULT '{}',
+  industry text,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -17,6 +18,7 @@ CREATE TABLE status_options (
   category text NOT NULL DEFAULT 'lead',
   name text NOT NULL,
   color text,
+  description text,
   sort_order integer NOT NULL DEFAULT 0,
   is_default boolean NOT NULL DEFAULT false,
   is_active boolean NOT NULL DEFAULT true,

@@ -147,7 +147,7 @@ function cli(args: readonly string[], env: Record<string, string> = {}) {
   });
 }
 
-const insertQuote = (of: string, name: string, updatedAt: string, phone = '(415) 555-0132'): [string, ...unknown[]] => [
+const insertQuote = (of: string, name: string, updatedAt: string, phone = '(415) 555-2732'): [string, ...unknown[]] => [
   `INSERT INTO public.quotes (id, company_id, customer_name, phone, address, lead_status, total, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, 'new', 12.50, $6, $6)`,
   ...[of, COMPANY, name, phone, `${name} Street 1`, updatedAt],
 ];
@@ -314,7 +314,7 @@ describe('a row', () => {
     expect(originOf(address, 'address').contributors).toMatchObject([{ legacyKey: SECOND, column: 'address' }]);
     expectCommitted(address.chains.find(({ key }) => key === SECOND)!.events[0]!, second, 'c');
 
-    const split = await commit([`UPDATE public.quotes SET phone = '415-555-0199' WHERE id = $1`, FIRST]);
+    const split = await commit([`UPDATE public.quotes SET phone = '415-555-2799' WHERE id = $1`, FIRST]);
     await settle();
     const rest = await row('customers', customer, { full: true });
     expect(rest).toMatchObject({ row: { state: 'live' }, problems: [] });
@@ -530,7 +530,7 @@ describe('a legacy row', () => {
   });
 
   test('with changes that failed', async () => {
-    await commit(insertQuote(THIRD, 'Third', '2024-04-01 00:00:00+00', '212-555-0100'));
+    await commit(insertQuote(THIRD, 'Third', '2024-04-01 00:00:00+00', '212-555-2700'));
     await commit([`UPDATE public.quotes SET total = 20 WHERE id = $1`, THIRD]);
     await commit([`UPDATE public.quotes SET total = 30 WHERE id = $1`, THIRD]);
     await settle();

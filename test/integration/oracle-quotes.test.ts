@@ -45,27 +45,27 @@ describe('the customer', () => {
   }
 
   it('is known by phone, else email, else name and address, else by nothing but the quote', async () => {
-    const phone = { phone: '212-555-0123', email: 'a@b.c' };
-    const extension = { phone: '212-555-0123 x5', email: ' \u0130@B.co\u00a0' };
+    const phone = { phone: '212-555-2723', email: 'a@b.c' };
+    const extension = { phone: '212-555-2723 x5', email: ' \u0130@B.co\u00a0' };
     const placeholder = { email: 'NoReply@b.co', customer_name: ' ＪＯ\u00a0\t Σ', address: '5, Main-St. $2!' };
     const dotless = { email: 'a@b.', customer_name: 'Walk-In', address: '5 Main St' };
     const nowhere = { email: 'a b@c.d', customer_name: 'Jo', address: ' .-' };
     const twice = { email: 'a@b@c.d', phone: ' ' };
-    await draft(Q1, 'p:+12125550123', phone);
+    await draft(Q1, 'p:+12125552723', phone);
     await draft(Q2, 'e:i@b.co', extension);
     await draft(Q3, 'n:jo σ|5 main st $2', placeholder);
     await draft(Q4, `q:${Q4}`, dotless);
     await draft(Q5, `q:${Q5}`, nowhere);
     await draft(Q6, `q:${Q6}`, twice);
-    await customer('p:+12125550123', { phone_raw: '212-555-0123', email: 'a@b.c', phone_e164: '+12125550123' });
-    await customer('e:i@b.co', { phone_raw: '212-555-0123 x5', email: extension.email });
+    await customer('p:+12125552723', { phone_raw: '212-555-2723', email: 'a@b.c', phone_e164: '+12125552723' });
+    await customer('e:i@b.co', { phone_raw: '212-555-2723 x5', email: extension.email });
     await customer('n:jo σ|5 main st $2', { name: placeholder.customer_name, email: placeholder.email });
     await customer(`q:${Q4}`, { name: 'Walk-In', email: 'a@b.' });
     await customer(`q:${Q5}`, { name: 'Jo', email: 'a b@c.d' });
     await customer(`q:${Q6}`, { email: 'a@b@c.d' });
     await address('n:jo σ|5 main st $2', '5 main st $2', { address: placeholder.address, is_primary: true });
     await address(`q:${Q4}`, '5 main st', { address: '5 Main St', is_primary: true });
-    expect(await bench.differences({ '212-555-0123': '+12125550123' })).toEqual([]);
+    expect(await bench.differences({ '212-555-2723': '+12125552723' })).toEqual([]);
   });
 
   it('shows per field what its greatest quote says; ties go to the greater id, a row without time is the least', async () => {
@@ -99,6 +99,33 @@ describe('the customer', () => {
     await address(key, 'side st', { address: 'Side St', is_primary: true, updated_at: LATE });
     await address(key, 'far away', { address: 'Far away', is_primary: false, updated_at: null });
     expect(await bench.differences()).toEqual([]);
+  });
+
+  it('shows a placeholder only where nobody knows better', async () => {
+    const key = 'n:ada|main st 1';
+    const said = { customer_name: 'Ada', address: 'Main St 1' };
+    await draft(Q1, key, { ...said, email: 'call me', phone: '206', updated_at: EARLY });
+    await draft(Q2, key, { ...said, email: ' NoEmail@b.co', phone: '000-000-0001', updated_at: LATE });
+    await draft(Q3, key, { ...said, email: 'x@b.co', phone: 'none', updated_at: LATE });
+    await customer(key, { name: 'Ada', email: 'x@b.co', phone_raw: '206', updated_at: LATE });
+    await address(key, 'main st 1', { address: 'Main St 1', is_primary: true, updated_at: LATE });
+    const phone = 'p:+12125552723';
+    await draft(Q4, phone, { phone: '212-555-2723', customer_name: 'Bo', email: 'b@b.co', updated_at: EARLY });
+    await draft(Q5, phone, { phone: '212-555-2723', customer_name: ' Walk  In', email: 'na@b.co', updated_at: LATE });
+    await customer(phone, {
+      ...{ name: 'Bo', email: 'b@b.co', phone_raw: '212-555-2723', phone_e164: '+12125552723', updated_at: LATE },
+    });
+    expect(await bench.differences({ '212-555-2723': '+12125552723' })).toEqual([]);
+  });
+
+  it('is known by what its tenant calls no placeholder', async () => {
+    await draft(Q1, 'e:test@b.co', { email: 'test@b.co' });
+    await customer('e:test@b.co', { email: 'test@b.co' });
+    await draft(Q2, `q:${Q2}`, { email: 'info@b.co' });
+    await customer(`q:${Q2}`, { email: 'info@b.co' });
+    const own = { tenantId: COMPANY, country: 'US', userId: '1', chatbotId: '1' };
+    const tenants = [{ ...own, placeholders: { mailboxes: ['info'], names: [] } }];
+    expect(await bench.differences({}, tenants)).toEqual([]);
   });
 
   it('was created with the first of its quotes that has a time, its address likewise', async () => {
@@ -154,7 +181,7 @@ describe('values without a column', () => {
       total: '0.00',
       created_by: COMPANY,
       sent_at: LATE,
-      source_metadata: JSON.stringify({ ...jobless, scheduled_at: 'infinity' }),
+      source_metadata: JSON.stringify({ ...jobless, payment_method: ' ', scheduled_at: 'infinity' }),
     });
     await quote(Q2, { ...said, description: 'D', lead_status: 'new', paid_at: EARLY });
     await customer(`q:${Q2}`);
@@ -164,7 +191,7 @@ describe('values without a column', () => {
       status: 'new',
       description: 'D',
       scheduled_visit_at: 'infinity',
-      source_metadata: JSON.stringify({ ...quoteless, sent_at: LATE, paid_at: EARLY }),
+      source_metadata: JSON.stringify({ ...quoteless, payment_method: ' ', sent_at: LATE, paid_at: EARLY }),
     });
     await quote(Q3, { ...said, description: 'D', customer_name: 'Cash', items: '[]' });
     await customer(`q:${Q3}`, {
@@ -172,6 +199,7 @@ describe('values without a column', () => {
       source_metadata: JSON.stringify({
         [Q3]: {
           ...quoteless,
+          payment_method: ' ',
           description: 'D',
           customer_name: 'Cash',
           sent_at: LATE,
@@ -180,6 +208,7 @@ describe('values without a column', () => {
         },
       }),
     });
+    await reject(Q2, 'paid_at', EARLY, 'paid without an invoice number');
     for (const id of [Q1, Q2, Q3]) await reject(id, 'tax_rate', 'NaN', 'not a finite number');
     expect(await bench.differences()).toEqual([]);
   });
@@ -187,10 +216,10 @@ describe('values without a column', () => {
 
 describe('leads', () => {
   it('that converted name the customer and the date', async () => {
-    await quote(Q1, { lead_status: ' Converted', phone: '212-555-0123', customer_name: 'Ada', sent_at: LATE });
+    await quote(Q1, { lead_status: ' Converted', phone: '212-555-2723', customer_name: 'Ada', sent_at: LATE });
     await quote(Q2, { lead_status: 'converted', sent_at: null, updated_at: EARLY });
-    const key = 'p:+12125550123';
-    await customer(key, { name: 'Ada', phone_raw: '212-555-0123', phone_e164: '+12125550123' });
+    const key = 'p:+12125552723';
+    await customer(key, { name: 'Ada', phone_raw: '212-555-2723', phone_e164: '+12125552723' });
     await customer(`q:${Q2}`, { updated_at: EARLY });
     const converted = (id: string, conversion_date: string, customerKey: string) => ({
       id,
@@ -203,11 +232,11 @@ describe('leads', () => {
     await projected('leads', {
       ...converted(Q1, LATE, key),
       name: 'Ada',
-      phone_raw: '212-555-0123',
-      phone: '+12125550123',
+      phone_raw: '212-555-2723',
+      phone: '+12125552723',
     });
     await projected('leads', { ...converted(Q2, EARLY, `q:${Q2}`), updated_at: EARLY });
-    expect(await bench.differences({ '212-555-0123': '+12125550123' })).toEqual([]);
+    expect(await bench.differences({ '212-555-2723': '+12125552723' })).toEqual([]);
   });
 
   it('of an unknown status exist beside a reject, and their quote names them', async () => {
@@ -268,7 +297,7 @@ describe('jobs, invoices and payments', () => {
       invoice_number: '\u00a0',
     });
     await customer(`q:${Q1}`);
-    await quoteNew(Q1, { status: 'completed' });
+    await quoteNew(Q1, { status: 'completed', source_metadata: '{"invoice_number": "\u00a0"}' });
     await job(Q1, { status: 'completed', job_number: 'J 1', scheduled_start: EARLY, actual_start: EARLY });
 
     await quote(Q2, { total: 'NaN' });
@@ -293,6 +322,7 @@ describe('jobs, invoices and payments', () => {
     await bench.projected('payments', { tenant_id: COMPANY, ...payment, paid_at: LATE, created_at: LATE });
     await reject(Q3, 'total', 'NaN', 'not a finite number');
     await reject(Q3, 'subtotal', 'NaN', 'not a finite number');
+    await reject(Q3, 'invoice_number', 'I', 'invoice without an amount');
     expect(await bench.differences()).toEqual([]);
   });
 });

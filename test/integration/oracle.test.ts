@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Bench, createBench, idAt, idOf } from '../oracle/hand-written.ts';
 import { createDatabases } from '../support/stack.ts';
 
@@ -66,8 +66,8 @@ describe('the comparison', () => {
 describe('workspaces and status options', () => {
   it('are copied, the country without its padding', async () => {
     const workspace = { id: 'w', name: ' W ', plan: '', country: 'U', settings: '{"a": 1.50}' };
-    await bench.legacy('workspaces', workspace);
-    await bench.projected('tenants', { ...workspace, tenant_id: 'w' });
+    await bench.legacy('workspaces', { ...workspace, industry: ' ' });
+    await bench.projected('tenants', { ...workspace, tenant_id: 'w', source_metadata: '{"industry": " "}' });
     const option = {
       id: 7,
       workspace_id: '\u00a0',
@@ -77,19 +77,20 @@ describe('workspaces and status options', () => {
       is_default: true,
       is_active: false,
     };
-    await bench.legacy('status_options', option);
-    await bench.projected('status_options', { ...option, tenant_id: 'unassigned' });
+    await bench.legacy('status_options', { ...option, description: 'said "yes"' });
+    const source_metadata = JSON.stringify({ description: 'said "yes"' });
+    await bench.projected('status_options', { ...option, tenant_id: 'unassigned', source_metadata });
     expect(await bench.differences()).toEqual([]);
   });
 });
 
 describe('contacts', () => {
-  it('become a contact and a lead; a converted lead status stays a status', async () => {
+  it('become a contact and a lead; a converted one is converted', async () => {
     await bench.legacy('contacts', {
       id: C1,
       workspace_id: 'w',
       name: 'Ada',
-      phone_number: '(212) 555-0123',
+      phone_number: '(212) 555-2723',
       lead_status: ' CONVERTED\u00a0',
       conversation_status: ' Open',
       product: 'Roof',
@@ -111,8 +112,8 @@ describe('contacts', () => {
         chatbot_id: 6,
         workspace_id: 'w',
         name: 'Ada',
-        phone_number: '(212) 555-0123',
-        phone_e164: '+12125550123',
+        phone_number: '(212) 555-2723',
+        phone_e164: '+12125552723',
         conversation_status: 'open',
         tags: '{a,"b c"}',
         updated_at: '-infinity',
@@ -121,7 +122,8 @@ describe('contacts', () => {
         tenant_id: 'w',
         workspace_id: 'w',
         status: 'converted',
-        phone: '+12125550123',
+        is_converted: true,
+        phone: '+12125552723',
         product_interest: 'Roof',
         qualification_status: 'mql',
         lead_score: 100,
@@ -134,7 +136,7 @@ describe('contacts', () => {
       },
     );
     const tenants = [{ tenantId: 'w', country: 'US', userId: '5', chatbotId: '6' }];
-    expect(await bench.differences({ '(212) 555-0123': '+12125550123' }, tenants)).toEqual([]);
+    expect(await bench.differences({ '(212) 555-2723': '+12125552723' }, tenants)).toEqual([]);
   });
 
   it('keep what has no valid form as rejects', async () => {
@@ -197,6 +199,39 @@ describe('contacts', () => {
   });
 });
 
+describe('columns that no rule names', () => {
+  const odd =
+    '"Loyalty-Card" text, since timestamp DEFAULT \'2024-02-03 04:05:06.7\', vip boolean, score numeric(5, 2)';
+  const changeAll = (what: string) => bench.alter(['workspaces', 'status_options', 'contacts', 'quotes'], what);
+  afterEach(() => changeAll('DROP "Loyalty-Card", DROP since, DROP vip, DROP score'));
+
+  it('are kept, whatever they are called, in their output form', async () => {
+    await changeAll(`ADD ${odd.replaceAll(', ', ', ADD ').replace('(5, ADD 2)', '(5, 2)')}`);
+    const given = { 'Loyalty-Card': ' ', vip: true, score: '1.50' };
+    const kept = JSON.stringify({ 'Loyalty-Card': ' ', since: '2024-02-03 04:05:06.7', vip: 't', score: '1.50' });
+    await bench.legacy('workspaces', { id: 'w', name: 'W', ...given });
+    await bench.projected('tenants', { id: 'w', tenant_id: 'w', name: 'W', settings: '{}', source_metadata: kept });
+    await bench.legacy('contacts', { id: C1, ...given });
+    await projectContact(C1);
+    for (const [name, value] of Object.entries(JSON.parse(kept) as Record<string, string>))
+      await bench.projected('lead_custom_fields', {
+        id: idOf(`field:${leadOf(C1)}|contact.${name}`),
+        tenant_id: 'unassigned',
+        lead_id: leadOf(C1),
+        field_name: `contact.${name}`,
+        field_value: value,
+        field_type: 'text',
+      });
+    await bench.legacy('quotes', { id: idAt(9), status: 'draft', ...given });
+    const customer_id = idOf(`customer:unassigned|q:${idAt(9)}`);
+    const customer = { id: customer_id, tenant_id: 'unassigned', customer_key: `q:${idAt(9)}` };
+    await bench.projected('customers', customer);
+    const quote = { id: idAt(9), tenant_id: 'unassigned', customer_id, status: 'draft', source_metadata: kept };
+    await bench.projected('quotes_new', quote);
+    expect(await bench.differences()).toEqual([]);
+  });
+});
+
 describe('the do-not-call list', () => {
   const T0 = '2024-01-01 00:00:00+00';
   const LATER = '2024-04-01 00:00:00+00';
@@ -210,31 +245,31 @@ describe('the do-not-call list', () => {
     });
 
   it('knows people by E.164, else by digits, else by email, and merges them', async () => {
-    await bench.legacy('contacts', { id: C1, phone_number: '212-555-0123', opted_out: true });
-    await bench.legacy('contacts', { id: C2, phone_number: '2125550123', opted_out: false, updated_at: LATER });
+    await bench.legacy('contacts', { id: C1, phone_number: '212-555-2723', opted_out: true });
+    await bench.legacy('contacts', { id: C2, phone_number: '2125552723', opted_out: false, updated_at: LATER });
     await bench.legacy('contacts', { id: C3, phone_number: '(0)12 x7', email: 'a@b.c', opted_out: true });
     await bench.legacy('contacts', { id: idAt(4), phone_number: 'none', email: ' A@B.C ', opted_out: true });
     await bench.legacy('contacts', { id: idAt(5), phone_number: ' ', email: ' ', opted_out: true });
     await bench.legacy('contacts', {
       id: idAt(6),
-      phone_number: '+1 212 555 0123',
+      phone_number: '+1 212 555 2723',
       opted_out: true,
       created_at: LATER,
       updated_at: LATER,
     });
     await bench.legacy('contacts', {
       id: idAt(7),
-      phone_number: '212 555 0123',
+      phone_number: '212 555 2723',
       opted_out: true,
       opted_out_at: T0,
       created_at: T0,
     });
-    const e164 = { phone_e164: '+12125550123' };
-    const phone = { phone: '+12125550123' };
-    await projectContact(C1, { phone_number: '212-555-0123', opted_out: true, ...e164 }, phone);
+    const e164 = { phone_e164: '+12125552723' };
+    const phone = { phone: '+12125552723' };
+    await projectContact(C1, { phone_number: '212-555-2723', opted_out: true, ...e164 }, phone);
     await projectContact(
       C2,
-      { phone_number: '2125550123', updated_at: LATER, ...e164 },
+      { phone_number: '2125552723', updated_at: LATER, ...e164 },
       { updated_at: LATER, ...phone },
     );
     await projectContact(C3, { phone_number: '(0)12 x7', email: 'a@b.c', opted_out: true });
@@ -243,12 +278,12 @@ describe('the do-not-call list', () => {
     const times = { created_at: LATER, updated_at: LATER };
     await projectContact(
       idAt(6),
-      { phone_number: '+1 212 555 0123', opted_out: true, ...e164, ...times },
+      { phone_number: '+1 212 555 2723', opted_out: true, ...e164, ...times },
       { ...phone, ...times },
     );
     await projectContact(
       idAt(7),
-      { phone_number: '212 555 0123', opted_out: true, created_at: T0, ...e164 },
+      { phone_number: '212 555 2723', opted_out: true, created_at: T0, ...e164 },
       { ...phone, created_at: T0 },
     );
     await bench.projected('lead_custom_fields', {
@@ -258,12 +293,13 @@ describe('the do-not-call list', () => {
       field_name: 'contact.opted_out_at',
       field_value: T0,
       field_type: 'date',
+      created_at: T0,
     });
-    await entry('+12125550123', 'phone', { opted_out_at: T0, created_at: T0, updated_at: LATER });
+    await entry('+12125552723', 'phone', { opted_out_at: T0, created_at: T0, updated_at: LATER });
     await entry('0127', 'digits');
     await entry('a@b.c', 'email');
-    const known = ['212-555-0123', '2125550123', '+1 212 555 0123', '212 555 0123'].map(
-      (raw) => [raw, '+12125550123'] as const,
+    const known = ['212-555-2723', '2125552723', '+1 212 555 2723', '212 555 2723'].map(
+      (raw) => [raw, '+12125552723'] as const,
     );
     expect(await bench.differences(Object.fromEntries(known))).toEqual([]);
   });

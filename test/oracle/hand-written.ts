@@ -21,7 +21,7 @@ const LINEAGE = {
   source_committed_at: T1,
   mapping_version: 'by hand',
 };
-const WITHOUT_TIMES = ['lead_custom_fields', 'rejects', 'quote_items_new', 'payments'];
+const WITHOUT_TIMES = ['rejects', 'quote_items_new', 'payments'];
 
 /** UUID v5 of a name under the namespace of projected rows. */
 export function idOf(name: string): string {
@@ -49,6 +49,8 @@ export interface Bench {
     phones?: Readonly<Record<string, string>>,
     tenants?: readonly TenantConfiguration[],
   ): Promise<Difference[]>;
+  /** Changes legacy tables: `ALTER TABLE … what`. */
+  alter(tables: readonly string[], what: string): Promise<void>;
   /** Removes all rows. */
   clear(): Promise<void>;
   close(): Promise<void>;
@@ -61,7 +63,8 @@ export async function createBench(urls: { legacyUrl: string; targetUrl: string }
   const sql = (path: string) => readFileSync(new URL(`../../schemas/${path}`, import.meta.url), 'utf8');
   await legacy.query(sql('legacy/schema.sql'));
   await target.query('CREATE SCHEMA crm; CREATE SCHEMA crosswalk');
-  for (const file of ['001_tenancy', '002_people', '003_quotes']) await target.query(sql(`crm/${file}.up.sql`));
+  for (const file of ['001_tenancy', '002_people', '003_quotes', '012_kept_aside'])
+    await target.query(sql(`crm/${file}.up.sql`));
   await target.query(sql('crosswalk/001_state.up.sql'));
   // Rows are written in the order a person thinks of them; foreign keys are not what is tested here.
   await target.query('SET session_replication_role = replica');
@@ -76,7 +79,8 @@ export async function createBench(urls: { legacyUrl: string; targetUrl: string }
       await insert(legacy, quoteIdent(table), { ...TIMES, ...row });
     },
     projected: async (table, row) => {
-      const times = WITHOUT_TIMES.includes(table) ? {} : TIMES;
+      const created = table === 'lead_custom_fields' ? { created_at: T1 } : TIMES;
+      const times = WITHOUT_TIMES.includes(table) ? {} : created;
       await insert(target, `crm.${quoteIdent(table)}`, { ...LINEAGE, ...times, ...row });
     },
     pastOptOut: async (mergeKey) => {
@@ -90,6 +94,9 @@ export async function createBench(urls: { legacyUrl: string; targetUrl: string }
         .filter((row) => row.raw !== null)
         .map((row) => ({ raw: row.raw as string, country: 'US', e164: known[row.raw as string] ?? null }));
       return runOracle({ ...urls, phones, tenants });
+    },
+    alter: async (tables, what) => {
+      for (const table of tables) await legacy.query(`ALTER TABLE ${quoteIdent(table)} ${what}`);
     },
     clear: async () => {
       await legacy.query('TRUNCATE workspaces, status_options, contacts, quotes CASCADE');

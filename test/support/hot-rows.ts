@@ -28,7 +28,7 @@ export async function startHotRows(url: string, seed: string): Promise<HotRows> 
   const quotes = await idsOf('quotes', 24);
   const contacts = await idsOf('contacts', 12);
   const random = createRandom(`hot rows ${seed}`);
-  const phones = ['+12015550143', '+12015550144', '+12015550145'];
+  const phones = ['+12015552743', '+12015552744', '+12015552745'];
   const writes: Write[] = [
     // The hottest one.
     (client) =>

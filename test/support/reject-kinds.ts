@@ -41,6 +41,12 @@ export const rejectKinds: readonly RejectKind[] = [
   quote(notFinite)('tax_rate', '-Infinity', '0'),
   quote(notFinite)('tax_amount', 'NaN', null),
   quote(notFinite)('total', 'NaN', '-1.00'),
+  quote('paid without an invoice number')('paid_at', '2024-05-01 10:00:00+00', null),
+  {
+    ...{ table: 'quotes', path: 'invoice_number', reason: 'invoice without an amount', rawValue: 'I-1' },
+    cells: { invoice_number: 'I-1', total: null },
+    corrected: { invoice_number: 'I-1', total: '0.00' },
+  },
   quote('not an array')('items', '{"a": 1}', '[]'),
   quote('not an array')('items', '"[1"', '"[]"', '[1'),
   ...['5', '"{}"', 'null', '[]'].map(

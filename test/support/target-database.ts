@@ -66,12 +66,12 @@ export async function insertAppRows(client: pg.Client): Promise<void> {
   await client.query(`
     INSERT INTO crm.tenants (id, tenant_id, name) VALUES ('app', 'app', 'App');
     INSERT INTO crm.status_options (id, tenant_id, workspace_id, category, name) VALUES (900, 'app', 'ws-c', 'lead', 'New');
-    INSERT INTO crm.contacts (id, tenant_id, user_id, chatbot_id, phone_number, thread_id) VALUES ('90000000-0000-4000-8000-000000000001', 'ws-c', 1, 1, '2015550100', 't1');
-    INSERT INTO crm.customers (id, tenant_id, customer_key, phone_e164) VALUES ('90000000-0000-4000-8000-000000000002', 'unassigned', 'p:+12015550100', '+12015550100');
+    INSERT INTO crm.contacts (id, tenant_id, user_id, chatbot_id, phone_number, thread_id) VALUES ('90000000-0000-4000-8000-000000000001', 'ws-c', 1, 1, '2015552700', 't1');
+    INSERT INTO crm.customers (id, tenant_id, customer_key, phone_e164) VALUES ('90000000-0000-4000-8000-000000000002', 'unassigned', 'p:+12015552700', '+12015552700');
     INSERT INTO crm.customer_addresses (tenant_id, customer_id, address, normalised_address, is_primary) VALUES ('unassigned', '90000000-0000-4000-8000-000000000002', '1 Main St', '1 main st', true);
     INSERT INTO crm.leads (id, tenant_id, customer_id) VALUES ('90000000-0000-4000-8000-000000000003', 'unassigned', '90000000-0000-4000-8000-000000000002');
     INSERT INTO crm.lead_custom_fields (tenant_id, lead_id, field_name) VALUES ('unassigned', '90000000-0000-4000-8000-000000000003', 'contact.city');
-    INSERT INTO crm.dnc_list (tenant_id, identity, identity_kind) VALUES ('unassigned', '+12015550100', 'phone');
+    INSERT INTO crm.dnc_list (tenant_id, identity, identity_kind) VALUES ('unassigned', '+12015552700', 'phone');
     INSERT INTO crm.quotes_new (id, tenant_id, customer_id) VALUES ('90000000-0000-4000-8000-000000000004', 'unassigned', '90000000-0000-4000-8000-000000000002');
     INSERT INTO crm.quote_items_new (tenant_id, quote_id) VALUES ('unassigned', '90000000-0000-4000-8000-000000000004');
     INSERT INTO crm.jobs_new (id, tenant_id, quote_id, customer_id, status) VALUES ('90000000-0000-4000-8000-000000000005', 'unassigned', '90000000-0000-4000-8000-000000000004', '90000000-0000-4000-8000-000000000002', 'scheduled');

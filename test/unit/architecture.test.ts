@@ -67,7 +67,7 @@ describe('pure modules', () => {
   });
 
   test.each(pure)('%s reaches nothing that does input or output', (start) => {
-    const allowed = new Set(['avsc', 'libphonenumber-js']);
+    const allowed = new Set(['avsc', 'libphonenumber-js/max', 'projectors/placeholders.json']);
     const seen = new Set([start]);
     const wrong: string[] = [];
     for (const file of seen) {
@@ -169,7 +169,7 @@ describe('lint', () => {
   });
 
   test.each([
-    ['projectors/values/phone.ts', 'libphonenumber-js'],
+    ['projectors/values/phone.ts', 'libphonenumber-js/max'],
     ['connectors/position.ts', '../runtime/errors.ts'],
     ['runtime/kafka.ts', 'kafkajs'],
     ['projectors/project.ts', '../runtime/postgres.ts'],

@@ -6,26 +6,8 @@ import type { Rejects } from '../rejects.ts';
 
 type FieldType = 'text' | 'number' | 'boolean' | 'date' | 'json';
 
-/** Columns that neither contacts nor leads has, with the type of the field that each becomes. */
+/** Columns whose fields have a type of their own; the field of any other column is text. */
 const typeOfColumn: ReadonlyMap<string, FieldType> = new Map([
-  ...[
-    'utm_term',
-    'utm_content',
-    'company',
-    'job_title',
-    'address',
-    'city',
-    'state',
-    'postal_code',
-    'country',
-    'timezone',
-    'language',
-    'preferred_channel',
-    'whatsapp_id',
-    'instagram_handle',
-    'website',
-    'avatar_url',
-  ].map((column) => [column, 'text'] as const),
   ...['opted_out_at', 'birthday', 'last_message_at', 'last_contacted_at', 'assigned_at'].map(
     (column) => [column, 'date'] as const,
   ),
@@ -33,11 +15,17 @@ const typeOfColumn: ReadonlyMap<string, FieldType> = new Map([
   ['is_blocked', 'boolean'],
 ]);
 
-/** Legacy columns that become custom fields. */
-export const fieldColumns: readonly string[] = [...typeOfColumn.keys()];
+/** Legacy columns that become custom fields of a type other than text. */
+export const typedColumns: readonly string[] = [...typeOfColumn.keys()];
 
-/** Custom fields of a contact's lead: entries of `custom_fields`, and columns without one of their own. */
-export function toCustomFields(row: LegacyRow, leadId: string, tenantId: string, rejects: Rejects): readonly NewRow[] {
+/** Custom fields of a contact's lead: entries of `custom_fields`, and each column of the row that is not `taken`. */
+export function toCustomFields(
+  row: LegacyRow,
+  taken: ReadonlySet<string>,
+  leadId: string,
+  tenantId: string,
+  rejects: Rejects,
+): readonly NewRow[] {
   const fields: NewRow[] = [];
   const add = (name: string, value: Cell, type: FieldType) => {
     fields.push({
@@ -47,14 +35,17 @@ export function toCustomFields(row: LegacyRow, leadId: string, tenantId: string,
       field_name: name,
       field_value: value,
       field_type: type,
+      created_at: row.created_at ?? null,
     });
   };
   for (const [key, value] of readCustomFields(row.custom_fields ?? null, rejects)) {
     add(`custom.${key}`, toTextInJson(value), typeOfJson(value));
   }
-  for (const [column, type] of typeOfColumn) {
+  for (const column of Object.keys(row)) {
     const cell = row[column] ?? null;
-    if (cell !== null) add(`contact.${column}`, type === 'boolean' ? toBooleanText(cell) : cell, type);
+    const type = typeOfColumn.get(column) ?? 'text';
+    if (cell !== null && !taken.has(column))
+      add(`contact.${column}`, type === 'boolean' ? toBooleanText(cell) : cell, type);
   }
   return fields;
 }

@@ -4,6 +4,7 @@ import { earliest, latest } from '../../values/timestamp.ts';
 import { uuid5 } from '../../values/uuid5.ts';
 import { cellOf } from '../cell.ts';
 import { cellsOf, firstFilled, lastRetiredOf, latestCommitOf, toGreatestFirst } from '../contribution-order.ts';
+import { isRealName, isRealPhone, toIdentifyingEmail } from './customer-key.ts';
 import type { LegacyQuote } from './legacy-quote.ts';
 
 /** Customers with their addresses: merge key is the customer's id. */
@@ -41,6 +42,7 @@ export function toCustomerContribution(quote: LegacyQuote, metadata: Cell) {
     name: cellOf(row, 'customer_name'),
     email: cellOf(row, 'email'),
     phone: cellOf(row, 'phone'),
+    placeholders: toPlaceholders(quote),
     phone_e164: customerKey.startsWith('p:') ? quote.phoneE164 : null,
     address: cellOf(row, 'address'),
     normalised_address: quote.normalisedAddress,
@@ -49,6 +51,24 @@ export function toCustomerContribution(quote: LegacyQuote, metadata: Cell) {
     updated_at: cellOf(row, 'updated_at'),
   };
   return { aggregate: customersAggregate.name, mergeKey: quote.customerId, data };
+}
+
+/** Which of name, email and phone tell nothing about a person; null where all of them do. */
+function toPlaceholders({ row, phoneE164, placeholders }: LegacyQuote): Cell {
+  const email = cellOf(row, 'email');
+  const phone = cellOf(row, 'phone');
+  const found = [
+    ...(isRealName(cellOf(row, 'customer_name'), placeholders) ? [] : ['name']),
+    ...(toIdentifyingEmail(email, placeholders) !== null ? [] : ['email']),
+    ...(phoneE164 !== null || isRealPhone(phone) ? [] : ['phone']),
+  ];
+  return found.length > 0 ? found.join(' ') : null;
+}
+
+/** The greatest contributor's that is real; where nobody knows better, the greatest contributor's. */
+function firstReal(contributions: readonly Contribution[], column: string): Cell {
+  const isReal = ({ data }: Contribution) => !(data.placeholders?.split(' ').includes(column) ?? false);
+  return firstFilled(contributions.filter(isReal), column) ?? firstFilled(contributions, column);
 }
 
 function foldCustomer(mergeKey: string, contributions: readonly Contribution[]) {
@@ -71,9 +91,9 @@ function toCustomer(id: string, live: GreatestFirst, retired: GreatestFirst): Fo
     company_id,
     customer_key,
     phone_e164,
-    name: firstFilled(from, 'name'),
-    email: firstFilled(from, 'email'),
-    phone_raw: firstFilled(from, 'phone'),
+    name: firstReal(from, 'name'),
+    email: firstReal(from, 'email'),
+    phone_raw: firstReal(from, 'phone'),
     source_metadata: toMetadataByQuote(from),
     created_at: earliest(cellsOf(from, 'created_at')),
     updated_at: latest(cellsOf(from, 'updated_at')),

@@ -1,4 +1,4 @@
-import type { Cell, LegacyRow, Tenants } from '../../projection.ts';
+import type { Cell, LegacyRow, Placeholders, Tenants } from '../../projection.ts';
 import type { JsonValue } from '../../values/json.ts';
 import { isZero } from '../../values/numeric.ts';
 import { toE164 } from '../../values/phone.ts';
@@ -10,6 +10,12 @@ import { toCustomerKey } from './customer-key.ts';
 import { readItems } from './items.ts';
 
 const statusesOfWork: ReadonlySet<string> = new Set(['accepted', 'completed', 'scheduled']);
+
+/** Reasons of rejects of money. */
+export const strayMoney = {
+  paidWithoutInvoice: 'paid without an invoice number',
+  invoiceWithoutAmount: 'invoice without an amount',
+} as const;
 
 /** Columns of money, in the order that their rejects appear. */
 export const moneyColumns = ['subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total'] as const;
@@ -33,6 +39,7 @@ export interface LegacyQuote {
   readonly hasJob: boolean;
   readonly hasInvoice: boolean;
   readonly rejects: Rejects;
+  readonly placeholders: Placeholders;
 }
 
 /** Reads a row of `quotes`, and decides which new rows it implies. */
@@ -40,7 +47,8 @@ export function readLegacyQuote(row: LegacyRow, tenants: Tenants): LegacyQuote {
   const id = row.id ?? '';
   const tenantId = toTenantId(row.company_id);
   const rejects = new Rejects('quotes', id, tenantId);
-  const phoneE164 = toE164(row.phone, tenants(tenantId).country);
+  const { country, placeholders } = tenants(tenantId);
+  const phoneE164 = toE164(row.phone, country);
   const normalisedAddress = toNormalisedAddress(row.address);
   const customerKey = toCustomerKey({
     quoteId: id,
@@ -48,10 +56,20 @@ export function readLegacyQuote(row: LegacyRow, tenants: Tenants): LegacyQuote {
     email: cellOf(row, 'email'),
     name: cellOf(row, 'customer_name'),
     normalisedAddress,
+    placeholders,
   });
   const items = readItems(cellOf(row, 'items'), rejects);
   const status = toStatusText(row.status);
   const hasInvoice = has(row.invoice_number);
+  const leadStatus = toLeadStatus(row, rejects);
+  const money = {
+    subtotal: toFiniteNumber(row, 'subtotal', rejects),
+    discount_amount: toFiniteNumber(row, 'discount_amount', rejects),
+    tax_rate: toFiniteNumber(row, 'tax_rate', rejects),
+    tax_amount: toFiniteNumber(row, 'tax_amount', rejects),
+    total: toFiniteNumber(row, 'total', rejects),
+  };
+  rejectStrayMoney(row, hasInvoice, money.total, rejects);
   return {
     row,
     id,
@@ -60,25 +78,28 @@ export function readLegacyQuote(row: LegacyRow, tenants: Tenants): LegacyQuote {
     normalisedAddress,
     customerKey,
     customerId: uuid5(`customer:${tenantId}|${customerKey}`),
-    leadStatus: toLeadStatus(row, rejects),
+    leadStatus,
     status,
-    money: {
-      subtotal: toFiniteNumber(row, 'subtotal', rejects),
-      discount_amount: toFiniteNumber(row, 'discount_amount', rejects),
-      tax_rate: toFiniteNumber(row, 'tax_rate', rejects),
-      tax_amount: toFiniteNumber(row, 'tax_amount', rejects),
-      total: toFiniteNumber(row, 'total', rejects),
-    },
+    money,
     items,
     hasLead: has(row.lead_status),
     hasQuote: status !== null || hasInvoice || has(row.quote_number) || items.length > 0 || isMoney(row.total),
     hasJob: hasInvoice || (status !== null && statusesOfWork.has(status)),
     hasInvoice,
     rejects,
+    placeholders,
   };
 }
 
 // The legacy value decides, so a rejected total (NaN) still makes its quote.
 function isMoney(total: Cell | undefined): boolean {
   return has(total) && !isZero(total);
+}
+
+/** Money that no new row shows: a payment without an invoice, and an invoice of an unknown amount. */
+function rejectStrayMoney(row: LegacyRow, hasInvoice: boolean, total: Cell, rejects: Rejects): void {
+  const paidAt = cellOf(row, 'paid_at');
+  if (paidAt !== null && !hasInvoice) rejects.add('paid_at', paidAt, strayMoney.paidWithoutInvoice);
+  if (hasInvoice && total === null)
+    rejects.add('invoice_number', cellOf(row, 'invoice_number') ?? '', strayMoney.invoiceWithoutAmount);
 }

@@ -1,6 +1,5 @@
 import { joinJsonbObject } from '../../values/json-text.ts';
 import { isFiniteNumeric } from '../../values/numeric.ts';
-import { has } from '../../values/text.ts';
 import { type LegacyQuote, moneyColumns } from './legacy-quote.ts';
 import { isConverted } from './rows.ts';
 
@@ -32,20 +31,20 @@ const isTaken: ReadonlyMap<string, Taken> = new Map([
   ),
 ]);
 
-/** Legacy columns that the quotes projection knows. */
+/** Legacy columns that a rule names. */
 export const quoteColumns: readonly string[] = [...isTaken.keys()];
 
-/** Every non-blank legacy value that no new row shows, as a `jsonb` object of texts by column; null when there is none. */
+/** Every legacy value that no new row shows, as a `jsonb` object of texts by column; null when there is none. */
 export function toSourceMetadata(quote: LegacyQuote): string | null {
   const kept = new Map<string, string>();
   for (const column of Object.keys(quote.row)) {
     const cell = quote.row[column];
-    if (has(cell) && !isTaken.get(column)?.(quote)) kept.set(column, JSON.stringify(cell));
+    if (cell != null && !isTaken.get(column)?.(quote)) kept.set(column, JSON.stringify(cell));
   }
   return joinJsonbObject(kept);
 }
 
 function isRejected(quote: LegacyQuote, column: string): boolean {
   const cell = quote.row[column];
-  return has(cell) && !isFiniteNumeric(cell);
+  return cell != null && !isFiniteNumeric(cell);
 }

@@ -3,7 +3,7 @@
 --
 -- Reads   legacy.<table>                                    the legacy tables
 --         oracle_input.phone (raw, country, e164)           E.164 identity of every raw phone, null where it has none
---         oracle_input.tenant (tenant_id, country, user_id, chatbot_id)   the row '' stands for every tenant not listed
+--         oracle_input.tenant (tenant_id, country, user_id, chatbot_id, mailboxes, names)   the row '' stands for every tenant not listed
 -- Writes  oracle.<table>                                    typed like crm.<table>, without lifecycle and lineage
 --
 -- Runs after values.sql, in the same session.
@@ -12,7 +12,8 @@
 
 CREATE UNLOGGED TABLE oracle.tenant_of AS
   SELECT t.tenant_id, coalesce(own.country, rest.country) AS country,
-    coalesce(own.user_id, rest.user_id)::bigint AS user_id, coalesce(own.chatbot_id, rest.chatbot_id)::bigint AS chatbot_id
+    coalesce(own.user_id, rest.user_id)::bigint AS user_id, coalesce(own.chatbot_id, rest.chatbot_id)::bigint AS chatbot_id,
+    coalesce(own.mailboxes, rest.mailboxes) AS mailboxes, coalesce(own.names, rest.names) AS names
   FROM (
     SELECT CASE WHEN oracle.has(workspace_id) THEN workspace_id ELSE 'unassigned' END AS tenant_id FROM legacy.contacts
     UNION SELECT coalesce(company_id::text, 'unassigned') FROM legacy.quotes) t
@@ -32,17 +33,39 @@ BEGIN
   END IF;
 END $$;
 
+-- Cells of columns that no rule names, in PostgreSQL's text form: what the legacy tables have, whatever it is called.
+CREATE FUNCTION oracle.keep_others(legacy_table text, named text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format($query$CREATE UNLOGGED TABLE oracle.%1$I AS
+      SELECT t.id::text AS key, v.name, v.value FROM legacy.%2$I t CROSS JOIN LATERAL (VALUES (NULL, NULL)%3$s) v (name, value) WHERE v.value IS NOT NULL$query$,
+    'other_' || legacy_table, legacy_table,
+    (SELECT string_agg(format(', (%L, CASE WHEN t.%I IS NOT NULL THEN format(''%%s'', t.%I) END)', attname, attname, attname), '') FROM pg_attribute
+      WHERE attrelid = format('legacy.%I', legacy_table)::regclass AND attnum > 0 AND NOT attisdropped AND attname <> ALL (named)));
+  EXECUTE format('CREATE INDEX ON oracle.%I (key)', 'other_' || legacy_table);
+END $$;
+SELECT oracle.keep_others('workspaces', ARRAY['id', 'name', 'plan', 'country', 'settings', 'created_at', 'updated_at']),
+  oracle.keep_others('status_options', ARRAY['id', 'workspace_id', 'category', 'name', 'color', 'sort_order', 'is_default', 'is_active', 'created_at', 'updated_at']),
+  oracle.keep_others('contacts', ARRAY['id', 'workspace_id', 'firstname', 'lastname', 'name', 'phone_number', 'email', 'market', 'conversation_status', 'tags',
+    'sentiment', 'thread_id', 'owner_id', 'opted_out', 'created_at', 'updated_at', 'lead_status', 'lead_status_id', 'lead_source', 'sub_source', 'product', 'priority',
+    'campaign_id', 'utm_source', 'utm_medium', 'utm_campaign', 'estimated_value', 'expected_close_date', 'lead_score', 'lead_score_factors', 'qualification_status',
+    'notes', 'source_metadata', 'custom_fields']),
+  oracle.keep_others('quotes', ARRAY['id', 'company_id', 'lead_status', 'items', 'customer_name', 'email', 'phone', 'address', 'created_at', 'updated_at', 'description',
+    'status', 'job_name', 'notes', 'quote_number', 'user_id', 'subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total', 'sent_at', 'scheduled_at',
+    'job_number', 'started_at', 'completed_at', 'invoice_number', 'invoice_sent_at', 'paid_at', 'payment_method', 'payment_link_url']);
+
 -- Tenants and lookups.
 
 CREATE UNLOGGED TABLE oracle.tenants AS
   SELECT id, CASE WHEN oracle.has(id) THEN id ELSE 'unassigned' END AS tenant_id, name, plan,
-    rtrim(country::text, ' ') AS country, settings, created_at, updated_at
-  FROM legacy.workspaces;
+    rtrim(country::text, ' ') AS country, settings, created_at, updated_at,
+    (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_workspaces o WHERE o.key = w.id) AS source_metadata
+  FROM legacy.workspaces w;
 
 CREATE UNLOGGED TABLE oracle.status_options AS
   SELECT id, CASE WHEN oracle.has(workspace_id) THEN workspace_id ELSE 'unassigned' END AS tenant_id, workspace_id,
-    category, name, color, sort_order, is_default, is_active, created_at, updated_at
-  FROM legacy.status_options;
+    category, name, color, sort_order, is_default, is_active, created_at, updated_at,
+    (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_status_options o WHERE o.key = s.id::text) AS source_metadata
+  FROM legacy.status_options s;
 
 -- Contacts.
 
@@ -62,23 +85,17 @@ CREATE UNLOGGED TABLE oracle.contacts AS
   FROM oracle.contact;
 
 CREATE UNLOGGED TABLE oracle.lead_custom_fields AS
-  SELECT oracle.v5('field:' || c.lead_id || '|' || f.name) AS id, c.tenant_id, c.lead_id, f.name AS field_name, f.value AS field_value, f.type AS field_type
+  SELECT oracle.v5('field:' || c.lead_id || '|' || f.name) AS id, c.tenant_id, c.lead_id, f.name AS field_name, f.value AS field_value, f.type AS field_type, c.created_at
   FROM oracle.contact c CROSS JOIN LATERAL (
     SELECT 'custom.' || entry.key AS name, entry.value #>> '{}' AS value,
       CASE jsonb_typeof(entry.value) WHEN 'string' THEN 'text' WHEN 'number' THEN 'number' WHEN 'boolean' THEN 'boolean' ELSE 'json' END AS type
     FROM jsonb_each(CASE jsonb_typeof(c.custom_fields) WHEN 'object' THEN c.custom_fields END) entry
     UNION ALL
-    SELECT 'contact.' || field.name, field.value, field.type FROM (VALUES
-      ('utm_term', c.utm_term::text, 'text'), ('utm_content', c.utm_content::text, 'text'), ('company', c.company, 'text'),
-      ('job_title', c.job_title, 'text'), ('address', c.address, 'text'), ('city', c.city, 'text'), ('state', c.state, 'text'),
-      ('postal_code', c.postal_code, 'text'), ('country', c.country, 'text'), ('timezone', c.timezone, 'text'),
-      ('language', c.language, 'text'), ('preferred_channel', c.preferred_channel, 'text'), ('whatsapp_id', c.whatsapp_id, 'text'),
-      ('instagram_handle', c.instagram_handle, 'text'), ('website', c.website, 'text'), ('avatar_url', c.avatar_url, 'text'),
-      ('opted_out_at', c.opted_out_at::text, 'date'), ('birthday', c.birthday::text, 'date'),
-      ('last_message_at', c.last_message_at::text, 'date'), ('last_contacted_at', c.last_contacted_at::text, 'date'),
-      ('assigned_at', c.assigned_at::text, 'date'), ('unread_count', c.unread_count::text, 'number'),
-      ('is_blocked', c.is_blocked::text, 'boolean')) field (name, value, type)
-    WHERE field.value IS NOT NULL) f;
+    SELECT 'contact.' || field.name,
+      CASE field.name WHEN 'is_blocked' THEN CASE field.value WHEN 't' THEN 'true' WHEN 'f' THEN 'false' ELSE field.value END ELSE field.value END,
+      CASE WHEN field.name IN ('opted_out_at', 'birthday', 'last_message_at', 'last_contacted_at', 'assigned_at') THEN 'date'
+        WHEN field.name = 'unread_count' THEN 'number' WHEN field.name = 'is_blocked' THEN 'boolean' ELSE 'text' END
+    FROM oracle.other_contacts field WHERE field.key = c.id::text) f;
 
 -- Live contributions alone: what a contact said before it moved or was deleted is not in the legacy tables any more.
 CREATE UNLOGGED TABLE oracle.dnc_list AS
@@ -93,7 +110,7 @@ CREATE UNLOGGED TABLE oracle.dnc_list AS
 -- Quotes. First what a row says, then what it implies.
 
 CREATE UNLOGGED TABLE oracle.quote_reading AS
-  SELECT q.*, coalesce(q.company_id::text, 'unassigned') AS tenant_id, phone.e164,
+  SELECT q.*, coalesce(q.company_id::text, 'unassigned') AS tenant_id, phone.e164, t.mailboxes, t.names,
     oracle.status_text(q.status) AS status_text, oracle.status_text(q.lead_status) AS lead_status_text,
     oracle.lower(oracle.trim(q.email)) AS email_text,
     oracle.normalised_name(q.customer_name) AS name_text, oracle.normalised_address(q.address) AS address_text,
@@ -102,19 +119,24 @@ CREATE UNLOGGED TABLE oracle.quote_reading AS
   JOIN oracle.tenant_of t ON t.tenant_id = coalesce(q.company_id::text, 'unassigned')
   LEFT JOIN oracle_input.phone phone ON phone.raw = q.phone AND phone.country = t.country;
 
+-- What names, addresses and numbers tell about a person, and what is only written to fill a field.
 CREATE UNLOGGED TABLE oracle.quote AS
   SELECT r.*, k.customer_key, oracle.v5('customer:' || r.tenant_id || '|' || k.customer_key) AS customer_id,
+    told.is_name, told.is_mailbox, r.e164 IS NOT NULL OR (digits <> '' AND NOT oracle.is_filler(digits)) AS is_phone,
     r.lead_status_text IS NOT NULL AS is_lead,
     r.status_text IS NOT NULL OR oracle.has(r.invoice_number) OR oracle.has(r.quote_number)
       OR coalesce(jsonb_array_length(r.item_array), 0) > 0 OR coalesce(r.total <> 0, false) AS is_quote,
     coalesce(r.status_text IN ('accepted', 'completed', 'scheduled'), false) OR oracle.has(r.invoice_number) AS is_job,
     oracle.has(r.invoice_number) AS is_invoice
-  FROM oracle.quote_reading r CROSS JOIN LATERAL (SELECT CASE
+  FROM oracle.quote_reading r
+  CROSS JOIN LATERAL (SELECT coalesce(r.name_text <> ALL (r.names), false) AS is_name,
+    coalesce(r.email_text ~ E'^[^@\t\n\x0B\f\r \u00A0]+@[^@\t\n\x0B\f\r \u00A0]+[.][^@\t\n\x0B\f\r \u00A0]+$'
+      AND split_part(r.email_text, '@', 1) <> ALL (r.mailboxes), false) AS is_mailbox,
+    coalesce(regexp_replace(r.phone, '[^0-9]', '', 'g'), '') AS digits) told
+  CROSS JOIN LATERAL (SELECT CASE
     WHEN r.e164 IS NOT NULL THEN 'p:' || r.e164
-    WHEN r.email_text ~ E'^[^@\t\n\x0B\f\r \u00A0]+@[^@\t\n\x0B\f\r \u00A0]+[.][^@\t\n\x0B\f\r \u00A0]+$'
-      AND split_part(r.email_text, '@', 1) NOT IN ('none', 'noreply', 'no-reply', 'test') THEN 'e:' || r.email_text
-    WHEN r.name_text NOT IN ('walk-in', 'walk in', 'unknown', 'n/a', 'none', 'test', 'cash', 'customer') AND r.address_text IS NOT NULL
-      THEN 'n:' || r.name_text || '|' || r.address_text
+    WHEN told.is_mailbox THEN 'e:' || r.email_text
+    WHEN told.is_name AND r.address_text IS NOT NULL THEN 'n:' || r.name_text || '|' || r.address_text
     ELSE 'q:' || r.id END AS customer_key) k;
 CREATE INDEX ON oracle.quote (customer_id);
 ANALYZE oracle.quote;
@@ -122,17 +144,17 @@ ANALYZE oracle.quote;
 -- A legacy value with no column in any row of its quote.
 CREATE UNLOGGED TABLE oracle.leftover AS
   SELECT id AS quote_id, customer_id, is_quote, is_lead, nullif(jsonb_strip_nulls(jsonb_build_object(
-    'customer_name', CASE WHEN NOT (is_quote OR is_lead) AND oracle.has(customer_name) THEN customer_name END,
-    'email', CASE WHEN NOT (is_quote OR is_lead) AND oracle.has(email) THEN email END,
-    'phone', CASE WHEN NOT (is_quote OR is_lead) AND oracle.has(phone) THEN phone END,
-    'address', CASE WHEN NOT (is_quote OR is_lead) AND oracle.has(address) THEN address END,
+    'customer_name', CASE WHEN NOT (is_quote OR is_lead) THEN customer_name END,
+    'email', CASE WHEN NOT (is_quote OR is_lead) THEN email END,
+    'phone', CASE WHEN NOT (is_quote OR is_lead) THEN phone END,
+    'address', CASE WHEN NOT (is_quote OR is_lead) THEN address END,
     'created_at', CASE WHEN NOT (is_quote OR is_lead) THEN created_at::text END,
     'updated_at', CASE WHEN NOT (is_quote OR is_lead) THEN updated_at::text END,
-    'description', CASE WHEN NOT (is_quote OR is_lead) AND oracle.has(description) THEN description END,
-    'status', CASE WHEN NOT is_quote AND oracle.has(status) THEN status END,
-    'job_name', CASE WHEN NOT is_quote AND oracle.has(job_name) THEN job_name END,
-    'notes', CASE WHEN NOT is_quote AND oracle.has(notes) THEN notes END,
-    'quote_number', CASE WHEN NOT is_quote AND oracle.has(quote_number) THEN quote_number END,
+    'description', CASE WHEN NOT (is_quote OR is_lead) THEN description END,
+    'status', CASE WHEN NOT is_quote THEN status END,
+    'job_name', CASE WHEN NOT is_quote THEN job_name END,
+    'notes', CASE WHEN NOT is_quote THEN notes END,
+    'quote_number', CASE WHEN NOT is_quote THEN quote_number END,
     'user_id', CASE WHEN NOT is_quote THEN user_id::text END,
     'subtotal', CASE WHEN NOT is_quote THEN oracle.finite(subtotal)::text END,
     'discount_amount', CASE WHEN NOT is_quote THEN oracle.finite(discount_amount)::text END,
@@ -141,24 +163,24 @@ CREATE UNLOGGED TABLE oracle.leftover AS
     'total', CASE WHEN NOT is_quote THEN oracle.finite(total)::text END,
     'sent_at', CASE WHEN NOT is_quote AND lead_status_text IS DISTINCT FROM 'converted' THEN sent_at::text END,
     'scheduled_at', CASE WHEN NOT (is_lead OR is_job) THEN scheduled_at::text END,
-    'job_number', CASE WHEN NOT is_job AND oracle.has(job_number) THEN job_number END,
+    'job_number', CASE WHEN NOT is_job THEN job_number END,
     'started_at', CASE WHEN NOT is_job THEN started_at::text END,
     'completed_at', CASE WHEN NOT is_job THEN completed_at::text END,
-    'invoice_number', CASE WHEN NOT is_invoice AND oracle.has(invoice_number) THEN invoice_number END,
+    'invoice_number', CASE WHEN NOT is_invoice THEN invoice_number END,
     'invoice_sent_at', CASE WHEN NOT is_invoice THEN invoice_sent_at::text END,
     'paid_at', CASE WHEN NOT is_invoice THEN paid_at::text END,
-    'payment_method', CASE WHEN NOT is_invoice AND oracle.has(payment_method) THEN payment_method END,
-    'payment_link_url', CASE WHEN NOT is_invoice AND oracle.has(payment_link_url) THEN payment_link_url END
-  )), '{}') AS kept
-  FROM oracle.quote;
+    'payment_method', CASE WHEN NOT is_invoice THEN payment_method END,
+    'payment_link_url', CASE WHEN NOT is_invoice THEN payment_link_url END
+  )) || coalesce((SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_quotes o WHERE o.key = q.id::text), '{}'), '{}') AS kept
+  FROM oracle.quote q;
 ALTER TABLE oracle.leftover ADD PRIMARY KEY (quote_id);
 ANALYZE oracle.leftover;
 
 CREATE UNLOGGED TABLE oracle.customers AS
   SELECT q.customer_id AS id, min(q.tenant_id) AS tenant_id, (array_agg(q.company_id))[1] AS company_id, min(q.customer_key) AS customer_key,
-    (array_agg(q.customer_name ORDER BY q.updated_at DESC NULLS LAST, q.id::text COLLATE "C" DESC) FILTER (WHERE oracle.has(q.customer_name)))[1] AS name,
-    (array_agg(q.email ORDER BY q.updated_at DESC NULLS LAST, q.id::text COLLATE "C" DESC) FILTER (WHERE oracle.has(q.email)))[1] AS email,
-    (array_agg(q.phone ORDER BY q.updated_at DESC NULLS LAST, q.id::text COLLATE "C" DESC) FILTER (WHERE oracle.has(q.phone)))[1] AS phone_raw,
+    (array_agg(q.customer_name ORDER BY q.is_name DESC, q.updated_at DESC NULLS LAST, q.id::text COLLATE "C" DESC) FILTER (WHERE oracle.has(q.customer_name)))[1] AS name,
+    (array_agg(q.email ORDER BY q.is_mailbox DESC, q.updated_at DESC NULLS LAST, q.id::text COLLATE "C" DESC) FILTER (WHERE oracle.has(q.email)))[1] AS email,
+    (array_agg(q.phone ORDER BY q.is_phone DESC, q.updated_at DESC NULLS LAST, q.id::text COLLATE "C" DESC) FILTER (WHERE oracle.has(q.phone)))[1] AS phone_raw,
     min(q.e164) AS phone_e164,
     jsonb_object_agg(q.id, l.kept) FILTER (WHERE l.kept IS NOT NULL AND NOT l.is_quote AND NOT l.is_lead) AS source_metadata,
     min(q.created_at) AS created_at, max(q.updated_at) AS updated_at,
@@ -184,7 +206,7 @@ CREATE UNLOGGED TABLE oracle.leads AS
     utm_medium::text AS utm_medium, utm_campaign::text AS utm_campaign, oracle.finite(estimated_value) AS estimated_value, expected_close_date,
     CASE WHEN lead_score BETWEEN 0 AND 100 THEN lead_score END AS lead_score, lead_score_factors,
     coalesce(oracle.status_text(qualification_status), 'unqualified') AS qualification_status, notes, tags, source_metadata,
-    NULL::timestamptz AS scheduled_visit_at, false AS is_converted, NULL::uuid AS converted_to_client_id,
+    NULL::timestamptz AS scheduled_visit_at, coalesce(lead_status_text = 'converted', false) AS is_converted, NULL::uuid AS converted_to_client_id,
     NULL::timestamptz AS conversion_date, created_at, updated_at
   FROM oracle.contact
   UNION ALL
@@ -266,6 +288,8 @@ CREATE UNLOGGED TABLE oracle.rejects AS
       ('tax_rate', q.tax_rate::text, 'not a finite number', oracle.finite(q.tax_rate) IS NULL AND q.tax_rate IS NOT NULL),
       ('tax_amount', q.tax_amount::text, 'not a finite number', oracle.finite(q.tax_amount) IS NULL AND q.tax_amount IS NOT NULL),
       ('total', q.total::text, 'not a finite number', oracle.finite(q.total) IS NULL AND q.total IS NOT NULL),
+      ('paid_at', q.paid_at::text, 'paid without an invoice number', q.paid_at IS NOT NULL AND NOT q.is_invoice),
+      ('invoice_number', q.invoice_number, 'invoice without an amount', q.is_invoice AND oracle.finite(q.total) IS NULL),
       ('items', oracle.raw_text(q.items), 'not an array', NOT oracle.is_missing(q.items) AND q.item_array IS NULL)
     ) v (path, raw_value, reason, is_reject) WHERE v.is_reject
     UNION ALL

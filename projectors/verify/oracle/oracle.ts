@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { connect, inTransaction } from '../../../runtime/postgres.ts';
 import { quoteIdent } from '../../../schemas/quote.ts';
+import placeholders from '../../placeholders.json' with { type: 'json' };
 import { copyTable } from './copy-table.ts';
 
 export interface PhoneIdentity {
@@ -21,6 +22,8 @@ export interface TenantConfiguration {
   readonly country: string;
   readonly userId: string;
   readonly chatbotId: string;
+  /** What identifies nobody; those of '' where left out. */
+  readonly placeholders?: { readonly mailboxes: Iterable<string>; readonly names: Iterable<string> };
 }
 
 export interface Difference {
@@ -44,7 +47,7 @@ export interface OracleOptions {
   readonly legacySchema?: string;
 }
 
-const DEFAULT_TENANT: TenantConfiguration = { tenantId: '', country: 'US', userId: '1', chatbotId: '1' };
+const DEFAULT_TENANT: TenantConfiguration = { tenantId: '', country: 'US', userId: '1', chatbotId: '1', placeholders };
 const LEGACY_TABLES = ['workspaces', 'status_options', 'contacts', 'quotes'];
 const PROJECTED_TABLES = [
   'tenants',
@@ -83,9 +86,10 @@ async function withSnapshot<T>(url: string, work: (client: pg.Client) => Promise
 async function insertInputs(scratch: pg.Client, options: OracleOptions): Promise<void> {
   const { phones, tenants = [] } = options;
   const all = tenants.some((tenant) => tenant.tenantId === '') ? tenants : [DEFAULT_TENANT, ...tenants];
+  const lists = all.map(({ placeholders: own }) => own && { mailboxes: [...own.mailboxes], names: [...own.names] });
   await scratch.query(
     `CREATE UNLOGGED TABLE oracle_input.phone (raw text NOT NULL, country text NOT NULL, e164 text);
-     CREATE UNLOGGED TABLE oracle_input.tenant (tenant_id text PRIMARY KEY, country text NOT NULL, user_id text NOT NULL, chatbot_id text NOT NULL)`,
+     CREATE UNLOGGED TABLE oracle_input.tenant (tenant_id text PRIMARY KEY, country text NOT NULL, user_id text NOT NULL, chatbot_id text NOT NULL, mailboxes text[], names text[])`,
   );
   await scratch.query(
     `INSERT INTO oracle_input.phone SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[])`,
@@ -95,8 +99,14 @@ async function insertInputs(scratch: pg.Client, options: OracleOptions): Promise
   await scratch.query(`ALTER TABLE oracle_input.phone ADD CONSTRAINT phone_key EXCLUDE USING hash ((raw || ' ' || country) WITH =);
     ANALYZE oracle_input.phone`);
   await scratch.query(
-    `INSERT INTO oracle_input.tenant SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])`,
-    [all.map((t) => t.tenantId), all.map((t) => t.country), all.map((t) => t.userId), all.map((t) => t.chatbotId)],
+    `INSERT INTO oracle_input.tenant SELECT tenant_id, country, user_id, chatbot_id,
+       CASE WHEN lists IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(lists -> 'mailboxes')) END,
+       CASE WHEN lists IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(lists -> 'names')) END
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[]) r (tenant_id, country, user_id, chatbot_id, lists)`,
+    [
+      ...[all.map((t) => t.tenantId), all.map((t) => t.country), all.map((t) => t.userId), all.map((t) => t.chatbotId)],
+      lists.map((list) => (list ? JSON.stringify(list) : null)),
+    ],
   );
 }
 

@@ -40,6 +40,12 @@ CREATE FUNCTION oracle.finite(value numeric) RETURNS numeric LANGUAGE sql IMMUTA
 CREATE FUNCTION oracle.is_known_lead_status(status text) RETURNS boolean LANGUAGE sql IMMUTABLE
   RETURN status IN ('new', 'contacted', 'qualified', 'nurturing', 'proposal', 'won', 'converted', 'lost', 'unqualified');
 
+-- Digits that people write where they know no number: the last seven count up or down, or all but the last one repeat a group of one, two or three.
+CREATE FUNCTION oracle.is_filler(digits text) RETURNS boolean LANGUAGE sql IMMUTABLE
+  RETURN (length(digits) >= 7 AND (strpos('01234567890123456', right(digits, 7)) > 0 OR strpos('65432109876543210', right(digits, 7)) > 0))
+    OR EXISTS (SELECT FROM generate_series(1, 3) period WHERE length(digits) - 1 >= 2 * period
+      AND left(repeat(left(digits, period), length(digits)), length(digits) - 1) = left(digits, length(digits) - 1));
+
 -- JSON. A field counts as missing when it is not there, JSON null or blank text.
 
 CREATE FUNCTION oracle.is_missing(value jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE

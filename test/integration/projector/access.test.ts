@@ -67,7 +67,7 @@ async function deliverBoth(): Promise<void> {
     await log.deliver(
       'contacts',
       n,
-      contactRow(idAt(n), { workspace_id: company, opted_out: 't', phone_number: `(201) 555-010${n}`, city: 'Y' }),
+      contactRow(idAt(n), { workspace_id: company, opted_out: 't', phone_number: `(201) 555-270${n}`, city: 'Y' }),
     );
     await log.deliver('status_options', n, { ...optionRow(String(n)), workspace_id: company });
     await log.deliver('workspaces', n, { id: company, name: 'W', settings: '{}' });
@@ -209,15 +209,15 @@ describe('the application', () => {
     const ask = async (phone: string, organisation: string) =>
       (await app.query<{ listed: string }>('SELECT crm.is_on_dnc_list($1, $2) AS listed', [phone, organisation]))
         .rows[0]!.listed;
-    expect(await ask('+12015550100', OURS)).toBe('t');
-    expect(await ask('+12015550101', OURS)).toBe('f');
-    expect(await ask('+12015550101', THEIRS)).toBe('f');
+    expect(await ask('+12015552700', OURS)).toBe('t');
+    expect(await ask('+12015552701', OURS)).toBe('f');
+    expect(await ask('+12015552701', THEIRS)).toBe('f');
     await log.deliver(
       'contacts',
       0,
-      contactRow(idAt(0), { workspace_id: OURS, opted_out: 'f', phone_number: '(201) 555-0100' }),
+      contactRow(idAt(0), { workspace_id: OURS, opted_out: 'f', phone_number: '(201) 555-2700' }),
     );
-    expect(await ask('+12015550100', OURS)).toBe('f');
+    expect(await ask('+12015552700', OURS)).toBe('f');
     await log.deliver(
       'contacts',
       0,

@@ -58,7 +58,7 @@ const refused = (cells: Record<string, string>) =>
   breaking(
     (row) => row.quote_number === 'bad',
     (row) => {
-      const implied = quotes.map(row, () => ({ country: 'US', userId: '1', chatbotId: '1' }));
+      const implied = quotes.map(row, createTenants({}));
       const rows = implied.rows.quotes_new!.map((quote) => ({ ...quote, ...cells }));
       return { ...implied, rows: { ...implied.rows, quotes_new: rows } };
     },
@@ -337,10 +337,10 @@ describe('rows of the application', () => {
     await log.deliver(
       'contacts',
       0,
-      contactRow(A, { phone_number: '2015550100', thread_id: 't1', city: 'X', opted_out: 't' }),
+      contactRow(A, { phone_number: '2015552700', thread_id: 't1', city: 'X', opted_out: 't' }),
     );
     await log.deliver('contacts', 0, { deleted: A });
-    await log.deliver('quotes', 0, quoteRow(B, { phone: '2015550100', address: '1 Main St' }));
+    await log.deliver('quotes', 0, quoteRow(B, { phone: '2015552700', address: '1 Main St' }));
     await log.deliver('quotes', 0, { deleted: B });
     expect(await dumpTarget(client, 'app')).toEqual(before);
   });

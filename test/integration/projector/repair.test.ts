@@ -36,7 +36,7 @@ afterAll(async () => {
 
 const quote = (id: string, cells: Record<string, string> = {}): LegacyRow =>
   quoteRow(id, {
-    ...{ company_id: company, phone: '+12015550101', address: '1 Main St', lead_status: 'new', total: '5.00' },
+    ...{ company_id: company, phone: '+12015552701', address: '1 Main St', lead_status: 'new', total: '5.00' },
     ...{ items: '[{"name": "a", "unit_price": 2}]' },
     ...cells,
   });
@@ -97,7 +97,7 @@ test('merged rows are folded again although no contribution changes', async () =
     UPDATE crosswalk.contribution SET live = false WHERE legacy_key = '${B}'`);
   await repair('quotes', {}, quote(A), quote(B, { customer_name: 'B' }));
   expect(
-    await one(`SELECT count(*) FROM crosswalk.contribution WHERE live AND data ->> 'customer_key' = 'p:+12015550101'`),
+    await one(`SELECT count(*) FROM crosswalk.contribution WHERE live AND data ->> 'customer_key' = 'p:+12015552701'`),
   ).toEqual({ count: '2' });
   expect(await live()).toEqual(before);
 });
@@ -145,11 +145,11 @@ test('rows that it names go only where they name its own legacy row, and are not
 });
 
 test('a row that stands under another one comes back, in one batch with that other one', async () => {
-  await log.deliver('quotes', 0, quote(A), quote(B, { phone: '+12015550102', address: '2 Side St' }));
+  await log.deliver('quotes', 0, quote(A), quote(B, { phone: '+12015552702', address: '2 Side St' }));
   const before = await live();
   await client.query(`UPDATE crm.quote_items_new SET quote_id = '${B}' WHERE quote_id = '${A}';
-    UPDATE crm.customer_addresses SET customer_id = (SELECT id FROM crm.customers WHERE phone_e164 = '+12015550102') WHERE address = '1 Main St'`);
-  await repair('quotes', {}, quote(A), quote(B, { phone: '+12015550102', address: '2 Side St' }));
+    UPDATE crm.customer_addresses SET customer_id = (SELECT id FROM crm.customers WHERE phone_e164 = '+12015552702') WHERE address = '1 Main St'`);
+  await repair('quotes', {}, quote(A), quote(B, { phone: '+12015552702', address: '2 Side St' }));
   expect(await live()).toEqual(before);
 });
 
@@ -184,14 +184,14 @@ test('a change that comes after it in the same batch is a repair, too', async ()
 });
 
 test('a contribution that the row does not imply is retired: who opted out stays so', async () => {
-  await log.deliver('contacts', 0, contactRow(A, { phone_number: '+12015550110', opted_out: 't' }));
+  await log.deliver('contacts', 0, contactRow(A, { phone_number: '+12015552710', opted_out: 't' }));
   await client.query(
     `INSERT INTO crosswalk.contribution SELECT aggregate, '${X}', legacy_table, legacy_key, true, NULL, data, source_lsn, source_xid, source_committed_at, mapping_version FROM crosswalk.contribution`,
   );
   await repair(
     'contacts',
     { refold: { dnc_list: [X] } },
-    contactRow(A, { phone_number: '+12015550110', opted_out: 't' }),
+    contactRow(A, { phone_number: '+12015552710', opted_out: 't' }),
   );
   expect(await one(`SELECT string_agg(live::text, ' ' ORDER BY live) AS live FROM crosswalk.contribution`)).toEqual({
     live: 'false true',

@@ -42,7 +42,7 @@ beforeAll(async () => {
   const gone = await some('quotes', 40, 5);
   const written = await some('contacts', 20, 30);
   // To one customer and on to the next: each legacy row is replayed with all of these versions.
-  await legacy.query(`UPDATE quotes SET phone = '(201) 555-0111' WHERE id::text = ANY ($1)`, [moved]);
+  await legacy.query(`UPDATE quotes SET phone = '(201) 555-2711' WHERE id::text = ANY ($1)`, [moved]);
   await legacy.query(
     `UPDATE quotes SET phone = NULL, email = 'moved' || id || '@x.org', notes = 'moved', total = total + 1 WHERE id::text = ANY ($1)`,
     [moved],
@@ -238,12 +238,12 @@ test('a change from before that waits goes on waiting, with what came behind it'
     `INSERT INTO status_options (id, workspace_id, category, name) SELECT 987654, workspace_id, 'lead', 'Late' FROM contacts WHERE workspace_id IS NOT NULL LIMIT 1`,
   );
   await legacy.query(
-    `UPDATE contacts SET lead_status_id = 987654, opted_out = true, phone_number = '(201) 555-0133' WHERE id = $1`,
+    `UPDATE contacts SET lead_status_id = 987654, opted_out = true, phone_number = '(201) 555-2733' WHERE id = $1`,
     [key],
   );
   const parked = () => idsOf('SELECT record_offset::text AS id FROM crosswalk.parked_change ORDER BY record_offset');
   const [first] = await pollUntil(parked, (found) => found.length === 1);
-  await legacy.query(`UPDATE contacts SET phone_number = '(201) 555-0144' WHERE id = $1`, [key]);
+  await legacy.query(`UPDATE contacts SET phone_number = '(201) 555-2744' WHERE id = $1`, [key]);
   await legacy.query(`UPDATE contacts SET notes = 'right' WHERE id = $1`, [other]);
   const held = await pollUntil(parked, (found) => found.length === 2);
   await pollUntil(
@@ -265,7 +265,7 @@ test('a change from before that waits goes on waiting, with what came behind it'
     await idsOf(
       `SELECT identity AS id FROM crm.dnc_list WHERE deleted_at IS NULL AND identity LIKE '+120155501%' ORDER BY 1`,
     ),
-  ).toEqual(expect.arrayContaining(['+12015550133']));
+  ).toEqual(expect.arrayContaining(['+12015552733']));
   expect(await rig.differences()).toEqual([]);
 });
 
@@ -301,7 +301,7 @@ test('merged rows to which rows that were not replayed contribute in another way
   const [left, replayed] = await neighbours('quotes', 2);
   for (const key of [left, replayed]) {
     await legacy.query(
-      `UPDATE quotes q SET phone = '(201) 555-0122', email = NULL, company_id = o.company_id FROM quotes o WHERE q.id = $1 AND o.id = $2`,
+      `UPDATE quotes q SET phone = '(201) 555-2722', email = NULL, company_id = o.company_id FROM quotes o WHERE q.id = $1 AND o.id = $2`,
       [key, left],
     );
   }

@@ -148,7 +148,7 @@ describe.each(STAGES)('at stage %i the application', (stage) => {
 
   it('is told whether a number is on the do-not-call list, or that it is not known', async () => {
     const ask = async (client: pg.ClientBase) =>
-      (await client.query<{ listed: string | null }>(`SELECT crm.is_on_dnc_list('+12015550100', '${OURS}') AS listed`))
+      (await client.query<{ listed: string | null }>(`SELECT crm.is_on_dnc_list('+12015552700', '${OURS}') AS listed`))
         .rows[0]!.listed;
     expect(await ask(app)).toBe(stage >= 1 ? 't' : null);
     expect(await ask(owner)).toBe('t');
@@ -174,7 +174,7 @@ describe.each(['crosswalk_reader', 'crosswalk_projector', null])('%s', (role) =>
       for (const table of TABLES) expect(await countAs(client, table), table).toBe(await countAs(owner, table));
       await client.query(`SELECT set_config('crosswalk.tenant_id', $1, false)`, [OURS]);
       if (role !== 'crosswalk_projector') expect(await countAs(client, 'dashboard_stats')).toBe(1);
-      const { rows } = await client.query(`SELECT crm.is_on_dnc_list('+12015550100', '${OURS}') AS listed`);
+      const { rows } = await client.query(`SELECT crm.is_on_dnc_list('+12015552700', '${OURS}') AS listed`);
       expect(rows).toEqual([{ listed: 't' }]);
     } finally {
       await client.end();

@@ -57,11 +57,11 @@ test('what only the new schema shows yet is unsettled, and equal once it is visi
       `UPDATE public.quotes SET total = 1234.5 WHERE id = '${quotes[2]}'`,
       'RELEASE s',
       'SAVEPOINT t',
-      `UPDATE public.quotes SET phone = '+12015550177' WHERE id = '${quotes[5]}'`,
+      `UPDATE public.quotes SET phone = '+12015552777' WHERE id = '${quotes[5]}'`,
     ],
     [`DELETE FROM public.quotes WHERE id = '${quotes[6]}'`],
     [
-      `INSERT INTO public.quotes (id, company_id, status, total, phone) VALUES ('11111111-1111-4111-8111-111111111111', '11111111-1111-4111-8111-111111111112', 'draft', 5, '+12015550178')`,
+      `INSERT INTO public.quotes (id, company_id, status, total, phone) VALUES ('11111111-1111-4111-8111-111111111111', '11111111-1111-4111-8111-111111111112', 'draft', 5, '+12015552778')`,
     ],
     [`UPDATE public.quotes SET id = '22222222-2222-4222-8222-222222222222' WHERE id = '${quotes[7]}'`],
     [

@@ -9,7 +9,7 @@ import { contribution, inTwoOrders, someTime } from '../projections/contribution
 const day = (date: number) => `2024-01-${String(date).padStart(2, '0')} 00:00:00+00`;
 
 function quote(key: string, data: Readonly<Record<string, Cell>>, given: Partial<Contribution> = {}): Contribution {
-  const same = { tenant_id: 'acme', company_id: 'acme', customer_key: 'p:+14155550132', phone_e164: '+14155550132' };
+  const same = { tenant_id: 'acme', company_id: 'acme', customer_key: 'p:+14155552732', phone_e164: '+14155552732' };
   const blank = { name: null, email: null, phone: null, address: null, normalised_address: '', source_metadata: null };
   return contribution('quotes', key, { ...same, ...blank, created_at: day(1), updated_at: day(1), ...data }, given);
 }

@@ -9,13 +9,13 @@ const leadId = expectedUuid(`lead:contact:${contactId}`);
 describe('contacts', () => {
   it('take the contact’s columns', () => {
     const same = {
-      ...{ workspace_id: 'berlin', firstname: ' A', lastname: '', name: 'A B', phone_number: '030 123456', email: 'E' },
+      ...{ workspace_id: 'berlin', firstname: ' A', lastname: '', name: 'A B', phone_number: '030 123467', email: 'E' },
       ...{ market: 'm', tags: '{a,"b c"}', sentiment: 's', thread_id: 't', owner_id: 'o', opted_out: 't' },
       ...{ created_at: at, updated_at: 'infinity' },
     };
     expect(only(mapContact({ ...same, conversation_status: ' Open\t' }), 'contacts')).toEqual({
       ...{ ...same, id: contactId, tenant_id: 'berlin', user_id: '5', chatbot_id: '6' },
-      ...{ phone_e164: '+4930123456', conversation_status: 'open' },
+      ...{ phone_e164: '+4930123467', conversation_status: 'open' },
     });
   });
 
@@ -39,12 +39,16 @@ describe('leads', () => {
       ...{ created_at: at, updated_at: '-infinity' },
     };
     const read = { lead_status: ' Converted', product: 'p', priority: ' High', qualification_status: ' Hot ' };
-    const numbers = { lead_score: '100', estimated_value: '12.50', phone_number: '(415) 555-0132' };
+    const numbers = { lead_score: '100', estimated_value: '12.50', phone_number: '(415) 555-2732' };
     expect(only(mapContact({ ...same, ...read, ...numbers }), 'leads')).toEqual({
-      ...{ ...same, id: leadId, tenant_id: 'acme', contact_id: contactId, status: 'converted', phone: '+14155550132' },
+      ...{ ...same, id: leadId, tenant_id: 'acme', contact_id: contactId, status: 'converted', phone: '+14155552732' },
       ...{ product_interest: 'p', priority: ' High', qualification_status: 'hot', lead_score: '100' },
-      ...{ estimated_value: '12.50', is_converted: 'f' },
+      ...{ estimated_value: '12.50', is_converted: 't' },
     });
+  });
+
+  it.each(['new', 'won', 'convertido', null])('of status %j are not converted', (lead_status) => {
+    expect(only(mapContact({ lead_status }), 'leads').is_converted).toBe('f');
   });
 
   it.each([null, ' '])('have defaults for %j', (cell) => {
@@ -96,16 +100,25 @@ describe('lead_custom_fields', () => {
   });
 
   it('belong to the lead', () => {
-    expect(only(mapContact({ city: '' }), 'lead_custom_fields')).toEqual({
+    expect(only(mapContact({ city: '', created_at: at }), 'lead_custom_fields')).toEqual({
       ...{ id: expectedUuid(`field:${leadId}|contact.city`), tenant_id: 'acme', lead_id: leadId },
-      ...{ field_name: 'contact.city', field_value: '', field_type: 'text' },
+      ...{ field_name: 'contact.city', field_value: '', field_type: 'text', created_at: at },
     });
   });
 
   it.each([
     ...['utm_term', 'utm_content', 'company', 'job_title', 'address', 'city', 'state', 'postal_code', 'country'],
-    ...['timezone', 'language', 'preferred_channel', 'whatsapp_id', 'instagram_handle', 'website', 'avatar_url'],
-  ])('of text column %s', (column) =>
+    ...[
+      'timezone',
+      'language',
+      'preferred_channel',
+      'whatsapp_id',
+      'instagram_handle',
+      'website',
+      'avatar_url',
+      'added_yesterday',
+    ],
+  ])('of any other column, such as %s', (column) =>
     expect(fieldsOf({ [column]: ' x' })).toEqual([[`contact.${column}`, ' x', 'text']]),
   );
 
@@ -143,9 +156,9 @@ describe('do-not-call contribution', () => {
   const given = { opted_out: 't', opted_out_at: at, created_at: '2024-01-01 00:00:00+00', updated_at: 'infinity' };
 
   it.each([
-    [{ phone_number: '(415) 555-0132', email: 'a@b.c' }, 'phone', '+14155550132'],
+    [{ phone_number: '(415) 555-2732', email: 'a@b.c' }, 'phone', '+14155552732'],
     [{ phone_number: 'ext 12-34 ٣', email: 'a@b.c' }, 'digits', '1234'],
-    [{ phone_number: '555-0132' }, 'digits', '5550132'],
+    [{ phone_number: '555-2732' }, 'digits', '5552732'],
     [{ phone_number: 'n/a', email: ' A@B.c\u00a0' }, 'email', 'a@b.c'],
     [{ phone_number: null, email: 'ΣΣ' }, 'email', 'σσ'],
   ])('%j', (cells, kind, identity) => {

@@ -8,7 +8,7 @@ import { contribution, inTwoOrders, someTime } from './contributions.ts';
 const day = (date: number) => `2024-01-${String(date).padStart(2, '0')} 00:00:00+00`;
 
 function quote(key: string, data: Readonly<Record<string, Cell>>, given: Partial<Contribution> = {}): Contribution {
-  const same = { tenant_id: 'acme', company_id: 'acme', customer_key: 'p:+14155550132', phone_e164: '+14155550132' };
+  const same = { tenant_id: 'acme', company_id: 'acme', customer_key: 'p:+14155552732', phone_e164: '+14155552732' };
   const blank = { name: null, email: null, phone: null, address: null, normalised_address: '', source_metadata: null };
   return contribution('quotes', key, { ...same, ...blank, created_at: day(1), updated_at: day(1), ...data }, given);
 }
@@ -30,8 +30,8 @@ describe('a customer', () => {
     expect(fold(a, b, c).customers).toEqual([
       {
         row: {
-          ...{ id: 'cust', tenant_id: 'acme', company_id: 'acme', customer_key: 'p:+14155550132' },
-          ...{ name: 'A', email: 'b', phone_raw: '1', phone_e164: '+14155550132' },
+          ...{ id: 'cust', tenant_id: 'acme', company_id: 'acme', customer_key: 'p:+14155552732' },
+          ...{ name: 'A', email: 'b', phone_raw: '1', phone_e164: '+14155552732' },
           ...{ source_metadata: '{"b": {"x": "1"}, "c": {"y": "2"}}', superseded_by: null },
           ...{ created_at: day(1), updated_at: day(4) },
         },

@@ -5,7 +5,7 @@ import { dncAggregate } from '../../../projectors/projections/contacts/dnc-fold.
 import { contribution, inTwoOrders, someTime } from './contributions.ts';
 
 function contact(key: string, data: Readonly<Record<string, Cell>>, given: Partial<Contribution> = {}): Contribution {
-  const identity = { tenant_id: 'acme', identity: '+14155550132', identity_kind: 'phone' };
+  const identity = { tenant_id: 'acme', identity: '+14155552732', identity_kind: 'phone' };
   const times = { opted_out_at: null, created_at: '2024-01-01 00:00:00+00', updated_at: '2024-02-01 00:00:00+00' };
   return contribution('contacts', key, { ...identity, ...times, ...data }, given);
 }
@@ -25,7 +25,7 @@ describe('a do-not-call entry', () => {
     expect(fold(early, late, optedIn)).toEqual([
       {
         row: {
-          ...{ id: 'entry', tenant_id: 'acme', identity: '+14155550132', identity_kind: 'phone' },
+          ...{ id: 'entry', tenant_id: 'acme', identity: '+14155552732', identity_kind: 'phone' },
           ...{ opted_out_at: '2024-01-09 00:00:00+00' },
           ...{ created_at: '2024-01-01 00:00:00+00', updated_at: '2024-03-01 00:00:00+00' },
         },

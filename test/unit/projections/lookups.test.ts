@@ -10,7 +10,7 @@ describe('workspaces → tenants', () => {
 
   it('copies', () => {
     expect(workspaces.map(row, tenants)).toEqual({
-      rows: { tenants: [{ ...row, tenant_id: ' acme', country: 'U' }] },
+      rows: { tenants: [{ ...row, tenant_id: ' acme', country: 'U', source_metadata: null }] },
       contributions: [],
     });
   });
@@ -40,7 +40,7 @@ describe('status_options → status_options', () => {
 
   it('copies', () => {
     expect(statusOptions.map(row, tenants)).toEqual({
-      rows: { status_options: [{ ...row, tenant_id: 'acme' }] },
+      rows: { status_options: [{ ...row, tenant_id: 'acme', source_metadata: null }] },
       contributions: [],
     });
   });

@@ -11,7 +11,8 @@ describe('which rows a quote implies', () => {
   it.each([
     [{}, []],
     [{ lead_status: ' ', status: '\u00a0', invoice_number: '', quote_number: ' ', items: '[]', total: '0.00' }, []],
-    [{ items: 'null', paid_at: at, completed_at: at, job_number: 'J' }, []],
+    [{ items: 'null', completed_at: at, job_number: 'J' }, []],
+    [{ paid_at: at }, ['rejects']],
     [{ lead_status: 'new' }, ['leads']],
     [{ lead_status: 'nonsense' }, ['leads', 'rejects']],
     [{ status: 'draft' }, ['quotes_new']],
@@ -27,9 +28,10 @@ describe('which rows a quote implies', () => {
     [{ status: ' Accepted' }, ['quotes_new', 'jobs_new']],
     [{ status: 'completed' }, ['quotes_new', 'jobs_new']],
     [{ status: 'SCHEDULED' }, ['quotes_new', 'jobs_new']],
-    [{ invoice_number: 'I' }, ['quotes_new', 'jobs_new', 'invoices_new']],
-    [{ invoice_number: 'I', paid_at: at }, ['quotes_new', 'jobs_new', 'invoices_new', 'payments']],
-    [{ invoice_number: ' ', paid_at: at, status: 'accepted' }, ['quotes_new', 'jobs_new']],
+    [{ invoice_number: 'I', total: '1.00' }, ['quotes_new', 'jobs_new', 'invoices_new']],
+    [{ invoice_number: 'I' }, ['quotes_new', 'jobs_new', 'invoices_new', 'rejects']],
+    [{ invoice_number: 'I', total: '0', paid_at: at }, ['quotes_new', 'jobs_new', 'invoices_new', 'payments']],
+    [{ invoice_number: ' ', paid_at: at, status: 'accepted' }, ['quotes_new', 'jobs_new', 'rejects']],
     [{ lead_status: 'won', status: 'sent' }, ['leads', 'quotes_new']],
   ])('%j: %j', (cells, tables) => expect(tablesOf(mapQuote(cells))).toEqual(tables));
 });
@@ -42,20 +44,20 @@ describe('leads', () => {
         description: ' d',
         customer_name: 'Ada',
         email: 'x',
-        phone: '(415) 555-0132',
+        phone: '(415) 555-2732',
         address: 'y',
       },
       ...{ scheduled_at: at, created_at: '2024-01-01 00:00:00+00', updated_at: 'infinity', sent_at: at },
     };
-    const customer = expectedUuid(`customer:${companyId}|p:+14155550132`);
+    const customer = expectedUuid(`customer:${companyId}|p:+14155552732`);
     expect(only(mapQuote(cells), 'leads')).toEqual({
       ...{ id: quoteId, tenant_id: companyId, customer_id: customer, company_id: companyId, status: 'new' },
       ...{
         description: ' d',
         name: 'Ada',
         email: 'x',
-        phone: '+14155550132',
-        phone_raw: '(415) 555-0132',
+        phone: '+14155552732',
+        phone_raw: '(415) 555-2732',
         address: 'y',
       },
       ...{ scheduled_visit_at: at, is_converted: 'f', converted_to_client_id: null, conversion_date: null },
@@ -207,4 +209,22 @@ describe('invoices_new and payments', () => {
   ])('payment %j: %j', (cells, expected) =>
     expect(only(mapQuote({ ...invoiced, paid_at: at, ...cells }), 'payments')).toMatchObject(expected),
   );
+});
+
+describe('money that no new row shows', () => {
+  it('is a reject where it was paid without an invoice', () => {
+    const implied = mapQuote({ status: 'sent', total: '12.50', paid_at: at });
+    expect(rejectsOf(implied)).toEqual([['paid_at', at, 'paid without an invoice number']]);
+    expect(only(implied, 'quotes_new').source_metadata).toBe(`{"paid_at": "${at}"}`);
+  });
+
+  it.each([null, 'NaN', 'Infinity'])('is a reject where an invoice has the total %j', (total) => {
+    const implied = mapQuote({ invoice_number: ' I-1', total });
+    expect(rejectsOf(implied)).toContainEqual(['invoice_number', ' I-1', 'invoice without an amount']);
+    expect(only(implied, 'invoices_new')).toMatchObject({ invoice_number: ' I-1', amount_due: '0' });
+  });
+
+  it('is none where an invoice shows it', () => {
+    expect(rejectsOf(mapQuote({ invoice_number: 'I', total: '0.00', paid_at: at }))).toEqual([]);
+  });
 });

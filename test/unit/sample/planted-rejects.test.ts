@@ -18,6 +18,7 @@ test('a thousand rows of each table hold every kind of reject', () => {
     'contacts lead_score: out of range 0 to 100',
     'contacts lead_status: unknown lead status',
     'quotes discount_amount: not a finite number',
+    'quotes invoice_number: invoice without an amount',
     'quotes items: not an array',
     'quotes items[n].is_discount: not true or false',
     'quotes items[n].is_upsell: not true or false',
@@ -27,6 +28,7 @@ test('a thousand rows of each table hold every kind of reject', () => {
     'quotes items[n].unit_price: not a number',
     'quotes items[n]: not an object',
     'quotes lead_status: unknown lead status',
+    'quotes paid_at: paid without an invoice number',
     'quotes subtotal: not a finite number',
     'quotes tax_amount: not a finite number',
     'quotes tax_rate: not a finite number',
@@ -68,6 +70,9 @@ function pathsFound({ row }: GeneratedRow): string[] {
   if (leadStatus !== '' && !STATUSES.includes(leadStatus)) paths.push('lead_status');
   const amounts = ['estimated_value', 'subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total'];
   paths.push(...amounts.filter((column) => row[column] === 'NaN'));
+  const invoiced = trim(row.invoice_number ?? '') !== '';
+  if (row.paid_at != null && !invoiced) paths.push('paid_at');
+  if (invoiced && (row.total === null || row.total === 'NaN')) paths.push('invoice_number');
   if (typeof row.lead_score === 'string' && (+row.lead_score < 0 || +row.lead_score > 100)) paths.push('lead_score');
   if (typeof row.custom_fields === 'string') {
     const value = JSON.parse(row.custom_fields);

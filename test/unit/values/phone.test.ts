@@ -4,14 +4,15 @@ import { toE164 } from '../../../projectors/values/phone.ts';
 
 describe('the number that identifies', () => {
   it.each([
-    ['(415) 555-0132', 'US', '+14155550132'],
-    ['415.555.0132', 'US', '+14155550132'],
-    ['+1 415 555 0132', 'DE', '+14155550132'],
-    ['call 415-555-0132 please', 'US', '+14155550132'],
+    ['(415) 555-2732', 'US', '+14155552732'],
+    ['415.555.2732', 'US', '+14155552732'],
+    ['+1 415 555 2732', 'DE', '+14155552732'],
+    ['call 415-555-2732 please', 'US', '+14155552732'],
     ['020 7946 0958', 'GB', '+442079460958'],
     ['+44 20 7946 0958', 'US', '+442079460958'],
-    ['030 123456', 'DE', '+4930123456'],
-    ['+800 1234 5678', 'US', '+80012345678'],
+    ['030 123467', 'DE', '+4930123467'],
+    ['(206) 555-0010', 'US', '+12065550010'],
+    ['+800 1357 2468', 'US', '+80013572468'],
   ])('%s in %s', (raw, country, expected) => {
     // Asked twice: the second answer comes from the cache.
     expect(toE164(raw, country)).toBe(expected);
@@ -24,23 +25,35 @@ describe('the number that identifies', () => {
     ['', 'US', 'nothing given'],
     ['   ', 'US', 'blank'],
     ['n/a', 'US', 'no digits'],
-    ['555-0132', 'US', 'not possible: a local number'],
-    ['415-555-01321', 'US', 'not possible: too long'],
-    ['415-555-0132 ext. 7', 'US', 'an extension'],
-    ['415-555-0132 x7', 'US', 'an extension'],
+    ['555-2732', 'US', 'not possible: a local number'],
+    ['415-555-27321', 'US', 'not possible: too long'],
+    ['415-555-2732 ext. 7', 'US', 'an extension'],
+    ['415-555-2732 x7', 'US', 'an extension'],
+    ['123-456-7890', 'US', 'not valid'],
+    ['000-000-0001', 'US', 'not valid'],
+    ['123 123 1234', 'US', 'not valid'],
+    ['555-123-4567', 'US', 'not valid: no such area'],
+    ['030 1234567', 'US', 'not valid: a number of another country'],
+    ['+44 7700 900123', 'US', 'not valid: kept free for films'],
+    ['415-555-0132', 'US', 'kept free for films'],
+    ['234-567-8901', 'US', 'valid, and counts up'],
+    ['+49 170 1234567', 'US', 'valid, and counts up'],
+    ['212-987-6543', 'US', 'valid, and counts down'],
+    ['212 212 2123', 'US', 'valid, and a group repeated'],
+    ['06 66 66 66 67', 'FR', 'valid, and one digit repeated'],
     ['999-999-9999', 'US', 'one digit repeated'],
     ['+1 000 000 0000', 'US', 'one digit repeated'],
     ['+49 123456789012345', 'DE', 'more than 15 digits'],
-    [`${'4155550132'.repeat(26)}`, 'US', 'longer than any number'],
-    [`${' '.repeat(245)}4155550132`, 'US', 'behind 250 characters'],
+    [`${'4155552732'.repeat(26)}`, 'US', 'longer than any number'],
+    [`${' '.repeat(245)}4155552732`, 'US', 'behind 250 characters'],
   ])('%.30s in %s: none (%s)', (raw, country) => {
     expect(toE164(raw, country)).toBeNull();
     expect(toE164(raw, country)).toBeNull();
   });
 
   it('depends on the country', () => {
-    expect(toE164('0415 550 132', 'AU')).toBe('+61415550132');
-    expect(toE164('0415 550 132', 'US')).not.toBe('+61415550132');
+    expect(toE164('0415 571 132', 'AU')).toBe('+61415571132');
+    expect(toE164('0415 571 132', 'US')).not.toBe('+61415571132');
   });
 
   it('never throws, and gives an E.164 number or none', { timeout: 30_000 }, () => {
@@ -76,6 +89,6 @@ describe('the number that identifies', () => {
 
   it('forgets old numbers without changing its answers', { timeout: 30_000 }, () => {
     for (let line = 0; line < 45_000; line += 1) toE164(`x${line}`, 'US');
-    expect(toE164('(415) 555-0132', 'US')).toBe('+14155550132');
+    expect(toE164('(415) 555-2732', 'US')).toBe('+14155552732');
   });
 });

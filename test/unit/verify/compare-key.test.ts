@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defineProjection, type Projection } from '../../../projectors/projection.ts';
+import { createTenants } from '../../../projectors/tenants.ts';
 import { compareKey, type Found, type FoundRow, toDifferenceText } from '../../../projectors/verify/compare-key.ts';
 import { toExpected, toPlans, verifiedTables } from '../../../projectors/verify/plan.ts';
 
@@ -8,6 +9,7 @@ const projection: Projection = defineProjection({
   version: '1',
   source: 'old_things',
   requires: [],
+  reads: [],
   owned: [
     {
       ...{ table: 'things', columns: ['id', 'tenant_id', 'price'], blank: ['other'], retract: 'soft-delete' },
@@ -41,7 +43,7 @@ const shapes = new Map([
   ['owners', { table: 'owners', types: { id: 'uuid', tenant_id: 'text' } }],
 ]);
 const [plan] = toPlans([projection], shapes) as [ReturnType<typeof toPlans>[number]];
-const tenants = () => ({ country: 'US', userId: '1', chatbotId: '1' });
+const tenants = createTenants({});
 const expected = toExpected(plan, 'a', { id: 'a', price: '1.50', name: 'n' }, tenants)!;
 
 const lineage = { lsn: '0/1', xid: '5', committedAt: 'then', mappingVersion: '1' };
