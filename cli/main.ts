@@ -265,6 +265,16 @@ program
     run('rejects', async (context) => (await import('./commands/rejects.ts')).rejects(context, options)),
   );
 program
+  .command('tenants')
+  .description('the pinned configuration of tenants')
+  .command('pin')
+  .option('--dry-run', 'print what would be pinned, and write nothing')
+  .addOption(json)
+  .description('pin the countries that the legacy workspaces name: phones are read in them after a rebuild')
+  .action((options: { dryRun?: boolean; json?: boolean }) =>
+    run('tenants pin', async (context) => (await import('./commands/tenants.ts')).pinTenants(context, options)),
+  );
+program
   .command('explain')
   .argument('<table>', 'a table of the new schema; with --legacy a legacy one')
   .argument('<key...>', "the row's id; with --legacy its key: one argument for each column, or a JSON array of them")

@@ -3,7 +3,9 @@ import { assertBound } from '../../connectors/position.ts';
 import { readIdentity, readServerState } from '../../connectors/slot.ts';
 import { readStoredPosition } from '../../connectors/stored-position.ts';
 import { topicSpecs } from '../../connectors/topics.ts';
+import { findCountryDifferences } from '../../projectors/pinned-countries.ts';
 import { allProjections } from '../../projectors/projections/all.ts';
+import { readTenants } from '../../projectors/read-tenants.ts';
 import { type Config, topicOf, transactionTopicOf } from '../../runtime/config.ts';
 import { toFindings } from '../../runtime/findings.ts';
 import { createKafka } from '../../runtime/kafka.ts';
@@ -73,9 +75,26 @@ async function checkSource(
   if (state.legacy.state !== 'up') return [];
   const position = state.kafka.state === 'up' ? state.kafka.position : null;
   return within('source', 'legacy database', (signal) =>
-    withClient(config.legacyUrl(), '-c row_security=off', (client) =>
-      readSourceChecks(client, config, position, signal),
-    ),
+    withClient(config.legacyUrl(), '-c row_security=off', async (client) => [
+      ...(await readSourceChecks(client, config, position, signal)),
+      await checkCountries(client, config),
+    ]),
+  );
+}
+
+/** Whether phones are read in the countries that the workspaces name. */
+async function checkCountries(client: pg.Client, config: Config): Promise<Check> {
+  const { ok, warning } = checksOf('source');
+  const differences = await findCountryDifferences(client, config.legacySchema, readTenants());
+  if (differences.length === 0) return ok('countries', 'every workspace that names a country has it pinned');
+  const named = differences
+    .slice(0, 5)
+    .map(({ tenantId, workspace, pinned }) => `${tenantId} ${workspace} (${pinned})`);
+  const more = differences.length > named.length ? `, and ${differences.length - named.length} more` : '';
+  return warning(
+    'countries',
+    `Phones are read in another country than the workspace names: ${named.join(', ')}${more}`,
+    'Run `crosswalk tenants pin`, deploy its file, and rebuild contacts and quotes.',
   );
 }
 

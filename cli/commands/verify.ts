@@ -188,6 +188,11 @@ export function printVerification(result: Verification, options: { limit: number
     print(
       `${check.ok ? 'ok    ' : 'FAILED'} ${check.name}${check.ok ? ` (${check.actual})` : `: expected ${check.expected}, found ${check.actual}`}`,
     );
+  for (const { reason, count, sum } of shown.strayMoney)
+    if (count > 0)
+      print(
+        `note   ${reason}: ${toCountText(count)} quotes${sum === null ? '' : `, sum of totals ${sum}`} (crosswalk rejects list)`,
+      );
   for (const { table, column, expected, actual } of shown.sums)
     if (expected !== actual) print(`FAILED sum of ${table}.${column}: expected ${expected}, found ${actual}`);
   const differences = shown.tables.flatMap((table) => table.differences.slice(0, options.limit));

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Cell, LegacyRow } from '../projection.ts';
+import { strayMoney } from '../projections/quotes/legacy-quote.ts';
 import { isFiniteNumeric } from '../values/numeric.ts';
 import { has } from '../values/text.ts';
 import type { Sum } from './tally.ts';
@@ -101,6 +102,26 @@ export async function runChecks(target: pg.ClientBase, workspace: string | null)
     compare(name, '0', rows[0]!.count);
   }
   return checks;
+}
+
+/** Money that no new row shows: how many legacy rows, and the sum of their totals; null where they have none. */
+export interface StrayMoney {
+  readonly reason: string;
+  readonly count: number;
+  readonly sum: string | null;
+}
+
+/** Every kind of money that no new row shows, also where there is none. A total that is not zero always makes a quote. */
+export async function readStrayMoney(target: pg.ClientBase, workspace: string | null): Promise<StrayMoney[]> {
+  const { rows } = await target.query<{ reason: string; count: string; sum: string | null }>(
+    `SELECT kind.reason, count(r.id) AS count, sum(q.total) AS sum
+     FROM unnest($2::text[]) WITH ORDINALITY kind (reason, place)
+     LEFT JOIN rejects r ON r.reason = kind.reason AND r.legacy_table = 'quotes' AND r.origin = 'cdc' AND ($1::text IS NULL OR r.tenant_id = $1)
+     LEFT JOIN quotes_new q ON q.id::text = r.legacy_key AND q.origin = 'cdc' AND q.deleted_at IS NULL
+     GROUP BY kind.reason, kind.place ORDER BY kind.place`,
+    [workspace, Object.values(strayMoney)],
+  );
+  return rows.map(({ reason, count, sum }) => ({ reason, count: Number(count), sum }));
 }
 
 /** Rejects, open dead letters and parked changes: shown beside the result, and never part of making it pass. */

@@ -4,7 +4,7 @@ import type { Kafka } from '../../runtime/kafka.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { compareBackward, ownersOf } from './backward.ts';
-import { type Check, countExceptions, runChecks, toTotalChecks } from './checks.ts';
+import { type Check, countExceptions, readStrayMoney, runChecks, type StrayMoney, toTotalChecks } from './checks.ts';
 import { createFindings, LEGACY_TOTAL, type Unmappable } from './findings.ts';
 import { compareFolds } from './folds.ts';
 import { compareForward } from './forward.ts';
@@ -51,6 +51,8 @@ export interface Verification {
   /** Of every numeric column, over the rows that were compared. */
   readonly sums: readonly Sum[];
   readonly checks: readonly Check[];
+  /** Shown beside the totals, and no part of making them pass. */
+  readonly strayMoney: readonly StrayMoney[];
   readonly unmappable: readonly Unmappable[];
   readonly exceptions: { readonly rejects: number; readonly deadLetters: number; readonly parked: number };
 }
@@ -235,6 +237,7 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
   const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL);
   if (status !== undefined) status.state = 'checking';
   const checks = [...toTotalChecks(totals, columns), ...(await runChecks(sessions.whole, workspace))];
+  const strayMoney = await readStrayMoney(sessions.whole, workspace);
   const exceptions = await countExceptions(store, workspace);
   const counts = await readCounts(store, run.id);
   const tables = verifiedTables(projections);
@@ -251,7 +254,7 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       ...(counts.get(table) ?? noCounts()),
       differences: differences.get(table) ?? [],
     })),
-    ...{ sums: columns, checks, unmappable, exceptions },
+    ...{ sums: columns, checks, strayMoney, unmappable, exceptions },
   };
 }
 

@@ -104,7 +104,7 @@ function writtenPhone(seed: string, random: Random, index: number, customer: num
     case 'extension':
       return spellExtension(customer, customer);
     case 'impossible':
-      return random.pick(['12345', 'call the office', '555-01', '?', '+1 212 555 0100 0100 0100 99', '030 9012345']);
+      return random.pick(['12345', 'call the office', '555-01', '?', '+1 212 555 0100 0100 0100 99', '030 9018345']);
     case 'filler':
       return random.pick(FILLERS);
     case 'foreign':

@@ -29,6 +29,7 @@ export function createOperator(env: Readonly<Record<string, string>>, say: (line
   let work: Promise<void> | null = null;
 
   async function resnapshot(named: readonly string[]): Promise<void> {
+    let isOpen = false;
     for (let tables = named; !isClosing; await sleep(RETRY_MS)) {
       const command = startCli(['resnapshot', ...tables], env);
       const timer = setTimeout(() => command.child.kill('SIGKILL'), PATIENCE_MS);
@@ -39,6 +40,13 @@ export function createOperator(env: Readonly<Record<string, string>>, say: (line
         say(`resnapshot of ${resnapshots.at(-1)!.join(', ')}`);
         return;
       }
+      // An attempt whose end was cut off may have been done all the same: then the connector runs, and what stops it later is another cause.
+      if (/^crosswalk resnapshot: A connector has slot/m.test(command.stderr())) {
+        if (!isOpen) continue;
+        resnapshots.push(tables);
+        return;
+      }
+      isOpen = true;
       if (/Also changed without an event/.test(command.stderr())) tables = [];
     }
   }

@@ -41,6 +41,16 @@ describe('a customer', () => {
     ]);
   });
 
+  it('shows a placeholder only where nobody has a real value', () => {
+    const real = quote('a', { name: 'Ada', email: 'a@b.c', phone: '206', updated_at: day(1) });
+    const walkIn = quote('b', { name: 'Walk-in', email: 'x@b.c', phone: '000', placeholders: 'name email phone' });
+    const later = { updated_at: day(5) };
+    const customerOf = (...given: Contribution[]) => fold(...given).customers[0]!.row;
+    const newer = { ...walkIn, data: { ...walkIn.data, ...later } };
+    expect(customerOf(real, newer)).toMatchObject({ name: 'Ada', email: 'a@b.c', phone_raw: '206' });
+    expect(customerOf(newer)).toMatchObject({ name: 'Walk-in', email: 'x@b.c', phone_raw: '000' });
+  });
+
   it('breaks ties by legacy key in byte order', () => {
     expect(fold(quote('B', { name: 'upper' }), quote('a', { name: 'lower' })).customers[0]!.row.name).toBe('lower');
   });
