@@ -191,7 +191,7 @@ export function printVerification(result: Verification, options: { limit: number
   for (const { reason, count, sum } of shown.strayMoney)
     if (count > 0)
       print(
-        `note   ${reason}: ${toCountText(count)} quotes${sum === null ? '' : `, sum of totals ${sum}`} (crosswalk rejects list)`,
+        `note   ${reason}: ${toCountText(count)} quotes${sum === null ? '' : `, sum of totals ${sum}`} (see crosswalk rejects)`,
       );
   for (const { table, column, expected, actual } of shown.sums)
     if (expected !== actual) print(`FAILED sum of ${table}.${column}: expected ${expected}, found ${actual}`);

@@ -80,6 +80,24 @@ test('counts and sums are those of the tables, partitions included', async () =>
   expect(result.checks.find(({ name }) => name === 'sum of totals')).toMatchObject({ expected: total, ok: true });
 });
 
+test('money that no new row shows is counted, with the sum of its totals', async () => {
+  const { strayMoney } = await pipeline.verify();
+  const { rows } = await pipeline.legacy.query<Record<string, string>>(
+    `SELECT count(*) FILTER (WHERE paid_at IS NOT NULL AND NOT invoiced) AS paid, sum(total) FILTER (WHERE paid_at IS NOT NULL AND NOT invoiced AND total <> 'NaN')::text AS sum,
+       count(*) FILTER (WHERE invoiced AND (total IS NULL OR total = 'NaN')) AS unknown
+     FROM (SELECT *, coalesce(btrim(invoice_number, E' \\u00a0'), '') <> '' AS invoiced FROM public.quotes) q`,
+  );
+  const { paid, sum, unknown } = rows[0]!;
+  expect([Number(paid), Number(unknown)].every((count) => count > 0)).toBe(true);
+  expect(strayMoney).toEqual([
+    { reason: 'paid without an invoice number', count: Number(paid), sum },
+    { reason: 'invoice without an amount', count: Number(unknown), sum: null },
+  ]);
+  const shown = start('verify');
+  await shown.ended;
+  expect(shown.stdout()).toContain(`note   paid without an invoice number: ${paid} quotes, sum of totals ${sum}`);
+});
+
 test('how far the tables are verified is kept by tenant', async () => {
   const { rows: workspaces } = await pipeline.legacy.query<{ id: string }>(
     'SELECT id FROM public.workspaces ORDER BY id',
