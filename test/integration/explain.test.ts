@@ -13,6 +13,7 @@ import { explainRow } from '../../projectors/explain/explain-row.ts';
 import type { Chain, LoggedEvent, MergedOrigin, RowExplanation } from '../../projectors/explain/explanation.ts';
 import { runProjectors } from '../../projectors/project.ts';
 import { allProjections } from '../../projectors/projections/all.ts';
+import { contacts } from '../../projectors/projections/contacts.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
 import { createTenants } from '../../projectors/tenants.ts';
 import { topicOf } from '../../runtime/config.ts';
@@ -200,8 +201,8 @@ describe('a row', () => {
     const found = await row('contacts', READ);
     expect(found).toMatchObject({
       ...{ table: 'contacts', id: READ, problems: [], notes: [] },
-      row: { state: 'live', legacyTable: 'contacts', legacyKey: READ, mappingVersion: '1' },
-      projection: { name: 'contacts', version: '1', role: 'owned' },
+      row: { state: 'live', legacyTable: 'contacts', legacyKey: READ, mappingVersion: contacts.version },
+      projection: { name: 'contacts', version: contacts.version, role: 'owned' },
       // What changed is in the lead alone.
       writtenBy: { op: 'r', xid: '0' },
     });
@@ -619,7 +620,7 @@ describe('what does not fit', () => {
     await target.query(`UPDATE crm.contacts SET mapping_version = '0' WHERE id = $1`, [READ]);
     expect(await row('contacts', READ)).toMatchObject({
       problems: [],
-      notes: [expect.stringContaining('mapping version 0 of contacts; the origins are of version 1')],
+      notes: [expect.stringContaining(`mapping version 0 of contacts; the origins are of version ${contacts.version}`)],
     });
     await restore('mapping_version');
 

@@ -1,5 +1,6 @@
 import type { Aggregate, Cell, Contribution, FoldedRow } from '../../projection.ts';
 import { joinJsonbObject } from '../../values/json-text.ts';
+import { has } from '../../values/text.ts';
 import { earliest, latest } from '../../values/timestamp.ts';
 import { uuid5 } from '../../values/uuid5.ts';
 import { cellOf } from '../cell.ts';
@@ -53,14 +54,15 @@ export function toCustomerContribution(quote: LegacyQuote, metadata: Cell) {
   return { aggregate: customersAggregate.name, mergeKey: quote.customerId, data };
 }
 
-/** Which of name, email and phone tell nothing about a person; null where all of them do. */
+/** Which of name, email and phone are there and tell nothing about a person; null where none is such. */
 function toPlaceholders({ row, phoneE164, placeholders }: LegacyQuote): Cell {
+  const name = cellOf(row, 'customer_name');
   const email = cellOf(row, 'email');
   const phone = cellOf(row, 'phone');
   const found = [
-    ...(isRealName(cellOf(row, 'customer_name'), placeholders) ? [] : ['name']),
-    ...(toIdentifyingEmail(email, placeholders) !== null ? [] : ['email']),
-    ...(phoneE164 !== null || isRealPhone(phone) ? [] : ['phone']),
+    ...(has(name) && !isRealName(name, placeholders) ? ['name'] : []),
+    ...(has(email) && toIdentifyingEmail(email, placeholders) === null ? ['email'] : []),
+    ...(has(phone) && phoneE164 === null && !isRealPhone(phone) ? ['phone'] : []),
   ];
   return found.length > 0 ? found.join(' ') : null;
 }

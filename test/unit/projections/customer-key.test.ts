@@ -101,7 +101,8 @@ describe('what a quote contributes to its customer', () => {
     [{ customer_name: 'Walk-in', email: 'x@b.c', phone: '000-000-0000' }, 'name email phone'],
     [{ customer_name: 'Ada', email: 'call me', phone: 'n/a' }, 'email phone'],
     [{ customer_name: 'Ada', email: 'a@b.c', phone: '12345' }, null],
-    [{ customer_name: null, email: 'a@b.c', phone: '(415) 555-2732' }, 'name'],
+    [{ customer_name: ' ', email: null, phone: '' }, null],
+    [{ customer_name: 'Ada', email: 'a@b.c', phone: '(415) 555-2732' }, null],
   ])('says what of %j tells nothing about a person', (cells, expected) =>
     expect(contributed(mapQuote(cells)).placeholders).toBe(expected),
   );
