@@ -39,6 +39,8 @@ export async function writeTargets(
   writes: ReadonlyMap<string, TargetWrites>,
 ): Promise<void> {
   const { name, text, targets } = prepare(owner, shapes);
+  // A projection may feed an aggregate and own no rows.
+  if (targets.length === 0) return;
   const values: string[] = [owner.projection.source, owner.projection.version];
   for (const target of targets) {
     const { scopes, rows } = writes.get(target.shape.table) ?? { scopes: [], rows: [] };

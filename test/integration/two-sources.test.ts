@@ -55,6 +55,13 @@ const revive = (id: string) =>
     [id],
   );
 
+/** A row that names a legacy table of no projection. */
+const fabricate = (id: string) =>
+  rig.target.query(
+    `INSERT INTO crm.phones SELECT (jsonb_populate_record(p, jsonb_build_object('id', $1::text, 'phone', '1', 'deleted_at', NULL, 'legacy_table', 'nowhere'))).* FROM crm.phones p WHERE id = $2`,
+    [id, GIVEN_BACK],
+  );
+
 async function rebuilt(request: Partial<RebuildRequest> = {}) {
   return await rebuild(
     rig.rig.config,
@@ -88,11 +95,7 @@ test('what one table has taken away is gone, and everything is verified', async 
 
 test('a row that should be gone is found, and repaired by a legacy row of either table', async () => {
   await revive(GIVEN_BACK);
-  // Of a legacy table with no row that could carry the repair.
-  await rig.target.query(
-    `INSERT INTO crm.phones SELECT (jsonb_populate_record(p, jsonb_build_object('id', $1::text, 'phone', '1', 'deleted_at', NULL, 'legacy_table', 'nowhere'))).* FROM crm.phones p WHERE id = $2`,
-    [toPhoneId('ann', '1'), GIVEN_BACK],
-  );
+  await fabricate(toPhoneId('ann', '1'));
   const found = await rig.verify();
   expect(namesOf(found).sort()).toEqual([`phones ${GIVEN_BACK} extra`, `phones ${toPhoneId('ann', '1')} extra`].sort());
   expect(await rig.repair(found.run)).toMatchObject({ repaired: 2, left: [] });
@@ -190,8 +193,23 @@ test('a row tells the legacy rows of both tables, and which change took it away'
   }
 });
 
+test('where one of both tables is empty, the other one carries a repair', async () => {
+  await rig.legacy.query('DELETE FROM public.signups');
+  await rig.untilApplied();
+  expect(await live('phones')).toEqual([]);
+  // A person whom nobody names: no contribution tells whose legacy row to send.
+  await rig.target.query(
+    `INSERT INTO crm.people SELECT (jsonb_populate_record(p, jsonb_build_object('id', $1::text, 'legacy_table', 'nowhere'))).* FROM crm.people p WHERE id = $2`,
+    [toPersonId('zoe'), ANN],
+  );
+  const found = await rig.verify();
+  expect(namesOf(found)).toEqual([`people ${toPersonId('zoe')} extra`]);
+  expect(await rig.repair(found.run)).toMatchObject({ repaired: 1, left: [] });
+  expect((await rig.verify()).ok).toBe(true);
+});
+
 test('the way back empties the tables of both', async () => {
   const plan = (await planUnload(rig.target)).join('\n');
-  expect(plan).toContain('crm.people');
-  expect(plan).toContain('crm.phones');
+  expect(plan).toContain('crm."people"');
+  expect(plan).toContain('crm."phones"');
 });

@@ -1,12 +1,11 @@
 // What makes a table a projected one, on a database that was just migrated: nothing is missing, and each thing that is taken away is named.
-import type pg from 'pg';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { lockProjectedSql } from '../../../cli/phases/unload.ts';
 import { allProjections } from '../../../projectors/projections/all.ts';
 import { fetchPhones, runOracle } from '../../../projectors/verify/oracle/oracle.ts';
 import { targetTables } from '../../../projectors/write/catalog.ts';
 import { readTargetChecks } from '../../../runtime/pipeline-target.ts';
-import { connect } from '../../../runtime/postgres.ts';
 import { readTableAccess, toOmissions, wantedTables } from '../../../runtime/target-access.ts';
 import { createLegacySchema } from '../../../sample/load.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -111,7 +110,8 @@ describe('each thing that is taken away is named, with its table and what brings
 
 describe('the oracle', () => {
   beforeAll(async () => {
-    const legacy = await connect(databases.legacyUrl, 'test');
+    const legacy = new pg.Client({ connectionString: databases.legacyUrl });
+    await legacy.connect();
     await createLegacySchema(legacy).finally(() => legacy.end());
   });
   const compare = async (projected?: readonly string[]) =>
