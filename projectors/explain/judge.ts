@@ -14,7 +14,7 @@ export interface WriterVerdict {
 
 /**
  * Finds the change that the lineage of a row names, in the chains that were read: pure. Of a merged row it may be a change of another contributor than the one it
- * names: a row that is soft-deleted keeps the key of its last contributor.
+ * names: rows that folds left out before retractions named their change keep the key that they had.
  */
 export function judgeWriter(
   row: RowName,
