@@ -1,10 +1,10 @@
 import { toTimeLimit } from './record-times.ts';
 
-/** One thing that the pipeline needs, looked at. `remedy` null where nothing is to be done. */
+/** One thing that the pipeline needs, looked at. A `note` is worth knowing, and nothing is wrong. `remedy` null where nothing is to be said of it. */
 export interface Check {
   readonly area: 'source' | 'Kafka' | 'registry' | 'target' | 'pipeline';
   readonly name: string;
-  readonly state: 'ok' | 'warning' | 'failing';
+  readonly state: 'ok' | 'note' | 'warning' | 'failing';
   readonly what: string;
   readonly remedy: string | null;
 }
@@ -13,6 +13,7 @@ export interface Check {
 export function checksOf(area: Check['area']) {
   return {
     ok: (name: string, what: string): Check => ({ area, name, state: 'ok', what, remedy: null }),
+    note: (name: string, what: string, remedy: string): Check => ({ area, name, state: 'note', what, remedy }),
     warning: (name: string, what: string, remedy: string): Check => ({ area, name, state: 'warning', what, remedy }),
     failing: (name: string, what: string, remedy: string): Check => ({ area, name, state: 'failing', what, remedy }),
   };

@@ -3,7 +3,10 @@ import type { Position } from '../connectors/position.ts';
 import { findFailoverGaps } from '../connectors/slot.ts';
 import { listSilentChanges, toSourceChanged } from '../connectors/source-health.ts';
 import { findShortcomings } from '../connectors/source-requirements.ts';
-import { captureOf, readSource } from '../connectors/source-state.ts';
+import { captureOf, readSource, type SourceState } from '../connectors/source-state.ts';
+import type { Projection } from '../projectors/projection.ts';
+import { allProjections } from '../projectors/projections/all.ts';
+import { toColumnChecks } from './column-checks.ts';
 import type { Config } from './config.ts';
 import { type Check, checksOf, toWalChecks } from './pipeline-checks.ts';
 import { pause } from './retry.ts';
@@ -19,6 +22,7 @@ export async function readSourceChecks(
   config: Config,
   position: Position | null,
   signal: AbortSignal,
+  projections: readonly Projection[] = allProjections,
 ): Promise<Check[]> {
   const { ok, warning, failing } = checksOf('source');
   const { rows } = await client.query<{ version: string; number: string }>(
@@ -49,10 +53,20 @@ export async function readSourceChecks(
     changed === null
       ? ok('changes', 'nothing changed without an event')
       : failing('changes', changed.message, changed.remedy),
+    ...toColumnChecks(projections, columnsOf(source)),
     ...(await readCapacity(client, config)),
     ...(await readWalChecks(client, config, signal)),
     ...(await findFailoverGaps(client, config.slot)).map(({ what, remedy }) => warning('failover', what, remedy)),
   ];
+}
+
+/** Names of the columns of captured tables that exist. */
+function columnsOf({ tables }: SourceState): Record<string, string[]> {
+  return Object.fromEntries(
+    Object.entries(tables).flatMap(([table, { names }]) =>
+      names === undefined ? [] : [[table, names.filter((name) => name !== '')]],
+    ),
+  );
 }
 
 /** Earlier ones may lose every later change of a table that is added to a publication beside an open writer, or fail on its memory. */

@@ -1,20 +1,27 @@
 import type pg from 'pg';
+import type { Projection } from '../projectors/projection.ts';
 import { allProjections } from '../projectors/projections/all.ts';
 import { readShadows } from '../projectors/rebuild/shadow.ts';
 import { targetTables } from '../projectors/write/catalog.ts';
 import { readMigrationState } from '../schemas/migrations.ts';
 import { toCrosswalkError } from './errors.ts';
 import { type Check, checksOf } from './pipeline-checks.ts';
+import { type Omission, readTableAccess, toOmissions, wantedTables } from './target-access.ts';
 
-/** What the projectors need of the target database, migrations and rights; and what was left behind in it. */
-export async function readTargetChecks(client: pg.ClientBase): Promise<Check[]> {
+/** What the projectors need of the target database, migrations, rights and access; and what was left behind in it. */
+export async function readTargetChecks(
+  client: pg.ClientBase,
+  projections: readonly Projection[] = allProjections,
+): Promise<Check[]> {
   const { ok, warning, failing } = checksOf('target');
   const migrate = "Run `crosswalk migrate up` with an owner's address (TARGET_OWNER_URL).";
   const checks: Check[] = [];
+  let isMigrated = true;
   try {
     const missing = (await readMigrationState(client)).filter(({ appliedAt }) => appliedAt === null);
+    isMigrated = missing.length === 0;
     checks.push(
-      missing.length === 0
+      isMigrated
         ? ok('migrations', 'all are applied')
         : failing(
             'migrations',
@@ -28,7 +35,7 @@ export async function readTargetChecks(client: pg.ClientBase): Promise<Check[]> 
     if (code !== 'permission_denied') checks.push(failing('migrations', message, remedy));
   }
   const wanted = [
-    ...allProjections.flatMap(targetTables).map((table) => `crm.${table}`),
+    ...projections.flatMap(targetTables).map((table) => `crm.${table}`),
     'crosswalk.consumer_offset',
     'crosswalk.parked_change',
     'crosswalk.dead_letter',
@@ -48,6 +55,7 @@ export async function readTargetChecks(client: pg.ClientBase): Promise<Check[]> 
           'Make it a member: GRANT crosswalk_projector TO the role of TARGET_DATABASE_URL.',
         ),
   );
+  checks.push(...(await readAccessChecks(client, projections, isMigrated)));
   const left = (await readShadows(client)).filter(({ isWorkedOn }) => !isWorkedOn);
   checks.push(
     left.length === 0
@@ -59,4 +67,35 @@ export async function readTargetChecks(client: pg.ClientBase): Promise<Check[]> 
         ),
   );
   return checks;
+}
+
+/** Whether every projected table has what makes it one: lineage, row-level security, policies, grants, and the guard of its rows. One check for each that has not. */
+async function readAccessChecks(
+  client: pg.ClientBase,
+  projections: readonly Projection[],
+  isMigrated: boolean,
+): Promise<Check[]> {
+  const { ok, failing } = checksOf('target');
+  const wanted = wantedTables(projections);
+  const found = await readTableAccess(
+    client,
+    wanted.map(({ table }) => table),
+  );
+  // Before the migrations are applied, the tables that are not there are theirs.
+  const omissions = toOmissions(
+    wanted.filter(({ table }) => isMigrated || found.has(table)),
+    found,
+  );
+  const byTable: ReadonlyMap<string, readonly Omission[]> = Map.groupBy(omissions, ({ table }) => table);
+  if (byTable.size === 0 && found.size > 0)
+    return [ok('access', `${found.size} projected tables have lineage, policies, stages and grants as they must be`)];
+  return [...byTable].map(([table, lacks]) =>
+    failing(
+      'access',
+      `crm.${table} lacks ${lacks.map(({ kind }) => kind).join('; ')}`,
+      lacks.some(({ repair }) => repair === null)
+        ? 'No migration that is applied makes it: add one under schemas/crm/, or bring back what was dropped.'
+        : `Run as the owner of the tables: ${lacks.map(({ repair }) => `${repair};`).join(' ')}`,
+    ),
+  );
 }

@@ -85,6 +85,7 @@ export interface ChainRequest {
 
 /** A chain with where it was read. */
 export interface ReadChain {
+  readonly legacyTable: string;
   readonly legacyKey: string;
   readonly chain: EventChain;
   readonly partition: number;
@@ -129,7 +130,7 @@ export async function readChains(
       },
       isWanted: request.isWanted,
     });
-    return { legacyKey: keys[index]!.legacyKey, chain, partition, from, to, isWhole };
+    return { legacyTable: log.table, legacyKey: keys[index]!.legacyKey, chain, partition, from, to, isWhole };
   });
   await readChanges(kafka, log, keys, {
     decoder: createChangeDecoder(readerOf(log.table), registry),

@@ -31,6 +31,12 @@ interface MergedRole {
   readonly columns: readonly string[];
 }
 
+/** A projection that feeds the aggregate, with how far it is. */
+interface Feeder {
+  readonly projection: Projection;
+  readonly consumption: Consumption;
+}
+
 /** Contributors listed, unless all are asked for, and contributors named for a cell. */
 const MOST_LISTED = 20;
 const MOST_NAMED = 5;
@@ -48,42 +54,50 @@ function inOrder(contributions: readonly StoredContribution[], folded: FoldedRow
   return [...sorted.filter((each) => base.has(each)), ...sorted.filter((each) => !base.has(each))];
 }
 
-/** The chains that are read: of the greatest contributor, and of the one whose change wrote the row; of all with `full`. */
+/** The chains that are read, by feeder: of the greatest contributor, and of the one whose change wrote the row; of all with `full`. */
 export function toMergedRequests(
   table: string,
   row: TargetRow,
   role: MergedRole,
   merged: MergedInput,
   { full }: ExplainOptions,
-  of: { tenants: Tenants; consumption: Consumption; isWanted: ChainRequest['isWanted'] },
-): ChainRequest[] {
-  const { projection, aggregate } = role;
-  const own = merged.contributions.filter(({ legacyTable }) => legacyTable === projection.source);
+  of: { tenants: Tenants; feeders: readonly Feeder[]; isWanted: ChainRequest['isWanted'] },
+): { readonly projection: Projection; readonly requests: ChainRequest[] }[] {
+  const { aggregate } = role;
+  const known = merged.contributions.filter(({ legacyTable }) =>
+    of.feeders.some(({ projection }) => projection.source === legacyTable),
+  );
   let folded: FoldedRow | null = null;
   try {
     folded = foldRow(role, merged, table, row.id!);
   } catch {
     // It is told as a problem when the row is explained.
   }
-  const ordered = inOrder(own, folded);
-  const writers = own.filter(({ lineage }) => lineage.lsn === row.source_lsn && lineage.xid === row.source_xid);
-  const writer = writers.find(({ legacyKey }) => legacyKey === row.legacy_key) ?? writers[0];
-  const chosen = full
-    ? ordered.map(({ legacyKey }) => legacyKey)
-    : ordered.slice(0, 1).map(({ legacyKey }) => legacyKey);
-  const keys = new Set([...chosen, ...(writer === undefined ? [] : [writer.legacyKey]), row.legacy_key!]);
+  const ordered = inOrder(known, folded);
+  const writers = known.filter(({ lineage }) => lineage.lsn === row.source_lsn && lineage.xid === row.source_xid);
+  const isNamed = (of: { legacyTable: string; legacyKey: string }) =>
+    of.legacyTable === row.legacy_table && of.legacyKey === row.legacy_key;
+  const writer = writers.find(isNamed) ?? writers[0];
+  const chosen = [
+    ...(full ? ordered : ordered.slice(0, 1)),
+    ...(writer === undefined ? [] : [writer]),
+    { legacyTable: row.legacy_table!, legacyKey: row.legacy_key! },
+  ];
   const name = contributionsTo(aggregate);
   const onlyThis = (rows: RowsByTable): RowsByTable => {
     const found = rows.get(name)?.get(merged.mergeKey);
     return new Map(found === undefined ? [] : [[name, new Map([[merged.mergeKey, found]])]]);
   };
-  return [...keys].map((legacyKey) => ({
-    legacyKey,
-    consumption: of.consumption,
-    isWanted: of.isWanted,
-    impliedBy: (legacyRow) => onlyThis(toImpliedRows(projection, of.tenants, legacyRow)),
-    histories: [],
-  }));
+  return of.feeders.map(({ projection, consumption }) => {
+    const own = chosen.filter(({ legacyTable }) => legacyTable === projection.source);
+    const keys = new Set(own.map(({ legacyKey }) => legacyKey));
+    const requests = [...keys].map((legacyKey) => ({
+      ...{ legacyKey, consumption, isWanted: of.isWanted },
+      impliedBy: (legacyRow: LegacyRow | null) => onlyThis(toImpliedRows(projection, of.tenants, legacyRow)),
+      histories: [],
+    }));
+    return { projection, requests };
+  });
 }
 
 /** Explains a merged row: its contributors, and which of them each cell comes from. */
@@ -94,6 +108,7 @@ export async function explainMerged(
     row: TargetRow;
     types: ColumnTypes;
     role: MergedRole;
+    feeders: readonly Feeder[];
     merged: MergedInput;
     chains: readonly ReadChain[];
     seen: SeenValues;
@@ -101,7 +116,7 @@ export async function explainMerged(
   },
 ): Promise<Said> {
   const { table, row, types, role, merged, chains, seen, options } = input;
-  const { projection, aggregate, columns } = role;
+  const { aggregate, columns } = role;
   const id = row.id!;
   const problems: string[] = [];
   const notes: string[] = [];
@@ -134,11 +149,18 @@ export async function explainMerged(
   }
 
   const traces = new Map<string, RowTrace | null>();
-  for (const { legacyKey, chain } of chains) {
-    const stored = merged.contributions.find((each) => each.legacyKey === legacyKey);
+  for (const read of chains) {
+    const { legacyTable, legacyKey, chain } = read;
+    const { projection } = input.feeders.find((feeder) => feeder.projection.source === legacyTable)!;
+    const stored = merged.contributions.find((each) => nameOf(each) === nameOf(read));
     const { applied, implying } = chain;
     if (applied !== null && stored !== undefined) {
-      problems.push(...judgeContribution(stored, contributionOf(role, merged.mergeKey, applied.change.after, tenants)));
+      problems.push(
+        ...judgeContribution(
+          stored,
+          contributionOf(projection, aggregate, merged.mergeKey, applied.change.after, tenants),
+        ),
+      );
     }
     if (implying === null) continue;
     const rowsOf = (cells: LegacyRow, under: Tenants) => {
@@ -149,7 +171,7 @@ export async function explainMerged(
     };
     try {
       traces.set(
-        legacyKey,
+        nameOf(read),
         traceRow({ input: implying.change.after!, tenants, rowsOf, seen: seen.byColumn }, merged.mergeKey),
       );
     } catch {
@@ -192,7 +214,8 @@ export async function explainMerged(
 
 /** The data that a legacy row contributes to a merge key; null where it contributes nothing to it, undefined where it cannot be mapped. */
 function contributionOf(
-  { projection, aggregate }: MergedRole,
+  projection: Projection,
+  aggregate: Aggregate,
   mergeKey: string,
   row: LegacyRow | null,
   tenants: Tenants,
@@ -202,6 +225,10 @@ function contributionOf(
   } catch {
     return undefined;
   }
+}
+
+function nameOf({ legacyTable, legacyKey }: { readonly legacyTable: string; readonly legacyKey: string }): string {
+  return `${legacyTable} ${legacyKey}`;
 }
 
 function judgeContribution(stored: StoredContribution, implied: LegacyRow | null | undefined): string[] {
@@ -226,7 +253,8 @@ function toMergedOrigin(
 ): MergedOrigin {
   const contributors = from.slice(0, MOST_NAMED).map(({ contributor, column }) => {
     const { legacyTable, legacyKey } = ordered[contributor]!;
-    const legacy = column === null ? null : (traces.get(legacyKey)?.origins[column] ?? null);
+    const trace = traces.get(nameOf({ legacyTable, legacyKey }));
+    const legacy = column === null ? null : (trace?.origins[column] ?? null);
     return { legacyTable, legacyKey, column, legacy: legacy === null || unmask ? legacy : withoutJsonKeys(legacy) };
   });
   return { kind, contributors, more: from.length - contributors.length };

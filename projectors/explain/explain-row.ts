@@ -95,7 +95,8 @@ interface Found {
   readonly types: ColumnTypes;
   readonly role: Role | null;
   readonly merged: MergedInput | null;
-  readonly consumption: Consumption | null;
+  /** Projections whose legacy rows may be behind it: that of `role`, and of a merged row the others that feed its aggregate. */
+  readonly feeders: readonly { readonly projection: Projection; readonly consumption: Consumption }[];
   /** Of a row that is not there: tables that have one of this id. */
   readonly elsewhere: readonly string[];
 }
@@ -131,14 +132,20 @@ export async function explainRow(
 
   // Behind the row: what it shows is in the log up to this position.
   const position = await readLogEnd(context);
-  const log = await findLog(context, role.projection.source, position, options);
-  if (!isKeyOf(log, name.legacyKey)) {
+  const named = await findLog(context, role.projection.source, position, options);
+  if (!isKeyOf(named, name.legacyKey)) {
     const problem = `Its lineage does not match the log: ${name.legacyKey} is no key of legacy ${name.legacyTable}.`;
     return { ...about, row: name, columns: toPlainColumns(row, options), problems: [problem] };
   }
   const seen = createSeenValues();
-  const requests = toRequests(context, table, found, role, options);
-  const chains = await readChains(context, log, requests, options, seen);
+  const logs = new Map([[named.table, named]]);
+  const chains: ReadChain[] = [];
+  for (const { projection: of, requests } of toRequests(context, table, found, role, options)) {
+    if (requests.length === 0) continue;
+    const log = logs.get(of.source) ?? (await findLog(context, of.source, position, options));
+    logs.set(of.source, log);
+    chains.push(...(await readChains(context, log, requests, options, seen)));
+  }
   const { projection } = role;
   const said =
     role.kind === 'merged'
@@ -147,6 +154,7 @@ export async function explainRow(
           row,
           types: found.types,
           role,
+          feeders: found.feeders,
           merged: found.merged!,
           chains,
           seen,
@@ -159,7 +167,9 @@ export async function explainRow(
     isFull: options.full,
   });
   const isGone = writer.writtenBy?.op === 'd' && name.state === 'soft-deleted';
-  const movedTo = isGone ? await findOtherKey(context, log, writer.writtenBy!) : null;
+  const movedTo = isGone
+    ? await findOtherKey(context, logs.get(writer.writtenBy!.legacyTable)!, writer.writtenBy!)
+    : null;
   const notes = [...writer.notes, ...said.notes];
   if (name.mappingVersion !== projection.version) {
     notes.unshift(
@@ -176,7 +186,7 @@ export async function explainRow(
     existence: said.existence,
     contributors: said.contributors,
     contributorCount: said.contributorCount,
-    chains: chains.map((chain) => toTold(chain, role.projection.source, log.topic, options)),
+    chains: chains.map((chain) => toTold(chain, chain.legacyTable, logs.get(chain.legacyTable)!.topic, options)),
     log: toLogState(position, options),
     problems: [...writer.problems, ...said.problems],
     notes,
@@ -218,7 +228,7 @@ async function readFound(
   return await withSnapshot(config, async (client) => {
     const types = await readColumnTypes(client, table);
     const row = await readRow(client, table, types, id);
-    const nothing = { row, types, role: null, merged: null, consumption: null, elsewhere: [] };
+    const nothing = { row, types, role: null, merged: null, feeders: [], elsewhere: [] };
     if (row === null) {
       const others = projectedTables(projections).filter((other) => other !== table);
       return { ...nothing, elsewhere: await findTablesWith(client, others, id) };
@@ -241,11 +251,21 @@ async function readFound(
       const states = new Map(rows.map((each) => [each[main.key]!, toRowName(main.table, each).state]));
       merged = { mergeKey, contributions, stateOf: (key) => states.get(key) ?? 'missing' };
     }
-    const keys = [row.legacy_key!, ...(merged?.contributions.map(({ legacyKey }) => legacyKey) ?? [])];
-    const topic = topicOf(config, role.projection.source);
-    const consumption = await readConsumption(client, role.projection, topic, [...new Set(keys)]);
-    return { ...nothing, role, merged, consumption };
+    const named = { legacyTable: row.legacy_table!, legacyKey: row.legacy_key! };
+    const feeders: Found['feeders'][number][] = [];
+    for (const { projection } of [role, ...roles.filter((other) => other !== role && sharesFold(role, other))]) {
+      const own = [named, ...(merged?.contributions ?? [])].filter((of) => of.legacyTable === projection.source);
+      const keys = new Set(own.map(({ legacyKey }) => legacyKey));
+      const consumption = await readConsumption(client, projection, topicOf(config, projection.source), [...keys]);
+      feeders.push({ projection, consumption });
+    }
+    return { ...nothing, role, merged, feeders };
   });
+}
+
+/** Whether both projections feed one aggregate with their legacy rows. */
+function sharesFold(role: Role, other: Role): boolean {
+  return role.kind === 'merged' && other.kind === 'merged' && role.aggregate.name === other.aggregate.name;
 }
 
 function toNotFound(
@@ -274,10 +294,10 @@ function toPlainColumns(row: TargetRow, { unmask }: ExplainOptions): ExplainedCo
 function toRequests(
   { tenants }: ExplainContext,
   table: string,
-  { row, merged, consumption }: Found,
+  { row, merged, feeders }: Found,
   role: Role,
   options: ExplainOptions,
-): ChainRequest[] {
+): { readonly projection: Projection; readonly requests: readonly ChainRequest[] }[] {
   const id = row!.id!;
   // All changes of a transaction have one LSN. What they made of the row is its state after the last of them; a row of a history is one change's own.
   const isWanted: ChainRequest['isWanted'] = ({ lineage, identity }) =>
@@ -287,17 +307,17 @@ function toRequests(
     return new Map(found === undefined ? [] : [[table, new Map([[id, found]])]]);
   };
   if (role.kind === 'merged') {
-    return toMergedRequests(table, row!, role, merged!, options, { tenants, consumption: consumption!, isWanted });
+    return toMergedRequests(table, row!, role, merged!, options, { tenants, feeders, isWanted });
   }
-  return [
-    {
-      legacyKey: row!.legacy_key!,
-      consumption: consumption!,
-      isWanted,
-      impliedBy: (legacyRow) => onlyThis(toImpliedRows(role.projection, tenants, legacyRow)),
-      histories: role.kind === 'history' ? [{ projection: role.projection, only: onlyThis }] : [],
-    },
-  ];
+  const { projection } = role;
+  const request: ChainRequest = {
+    legacyKey: row!.legacy_key!,
+    consumption: feeders[0]!.consumption,
+    isWanted,
+    impliedBy: (legacyRow) => onlyThis(toImpliedRows(projection, tenants, legacyRow)),
+    histories: role.kind === 'history' ? [{ projection, only: onlyThis }] : [],
+  };
+  return [{ projection, requests: [request] }];
 }
 
 async function explainOwn(

@@ -14,7 +14,7 @@ export interface WriterVerdict {
 
 /**
  * Finds the change that the lineage of a row names, in the chains that were read: pure. Of a merged row it may be a change of another contributor than the one it
- * names: a row that is soft-deleted keeps the key of its last contributor.
+ * names: rows that folds left out before retractions named their change keep the key that they had.
  */
 export function judgeWriter(
   row: RowName,
@@ -22,7 +22,9 @@ export function judgeWriter(
   position: Pick<Position, 'lsn'> | null,
   { since, isMerged, isFull }: { since: number | null; isMerged: boolean; isFull: boolean },
 ): WriterVerdict {
-  const own = chains.find(({ legacyKey }) => legacyKey === row.legacyKey);
+  const own = chains.find(
+    ({ legacyTable, legacyKey }) => legacyTable === row.legacyTable && legacyKey === row.legacyKey,
+  );
   const found = [own, ...chains].find((each) => each?.chain.wanted != null);
   const event = found?.chain.wanted?.event;
   const legacy = `legacy ${row.legacyTable} ${row.legacyKey}`;
@@ -39,9 +41,9 @@ export function judgeWriter(
       problems.push(`Its lineage does not match the log: it names LSN ${row.lsn} with ${wrong.join(' and ')}.`);
     if (found !== own)
       notes.push(
-        `The change is one of legacy ${row.legacyTable} ${found.legacyKey}, another contributor than the one that its lineage names.`,
+        `The change is one of legacy ${found.legacyTable} ${found.legacyKey}, another contributor than the one that its lineage names.`,
       );
-    return { writtenBy: { ...event, legacyTable: row.legacyTable, legacyKey: found.legacyKey }, problems, notes };
+    return { writtenBy: { ...event, legacyTable: found.legacyTable, legacyKey: found.legacyKey }, problems, notes };
   }
   const named = `LSN ${row.lsn} of ${legacy}`;
   const count = own?.chain.count ?? 0;

@@ -3,7 +3,7 @@ import { toE164 } from '../values/phone.ts';
 import { toStatusText } from '../values/text.ts';
 import { uuid5 } from '../values/uuid5.ts';
 import { cellOf, copyOf, filledCellOf, toTenantId } from './cell.ts';
-import { toCustomFields, typedColumns } from './contacts/custom-fields.ts';
+import { fieldColumns, toCustomFields } from './contacts/custom-fields.ts';
 import { dncAggregate, toDncIdentity, toDncKey } from './contacts/dnc-fold.ts';
 import { Rejects, rejectsTarget, toFiniteNumber, toLeadStatus } from './rejects.ts';
 
@@ -61,7 +61,7 @@ export const contacts = defineProjection({
   source: 'contacts',
   tenant: { column: 'workspace_id' },
   requires: ['id', 'workspace_id', 'phone_number', 'email', 'opted_out'],
-  reads: [...taken, ...typedColumns],
+  reads: [...taken, ...fieldColumns],
   owned: [
     {
       table: 'contacts',

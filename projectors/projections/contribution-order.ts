@@ -2,13 +2,14 @@ import type { Cell, Contribution } from '../projection.ts';
 import { compareBytes, has } from '../values/text.ts';
 import { compareTimestamps, compareTimestampsNullsFirst, latest } from '../values/timestamp.ts';
 
-/** Contributions, greatest first: by their row's `updated_at` (nulls are least), then by legacy key in byte order. */
+/** Contributions, greatest first: by their row's `updated_at` (nulls are least), then by legacy key in byte order; of several legacy tables then by table. */
 export function toGreatestFirst(contributions: readonly Contribution[]): readonly Contribution[] {
   if (contributions.length < 2) return contributions;
   return [...contributions].sort(
     (left, right) =>
       compareTimestampsNullsFirst(right.data.updated_at ?? null, left.data.updated_at ?? null) ||
-      compareBytes(right.legacyKey, left.legacyKey),
+      compareBytes(right.legacyKey, left.legacyKey) ||
+      compareBytes(right.legacyTable, left.legacyTable),
   );
 }
 
@@ -31,7 +32,7 @@ export function latestCommitOf(contributions: readonly Contribution[]): Cell {
   return latest(contributions.map(({ committedAt }) => committedAt));
 }
 
-/** The contribution that was retired last, ties by legacy key; undefined when there is none. */
+/** The contribution that was retired last, ties by legacy key, then by legacy table; undefined when there is none. */
 export function lastRetiredOf(retired: readonly Contribution[]): Contribution | undefined {
   let last: Contribution | undefined;
   for (const contribution of retired) {
@@ -41,5 +42,9 @@ export function lastRetiredOf(retired: readonly Contribution[]): Contribution | 
 }
 
 function compareRetirement(left: Contribution, right: Contribution): number {
-  return compareTimestamps(left.committedAt, right.committedAt) || compareBytes(left.legacyKey, right.legacyKey);
+  return (
+    compareTimestamps(left.committedAt, right.committedAt) ||
+    compareBytes(left.legacyKey, right.legacyKey) ||
+    compareBytes(left.legacyTable, right.legacyTable)
+  );
 }

@@ -16,7 +16,7 @@ export async function readStale(client: pg.ClientBase, side: Side, units: readon
       `SELECT x.legacy_table, x.legacy_key, x.live, x.data FROM ${table} x WHERE x.merge_key = m.merge_key AND x.aggregate = m.aggregate${needsHistory ? '' : ' AND x.live'}`;
     const [shadow, live] = [of(inShadow('contribution', side)), of('crosswalk.contribution')];
     const { rows } = await client.query<{ count: string; keys: string | null }>(
-      `SELECT count(DISTINCT c.legacy_key)::text AS count, to_json((array_agg(DISTINCT c.legacy_key))[1:5])::text AS keys
+      `SELECT count(DISTINCT (c.legacy_table, c.legacy_key))::text AS count, to_json((array_agg(DISTINCT c.legacy_key))[1:5])::text AS keys
        FROM ${inShadow('merge_key', side)} m CROSS JOIN LATERAL ((${shadow} EXCEPT ${live}) UNION ALL (${live} EXCEPT ${shadow})) c
        WHERE m.aggregate = $1 AND NOT ${wasReplayed(unit, side, 'c')}`,
       [name],

@@ -1,5 +1,5 @@
 import type { Cell } from '../projection.ts';
-import { CONTRIBUTION, type Expected, type Plan, tenantOf } from './plan.ts';
+import { CONTRIBUTION, type Expected, type Plan, tenantOf, toContributionName } from './plan.ts';
 
 /** A projected row as it stands in the target. Texts as PostgreSQL writes them. */
 export interface FoundRow {
@@ -72,7 +72,7 @@ export function compareKey(
   strays: ReadonlyMap<string, ReadonlySet<string>>,
 ): RowResult[] {
   const rows = plan.owned.flatMap((_, at) => compareOwned(plan, at, expected, found.rows[at]!, strays));
-  return [...rows, ...compareContributions(expected, found.contributions)];
+  return [...rows, ...compareContributions(plan.projection.source, expected, found.contributions)];
 }
 
 function compareOwned(
@@ -146,11 +146,12 @@ function compareOwned(
 }
 
 function compareContributions(
+  legacyTable: string,
   { legacyKey, contributions }: Expected,
   found: readonly FoundContribution[],
 ): RowResult[] {
   const results: RowResult[] = [];
-  const nameOf = (of: { aggregate: string; mergeKey: string }) => `${of.aggregate} ${of.mergeKey} ${legacyKey}`;
+  const nameOf = (of: { aggregate: string; mergeKey: string }) => toContributionName(of, { legacyTable, legacyKey });
   const byName = new Map(found.map((contribution) => [nameOf(contribution), contribution]));
   const toResult = (
     of: { aggregate: string; mergeKey: string; data: Readonly<Record<string, Cell>> },

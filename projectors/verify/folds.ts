@@ -19,7 +19,7 @@ import { isolating } from './isolating.ts';
 import { findAbsent, toKeyTexts } from './legacy-rows.ts';
 import type { Suspect } from './looks.ts';
 import type { PartOptions } from './part.ts';
-import { CONTRIBUTION, type MergedPlan, type Plan, tenantOf } from './plan.ts';
+import { CONTRIBUTION, type MergedPlan, type Plan, tenantOf, toContributionName } from './plan.ts';
 import { toRecordText } from './spelling.ts';
 import { withoutSpellings } from './target-rows.ts';
 import { toTenantCondition } from './tenant-condition.ts';
@@ -217,7 +217,7 @@ async function findUnfounded(
     const result: RowResult = {
       ...{
         table: CONTRIBUTION,
-        id: `${name} ${mergeKey} ${legacyKey}`,
+        id: toContributionName({ aggregate: name, mergeKey }, of),
         tenant: of.data.tenant_id ?? '',
         kind: 'extra',
       },

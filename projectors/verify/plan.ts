@@ -8,6 +8,14 @@ import type { TableShape } from '../write/statements.ts';
 /** Table name under which contributions are counted and named. */
 export const CONTRIBUTION = 'contribution';
 
+/** Name of what a legacy row contributes to a merge key: keys of several legacy tables may be the same text. */
+export function toContributionName(
+  { aggregate, mergeKey }: { readonly aggregate: string; readonly mergeKey: string },
+  of: { readonly legacyTable: string; readonly legacyKey: string },
+): string {
+  return `${aggregate} ${mergeKey} ${of.legacyTable} ${of.legacyKey}`;
+}
+
 /** A table as far as one projection owns rows of it. */
 export interface OwnedPlan {
   readonly target: OwnedTarget;

@@ -149,25 +149,30 @@ async function toCarriers(
   const isKey = new Map<string, boolean>();
   for (const line of lines) {
     const { legacyTable, legacyKey, aggregate, table } = line.difference;
-    const plan = plans.find((candidate) =>
-      aggregate !== null && table !== CONTRIBUTION
-        ? candidate.merged.some((merged) => merged.aggregate.name === aggregate)
-        : candidate.projection.source === legacyTable && isWrittenBy(candidate, table),
-    );
-    const relation = plan === undefined ? undefined : relations.get(plan.projection.source);
-    let key = plan?.projection.source === legacyTable ? legacyKey : null;
-    if (relation !== undefined && key !== null) {
-      const name = `${relation.table} ${key}`;
-      if (!isKey.has(name)) isKey.set(name, await isKeyOf(legacy, relation, key));
-      if (!isKey.get(name)) key = null;
+    const writers = plans.filter((plan) => isWrittenBy(plan, table, aggregate));
+    const named = writers.find(({ projection }) => projection.source === legacyTable);
+    let found: { readonly plan: Plan; readonly key: string } | null = null;
+    if (named !== undefined && legacyKey !== null) {
+      const name = `${legacyTable} ${legacyKey}`;
+      const relation = relations.get(named.projection.source)!;
+      if (!isKey.has(name)) isKey.set(name, await isKeyOf(legacy, relation, legacyKey));
+      if (isKey.get(name)) found = { plan: named, key: legacyKey };
     }
-    // A merged row is folded again by whatever legacy row is sent.
-    if (relation !== undefined && key === null && aggregate !== null && table !== CONTRIBUTION)
-      key = await findAnyKey(legacy, relation);
-    if (plan === undefined || relation === undefined || key === null) {
+    // A merged row is folded again by whatever legacy row is sent, of any legacy table that feeds it.
+    if (found === null && aggregate !== null && table !== CONTRIBUTION) {
+      for (const plan of writers) {
+        const key = await findAnyKey(legacy, relations.get(plan.projection.source)!);
+        if (key === null) continue;
+        found = { plan, key };
+        break;
+      }
+    }
+    if (found === null) {
       reasons.set(line.number, NO_CARRIER);
       continue;
     }
+    const { plan, key } = found;
+    const relation = relations.get(plan.projection.source)!;
     const name = `${plan.projection.name} ${key}`;
     const keyTexts = toKeyTexts(relation, key)!;
     const carrier = carriers.get(name) ?? { plan, relation, legacyKey: key, keyTexts, lines: [] };
@@ -177,8 +182,10 @@ async function toCarriers(
   return [...carriers.values()];
 }
 
-function isWrittenBy({ owned, merged }: Plan, table: string): boolean {
-  return owned.some(({ target }) => target.table === table) || (table === CONTRIBUTION && merged.length > 0);
+/** `aggregate`: of a merged row or a contribution. */
+function isWrittenBy({ owned, merged }: Plan, table: string, aggregate: string | null): boolean {
+  if (aggregate !== null) return merged.some((of) => of.aggregate.name === aggregate);
+  return owned.some(({ target }) => target.table === table);
 }
 
 async function isKeyOf(legacy: pg.ClientBase, relation: Relation, key: string): Promise<boolean> {

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { parseLsn } from '../../connectors/lsn.ts';
 import type { Aggregate, Cell, FoldedRow, Implied, NewRow, Projection } from '../projection.ts';
 import { type Lineage, type SourceChange, toCells } from '../source-change.ts';
+import { compareBytes } from '../values/text.ts';
 import { applyHistory } from './apply-history.ts';
 import type { TargetShapes } from './catalog.ts';
 import {
@@ -62,7 +63,7 @@ export async function applyMapped(
     const cells: Cell[][] = [];
     for (const { legacyKey, implied, lineage } of rows) {
       const newRows = implied.rows[target.table] ?? [];
-      scopes.push({ value: target.scope.of(legacyKey), lineage, ids: newRows.map((row) => row.id!) });
+      scopes.push({ value: target.scope.of(legacyKey), legacyKey, lineage, ids: newRows.map((row) => row.id!) });
       const { lsn, xid, committedAt } = lineage;
       for (const row of newRows) {
         cells.push(
@@ -74,7 +75,8 @@ export async function applyMapped(
   }
   await writeTargets(client, { projection, isRepair }, shapes, writes);
   // Last, because everybody else who merges into the same rows waits from here to the commit.
-  for (const aggregate of projection.aggregates)
+  // In one order, whoever writes: projections that share two aggregates wait for each other's merge keys.
+  for (const aggregate of projection.aggregates.toSorted((a, b) => compareBytes(a.name, b.name)))
     await applyAggregate(client, projection, shapes, aggregate, rows, repairs);
 }
 
@@ -99,9 +101,9 @@ async function applyAggregate(
     passed: row.passed.filter((contribution) => contribution.aggregate === aggregate.name),
   }));
   const changed = diffContributions(projection.source, projection.version, desired, stored);
-  const lineages = toRefolds(aggregate, desired, stored, repairs);
-  for (const { mergeKey, lineage } of changed) lineages.set(mergeKey, lineage);
-  const mergeKeys = [...lineages.keys()];
+  const causes = toRefolds(aggregate, desired, stored, repairs);
+  for (const { mergeKey, legacyKey, lineage } of changed) causes.set(mergeKey, { legacyKey, lineage });
+  const mergeKeys = [...causes.keys()];
   if (mergeKeys.length === 0) return;
   await lockMergeKeys(client, aggregate, mergeKeys);
   if (changed.length > 0) await writeContributions(client, aggregate, changed);
@@ -113,7 +115,7 @@ async function applyAggregate(
     writes.set(target.table, {
       scopes: mergeKeys.map((value, index) => ({
         value,
-        lineage: lineages.get(value)!,
+        ...causes.get(value)!,
         ids: results[index]!.map(({ row }) => row.id!),
       })),
       rows: results.flat().map((result) => toFoldedCells(result, target.columns)),

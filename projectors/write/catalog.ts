@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
+import { assertDeclarations } from '../declarations.ts';
 import type { Projection } from '../projection.ts';
 import { LINEAGE_COLUMNS, type TableShape } from './statements.ts';
 
@@ -14,11 +15,15 @@ export function targetTables(projection: Projection): string[] {
   ];
 }
 
-/** Reads the shapes of the tables that projections write, in the session's namespace. Throws `schema_missing` where a table or a declared column is not there. */
+/**
+ * Reads the shapes of the tables that projections write, in the session's namespace. Throws `schema_missing` where a table or a declared column is not there,
+ * `config_invalid` where the projections do not go together.
+ */
 export async function readTargetShapes(
   client: pg.ClientBase | pg.Pool,
   projections: readonly Projection[],
 ): Promise<TargetShapes> {
+  assertDeclarations(projections);
   const tables = [...new Set(projections.flatMap(targetTables))];
   const { rows } = await client.query<{ table: string; types: string }>(
     `SELECT c.relname AS table, json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) AS types

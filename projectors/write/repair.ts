@@ -46,21 +46,27 @@ export async function retractNamed(
   }
 }
 
+/** The change for which a merge key is folded: rows that the fold leaves out name it as the one that last wrote them. */
+export interface FoldCause {
+  readonly legacyKey: string;
+  readonly lineage: Lineage;
+}
+
 /** Merge keys that repairs have folded again, whether or not a contribution changes: those of the row's contributions, stored and desired, and those that hints name. */
 export function toRefolds(
   aggregate: Aggregate,
   desired: readonly DesiredContributions[],
   stored: readonly StoredContribution[],
   repairs: ReadonlyMap<string, readonly RepairHint[]>,
-): Map<string, Lineage> {
-  const refolds = new Map<string, Lineage>();
+): Map<string, FoldCause> {
+  const refolds = new Map<string, FoldCause>();
   for (const { legacyKey, lineage, live } of desired) {
     const hints = repairs.get(legacyKey);
     if (hints === undefined) continue;
     const ofRow = stored.filter((contribution) => contribution.legacyKey === legacyKey);
     const hinted = hints.flatMap(({ refold }) => refold?.[aggregate.name] ?? []);
-    for (const { mergeKey } of [...live, ...ofRow]) refolds.set(mergeKey, lineage);
-    for (const mergeKey of hinted) refolds.set(mergeKey, lineage);
+    for (const { mergeKey } of [...live, ...ofRow]) refolds.set(mergeKey, { legacyKey, lineage });
+    for (const mergeKey of hinted) refolds.set(mergeKey, { legacyKey, lineage });
   }
   return refolds;
 }

@@ -35,13 +35,15 @@ export interface TargetShape {
   /** Column by which the rows are found that may have to go. */
   readonly scopeColumn: string;
   readonly retract: 'soft-delete' | 'delete';
-  /** Of a repair, owned: rows are also written where nothing but the legacy key that they name differs. Merged: rows go whatever legacy table they name. */
-  readonly repair?: 'owned' | 'merged';
+  /** Rows of an aggregate, which several legacy tables may feed: whichever of them a row names, it goes when the fold leaves it out. */
+  readonly isMerged: boolean;
+  /** Owned rows are also written where nothing but the legacy key that they name differs. */
+  readonly isRepair: boolean;
 }
 
 /**
  * One statement that retracts and upserts rows of several tables, parents first; $1 is the legacy table, $2 the mapping version, then two JSON parameters a table:
- * retractions, [scope value, LSN, xid, commit time, [ids still implied]], and rows, texts in the order of `writtenColumns`. Constraints are
+ * retractions, [scope value, LSN, xid, commit time, [ids still implied], legacy key], and rows, texts in the order of `writtenColumns`. Constraints are
  * checked when all of it is written, so that a unique value may move from a row that goes to a row that comes.
  */
 export function writeSql(targets: readonly TargetShape[]): string {
@@ -53,9 +55,9 @@ export function writeSql(targets: readonly TargetShape[]): string {
 }
 
 /** A row is written only where a projected column differs, and never over a row of the application. */
-function upsertSql({ shape, columns, repair }: TargetShape, parameter: number): string {
+function upsertSql({ shape, columns, isMerged, isRepair }: TargetShape, parameter: number): string {
   const written = writtenColumns(shape, columns);
-  const aside = repair === 'owned' ? LINEAGE_COLUMNS.slice(2) : LINEAGE_COLUMNS;
+  const aside = isRepair && !isMerged ? LINEAGE_COLUMNS.slice(2) : LINEAGE_COLUMNS;
   const compared = written.filter((column) => !(aside as readonly string[]).includes(column));
   const side = (alias: string) => compared.map((column) => comparable(alias, column, shape.types[column])).join(', ');
   return [
@@ -73,17 +75,22 @@ function upsertSql({ shape, columns, repair }: TargetShape, parameter: number): 
  * `OFFSET 0` keeps the planner to one look-up by scope for each legacy row. With the other conditions in reach it would choose, while it has no
  * statistics, to read a whole partial index for each.
  */
-function retractSql({ shape, columns, scopeColumn, retract, repair }: TargetShape, parameter: number): string {
+function retractSql(
+  { shape, columns, scopeColumn, retract, isMerged, isRepair }: TargetShape,
+  parameter: number,
+): string {
   const isSoft = retract === 'soft-delete';
-  const isOfTable = repair === 'merged' ? '$1::text IS NOT NULL' : 'i.legacy_table = $1';
+  const isOfTable = isMerged ? '' : ' AND i.legacy_table = $1';
   // A row that stood under the scope of another one is written by the same statement, whose parts have no promised order: it must not go as well.
   const isKept = `NOT EXISTS (SELECT FROM jsonb_array_elements($${parameter + 1}::jsonb) w WHERE w->>${columns.indexOf('id')} = i.id::text)`;
-  const candidates = `(SELECT i.at, (r->>1)::pg_lsn AS lsn, (r->>2)::bigint AS xid, (r->>3)::timestamptz AS committed_at
+  const candidates = `(SELECT i.at, (r->>1)::pg_lsn AS lsn, (r->>2)::bigint AS xid, (r->>3)::timestamptz AS committed_at, r->>5 AS legacy_key
     FROM jsonb_array_elements($${parameter}::jsonb) r CROSS JOIN LATERAL (
       SELECT x.ctid AS at, x.id, x.origin, x.legacy_table${isSoft ? ', x.deleted_at' : ''} FROM ${quote(shape.table)} x
       WHERE x.${quote(scopeColumn)} = (r->>0)::${shape.types[scopeColumn]} OFFSET 0) i
-    WHERE i.origin = 'cdc' AND ${isOfTable} AND NOT (r->4) ? i.id::text${isSoft ? ' AND i.deleted_at IS NULL' : ''}${repair === undefined ? '' : ` AND ${isKept}`} OFFSET 0) s`;
+    WHERE i.origin = 'cdc'${isOfTable} AND NOT (r->4) ? i.id::text${isSoft ? ' AND i.deleted_at IS NULL' : ''}${isRepair ? ` AND ${isKept}` : ''} OFFSET 0) s`;
   if (!isSoft) return `DELETE FROM ${quote(shape.table)} t USING ${candidates} WHERE t.ctid = s.at`;
-  return `UPDATE ${quote(shape.table)} t SET deleted_at = s.committed_at, source_lsn = s.lsn, source_xid = s.xid, source_committed_at = s.committed_at, mapping_version = $2
+  // An owned row names its legacy row already.
+  const named = isMerged ? 'legacy_table = $1, legacy_key = s.legacy_key, ' : '';
+  return `UPDATE ${quote(shape.table)} t SET deleted_at = s.committed_at, ${named}source_lsn = s.lsn, source_xid = s.xid, source_committed_at = s.committed_at, mapping_version = $2
     FROM ${candidates} WHERE t.ctid = s.at`;
 }

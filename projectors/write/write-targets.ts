@@ -6,7 +6,13 @@ import { type TargetShape, writeSql } from './statements.ts';
 
 /** Rows of one table to write: those under a scope that are not listed go. Cells in the order of `writtenColumns`. */
 export interface TargetWrites {
-  readonly scopes: readonly { readonly value: string; readonly lineage: Lineage; readonly ids: readonly string[] }[];
+  readonly scopes: readonly {
+    readonly value: string;
+    /** Legacy row whose change this is. */
+    readonly legacyKey: string;
+    readonly lineage: Lineage;
+    readonly ids: readonly string[];
+  }[];
   readonly rows: readonly (readonly Cell[])[];
 }
 
@@ -33,6 +39,8 @@ export async function writeTargets(
   writes: ReadonlyMap<string, TargetWrites>,
 ): Promise<void> {
   const { name, text, targets } = prepare(owner, shapes);
+  // A projection may feed an aggregate and own no rows.
+  if (targets.length === 0) return;
   const values: string[] = [owner.projection.source, owner.projection.version];
   for (const target of targets) {
     const { scopes, rows } = writes.get(target.shape.table) ?? { scopes: [], rows: [] };
@@ -40,7 +48,9 @@ export async function writeTargets(
     const retractions = target.scopeColumn === 'id' ? scopes.filter((scope) => scope.ids.length === 0) : scopes;
     values.push(
       JSON.stringify(
-        retractions.map(({ value, lineage, ids }) => [value, lineage.lsn, lineage.xid, lineage.committedAt, ids]),
+        retractions.map(({ value, legacyKey, lineage: { lsn, xid, committedAt }, ids }) => [
+          ...[value, lsn, xid, committedAt, ids, legacyKey],
+        ]),
       ),
       JSON.stringify(rows),
     );
@@ -61,14 +71,16 @@ function prepare({ projection, aggregate, isRepair }: Owner, shapes: TargetShape
           columns: ownedColumns(target, isRepair),
           scopeColumn: target.scope.column,
           retract: target.retract,
-          ...(isRepair ? { repair: 'owned' } : {}),
+          isMerged: false,
+          isRepair,
         }))
       : aggregate.targets.map((target) => ({
           shape: shapes.get(target.table)!,
           columns: target.columns,
           scopeColumn: target.key,
           retract: 'soft-delete',
-          ...(isRepair ? { repair: 'merged' } : {}),
+          isMerged: true,
+          isRepair,
         }));
   const made = { name, text: writeSql(targets), targets };
   ofShapes.set(name, made);

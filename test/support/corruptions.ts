@@ -305,8 +305,8 @@ interface Contribution {
   readonly data: string;
 }
 
-const nameOf = ({ aggregate, merge_key, legacy_key }: Contribution) =>
-  `contribution ${aggregate} ${merge_key} ${legacy_key}`;
+const nameOf = ({ aggregate, merge_key, legacy_table, legacy_key }: Contribution) =>
+  `contribution ${aggregate} ${merge_key} ${legacy_table} ${legacy_key}`;
 
 async function pickContribution(of: Setting): Promise<Contribution | null> {
   const { rows } = await of.client.query<Contribution>(

@@ -20,9 +20,7 @@ import { connect } from '../../runtime/postgres.ts';
 import { loadSample } from '../../sample/load.ts';
 import { compareRows } from './compare-rows.ts';
 import { type ConnectorRig, createConnectorRig } from './connector.ts';
-import { openTarget, PROJECTED_TABLES } from './target-database.ts';
-
-export const HISTORY_TABLES = ['lead_audit_log', 'lead_status_history', 'lead_score_history', 'lead_assignments'];
+import { HISTORY_TABLES, openTarget, PROJECTED_TABLES } from './target-database.ts';
 
 /** Live projectors that run in this process. */
 export interface RunningProjectors {

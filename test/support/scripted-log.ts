@@ -4,7 +4,7 @@ import { toLsnText } from '../../connectors/lsn.ts';
 import type { Position } from '../../connectors/position.ts';
 import { createParkedRetry } from '../../projectors/parked.ts';
 import type { Cell, LegacyRow, Projection, Tenants } from '../../projectors/projection.ts';
-import { projections } from '../../projectors/projections/all.ts';
+import { projections as ofTree } from '../../projectors/projections/all.ts';
 import type { SourceChange } from '../../projectors/source-change.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
 import { createTenants } from '../../projectors/tenants.ts';
@@ -51,8 +51,12 @@ export interface ScriptedLog {
   readonly shapes: TargetShapes;
 }
 
-/** A log that is applied with the given pool. The target must be migrated and empty. */
-export async function createScriptedLog(pool: pg.Pool, tenants: Tenants = createTenants({})): Promise<ScriptedLog> {
+/** A log that is applied with the given pool. The target must be migrated and empty. `projections`: of one source each, those of the tree by default. */
+export async function createScriptedLog(
+  pool: pg.Pool,
+  tenants: Tenants = createTenants({}),
+  projections: readonly Projection[] = ofTree,
+): Promise<ScriptedLog> {
   const shapes = await readTargetShapes(pool, projections);
   const current = new Map(projections.map((projection) => [projection.source, projection]));
   for (const { name, source } of projections) await ensureOffsets(pool, name, topicOf(source), PARTITIONS);
@@ -102,7 +106,7 @@ export async function createScriptedLog(pool: pg.Pool, tenants: Tenants = create
       const projection = current.get(source)!;
       const retry = createParkedRetry({
         tables: projections.map((known) => known.source),
-        readPosition: async () => positionOf(ends, loaded()),
+        readPosition: async () => positionOf(projections, ends, loaded()),
         pool,
         applier: { projection, tenants, shapes, decoder: logDecoder },
         status: createProjectionStatus(projection.name),
@@ -123,7 +127,7 @@ export async function createScriptedLog(pool: pg.Pool, tenants: Tenants = create
   return log;
 }
 
-function positionOf(ends: ReadonlyMap<string, bigint>, done: boolean): Position {
+function positionOf(projections: readonly Projection[], ends: ReadonlyMap<string, bigint>, done: boolean): Position {
   return {
     bound: { systemId: '', timeline: 1, database: '', slot: '', clusterId: '' },
     lsn: 0n,

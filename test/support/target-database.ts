@@ -1,22 +1,14 @@
 // A target database with both schemas, and what a test may want to see of it.
 import type pg from 'pg';
+import { histories, projections } from '../../projectors/projections/all.ts';
+import { targetTables } from '../../projectors/write/catalog.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { migrateUp } from '../../schemas/migrations.ts';
 
-/** Tables that projections write, parents first. */
-export const PROJECTED_TABLES = [
-  ...[
-    'tenants',
-    'status_options',
-    'contacts',
-    'customers',
-    'customer_addresses',
-    'leads',
-    'lead_custom_fields',
-    'dnc_list',
-  ],
-  ...['rejects', 'quotes_new', 'quote_items_new', 'jobs_new', 'invoices_new', 'payments'],
-] as const;
+/** Tables whose rows depend on the legacy rows alone. */
+export const PROJECTED_TABLES: readonly string[] = [...new Set(projections.flatMap(targetTables))];
+/** Tables of histories. */
+export const HISTORY_TABLES: readonly string[] = [...new Set(histories.flatMap(targetTables))];
 
 const LINEAGE = '{legacy_table,legacy_key,source_lsn,source_xid,source_committed_at,mapping_version}';
 

@@ -48,8 +48,9 @@ export async function createVerifyRig(
     legacyUrl?: string;
     env?: Readonly<Record<string, string>>;
     schema?: string;
-    /** Other ones than those of the tree. */
+    /** Other ones than those of the tree, and the tables that they write. */
     projections?: readonly Projection[];
+    targetSchema?: string;
   },
 ): Promise<VerifyRig> {
   const verified = options.projections ?? projections;
@@ -67,6 +68,7 @@ export async function createVerifyRig(
   const kafka = createKafka(rig.config.kafka(), createLog('silent'));
   const target = await connect(rig.config.targetUrl(), 'test');
   await migrateUp(target, () => undefined);
+  if (options.targetSchema !== undefined) await target.query(options.targetSchema);
   await loadSample(rig.env.LEGACY_DATABASE_URL!, options);
   const connector = rig.run();
   let stopping = new AbortController();

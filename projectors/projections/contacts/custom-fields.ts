@@ -6,8 +6,12 @@ import type { Rejects } from '../rejects.ts';
 
 type FieldType = 'text' | 'number' | 'boolean' | 'date' | 'json';
 
-/** Columns whose fields have a type of their own; the field of any other column is text. */
+/** Known columns with the type of the field that each becomes; the field of any other column is text. */
 const typeOfColumn: ReadonlyMap<string, FieldType> = new Map([
+  ...[
+    ...['utm_term', 'utm_content', 'company', 'job_title', 'address', 'city', 'state', 'postal_code', 'country'],
+    ...['timezone', 'language', 'preferred_channel', 'whatsapp_id', 'instagram_handle', 'website', 'avatar_url'],
+  ].map((column) => [column, 'text'] as const),
   ...['opted_out_at', 'birthday', 'last_message_at', 'last_contacted_at', 'assigned_at'].map(
     (column) => [column, 'date'] as const,
   ),
@@ -15,8 +19,8 @@ const typeOfColumn: ReadonlyMap<string, FieldType> = new Map([
   ['is_blocked', 'boolean'],
 ]);
 
-/** Legacy columns that become custom fields of a type other than text. */
-export const typedColumns: readonly string[] = [...typeOfColumn.keys()];
+/** Legacy columns that are known to become custom fields. */
+export const fieldColumns: readonly string[] = [...typeOfColumn.keys()];
 
 /** Custom fields of a contact's lead: entries of `custom_fields`, and each column of the row that is not `taken`. */
 export function toCustomFields(

@@ -23,8 +23,7 @@ DECLARE
   columns text[];
   differing text[];
 BEGIN
-  FOREACH projected IN ARRAY ARRAY['tenants', 'status_options', 'contacts', 'customers', 'customer_addresses', 'leads', 'lead_custom_fields',
-    'dnc_list', 'rejects', 'quotes_new', 'quote_items_new', 'jobs_new', 'invoices_new', 'payments'] LOOP
+  FOR projected IN SELECT p.name FROM oracle_input.projected p ORDER BY p.place LOOP
     SELECT array_agg(a.attname::text ORDER BY a.attnum) INTO columns FROM pg_attribute a
       WHERE a.attrelid = format('oracle.%I', projected)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
 

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { discardShadow } from '../../../projectors/rebuild/shadow.ts';
 import { parseConfig } from '../../../runtime/config.ts';
 import { startTraffic } from '../../../sample/traffic.ts';
-import { createRebuildRig, HISTORY_TABLES, type RebuildRig } from '../../support/rebuild-rig.ts';
-import { PROJECTED_TABLES } from '../../support/target-database.ts';
+import { createRebuildRig, type RebuildRig } from '../../support/rebuild-rig.ts';
+import { HISTORY_TABLES, PROJECTED_TABLES } from '../../support/target-database.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? String(Date.now());
 console.log(`CROSSWALK_SEED=${seed}`);

@@ -105,7 +105,7 @@ test('a merged row that is not the fold of what is recorded', async () => {
 });
 
 test('what is recorded of a legacy row, with the merged row that it made', async () => {
-  const name = `contribution customers ${quote.customer_id} ${quote.id}`;
+  const name = `contribution customers ${quote.customer_id} quotes ${quote.id}`;
   const { others } = await one(
     `SELECT count(*) AS others FROM crosswalk.contribution WHERE merge_key = '${quote.customer_id}' AND legacy_key <> '${quote.id}'`,
   );
@@ -120,8 +120,8 @@ test('what is recorded of a legacy row, with the merged row that it made', async
     `INSERT INTO crosswalk.contribution SELECT aggregate, '${merge}', legacy_table, '${key}', true, NULL, data, source_lsn, source_xid, source_committed_at, mapping_version
      FROM crosswalk.contribution WHERE legacy_key = '${quote.id}' AND merge_key = '${quote.customer_id}'`;
   const named = await verifyWith(fabricate(quote.id!), fabricate(merge));
-  expect(named).toContain(`contribution customers ${merge} ${quote.id} extra`);
-  expect(named).toContain(`contribution customers ${merge} ${merge} extra`);
+  expect(named).toContain(`contribution customers ${merge} quotes ${quote.id} extra`);
+  expect(named).toContain(`contribution customers ${merge} quotes ${merge} extra`);
 });
 
 test('rows of the application are none, and nobody waits for a pipeline that stands still', async () => {

@@ -34,7 +34,7 @@ function chain(
   const { wanted, count = 3, ...rest } = given;
   const placed = wanted === undefined ? null : { event: wanted, previous: null, change: {} as never };
   const read = { count, events: [], wanted: placed, applied: null, implying: null, add: () => undefined };
-  return { legacyKey, chain: read, partition: 2, from: 0n, to: 9n, isWhole: true, ...rest };
+  return { legacyTable: 'quotes', legacyKey, chain: read, partition: 2, from: 0n, to: 9n, isWhole: true, ...rest };
 }
 const position = { lsn: 0x20n };
 const given = { since: null, isMerged: false, isFull: false };

@@ -116,7 +116,7 @@ describe('rows of one legacy key', () => {
     expect(namesOf(compareKey(plan, nothing, found([], []), none))).toEqual([]);
     expect(namesOf(compareKey(plan, nothing, found([row()]), none))).toEqual([
       'things a extra',
-      'contribution owners m a extra',
+      'contribution owners m old_things a extra',
     ]);
   });
 
@@ -128,11 +128,16 @@ describe('rows of one legacy key', () => {
 test('contributions are compared field by field, and null is as good as nothing', () => {
   const compare = (of: Partial<typeof contribution>) =>
     namesOf(compareKey(plan, expected, found([row()], [{ ...contribution, ...of }]), none));
-  expect(compare({ data: { tenant_id: 't', name: 'other' } })).toEqual(['contribution owners m a differs data.name']);
+  expect(compare({ data: { tenant_id: 't', name: 'other' } })).toEqual([
+    'contribution owners m old_things a differs data.name',
+  ]);
   expect(compare({ data: { tenant_id: 't', name: 'n', more: null } as typeof contribution.data })).toEqual([]);
-  expect(compare({ live: false })).toEqual(['contribution owners m a differs live']);
-  expect(compare({ mergeKey: 'k' })).toEqual(['contribution owners m a missing', 'contribution owners k a extra']);
-  expect(compare({ mergeKey: 'k', live: false })).toEqual(['contribution owners m a missing']);
+  expect(compare({ live: false })).toEqual(['contribution owners m old_things a differs live']);
+  expect(compare({ mergeKey: 'k' })).toEqual([
+    'contribution owners m old_things a missing',
+    'contribution owners k old_things a extra',
+  ]);
+  expect(compare({ mergeKey: 'k', live: false })).toEqual(['contribution owners m old_things a missing']);
 });
 
 test('the text of a difference tells physical versions apart where asked to', () => {

@@ -1,0 +1,39 @@
+import { CrosswalkError } from '../runtime/errors.ts';
+import type { Projection } from './projection.ts';
+
+const REMEDY = 'Change their declarations in projectors/projections/.';
+
+/**
+ * What must hold between projections, beside what holds within each. A contribution names its aggregate, legacy table and key, and no projection: two projections of one
+ * legacy table would retire each other's. A table that is folded has rows of many legacy rows: nobody else can own rows of it. Throws `config_invalid`.
+ */
+export function assertDeclarations(projections: readonly Projection[]): void {
+  const refuse = (what: string) => {
+    throw new CrosswalkError('config_invalid', what, REMEDY);
+  };
+  const known = new Map<string, { aggregate: Projection['aggregates'][number]; feeders: Projection[] }>();
+  const kinds = new Map<string, string>();
+  const note = (table: string, kind: string) => {
+    const before = kinds.get(table) ?? kind;
+    if (before !== kind) refuse(`Rows of ${table} are declared as ${before} and as ${kind}`);
+    kinds.set(table, kind);
+  };
+  for (const projection of projections) {
+    for (const aggregate of projection.aggregates) {
+      const { name } = aggregate;
+      const of = known.get(name) ?? { aggregate, feeders: [] };
+      known.set(name, of);
+      if (of.aggregate !== aggregate)
+        refuse(
+          `The aggregate ${name} of ${of.feeders[0]!.name} and that of ${projection.name} are not one and the same`,
+        );
+      const other = of.feeders.find(({ source }) => source === projection.source);
+      if (other !== undefined)
+        refuse(`${other.name} and ${projection.name} both feed ${name} with rows of ${projection.source}`);
+      of.feeders.push(projection);
+      for (const { table } of aggregate.targets) note(table, `folded by ${name}`);
+    }
+    for (const { table } of projection.owned) note(table, 'owned');
+    for (const { table } of projection.history?.targets ?? []) note(table, 'a history');
+  }
+}
