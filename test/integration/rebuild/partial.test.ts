@@ -263,7 +263,7 @@ test('a change from before that waits goes on waiting, with what came behind it'
   await pollUntil(parked, (found) => found.length === 0);
   expect(
     await idsOf(
-      `SELECT identity AS id FROM crm.dnc_list WHERE deleted_at IS NULL AND identity LIKE '+120155501%' ORDER BY 1`,
+      `SELECT identity AS id FROM crm.dnc_list WHERE deleted_at IS NULL AND identity LIKE '+120155527%' ORDER BY 1`,
     ),
   ).toEqual(expect.arrayContaining(['+12015552733']));
   expect(await rig.differences()).toEqual([]);

@@ -70,7 +70,7 @@ beforeAll(async () => {
       n,
       quoteRow(idAt(n), { ...money, company_id: tenant, phone: 'x', address: '1 Main St', tax_rate: 'NaN' }),
     );
-    const contact = { workspace_id: tenant, opted_out: 't', phone_number: `(201) 555-010${n}`, city: 'Y' };
+    const contact = { workspace_id: tenant, opted_out: 't', phone_number: `(201) 555-270${n}`, city: 'Y' };
     await log.deliver('contacts', n, contactRow(idAt(n), contact));
   }
   for (const table of TABLES) await addAppRow(owner, table, 1);
