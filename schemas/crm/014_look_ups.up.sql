@@ -1,0 +1,306 @@
+-- What the application looks up: the do-not-call list by any spelling of a number, and the indexes of what the migration before this one made.
+-- crosswalk: transaction
+-- How numbers are written in each country: the metadata of libphonenumber-js. A test holds this table against the library's.
+CREATE TABLE IF NOT EXISTS crm.calling_code (
+  country text NOT NULL,                -- ISO 3166 alpha-2; 001: of no country
+  calling_code text NOT NULL,
+  trunk_prefix text,                    -- written before a number within the country
+  trunk_pattern text,                   -- a regular expression for what else stands there, with groups
+  trunk_rule text,                      -- what a group becomes: a part of the number that is only written abroad
+  PRIMARY KEY (country, calling_code)
+);
+CREATE INDEX IF NOT EXISTS calling_code_code_idx ON crm.calling_code (calling_code);
+INSERT INTO crm.calling_code (country, calling_code, trunk_prefix) VALUES
+  ('001', '800', NULL), ('001', '808', NULL), ('001', '870', NULL), ('001', '878', NULL), ('001', '881', NULL), ('001', '882', NULL), ('001', '883', NULL),
+  ('001', '888', NULL), ('001', '979', NULL), ('AC', '247', NULL), ('AD', '376', NULL), ('AE', '971', '0'), ('AF', '93', '0'), ('AL', '355', '0'), ('AM', '374', '0'),
+  ('AO', '244', NULL), ('AT', '43', '0'), ('AW', '297', NULL), ('AX', '358', '0'), ('AZ', '994', '0'), ('BA', '387', '0'), ('BD', '880', '0'), ('BE', '32', '0'),
+  ('BF', '226', NULL), ('BG', '359', '0'), ('BH', '973', NULL), ('BI', '257', NULL), ('BJ', '229', NULL), ('BL', '590', '0'), ('BN', '673', NULL), ('BQ', '599', NULL),
+  ('BT', '975', NULL), ('BW', '267', NULL), ('BZ', '501', NULL), ('CA', '1', '1'), ('CD', '243', '0'), ('CF', '236', NULL), ('CG', '242', NULL), ('CH', '41', '0'),
+  ('CI', '225', NULL), ('CK', '682', NULL), ('CL', '56', NULL), ('CM', '237', NULL), ('CU', '53', '0'), ('CV', '238', NULL), ('CW', '599', NULL), ('CY', '357', NULL),
+  ('CZ', '420', NULL), ('DE', '49', '0'), ('DJ', '253', NULL), ('DK', '45', NULL), ('DO', '1', '1'), ('DZ', '213', '0'), ('EC', '593', '0'), ('EE', '372', NULL),
+  ('EG', '20', '0'), ('EH', '212', '0'), ('ER', '291', '0'), ('ES', '34', NULL), ('ET', '251', '0'), ('FI', '358', '0'), ('FJ', '679', NULL), ('FK', '500', NULL),
+  ('FM', '691', NULL), ('FR', '33', '0'), ('GE', '995', '0'), ('GF', '594', '0'), ('GH', '233', '0'), ('GI', '350', NULL), ('GL', '299', NULL), ('GM', '220', NULL),
+  ('GN', '224', NULL), ('GP', '590', '0'), ('GQ', '240', NULL), ('GR', '30', NULL), ('GT', '502', NULL), ('GW', '245', NULL), ('GY', '592', NULL), ('HK', '852', NULL),
+  ('HN', '504', NULL), ('HR', '385', '0'), ('HT', '509', NULL), ('HU', '36', '06'), ('ID', '62', '0'), ('IE', '353', '0'), ('IL', '972', '0'), ('IN', '91', '0'),
+  ('IO', '246', NULL), ('IQ', '964', '0'), ('IR', '98', '0'), ('IS', '354', NULL), ('IT', '39', NULL), ('JM', '1', '1'), ('JO', '962', '0'), ('KE', '254', '0'),
+  ('KG', '996', '0'), ('KH', '855', '0'), ('KI', '686', '0'), ('KM', '269', NULL), ('KP', '850', '0'), ('KW', '965', NULL), ('KZ', '7', '8'), ('LA', '856', '0'),
+  ('LB', '961', '0'), ('LK', '94', '0'), ('LR', '231', '0'), ('LS', '266', NULL), ('LV', '371', NULL), ('LY', '218', '0'), ('MA', '212', '0'), ('MC', '377', '0'),
+  ('MD', '373', '0'), ('ME', '382', '0'), ('MF', '590', '0'), ('MH', '692', '1'), ('MK', '389', '0'), ('ML', '223', NULL), ('MM', '95', '0'), ('MN', '976', '0'),
+  ('MO', '853', NULL), ('MQ', '596', '0'), ('MR', '222', NULL), ('MT', '356', NULL), ('MU', '230', NULL), ('MV', '960', NULL), ('MW', '265', '0'), ('MX', '52', NULL),
+  ('MY', '60', '0'), ('MZ', '258', NULL), ('NA', '264', '0'), ('NC', '687', NULL), ('NE', '227', NULL), ('NG', '234', '0'), ('NI', '505', NULL), ('NL', '31', '0'),
+  ('NO', '47', NULL), ('NP', '977', '0'), ('NR', '674', NULL), ('NU', '683', NULL), ('NZ', '64', '0'), ('OM', '968', NULL), ('PA', '507', NULL), ('PE', '51', '0'),
+  ('PF', '689', NULL), ('PG', '675', NULL), ('PH', '63', '0'), ('PK', '92', '0'), ('PL', '48', NULL), ('PM', '508', '0'), ('PR', '1', '1'), ('PS', '970', '0'),
+  ('PT', '351', NULL), ('PW', '680', NULL), ('PY', '595', '0'), ('QA', '974', NULL), ('RE', '262', '0'), ('RO', '40', '0'), ('RS', '381', '0'), ('RU', '7', '8'),
+  ('RW', '250', '0'), ('SA', '966', '0'), ('SB', '677', NULL), ('SC', '248', NULL), ('SD', '249', '0'), ('SE', '46', '0'), ('SG', '65', NULL), ('SH', '290', NULL),
+  ('SI', '386', '0'), ('SJ', '47', NULL), ('SK', '421', '0'), ('SL', '232', '0'), ('SN', '221', NULL), ('SO', '252', '0'), ('SR', '597', NULL), ('SS', '211', '0'),
+  ('ST', '239', NULL), ('SV', '503', NULL), ('SY', '963', '0'), ('SZ', '268', NULL), ('TA', '290', NULL), ('TD', '235', NULL), ('TG', '228', NULL), ('TH', '66', '0'),
+  ('TJ', '992', NULL), ('TK', '690', NULL), ('TL', '670', NULL), ('TM', '993', '8'), ('TN', '216', NULL), ('TO', '676', NULL), ('TR', '90', '0'), ('TV', '688', NULL),
+  ('TW', '886', '0'), ('TZ', '255', '0'), ('UA', '380', '0'), ('UG', '256', '0'), ('US', '1', '1'), ('UY', '598', '0'), ('UZ', '998', NULL), ('VA', '39', NULL),
+  ('VE', '58', '0'), ('VN', '84', '0'), ('VU', '678', NULL), ('WF', '681', NULL), ('WS', '685', NULL), ('XK', '383', '0'), ('YE', '967', '0'), ('YT', '262', '0'),
+  ('ZA', '27', '0'), ('ZM', '260', '0'), ('ZW', '263', '0')
+  ON CONFLICT DO NOTHING;
+INSERT INTO crm.calling_code (country, calling_code, trunk_prefix, trunk_pattern, trunk_rule) VALUES
+  ('AG', '1', '1', '([457]\d{6})$|1', '268$1'),
+  ('AI', '1', '1', '([2457]\d{6})$|1', '264$1'),
+  ('AR', '54', '0', '0?(?:(11|2(?:2(?:02?|[13]|2[13-79]|4[1-6]|5[2457]|6[124-8]|7[1-4]|8[13-6]|9[1267])|3(?:02?|1[467]|2[03-6]|3[13-8]|[49][2-6]|5[2-8]|[67])|4(?:7[3-578]|9)|6(?:[0136]|2[24-6]|4[6-8]?|5[15-8])|80|9(?:0[1-3]|[19]|2\d|3[1-6]|4[02568]?|5[2-4]|6[2-46]|72?|8[23]?))|3(?:3(?:2[79]|6|8[2578])|4(?:0[0-24-9]|[12]|3[5-8]?|4[24-7]|5[4-68]?|6[02-9]|7[126]|8[2379]?|9[1-36-8])|5(?:1|2[1245]|3[237]?|4[1-46-9]|6[2-4]|7[1-6]|8[2-5]?)|6[24]|7(?:[069]|1[1568]|2[15]|3[145]|4[13]|5[14-8]|7[2-57]|8[126])|8(?:[01]|2[15-7]|3[2578]?|4[13-6]|5[4-8]?|6[1-357-9]|7[36-8]?|8[5-8]?|9[124])))15)?', '9$1'),
+  ('AS', '1', '1', '([267]\d{6})$|1', '684$1'),
+  ('AU', '61', '0', '(183[12])|0', NULL),
+  ('BB', '1', '1', '([2-9]\d{6})$|1', '246$1'),
+  ('BM', '1', '1', '([2-9]\d{6})$|1', '441$1'),
+  ('BO', '591', '0', '0(1\d)?', NULL),
+  ('BR', '55', '0', '(?:0|90)(?:(1[245]|2[1-35]|31|4[13]|[56]5|99)(\d{10,11}))?', '$2'),
+  ('BS', '1', '1', '([3-8]\d{6})$|1', '242$1'),
+  ('BY', '375', '8', '0|80?', NULL),
+  ('CC', '61', '0', '([59]\d{7})$|0', '8$1'),
+  ('CN', '86', '0', '(1(?:[12]\d|79)\d\d)|0', NULL),
+  ('CO', '57', '0', '0([3579]|4(?:[14]4|56))?', NULL),
+  ('CR', '506', NULL, '(19(?:0[0-2468]|1[09]|20|66|77|99))', NULL),
+  ('CX', '61', '0', '([59]\d{7})$|0', '8$1'),
+  ('DM', '1', '1', '([2-7]\d{6})$|1', '767$1'),
+  ('FO', '298', NULL, '(10(?:01|[12]0|88))', NULL),
+  ('GA', '241', NULL, '0(11\d{6}|60\d{6}|61\d{6}|6[256]\d{6}|7[467]\d{6})', '$1'),
+  ('GB', '44', '0', '0|180020', NULL),
+  ('GD', '1', '1', '([2-9]\d{6})$|1', '473$1'),
+  ('GG', '44', '0', '([25-9]\d{5})$|0|180020', '1481$1'),
+  ('GU', '1', '1', '([2-9]\d{6})$|1', '671$1'),
+  ('IM', '44', '0', '([25-8]\d{5})$|0|180020', '1624$1'),
+  ('JE', '44', '0', '([0-24-8]\d{5})$|0|180020', '1534$1'),
+  ('JP', '81', '0', '(000[2569]\d{4,6})$|(?:(?:003768)0?)|0', '$1'),
+  ('KN', '1', '1', '([2-7]\d{6})$|1', '869$1'),
+  ('KR', '82', '0', '0(8(?:[1-46-8]|5\d\d))?', NULL),
+  ('KY', '1', '1', '([2-9]\d{6})$|1', '345$1'),
+  ('LC', '1', '1', '([2-8]\d{6})$|1', '758$1'),
+  ('LI', '423', '0', '(1001)|0', NULL),
+  ('LT', '370', '0', '[08]', NULL),
+  ('LU', '352', NULL, '(15(?:0[06]|1[12]|[35]5|4[04]|6[26]|77|88|99)\d)', NULL),
+  ('MG', '261', '0', '([24-9]\d{6})$|0', '20$1'),
+  ('MP', '1', '1', '([2-9]\d{6})$|1', '670$1'),
+  ('MS', '1', '1', '([34]\d{6})$|1', '664$1'),
+  ('NF', '672', NULL, '([0-258]\d{4})$', '3$1'),
+  ('SM', '378', NULL, '([89]\d{5})$', '0549$1'),
+  ('SX', '1', '1', '(5\d{6})$|1', '721$1'),
+  ('TC', '1', '1', '([2-479]\d{6})$|1', '649$1'),
+  ('TT', '1', '1', '([2-46-8]\d{6})$|1', '868$1'),
+  ('VC', '1', '1', '([2-7]\d{6})$|1', '784$1'),
+  ('VG', '1', '1', '([2-578]\d{6})$|1', '284$1'),
+  ('VI', '1', '1', '([2-9]\d{6})$|1', '340$1')
+  ON CONFLICT DO NOTHING;
+GRANT SELECT ON crm.calling_code TO crosswalk_reader;
+
+-- ASCII digits and + for those of other scripts.
+CREATE OR REPLACE FUNCTION crm.ascii_digits(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN translate(given, U&'\FF10\FF11\FF12\FF13\FF14\FF15\FF16\FF17\FF18\FF19\0660\0661\0662\0663\0664\0665\0666\0667\0668\0669\06F0\06F1\06F2\06F3\06F4\06F5\06F6\06F7\06F8\06F9\FF0B',
+    '012345678901234567890123456789+');
+
+-- The number without what follows it: parameters of a tel: address, an extension.
+CREATE OR REPLACE FUNCTION crm.without_extension(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN regexp_replace(regexp_replace(given, ';[a-z-]+=.*$', '', 'i'),
+    U&'[\0020\0009\00A0,;.(]*(extension|extensi\00F3n|extn?|ext|xtn|anexo|int|\0434\043E\0431|[x#\FF58\FF03~]|,,)[\0020\00A0.:=#]*[0-9]{1,9}[)#\0020]*$', '', 'i');
+
+-- The digits of a phone number as somebody wrote it: without an extension, and without the zero in brackets that is only written beside a calling code.
+CREATE OR REPLACE FUNCTION crm.phone_digits(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN regexp_replace(regexp_replace(crm.without_extension(crm.ascii_digits(given)), U&'\\([\0020\00A0]*0[\0020\00A0]*\\)', '', 'g'), '[^0-9]', '', 'g');
+
+-- The plan of the world is prefix-free: the first digits tell how long a calling code is.
+CREATE OR REPLACE FUNCTION crm.calling_code_of(digits text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN CASE WHEN left(digits, 1) IN ('1', '7') THEN left(digits, 1)
+    WHEN left(digits, 2) IN ('20', '27', '30', '31', '32', '33', '34', '36', '39', '40', '41', '43', '44', '45', '46', '47', '48', '49', '51', '52', '53', '54', '55', '56', '57', '58',
+      '60', '61', '62', '63', '64', '65', '66', '81', '82', '84', '86', '90', '91', '92', '93', '94', '95', '98') THEN left(digits, 2)
+    ELSE left(digits, 3) END;
+
+-- By which an entry of the list is found: the last six digits of its national number, or all of a shorter one; null for an e-mail. Whatever spelling is asked for ends in it.
+CREATE OR REPLACE FUNCTION crm.dnc_key(identity text, identity_kind text) RETURNS text
+  LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  digits text := regexp_replace(identity, '[^0-9]', '', 'g');
+  national text;
+BEGIN
+  IF identity_kind = 'email' OR digits = '' THEN RETURN NULL; END IF;
+  national := CASE WHEN left(identity, 1) = '+' THEN substr(digits, length(crm.calling_code_of(digits)) + 1) ELSE digits END;
+  RETURN coalesce(nullif(right(ltrim(national, '0'), 6), ''), right(digits, 6));
+END $$;
+
+-- What is left of a number as it is written within a country, once what stands before it is taken away; as libphonenumber does it.
+CREATE OR REPLACE FUNCTION crm.without_trunk(digits text, pattern text, rule text) RETURNS text
+  LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE found text[] := regexp_match(digits, '^((?:' || pattern || '))');
+BEGIN
+  IF found IS NULL THEN RETURN digits; END IF;
+  IF rule IS NOT NULL AND cardinality(found) > 1 AND coalesce(found[cardinality(found)], '') <> '' THEN
+    RETURN regexp_replace(digits, '^(?:' || pattern || ')', replace(rule, '$', '\'));
+  END IF;
+  RETURN substr(digits, length(found[1]) + 1);
+END $$;
+
+-- Whether `asked` spells the E.164 number `listed` (both digits alone): within its country or from abroad, with zeros that may be left out anywhere. `is_international`: it was written with a +.
+-- A local number, without its area, is taken for a listed one of the same country; `own_code` is that of the tenant's country, null where nobody knows.
+CREATE OR REPLACE FUNCTION crm.is_spelling(listed text, asked text, is_international boolean, own_code text) RETURNS boolean
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  -- Before a calling code: 00, 011, 0011, 010, 001 and the like with or without a carrier, 810, 119, 99.
+  abroad constant text := '(?:0[0-9]{0,4}|810|119|99[0-9]?)?';
+  code text := crm.calling_code_of(listed);
+  national text := substr(listed, length(code) + 1);
+  core text := ltrim(national, '0');
+  before text := CASE WHEN right(asked, length(core)) = core THEN left(asked, length(asked) - length(core)) END;
+  plan record;
+BEGIN
+  IF ltrim(asked, '0') = listed OR (NOT is_international AND asked = national) THEN RETURN true; END IF;
+  IF core = '' THEN RETURN false; END IF;
+  FOR plan IN SELECT DISTINCT c.trunk_prefix, c.trunk_pattern, c.trunk_rule FROM crm.calling_code c WHERE c.calling_code = code ORDER BY 2 NULLS FIRST LOOP
+    IF before ~ ('^' || abroad || code || '0*(?:' || coalesce(plan.trunk_prefix, '') || ')?0*$')
+      OR (NOT is_international AND before ~ ('^0*(?:' || coalesce(plan.trunk_prefix, '') || ')?0*$')) THEN
+      RETURN true;
+    END IF;
+    IF plan.trunk_pattern IS NOT NULL AND
+      (ltrim(crm.without_trunk(substring(asked FROM '^' || abroad || code || '([0-9]+)$'), plan.trunk_pattern, plan.trunk_rule), '0') = core
+        OR (NOT is_international AND ltrim(crm.without_trunk(asked, plan.trunk_pattern, plan.trunk_rule), '0') = core)) THEN
+      RETURN true;
+    END IF;
+  END LOOP;
+  RETURN NOT is_international AND length(asked) >= 6 AND left(asked, 1) <> '0' AND right(national, length(asked)) = asked AND coalesce(own_code = code, true);
+END $$;
+
+-- Whether two numbers of which one is no valid one may be the same: all digits, or one the end of the other with six digits at least, each with and without what stands before a national number
+-- in the countries that come into question. A listed one may have digits of an extension at its end.
+CREATE OR REPLACE FUNCTION crm.may_be_same_digits(listed text, asked text, own_code text) RETURNS boolean
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  a text;
+  b text;
+  ours text[] := ARRAY[ltrim(listed, '0')];
+  theirs text[] := ARRAY[ltrim(asked, '0')];
+  trunk text;
+BEGIN
+  IF listed = asked OR (ours[1] = theirs[1] AND ours[1] <> '') THEN RETURN true; END IF;
+  FOR trunk IN SELECT DISTINCT ltrim(c.trunk_prefix, '0') FROM crm.calling_code c
+      WHERE c.calling_code IN (own_code, crm.calling_code_of(ours[1]), crm.calling_code_of(theirs[1])) AND ltrim(c.trunk_prefix, '0') <> '' LOOP
+    IF starts_with(ours[1], trunk) THEN ours := ours || substr(ours[1], length(trunk) + 1); END IF;
+    IF starts_with(theirs[1], trunk) THEN theirs := theirs || substr(theirs[1], length(trunk) + 1); END IF;
+  END LOOP;
+  IF own_code IS NOT NULL THEN
+    theirs := theirs || CASE WHEN starts_with(theirs[1], own_code) THEN ltrim(substr(theirs[1], length(own_code) + 1), '0') ELSE own_code || theirs[1] END;
+  END IF;
+  FOREACH a IN ARRAY ours LOOP
+    FOREACH b IN ARRAY theirs LOOP
+      IF least(length(a), length(b)) >= 6 AND (right(a, length(b)) = b OR right(b, length(a)) = a) THEN RETURN true; END IF;
+      IF length(b) >= 9 AND length(a) - length(b) BETWEEN 1 AND 7 AND starts_with(a, b) THEN RETURN true; END IF;
+    END LOOP;
+  END LOOP;
+  RETURN false;
+END $$;
+
+-- Whether a tenant's list holds what `asked` spells. Reads past the policies, because under them no index on an expression serves; so it looks itself who asks.
+CREATE OR REPLACE FUNCTION crm.dnc_list_holds(asked text, organisation text) RETURNS boolean
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  given text := crm.ascii_digits(asked);
+  folded text := crm.folded_email(asked);
+  is_international boolean;
+  spellings text[];
+  keys text[] := '{}';
+  heads text[] := '{}';
+  own_code text;
+  found record;
+  spelling text;
+BEGIN
+  IF NOT crm.may_ask_about(organisation, 1) THEN RETURN false; END IF;
+  IF given ~* '^\s*sips?:' THEN given := split_part(given, '@', 1); END IF;
+  IF position('@' IN given) > 0 THEN
+    RETURN EXISTS (SELECT FROM crm.dnc_list d WHERE d.tenant_id = organisation AND d.identity IN (folded, asked) AND d.deleted_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > now()));
+  END IF;
+  is_international := given ~ '^[^0-9+]*[+]';
+  spellings := ARRAY[regexp_replace(given, '[^0-9]', '', 'g')];
+  IF given ~ '[[:alpha:](#,;~]' THEN
+    -- What may be left away, and what may have been listed with it.
+    spellings := ARRAY(SELECT DISTINCT s FROM unnest(spellings || ARRAY[crm.phone_digits(given), regexp_replace(crm.without_extension(given), '[^0-9]', '', 'g'),
+      regexp_replace(substring(given FROM '(?i);phone-context=([+][0-9.-]+)') || crm.without_extension(given), '[^0-9]', '', 'g')]) s WHERE s IS NOT NULL);
+  END IF;
+  FOREACH spelling IN ARRAY spellings LOOP
+    CONTINUE WHEN spelling = '';
+    keys := keys || ARRAY[right(spelling, 6), right(spelling, 5), right(spelling, 4), right(spelling, 3), right(spelling, 2), right(spelling, 1)];
+    heads := heads || left(ltrim(spelling, '0'), 7);
+  END LOOP;
+  own_code := (SELECT c.calling_code FROM crm.tenants t JOIN crm.calling_code c ON c.country = upper(btrim(t.country)) WHERE t.id = organisation AND t.deleted_at IS NULL LIMIT 1);
+  IF own_code IS NOT NULL THEN
+    FOREACH spelling IN ARRAY spellings LOOP
+      spelling := ltrim(spelling, '0');
+      heads := heads || left(CASE WHEN starts_with(spelling, own_code) THEN ltrim(substr(spelling, length(own_code) + 1), '0') ELSE own_code || spelling END, 7);
+    END LOOP;
+  END IF;
+  FOR found IN
+    SELECT d.identity, d.identity_kind FROM crm.dnc_list d
+      WHERE d.tenant_id = organisation AND crm.dnc_key(d.identity, d.identity_kind) = ANY (keys) AND d.deleted_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > now())
+    UNION ALL
+    SELECT d.identity, d.identity_kind FROM crm.dnc_list d
+      WHERE d.tenant_id = organisation AND left(ltrim(d.identity, '0'), 7) = ANY (heads) AND d.identity_kind = 'digits' AND length(d.identity) > 9
+        AND d.deleted_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > now())
+    UNION ALL
+    -- As it is: an e-mail without an @, whatever else an application lists.
+    SELECT d.identity, 'same' FROM crm.dnc_list d
+      WHERE d.tenant_id = organisation AND d.identity IN (folded, asked) AND d.deleted_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > now())
+  LOOP
+    IF found.identity_kind = 'same' THEN RETURN true; END IF;
+    FOREACH spelling IN ARRAY spellings LOOP
+      IF spelling <> '' AND CASE WHEN left(found.identity, 1) = '+' THEN crm.is_spelling(substr(found.identity, 2), spelling, is_international, own_code)
+          ELSE crm.may_be_same_digits(regexp_replace(found.identity, '[^0-9]', '', 'g'), spelling, own_code) END THEN
+        RETURN true;
+      END IF;
+    END LOOP;
+  END LOOP;
+  RETURN false;
+END $$;
+
+-- Case as the projections fold it, for all of Unicode where the server can. Chosen here, because the collation of the database may know ASCII alone.
+DO $$
+DECLARE chosen text;
+BEGIN
+  SELECT format('pg_catalog.%I', c.collname) INTO chosen FROM pg_collation c
+    WHERE c.collnamespace = 'pg_catalog'::regnamespace AND c.collname IN ('pg_c_utf8', 'und-x-icu', 'C.utf8') AND c.collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()))
+    ORDER BY array_position(ARRAY['pg_c_utf8', 'und-x-icu', 'C.utf8'], c.collname::text) LIMIT 1;
+  EXECUTE format($function$CREATE OR REPLACE FUNCTION crm.folded_email(given text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN lower(regexp_replace(regexp_replace(given, '^(?:[[:space:]]|%2$s)*(?:mailto:)?', '', 'i'), '(?:[[:space:]]|%2$s)+$', '') COLLATE %1$s)$function$,
+    coalesce(chosen, 'pg_catalog."default"'), chr(160));
+END $$;
+
+-- Whether somebody must not be called or written to. `phone`: a number in any spelling, or an e-mail; `organisation`: a tenant id. In doubt it says true. Null where nothing is asked, and
+-- while the list is hidden: not known, which is not the same as not listed.
+CREATE OR REPLACE FUNCTION crm.is_on_dnc_list(phone text, organisation text) RETURNS boolean
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF btrim(phone, U&'\0020\0009\000A\000B\000C\000D\00A0\2007\202F\3000\FEFF') = '' OR btrim(organisation) = '' OR phone IS NULL OR organisation IS NULL THEN RETURN NULL; END IF;
+  IF crm.is_held_back(1) THEN RETURN NULL; END IF;
+  -- What the policies of the list would say, which the function below does not ask.
+  IF organisation IS DISTINCT FROM current_setting('crosswalk.tenant_id', true) AND row_security_active('crm.dnc_list')
+    AND NOT pg_has_role('crosswalk_reader', 'USAGE') AND NOT pg_has_role('crosswalk_projector', 'USAGE') THEN RETURN false; END IF;
+  RETURN crm.dnc_list_holds(phone, organisation);
+END $$;
+REVOKE ALL ON FUNCTION crm.dnc_list_holds(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION crm.dnc_list_holds(text, text) TO crosswalk_app, crosswalk_reader, crosswalk_projector;
+
+-- crosswalk: concurrently
+CREATE INDEX CONCURRENTLY IF NOT EXISTS dnc_list_key_idx ON crm.dnc_list (tenant_id, crm.dnc_key(identity, identity_kind)) WHERE deleted_at IS NULL;
+-- crosswalk: concurrently
+CREATE INDEX CONCURRENTLY IF NOT EXISTS dnc_list_head_idx ON crm.dnc_list (tenant_id, left(ltrim(identity, '0'), 7)) WHERE identity_kind = 'digits' AND length(identity) > 9 AND deleted_at IS NULL;
+-- crosswalk: concurrently
+CREATE INDEX CONCURRENTLY IF NOT EXISTS leads_phone_idx ON crm.leads (tenant_id, phone) WHERE phone IS NOT NULL AND deleted_at IS NULL;
+-- crosswalk: concurrently
+CREATE INDEX CONCURRENTLY IF NOT EXISTS leads_email_idx ON crm.leads (tenant_id, lower(btrim(email))) WHERE email IS NOT NULL AND deleted_at IS NULL;
+-- crosswalk: concurrently
+CREATE INDEX CONCURRENTLY IF NOT EXISTS contacts_email_idx ON crm.contacts (tenant_id, lower(btrim(email))) WHERE email IS NOT NULL;
+-- crosswalk: concurrently
+CREATE INDEX CONCURRENTLY IF NOT EXISTS contacts_user_idx ON crm.contacts (user_id, tenant_id) WHERE deleted_at IS NULL;
+-- crosswalk: transaction
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM crm.value_collisions WHERE other_origin = 'app') THEN
+    RAISE EXCEPTION 'live rows of the application share a value that is to be unique among them: SELECT * FROM crm.value_collisions WHERE other_origin = ''app'', and keep one of each';
+  END IF;
+END $$;
+-- Among rows of the application; among projected ones there is a constraint already, and between both a trigger looks.
+-- crosswalk: concurrently
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS unique_contact_per_user ON crm.contacts (user_id, phone_number) WHERE origin = 'app' AND deleted_at IS NULL;
+-- crosswalk: concurrently
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS unique_thread_per_user ON crm.contacts (user_id, thread_id) WHERE origin = 'app' AND deleted_at IS NULL;
+-- crosswalk: concurrently
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS unique_customer_phone ON crm.customers (tenant_id, phone_e164) WHERE origin = 'app' AND deleted_at IS NULL;
