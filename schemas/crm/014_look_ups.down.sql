@@ -13,6 +13,8 @@ DROP INDEX CONCURRENTLY IF EXISTS crm.leads_email_idx;
 -- crosswalk: concurrently
 DROP INDEX CONCURRENTLY IF EXISTS crm.leads_phone_idx;
 -- crosswalk: concurrently
+DROP INDEX CONCURRENTLY IF EXISTS crm.dnc_list_bare_head_idx;
+-- crosswalk: concurrently
 DROP INDEX CONCURRENTLY IF EXISTS crm.dnc_list_head_idx;
 -- crosswalk: concurrently
 DROP INDEX CONCURRENTLY IF EXISTS crm.dnc_list_key_idx;
@@ -26,9 +28,11 @@ $$;
 ALTER FUNCTION crm.is_on_dnc_list(text, text) RESET ALL;
 DROP FUNCTION IF EXISTS crm.dnc_list_holds(text, text);
 DROP FUNCTION IF EXISTS crm.folded_email(text);
-DROP FUNCTION IF EXISTS crm.may_be_same_digits(text, text, text);
-DROP FUNCTION IF EXISTS crm.is_spelling(text, text, boolean, text);
+DROP FUNCTION IF EXISTS crm.may_be_same_number(text, text, text);
+DROP FUNCTION IF EXISTS crm.may_be_same_digits(text, text);
+DROP FUNCTION IF EXISTS crm.is_spelling(text, text, boolean);
 DROP FUNCTION IF EXISTS crm.without_trunk(text, text, text);
+DROP FUNCTION IF EXISTS crm.dnc_head(text, boolean);
 DROP FUNCTION IF EXISTS crm.dnc_key(text, text);
 DROP FUNCTION IF EXISTS crm.calling_code_of(text);
 DROP FUNCTION IF EXISTS crm.phone_digits(text);
