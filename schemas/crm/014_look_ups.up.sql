@@ -189,7 +189,7 @@ BEGIN
         WHERE c.calling_code IN (own_code, crm.calling_code_of(ours), crm.calling_code_of(theirs)) AND ltrim(c.trunk_prefix, '0') <> '') t,
       LATERAL (SELECT CASE WHEN starts_with(ours, t.trunk) THEN substr(ours, length(t.trunk) + 1) ELSE ours END AS o,
         CASE WHEN starts_with(theirs, t.trunk) THEN substr(theirs, length(t.trunk) + 1) ELSE theirs END AS h) bare
-    WHERE crm.may_be_same_digits(bare.o, bare.h) OR crm.may_be_same_digits(ours, bare.h) OR crm.may_be_same_digits(bare.o, theirs));
+    WHERE least(length(bare.o), length(bare.h)) >= 6 AND (crm.may_be_same_digits(bare.o, bare.h) OR crm.may_be_same_digits(ours, bare.h) OR crm.may_be_same_digits(bare.o, theirs)));
 END $$;
 
 -- Whether a tenant's list holds what `asked` spells; null where this login may not know. Reads past the policies, because under them no index on an expression serves.
@@ -205,6 +205,8 @@ DECLARE
   is_own_known boolean := false;
   keys text[];
   listed text;
+  digits text;
+  is_number boolean;
 BEGIN
   IF NOT crm.may_ask_about(organisation, 1) THEN RETURN NULL; END IF;
   IF given ~* '^\s*sips?:' THEN given := split_part(given, '@', 1); END IF;
@@ -227,23 +229,22 @@ BEGIN
   END LOOP;
   FOREACH listed IN ARRAY ARRAY(SELECT d.identity FROM crm.dnc_list d WHERE d.tenant_id = organisation AND crm.dnc_key(d.identity, d.identity_kind) = ANY (keys)
       AND d.deleted_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > now())) LOOP
+    is_number := left(listed, 1) = '+';
+    digits := regexp_replace(listed, '[^0-9]', '', 'g');
     FOREACH spelling IN ARRAY spellings LOOP
       CONTINUE WHEN coalesce(spelling, '') = '';
-      IF left(listed, 1) = '+' THEN
-        IF crm.is_spelling(substr(listed, 2), spelling, is_international) THEN RETURN true; END IF;
+      IF is_number THEN
+        IF crm.is_spelling(digits, spelling, is_international) THEN RETURN true; END IF;
+        -- A local number, without its area, is taken for the listed one where nobody knows that it is one of another country.
+        CONTINUE WHEN is_international OR length(spelling) < 6 OR left(spelling, 1) = '0' OR right(digits, length(spelling)) <> spelling
+          OR length(spelling) >= length(digits) - length(crm.calling_code_of(digits));
       END IF;
       IF NOT is_own_known THEN
         own_code := (SELECT c.calling_code FROM crm.calling_code c
           WHERE c.country = (SELECT upper(btrim(t.country)) FROM crm.tenants t WHERE t.id = organisation AND t.deleted_at IS NULL) LIMIT 1);
         is_own_known := true;
       END IF;
-      IF left(listed, 1) = '+' THEN
-        -- A local number, without its area, where nobody knows that it is one of another country.
-        IF NOT is_international AND length(spelling) >= 6 AND left(spelling, 1) <> '0' AND length(spelling) < length(listed) - 1 - length(crm.calling_code_of(substr(listed, 2)))
-          AND right(listed, length(spelling)) = spelling AND coalesce(own_code = crm.calling_code_of(substr(listed, 2)), true) THEN RETURN true; END IF;
-      ELSIF crm.may_be_same_number(regexp_replace(listed, '[^0-9]', '', 'g'), spelling, own_code) THEN
-        RETURN true;
-      END IF;
+      IF (CASE WHEN is_number THEN coalesce(own_code = crm.calling_code_of(digits), true) ELSE crm.may_be_same_number(digits, spelling, own_code) END) THEN RETURN true; END IF;
     END LOOP;
   END LOOP;
   -- Entries that are no valid number because an extension stands behind it: the number itself is meant, too.
