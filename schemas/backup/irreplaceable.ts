@@ -23,8 +23,6 @@ export function irreplaceableRows(schema: string, table: string, columns: readon
   if (schema.startsWith('crosswalk_shadow_')) return null;
   if (schema === 'crosswalk' && DERIVED.has(table)) return null;
   if (schema === 'crosswalk' && table === 'dead_letter') return `resolution LIKE 'discarded by %'`;
-  // Migrations fill it.
-  if (schema === 'crm' && table === 'calling_code') return null;
   if (schema === 'crm' && columns.includes('origin')) return `origin = 'app'`;
   return 'true';
 }

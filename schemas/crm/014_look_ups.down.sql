@@ -32,10 +32,11 @@ DROP FUNCTION IF EXISTS crm.may_be_same_number(text, text, text);
 DROP FUNCTION IF EXISTS crm.may_be_same_digits(text, text);
 DROP FUNCTION IF EXISTS crm.is_spelling(text, text, boolean);
 DROP FUNCTION IF EXISTS crm.without_trunk(text, text, text);
-DROP FUNCTION IF EXISTS crm.dnc_head(text, boolean);
-DROP FUNCTION IF EXISTS crm.dnc_key(text, text);
+-- Their indexes are gone by now; where this is only tried they go as well.
+DROP FUNCTION IF EXISTS crm.dnc_head(text, boolean) CASCADE;
+DROP FUNCTION IF EXISTS crm.dnc_key(text, text) CASCADE;
 DROP FUNCTION IF EXISTS crm.calling_code_of(text);
 DROP FUNCTION IF EXISTS crm.phone_digits(text);
 DROP FUNCTION IF EXISTS crm.without_extension(text);
 DROP FUNCTION IF EXISTS crm.ascii_digits(text);
-DROP TABLE IF EXISTS crm.calling_code;
+DROP VIEW IF EXISTS crm.calling_code;

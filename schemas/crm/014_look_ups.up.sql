@@ -1,16 +1,13 @@
 -- What the application looks up: the do-not-call list by any spelling of a number, and the indexes of what the migration before this one made.
 -- crosswalk: transaction
 -- How numbers are written in each country: the metadata of libphonenumber-js. A test holds this table against the library's.
-CREATE TABLE IF NOT EXISTS crm.calling_code (
-  country text NOT NULL,                -- ISO 3166 alpha-2; 001: of no country
-  calling_code text NOT NULL,
-  trunk_prefix text,                    -- written before a number within the country
-  trunk_pattern text,                   -- a regular expression for what else stands there, with groups
-  trunk_rule text,                      -- what a group becomes: a part of the number that is only written abroad
-  PRIMARY KEY (country, calling_code)
-);
-CREATE INDEX IF NOT EXISTS calling_code_code_idx ON crm.calling_code (calling_code);
-INSERT INTO crm.calling_code (country, calling_code, trunk_prefix) VALUES
+--   country: ISO 3166 alpha-2; 001: of no country
+--   trunk_prefix: written before a number within the country
+--   trunk_pattern: a regular expression for what else stands there, with groups
+--   trunk_rule: what a group becomes: a part of the number that is only written abroad
+-- A view, so that there is nothing to keep: neither by a backup nor by who takes this back.
+CREATE OR REPLACE VIEW crm.calling_code AS
+SELECT country, calling_code, trunk_prefix, NULL::text AS trunk_pattern, NULL::text AS trunk_rule FROM (VALUES
   ('001', '800', NULL), ('001', '808', NULL), ('001', '870', NULL), ('001', '878', NULL), ('001', '881', NULL), ('001', '882', NULL), ('001', '883', NULL),
   ('001', '888', NULL), ('001', '979', NULL), ('AC', '247', NULL), ('AD', '376', NULL), ('AE', '971', '0'), ('AF', '93', '0'), ('AL', '355', '0'), ('AM', '374', '0'),
   ('AO', '244', NULL), ('AT', '43', '0'), ('AW', '297', NULL), ('AX', '358', '0'), ('AZ', '994', '0'), ('BA', '387', '0'), ('BD', '880', '0'), ('BE', '32', '0'),
@@ -38,8 +35,9 @@ INSERT INTO crm.calling_code (country, calling_code, trunk_prefix) VALUES
   ('TW', '886', '0'), ('TZ', '255', '0'), ('UA', '380', '0'), ('UG', '256', '0'), ('US', '1', '1'), ('UY', '598', '0'), ('UZ', '998', NULL), ('VA', '39', NULL),
   ('VE', '58', '0'), ('VN', '84', '0'), ('VU', '678', NULL), ('WF', '681', NULL), ('WS', '685', NULL), ('XK', '383', '0'), ('YE', '967', '0'), ('YT', '262', '0'),
   ('ZA', '27', '0'), ('ZM', '260', '0'), ('ZW', '263', '0')
-  ON CONFLICT DO NOTHING;
-INSERT INTO crm.calling_code (country, calling_code, trunk_prefix, trunk_pattern, trunk_rule) VALUES
+  ) AS plain (country, calling_code, trunk_prefix)
+UNION ALL
+SELECT country, calling_code, trunk_prefix, trunk_pattern, trunk_rule FROM (VALUES
   ('AG', '1', '1', '([457]\d{6})$|1', '268$1'),
   ('AI', '1', '1', '([2457]\d{6})$|1', '264$1'),
   ('AR', '54', '0', '0?(?:(11|2(?:2(?:02?|[13]|2[13-79]|4[1-6]|5[2457]|6[124-8]|7[1-4]|8[13-6]|9[1267])|3(?:02?|1[467]|2[03-6]|3[13-8]|[49][2-6]|5[2-8]|[67])|4(?:7[3-578]|9)|6(?:[0136]|2[24-6]|4[6-8]?|5[15-8])|80|9(?:0[1-3]|[19]|2\d|3[1-6]|4[02568]?|5[2-4]|6[2-46]|72?|8[23]?))|3(?:3(?:2[79]|6|8[2578])|4(?:0[0-24-9]|[12]|3[5-8]?|4[24-7]|5[4-68]?|6[02-9]|7[126]|8[2379]?|9[1-36-8])|5(?:1|2[1245]|3[237]?|4[1-46-9]|6[2-4]|7[1-6]|8[2-5]?)|6[24]|7(?:[069]|1[1568]|2[15]|3[145]|4[13]|5[14-8]|7[2-57]|8[126])|8(?:[01]|2[15-7]|3[2578]?|4[13-6]|5[4-8]?|6[1-357-9]|7[36-8]?|8[5-8]?|9[124])))15)?', '9$1'),
@@ -84,7 +82,7 @@ INSERT INTO crm.calling_code (country, calling_code, trunk_prefix, trunk_pattern
   ('VC', '1', '1', '([2-7]\d{6})$|1', '784$1'),
   ('VG', '1', '1', '([2-578]\d{6})$|1', '284$1'),
   ('VI', '1', '1', '([2-9]\d{6})$|1', '340$1')
-  ON CONFLICT DO NOTHING;
+  ) AS other (country, calling_code, trunk_prefix, trunk_pattern, trunk_rule);
 GRANT SELECT ON crm.calling_code TO crosswalk_reader;
 
 -- ASCII digits and + for those of other scripts.
