@@ -39,7 +39,7 @@ DROP VIEW crm.leads_of_one_person;
 DROP FUNCTION crm.leads_by_email(text, text);
 DROP FUNCTION crm.may_ask_about(text, integer);
 REVOKE EXECUTE ON FUNCTION crm.refresh_dashboard_stats(), crosswalk.analyze_projected(), crosswalk.keep_up(interval) FROM crosswalk_projector;
-REVOKE SELECT ON crosswalk.upkeep FROM crosswalk_projector, crosswalk_reader;
+REVOKE SELECT ON crosswalk.upkeep FROM crosswalk_operator, crosswalk_projector, crosswalk_reader;
 CREATE OR REPLACE FUNCTION crm.refresh_dashboard_stats() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = crm, pg_temp AS $$
   REFRESH MATERIALIZED VIEW CONCURRENTLY crm.dashboard_stats_data
 $$;

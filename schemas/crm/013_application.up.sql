@@ -43,7 +43,7 @@ BEGIN
     ON CONFLICT (task) DO UPDATE SET as_of = excluded.as_of, took = excluded.took;
 END $$;
 REVOKE INSERT, UPDATE, DELETE ON crosswalk.upkeep FROM crosswalk_projector;
-GRANT SELECT ON crosswalk.upkeep TO crosswalk_projector, crosswalk_reader;
+GRANT SELECT ON crosswalk.upkeep TO crosswalk_operator, crosswalk_projector, crosswalk_reader;
 GRANT EXECUTE ON FUNCTION crm.refresh_dashboard_stats(), crosswalk.analyze_projected(), crosswalk.keep_up(interval) TO crosswalk_projector;
 
 -- Whether this login may ask about a tenant, for functions that read past its policies: one that sees all of them, or an application of that tenant, as far as its stage goes.

@@ -284,7 +284,13 @@ BEGIN
   IF phone IS NULL OR organisation IS NULL OR btrim(organisation) = '' OR btrim(phone, U&'\0020\0009\000A\000B\000C\000D\00A0\2007\202F\3000\FEFF') = '' THEN RETURN NULL; END IF;
   -- Where the policies of the list would say so: the function below does not ask them, and knows the login, but not the role that it has taken.
   IF row_security_active('crm.dnc_list') AND NOT pg_has_role('crosswalk_reader', 'USAGE') AND NOT pg_has_role('crosswalk_projector', 'USAGE') THEN
-    IF organisation IS DISTINCT FROM current_setting('crosswalk.tenant_id', true) THEN RETURN CASE WHEN NOT crm.is_held_back(1) THEN false END; END IF;
+    IF NOT has_table_privilege('crm.dnc_list', 'SELECT') THEN
+      RAISE EXCEPTION 'permission denied for table dnc_list' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF organisation IS DISTINCT FROM current_setting('crosswalk.tenant_id', true) THEN
+      -- Of a role with policies of its own nobody knows here what it sees.
+      RETURN CASE WHEN pg_has_role('crosswalk_app', 'USAGE') AND NOT crm.is_held_back(1) THEN false END;
+    END IF;
     IF current_user <> session_user AND crm.is_held_back(1) THEN RETURN NULL; END IF;
   ELSIF crm.is_held_back(1) THEN
     RETURN NULL;

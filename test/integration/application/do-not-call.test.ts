@@ -312,6 +312,20 @@ it('an application asks about its own tenant alone, by whatever function', async
         .rows[0]!.listed;
     expect([await ask('is_on_dnc_list', ours), await ask('is_on_dnc_list', theirs)]).toEqual(['t', 'f']);
     expect([await ask('dnc_list_holds', ours), await ask('dnc_list_holds', theirs)]).toEqual(['t', null]);
+    // Who may not read the list is told so, and not that nobody is on it.
+    const operator = await createLogin(owner, databases.targetUrl, 'crosswalk_operator');
+    const other = await connect(operator.url, 'test');
+    try {
+      for (const tenant of ['', ours]) {
+        await other.query(`SELECT set_config('crosswalk.tenant_id', $1, false)`, [tenant]);
+        await expect(other.query(`SELECT crm.is_on_dnc_list('206 555 0010', $1)`, [ours])).rejects.toMatchObject({
+          code: '42501',
+        });
+      }
+    } finally {
+      await other.end();
+      await operator.drop();
+    }
     await setStage(owner, ours, 0);
     expect([await ask('is_on_dnc_list', ours), await ask('is_on_dnc_list', theirs)]).toEqual([null, null]);
     expect(await ask('dnc_list_holds', ours)).toBe(null);
