@@ -13,6 +13,7 @@ import { migrateUp } from '../schemas/migrations.ts';
 import { quoteIdent } from '../schemas/quote.ts';
 import { type CommandContext, print } from './context.ts';
 import { type ManagedProcess, startProcess } from './managed-process.ts';
+import { tellAdminEmail } from './phases/open-run.ts';
 
 /** Servers found or started, both databases prepared, and the environment that crosswalk's processes run with. */
 export interface LocalStack {
@@ -71,6 +72,7 @@ export async function openLocalStack(
     let urls = { legacy: stack.legacyUrl, target: stack.targetUrl };
     try {
       for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
+      await tellAdminEmail(target, config);
       await migrateUp(target, () => undefined);
       if (stack.kind.postgres !== 'given') {
         const password = readPassword(dir);

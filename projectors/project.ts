@@ -13,6 +13,7 @@ import type { Projection, Tenants } from './projection.ts';
 import { toldColumnsOf } from './read-position.ts';
 import { createProjectorPool } from './session.ts';
 import type { ProjectionStatus } from './status.ts';
+import { keepUp } from './upkeep.ts';
 import { readTargetShapes } from './write/catalog.ts';
 import { readAppliedOffsets } from './write/offsets.ts';
 
@@ -34,12 +35,14 @@ export async function runProjectors(
   const registry = createRegistry({ baseUrl, ...credentials });
   const ended = new AbortController();
   let recording: Promise<void> | null = null;
+  let upkeep: Promise<void> | null = null;
   try {
     const shapes = await untilUp(
       `target database ${addressOf(url)}`,
       () => readTargetShapes(pool, projections),
       options,
     );
+    upkeep = keepUp(url, { everySeconds: config.dashboardSeconds, log, signal: ended.signal });
     await untilUp(`Kafka ${kafka.brokers}`, () => kafka.fetchClusterId(), options);
     await untilUp('the connector, which creates the topics', () => assertTopics(kafka, config, projections), options);
     recording = recordPositions(config, kafka, { log, signal: ended.signal });
@@ -73,6 +76,7 @@ export async function runProjectors(
   } finally {
     ended.abort();
     await recording;
+    await upkeep;
     registry.close();
     await pool.end();
   }

@@ -37,6 +37,10 @@ const schema = z.object({
   LEGACY_OWNER_URL: postgresUrl.optional(),
   TARGET_DATABASE_URL: postgresUrl.optional(),
   TARGET_OWNER_URL: postgresUrl.optional(),
+  TARGET_ADMIN_EMAIL: z
+    .string()
+    .regex(/^[^\s@]+@[^\s@]+$/, 'must be an e-mail address')
+    .optional(),
   RESTORE_DATABASE_URL: postgresUrl.optional(),
   KAFKA_BROKERS: readBy(parseBrokers).optional(),
   KAFKA_TLS: flag,
@@ -70,6 +74,7 @@ const schema = z.object({
   CROSSWALK_ON_TRUNCATE: z.enum(['stop', 'ignore']).default('stop'),
   CROSSWALK_SESSION_TIMEOUT_MS: count(12_000, 1000, 1_800_000),
   CROSSWALK_STALL_SECONDS: count(60, 1, 86_400),
+  CROSSWALK_DASHBOARD_SECONDS: count(3600, 0, 604_800),
   CROSSWALK_FAULTS: z.string().default(''),
   CROSSWALK_LAG_WARNING_SECONDS: count(30, 1, 86_400),
   CROSSWALK_LAG_FAILING_SECONDS: count(300, 1, 864_000),
@@ -100,6 +105,8 @@ export interface Config {
   readonly legacyOwnerUrl: () => string;
   readonly targetUrl: () => string;
   readonly targetOwnerUrl: () => string;
+  /** Address of the first account of the new application, for the migration that names it; null: that migration's own. */
+  readonly adminEmail: string | null;
   /** An empty database to restore backups into; null: one is made where it is needed. */
   readonly restoreUrl: string | null;
   readonly kafka: () => KafkaSettings;
@@ -124,6 +131,8 @@ export interface Config {
   readonly sessionTimeoutMs: number;
   /** A process that has work and gets nothing done for so long ends, to be started again. */
   readonly stallSeconds: number;
+  /** How old the figures of the dashboard may be before they are refreshed; 0: they are only refreshed after a load and a rebuild. */
+  readonly dashboardSeconds: number;
   /** Faults to inject into this process: for tests only. */
   readonly faults: readonly Fault[];
   readonly lagWarningSeconds: number;
@@ -157,6 +166,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     legacyOwnerUrl: () => values.LEGACY_OWNER_URL ?? required('LEGACY_DATABASE_URL'),
     targetUrl: () => required('TARGET_DATABASE_URL'),
     targetOwnerUrl: () => values.TARGET_OWNER_URL ?? required('TARGET_DATABASE_URL'),
+    adminEmail: values.TARGET_ADMIN_EMAIL ?? null,
     restoreUrl: values.RESTORE_DATABASE_URL ?? null,
     kafka: () => ({
       brokers: required('KAFKA_BROKERS'),
@@ -192,6 +202,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     onTruncate: values.CROSSWALK_ON_TRUNCATE,
     sessionTimeoutMs: values.CROSSWALK_SESSION_TIMEOUT_MS,
     stallSeconds: values.CROSSWALK_STALL_SECONDS,
+    dashboardSeconds: values.CROSSWALK_DASHBOARD_SECONDS,
     faults: parseFaults(values.CROSSWALK_FAULTS),
     lagWarningSeconds: values.CROSSWALK_LAG_WARNING_SECONDS,
     lagFailingSeconds: values.CROSSWALK_LAG_FAILING_SECONDS,

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { parseLsn } from '../connectors/lsn.ts';
+import { type Figures, readFigures } from '../projectors/upkeep.ts';
 import type { Config } from './config.ts';
 import type { StoredOffset } from './pipeline-lag.ts';
 import { clientConfig } from './postgres.ts';
@@ -31,6 +32,8 @@ export interface ProjectorsState {
 /** The target database: the projectors' state, and what they rejected. */
 export interface TargetState extends ProjectorsState {
   readonly rejects: readonly { readonly table: string | null; readonly reason: string; readonly count: number }[];
+  /** Of the dashboard; null: never refreshed. */
+  readonly figures: Figures | null;
 }
 
 const micros = (expression: string) => `(extract(epoch FROM ${expression}) * 1000000)::bigint::text`;
@@ -88,7 +91,7 @@ export async function readTarget(url: string, signal: AbortSignal): Promise<Targ
       'SELECT legacy_table AS table, reason, count(*)::text FROM crm.rejects GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2',
     );
     const rejects = rows.map((row) => ({ ...row, count: Number(row.count) }));
-    return { ...(await readProjectorsWith(client)), rejects };
+    return { ...(await readProjectorsWith(client)), rejects, figures: await readFigures(client) };
   });
 }
 

@@ -1,8 +1,9 @@
 import type pg from 'pg';
+import { quoteIdent } from './quote.ts';
 
 interface Table {
-  /** With their types. */
-  readonly columns: ReadonlySet<string>;
+  /** Names by what a column is: its table, name and type. */
+  readonly columns: ReadonlyMap<string, string>;
   /** Where its rows are: another file after TRUNCATE, and after whatever writes the table anew. */
   readonly file: string;
   /** Rows that this transaction has deleted. */
@@ -13,20 +14,24 @@ interface Table {
 async function readTables(client: pg.ClientBase): Promise<Map<string, Table>> {
   const { rows } = await client.query<{ table: string; columns: string; file: string; deleted: string }>(
     `SELECT n.nspname || '.' || c.relname AS table, c.relfilenode::text AS file, coalesce(pg_stat_get_xact_tuples_deleted(c.oid), 0)::text AS deleted,
-       (SELECT coalesce(json_agg(c.oid || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns
+       (SELECT coalesce(json_object_agg(c.oid || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod), a.attname), '{}') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('crm', 'crosswalk')`,
   );
   return new Map(
     rows.map(({ table, columns, file, deleted }) => [
       table,
-      { columns: new Set(JSON.parse(columns) as string[]), file, deleted: BigInt(deleted) },
+      {
+        columns: new Map(Object.entries(JSON.parse(columns) as Record<string, string>)),
+        file,
+        deleted: BigInt(deleted),
+      },
     ]),
   );
 }
 
 /**
- * Tables that statements would drop or empty, delete rows of, or take a column from or its type: found by running them and taking them back. A table that is written anew counts as one of them.
- * What an UPDATE overwrites is not found. For a transaction of the caller's.
+ * Tables that statements would drop or empty, delete rows of, or take a filled column from or its type: found by running them and taking them back. A table that is written anew counts as
+ * one of them. What an UPDATE overwrites is not found. For a transaction of the caller's.
  */
 export async function findLosses(client: pg.ClientBase, statements: readonly string[]): Promise<string[]> {
   const before = await readTables(client);
@@ -34,18 +39,25 @@ export async function findLosses(client: pg.ClientBase, statements: readonly str
   for (const sql of statements) await client.query(sql);
   const after = await readTables(client);
   await client.query('ROLLBACK TO SAVEPOINT losses');
-  return [...before]
-    .filter(([table, { columns, file, deleted }]) => {
-      const now = after.get(table);
-      return (
-        now === undefined ||
-        now.file !== file ||
-        now.deleted > deleted ||
-        [...columns].some((column) => !now.columns.has(column))
-      );
-    })
-    .map(([table]) => table)
-    .sort();
+  const lost: string[] = [];
+  for (const [table, { columns, file, deleted }] of before) {
+    const now = after.get(table);
+    if (now === undefined || now.file !== file || now.deleted > deleted) lost.push(table);
+    else {
+      const gone = [...columns].filter(([column]) => !now.columns.has(column)).map(([, name]) => name);
+      if (gone.length > 0 && (await isAnyFilled(client, table, gone))) lost.push(table);
+    }
+  }
+  return lost.sort();
+}
+
+/** Whether a row has a value in one of these columns. */
+async function isAnyFilled(client: pg.ClientBase, table: string, columns: readonly string[]): Promise<boolean> {
+  const name = table.split('.').map(quoteIdent).join('.');
+  const { rows } = await client.query(
+    `SELECT FROM ${name} WHERE num_nonnulls(${columns.map(quoteIdent).join(', ')}) > 0 LIMIT 1`,
+  );
+  return rows.length > 0;
 }
 
 /** Whether a migration may lose something: only such ones are tried before they are run. */

@@ -10,6 +10,7 @@ import {
   readMigrationState,
   readMigrations,
 } from './migrations.ts';
+import { quoteLiteral } from './quote.ts';
 
 /** A part of a plan: statements for a plain client that sends one at a time, with their own transactions. */
 export interface PlanSection {
@@ -23,7 +24,12 @@ export async function planUp(client: pg.ClientBase, options: MigrateOptions = {}
   const state = await readMigrationState(client, options.migrations ?? readMigrations());
   const pending = state.filter(({ appliedAt }) => appliedAt === null).map(({ migration }) => migration);
   const bookkeeping = await planBookkeeping(client);
+  const { rows: told } = await client.query<{ email: string | null }>(
+    `SELECT nullif(current_setting('crosswalk.admin_email', true), '') AS email`,
+  );
+  const email = pending.length === 0 ? null : told[0]!.email;
   return [
+    ...(email === null ? [] : [{ title: 'settings', sql: `SET crosswalk.admin_email = ${quoteLiteral(email)};` }]),
     ...(bookkeeping === null ? [] : [{ title: 'the list of migrations', sql: bookkeeping }]),
     ...pending.flatMap((migration) => {
       const { schema, number, name, checksum } = migration;

@@ -51,6 +51,7 @@ export function toStatusDocument(state: PipelineState, findings: readonly Findin
       return { ...projection, lagOffsets: lagOffsets === null ? null : Number(lagOffsets), lagSeconds };
     }),
     rejects: target.state === 'up' ? target.rejects : null,
+    dashboard: target.state === 'up' ? target.figures : null,
   };
 }
 
@@ -77,6 +78,7 @@ export function toStatusLines(
     ...indent(projectionLines(state)),
     '',
     ...rejectLines(state),
+    dashboardLine(state),
     ...(findings.length === 0 ? [] : ['', 'Findings']),
     ...findings.flatMap(({ level, what, remedy }) => [`  ${level}: ${what.replace(/\.?$/, '.')}`, `    ${remedy}`]),
   ];
@@ -153,4 +155,11 @@ function rejectLines({ target }: PipelineState): string[] {
     `Rejects: ${toCountText(total)}, see \`crosswalk rejects\``,
     ...toTableLines(rows, [0]).map((line) => `  ${line}`),
   ];
+}
+
+function dashboardLine({ target }: PipelineState): string {
+  if (target.state !== 'up') return 'Dashboard: unknown';
+  if (target.figures === null) return 'Dashboard: figures never refreshed';
+  const { ageSeconds, tookSeconds } = target.figures;
+  return `Dashboard: figures ${toDurationText(ageSeconds)} old, refreshed in ${toDurationText(tookSeconds)}`;
 }

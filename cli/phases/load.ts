@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allProjections, projections } from '../../projectors/projections/all.ts';
+import { keepUpAfterFilling } from '../../projectors/upkeep.ts';
 import { targetTables } from '../../projectors/write/catalog.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { toFindings } from '../../runtime/findings.ts';
@@ -134,6 +135,8 @@ async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
   } finally {
     progress.close();
   }
+  // What the application asks first is to be right, and quick, when this says that it is done.
+  await keepUpAfterFilling(run.target);
   return { legacyRows: total, seconds: Math.round((performance.now() - startedAtMs) / 1000) };
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import type { Config } from '../../runtime/config.ts';
 import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
 import { untilUp } from '../../runtime/retry.ts';
 import { holdingLock } from '../../schemas/advisory-lock.ts';
@@ -38,7 +39,13 @@ export async function openOwner(context: CommandContext, database: 'target' | 'l
   });
   // A server that works for somebody who is gone should notice it; some platforms cannot.
   await client.query(`SET client_connection_check_interval = '1s'`).catch(() => undefined);
+  if (database === 'target') await tellAdminEmail(client, config);
   return client;
+}
+
+/** Tells the session's migrations the address of the administrator, where one is set. */
+export async function tellAdminEmail(client: pg.ClientBase, { adminEmail }: Pick<Config, 'adminEmail'>): Promise<void> {
+  if (adminEmail !== null) await client.query(`SELECT set_config('crosswalk.admin_email', $1, false)`, [adminEmail]);
 }
 
 /** Opens both owners' sessions, and closes them afterwards. What is said goes to standard output, or nowhere where a machine reads it. */

@@ -4,7 +4,7 @@ import { quoteIdent } from '../../schemas/quote.ts';
 /** What projectors keep beside the rows: without it they begin at the beginning of the log. Tables of other versions need not exist. */
 const PROGRESS = [
   ...['consumer_offset', 'contribution', 'merge_key', 'parked_change', 'dead_letter', 'history_state'],
-  ...['log_position', 'verified'],
+  ...['log_position', 'verified', 'upkeep'],
 ];
 
 /** The statements that remove every projected row, children first, and the projectors' progress; empty where there is neither. Rows of the application stay. */

@@ -8,6 +8,7 @@ import { createRegistry } from '../../schemas/avro/registry.ts';
 import { createChangeDecoder } from '../decode.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { toldColumnsOf } from '../read-position.ts';
+import { tryToKeepUp } from '../upkeep.ts';
 import { readTargetShapes } from '../write/catalog.ts';
 import { isDataError, isLockError, isLockTimeout } from '../write/data-error.ts';
 import { compareAgain, compareAll, countChangedKeys, markHeldKeys } from './compare.ts';
@@ -157,7 +158,9 @@ export async function rebuild(
       return await end('refused');
     }
     result.merged = outcome.merged;
-    return await end('merged');
+    const ended = await end('merged');
+    await tryToKeepUp(url, { log });
+    return ended;
   } catch (error) {
     if (!signal.aborted) throw error;
     return { state: 'paused', ...result };

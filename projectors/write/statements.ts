@@ -32,6 +32,8 @@ export function writtenColumns(shape: TableShape, columns: readonly string[]): s
 export interface TargetShape {
   readonly shape: TableShape;
   readonly columns: readonly string[];
+  /** Columns that a new row leaves null, whatever default they have for rows of the application. */
+  readonly blank?: readonly string[];
   /** Column by which the rows are found that may have to go. */
   readonly scopeColumn: string;
   readonly retract: 'soft-delete' | 'delete';
@@ -55,14 +57,15 @@ export function writeSql(targets: readonly TargetShape[]): string {
 }
 
 /** A row is written only where a projected column differs, and never over a row of the application. */
-function upsertSql({ shape, columns, isMerged, isRepair }: TargetShape, parameter: number): string {
+function upsertSql({ shape, columns, blank = [], isMerged, isRepair }: TargetShape, parameter: number): string {
   const written = writtenColumns(shape, columns);
+  const nulls = blank.filter((column) => !written.includes(column));
   const aside = isRepair && !isMerged ? LINEAGE_COLUMNS.slice(2) : LINEAGE_COLUMNS;
   const compared = written.filter((column) => !(aside as readonly string[]).includes(column));
   const side = (alias: string) => compared.map((column) => comparable(alias, column, shape.types[column])).join(', ');
   return [
-    `INSERT INTO ${quote(shape.table)} AS t (${written.map(quote).join(', ')}, origin)`,
-    `SELECT ${written.map((column, index) => `(r->>${index})::${shape.types[column]}`).join(', ')}, 'cdc' FROM jsonb_array_elements($${parameter}::jsonb) r`,
+    `INSERT INTO ${quote(shape.table)} AS t (${[...written, ...nulls].map(quote).join(', ')}, origin)`,
+    `SELECT ${[...written.map((column, index) => `(r->>${index})::${shape.types[column]}`), ...nulls.map(() => 'NULL')].join(', ')}, 'cdc' FROM jsonb_array_elements($${parameter}::jsonb) r`,
     `ON CONFLICT (id) DO UPDATE SET ${written
       .filter((column) => column !== 'id')
       .map((column) => `${quote(column)} = excluded.${quote(column)}`)

@@ -69,6 +69,7 @@ function prepare({ projection, aggregate, isRepair }: Owner, shapes: TargetShape
       ? projection.owned.map((target) => ({
           shape: shapes.get(target.table)!,
           columns: ownedColumns(target, isRepair),
+          blank: target.blank ?? [],
           scopeColumn: target.scope.column,
           retract: target.retract,
           isMerged: false,

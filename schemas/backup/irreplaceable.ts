@@ -3,7 +3,15 @@
 /** State that follows from the log, from the legacy tables, or from the rows beside it: it is made anew by those who keep it. */
 const DERIVED = new Set([
   ...['consumer_offset', 'contribution', 'merge_key', 'parked_change', 'history_state', 'log_position', 'lag_sample'],
-  ...['verification_run', 'verification_count', 'verification_difference', 'verified', 'migration', 'phase_log'],
+  ...[
+    'verification_run',
+    'verification_count',
+    'verification_difference',
+    'verified',
+    'migration',
+    'phase_log',
+    'upkeep',
+  ],
   ...['rebuild', 'rebuild_run', 'replayed_key', 'shadow'],
 ]);
 

@@ -53,9 +53,9 @@ export async function dumpTarget(client: pg.Client, what: 'live' | 'app' | 'all'
   return dump;
 }
 
-/** Adds rows of the application that look like projected ones: they hold values that projected rows hold too. */
+/** Adds rows of the application that look like projected ones: they hold values that projected rows hold too, as where those came later. */
 export async function insertAppRows(client: pg.Client): Promise<void> {
-  await client.query(`
+  await client.query(`SET LOCAL session_replication_role = replica;
     INSERT INTO crm.tenants (id, tenant_id, name) VALUES ('app', 'app', 'App');
     INSERT INTO crm.status_options (id, tenant_id, workspace_id, category, name) VALUES (900, 'app', 'ws-c', 'lead', 'New');
     INSERT INTO crm.contacts (id, tenant_id, user_id, chatbot_id, phone_number, thread_id) VALUES ('90000000-0000-4000-8000-000000000001', 'ws-c', 1, 1, '2015552700', 't1');

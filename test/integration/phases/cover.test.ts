@@ -58,7 +58,13 @@ describe('statements that are tried', () => {
       expect(`${sql}: ${(await check(sql)).what}`).toContain(
         `${sql}: This drops or changes crm.payments (1 rows, 1 of them`,
       );
-    for (const sql of ['SELECT', 'ALTER TABLE crm.payments ADD extra text', 'DELETE FROM crm.payments WHERE false'])
+    for (const sql of [
+      'SELECT',
+      'ALTER TABLE crm.payments ADD extra text',
+      'DELETE FROM crm.payments WHERE false',
+      // A column that holds nothing.
+      'ALTER TABLE crm.payments DROP COLUMN deleted_at CASCADE',
+    ])
       expect(await check(sql)).toMatchObject({ state: 'ok', what: 'no row is lost' });
     expect((await target.query('SELECT FROM crm.payments')).rowCount).toBe(1);
   });

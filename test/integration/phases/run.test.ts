@@ -122,6 +122,17 @@ describe('a migration', () => {
     expect(load.after['legacy contacts']).toEqual({ rows: 300 });
     expect(load.after['crm.contacts']).toEqual({ projected: 300, app: 0 });
     expect(await compareRows({ legacyUrl: env.LEGACY_DATABASE_URL!, targetUrl: env.TARGET_DATABASE_URL! })).toEqual([]);
+    // What the application looks at first is right without a further step.
+    const observer = await connect(env.TARGET_DATABASE_URL!, 'observe');
+    const { rows: pending } = await observer.query<{ shown: string; counted: string; analysed: string }>(
+      `SELECT (SELECT sum(pending_leads) FROM crm.dashboard_stats_data)::text AS shown,
+         (SELECT count(*) FROM crm.leads WHERE deleted_at IS NULL AND coalesce(status, 'new') = 'new')::text AS counted,
+         (SELECT count(DISTINCT tablename) FROM pg_stats WHERE schemaname = 'crm' AND tablename IN ('contacts', 'leads', 'quotes_new'))::text AS analysed`,
+    );
+    await observer.end();
+    expect(pending[0]).toEqual({ shown: pending[0]!.counted, counted: expect.stringMatching(/^[1-9]/), analysed: '3' });
+    const shown = JSON.parse((await runCli(['status', '--json'], env)).stdout) as { dashboard: { ageSeconds: number } };
+    expect(shown.dashboard.ageSeconds).toBeLessThan(3600);
 
     const again = await runAll();
     expect(again.phases.filter(({ needed }) => needed).map(({ phase }) => phase)).toEqual(['verify']);

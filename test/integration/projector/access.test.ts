@@ -185,7 +185,9 @@ describe('the application', () => {
     expect(rows).toEqual([
       {
         tenant_id: OURS,
-        pending_leads: '1',
+        company_id: OURS,
+        // That of the contact has no status yet.
+        pending_leads: '2',
         qualified_leads: '0',
         total_customers: '1',
         monthly_quoted: '10.00',

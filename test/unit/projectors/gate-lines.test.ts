@@ -49,7 +49,7 @@ function factsWith(change: Partial<GateFacts> = {}, pipeline: Partial<GateFacts[
     pipeline: {
       legacy: { state: 'up', flushLsn: 10n, nowMicros: 0n, slot, estimatedRows: {} },
       kafka: { state: 'up', position, deadLetters: 0 },
-      target: { state: 'up', offsets: [], projections: {}, rejects: [] },
+      target: { state: 'up', offsets: [], projections: {}, rejects: [], figures: null },
       source: { lagBytes: 0n, lagSeconds: 0 },
       tables: [{ table: 'contacts', rows: 1, done: true, estimatedRows: 1 }],
       projections: scope.projections.map((projection) => ({

@@ -39,7 +39,13 @@ const behind = (lagSeconds: number | null): Partial<PipelineState> => ({
 const healthy: PipelineState = {
   legacy,
   kafka: { ...up, position, deadLetters: 0 },
-  target: { ...up, offsets: [], projections: {}, rejects: [{ table: 'quotes', reason: 'not a number', count: 3 }] },
+  target: {
+    ...up,
+    offsets: [],
+    projections: {},
+    rejects: [{ table: 'quotes', reason: 'not a number', count: 3 }],
+    figures: null,
+  },
   source: { lagBytes: 10n, lagSeconds: 0.5 },
   tables: [{ table: 'quotes', rows: 9, done: true, estimatedRows: 9 }],
   projections: [quotes],

@@ -1,0 +1,101 @@
+import type pg from 'pg';
+import { toCrosswalkError } from '../runtime/errors.ts';
+import type { Log } from '../runtime/log.ts';
+import { addressOf, connect } from '../runtime/postgres.ts';
+import { pause } from '../runtime/retry.ts';
+
+/** Between two looks: often while a load may end, and no more often than this afterwards. */
+const LOADING_MS = 2000;
+const LONGEST_MS = 60_000;
+
+/** How the figures of the dashboard stand; null where they were never refreshed since the load. */
+export interface Figures {
+  /** PostgreSQL text, UTC. */
+  readonly asOf: string;
+  readonly ageSeconds: number;
+  readonly tookSeconds: number;
+}
+
+/** Reads how old the figures are. Null, too, where the migration is not applied that keeps it. */
+export async function readFigures(client: pg.ClientBase): Promise<Figures | null> {
+  const { rows: found } = await client.query<{ there: string | null }>(
+    `SELECT to_regclass('crosswalk.upkeep')::text AS there`,
+  );
+  if (found[0]!.there === null) return null;
+  const { rows } = await client.query<{ at: string; age: string; took: string }>(
+    `SELECT as_of::text AS at, greatest(extract(epoch FROM clock_timestamp() - as_of), 0)::text AS age, extract(epoch FROM took)::text AS took
+     FROM crosswalk.upkeep WHERE task = 'figures'`,
+  );
+  const row = rows[0];
+  return row === undefined ? null : { asOf: row.at, ageSeconds: Number(row.age), tookSeconds: Number(row.took) };
+}
+
+/** What is due once many rows have come at once, by a load or a rebuild: statistics for the planner, and the figures. Waits for another process that is at it. */
+export async function keepUpAfterFilling(client: pg.ClientBase): Promise<void> {
+  await client.query('SELECT crosswalk.analyze_projected()');
+  await client.query('SELECT crm.refresh_dashboard_stats()');
+}
+
+/** The same over a connection of its own. What fails is told and left to the next time: nothing that was filled is wrong for it. */
+export async function tryToKeepUp(targetUrl: string, { log }: { log: Log }): Promise<void> {
+  try {
+    const client = await connect(targetUrl, 'upkeep');
+    try {
+      await keepUpAfterFilling(client);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  } catch (thrown) {
+    const { code, message } = toCrosswalkError(thrown, `target database ${addressOf(targetUrl)}`);
+    log.warn({ code }, `the figures of the dashboard are not refreshed: ${message}`);
+  }
+}
+
+/**
+ * Keeps figures and statistics beside the projectors until the signal is raised: after the initial load, and figures whenever they are older than `everySeconds` (0: never). Every process
+ * asks, the database lets one of them do it. Has a connection of its own, and never throws: what fails is a line in the log, and is tried again.
+ */
+export async function keepUp(
+  targetUrl: string,
+  { everySeconds, log, signal }: { everySeconds: number; log: Log; signal: AbortSignal },
+): Promise<void> {
+  const every = everySeconds === 0 ? null : `${everySeconds} seconds`;
+  const idleMs = everySeconds === 0 ? LONGEST_MS : Math.min(LONGEST_MS, everySeconds * 1000);
+  let said = '';
+  while (!signal.aborted) {
+    let isFilled = true;
+    try {
+      const { filled, did } = await askOnce(targetUrl, every, signal);
+      isFilled = filled;
+      said = '';
+      if (did !== '{}') log.info({ did: did.slice(1, -1).split(',') }, 'kept up');
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const { code, message } = toCrosswalkError(thrown, `target database ${addressOf(targetUrl)}`);
+      if (message !== said) log.warn({ code }, `the figures of the dashboard are not refreshed: ${message}`);
+      said = message;
+    }
+    await pause(isFilled ? idleMs : Math.min(LOADING_MS, idleMs), signal);
+  }
+}
+
+async function askOnce(
+  targetUrl: string,
+  every: string | null,
+  signal: AbortSignal,
+): Promise<{ filled: boolean; did: string }> {
+  const client = await connect(targetUrl, 'upkeep');
+  // A process that ends does not wait for a refresh: the server notices, or finishes it for nobody.
+  const cut = () => void client.end().catch(() => undefined);
+  signal.addEventListener('abort', cut, { once: true });
+  try {
+    const { rows } = await client.query<{ filled: string; did: string }>(
+      'SELECT is_filled::text AS filled, did::text AS did FROM crosswalk.keep_up($1::interval)',
+      [every],
+    );
+    return { filled: rows[0]!.filled === 'true', did: rows[0]!.did };
+  } finally {
+    signal.removeEventListener('abort', cut);
+    await client.end().catch(() => undefined);
+  }
+}
