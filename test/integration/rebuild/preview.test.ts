@@ -27,7 +27,7 @@ afterAll(() => rig?.drop());
 function remapped(projection: Projection, table: string, to: (row: NewRow) => NewRow): Projection {
   return {
     ...projection,
-    version: '2',
+    version: String(Number(projection.version) + 1),
     map: (row, tenants) => {
       const implied = projection.map(row, tenants);
       return { ...implied, rows: { ...implied.rows, [table]: (implied.rows[table] ?? []).map(to) } };

@@ -42,6 +42,11 @@ test('a column that is named and not there, and one that is there and not named,
       state: 'note',
       what: expect.stringContaining('Legacy table contacts has spouse, which no rule names'),
     },
+    {
+      area: 'source',
+      state: 'note',
+      what: expect.stringContaining('Legacy table workspaces has industry, which no rule names'),
+    },
   ]);
   expect(toLines(checks).join('\n')).toMatch(/^note {5}source columns +Legacy table contacts lacks instagram_handle/);
 });
