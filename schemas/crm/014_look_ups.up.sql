@@ -154,8 +154,11 @@ BEGIN
   IF ltrim(asked, '0') = listed OR (NOT is_international AND asked = national) THEN RETURN true; END IF;
   IF core = '' THEN RETURN false; END IF;
   -- Both tell most spellings without a look at the plan.
-  IF before = code OR (NOT is_international AND ltrim(before, '0') = '') THEN RETURN true; END IF;
-  IF before IS NOT NULL THEN
+  IF ltrim(before, '0') = code OR (NOT is_international AND ltrim(before, '0') = '') THEN RETURN true; END IF;
+  IF before IS NULL AND code = '1' THEN
+    -- All that rules of the North American plan add is the area of a local number.
+    RETURN false;
+  ELSIF before IS NOT NULL THEN
     trunks := (SELECT coalesce(string_agg(DISTINCT c.trunk_prefix, '|'), '') FROM crm.calling_code c WHERE c.calling_code = code);
     IF before ~ ('^' || abroad || code || '0*(?:' || trunks || ')?0*$') OR (NOT is_international AND before ~ ('^0*(?:' || trunks || ')?0*$')) THEN RETURN true; END IF;
   END IF;
