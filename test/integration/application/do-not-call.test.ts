@@ -375,7 +375,7 @@ it('a thousand checks against a hundred thousand entries take a moment', async (
     );
     console.log(`1,000 checks: ${JSON.stringify(took)} ms`);
     // The machine may be busy: without an index it would be minutes.
-    for (const ms of Object.values(took)) expect(ms).toBeLessThan(5000);
+    for (const ms of Object.values(took)) expect(ms).toBeLessThan(2000);
   } finally {
     await app.end();
     await login.drop();
