@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type AddressSetting, noteUse } from './address-use.ts';
 import { CrosswalkError } from './errors.ts';
 import { type Fault, parseFaults } from './faults.ts';
 import { parseBrokers, parseHost, parseList, parseRegistryUrl } from './network-address.ts';
@@ -37,6 +38,7 @@ const schema = z.object({
   LEGACY_OWNER_URL: postgresUrl.optional(),
   TARGET_DATABASE_URL: postgresUrl.optional(),
   TARGET_OWNER_URL: postgresUrl.optional(),
+  TARGET_OPERATOR_URL: postgresUrl.optional(),
   RESTORE_DATABASE_URL: postgresUrl.optional(),
   KAFKA_BROKERS: readBy(parseBrokers).optional(),
   KAFKA_TLS: flag,
@@ -100,6 +102,8 @@ export interface Config {
   readonly legacyOwnerUrl: () => string;
   readonly targetUrl: () => string;
   readonly targetOwnerUrl: () => string;
+  /** Of people who look at gates and set stages. */
+  readonly targetOperatorUrl: () => string;
   /** An empty database to restore backups into; null: one is made where it is needed. */
   readonly restoreUrl: string | null;
   readonly kafka: () => KafkaSettings;
@@ -152,12 +156,18 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       'Set it in the environment, or start a stack with `make up`, which writes .crosswalk/env.',
     );
   };
+  const address = (wanted: AddressSetting, otherwise: AddressSetting = wanted) => {
+    const from = values[wanted] === undefined ? otherwise : wanted;
+    return noteUse(required(from), { wanted, from });
+  };
+  const restoreUrl = values.RESTORE_DATABASE_URL;
   return {
-    legacyUrl: () => required('LEGACY_DATABASE_URL'),
-    legacyOwnerUrl: () => values.LEGACY_OWNER_URL ?? required('LEGACY_DATABASE_URL'),
-    targetUrl: () => required('TARGET_DATABASE_URL'),
-    targetOwnerUrl: () => values.TARGET_OWNER_URL ?? required('TARGET_DATABASE_URL'),
-    restoreUrl: values.RESTORE_DATABASE_URL ?? null,
+    legacyUrl: () => address('LEGACY_DATABASE_URL'),
+    legacyOwnerUrl: () => address('LEGACY_OWNER_URL', 'LEGACY_DATABASE_URL'),
+    targetUrl: () => address('TARGET_DATABASE_URL'),
+    targetOwnerUrl: () => address('TARGET_OWNER_URL', 'TARGET_DATABASE_URL'),
+    targetOperatorUrl: () => address('TARGET_OPERATOR_URL', 'TARGET_DATABASE_URL'),
+    restoreUrl: restoreUrl === undefined ? null : address('RESTORE_DATABASE_URL'),
     kafka: () => ({
       brokers: required('KAFKA_BROKERS'),
       tls: values.KAFKA_TLS,

@@ -20,13 +20,13 @@ export interface LimitOptions {
   readonly verifiedWithin: number;
 }
 
-/** Works with one connection to the target database, and to nothing else. Throws a CrosswalkError that names it. */
+/** Works with one connection to the target database, the operators', and to nothing else. Throws a CrosswalkError that names it. */
 export async function withTarget<T>(
   { config }: Pick<CommandContext, 'config'>,
   name: string,
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
-  const url = config.targetUrl();
+  const url = config.targetOperatorUrl();
   try {
     const client = await connect(url, name);
     try {
@@ -77,7 +77,8 @@ export async function evaluate(
   options: LimitOptions,
 ): Promise<Gate> {
   const limits = toLimits(options);
-  return evaluateGate(config, target, workspace, {
+  // All of it under the operators' address: who has no other can still look.
+  return evaluateGate({ ...config, targetUrl: config.targetOperatorUrl }, target, workspace, {
     projections: allProjections,
     tenants: readTenants(),
     limits,
