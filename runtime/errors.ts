@@ -77,6 +77,10 @@ export class CrosswalkError extends Error {
 
 /** SQLSTATE of everything that a role may not do. */
 export const RIGHT_MISSING = '42501';
+/** A table or schema that is not there; also what a role is told of one in a schema that it may not look into. */
+const NOT_THERE = ['42P01', '3F000'];
+/** Errors of PostgreSQL that say something about the login. */
+export const ABOUT_LOGINS: readonly string[] = [RIGHT_MISSING, ...NOT_THERE];
 
 /** Whom PostgreSQL refused something: the user of an address, and the settings that it was asked for as and read from, where it came from a setting. */
 export interface RefusedLogin {
@@ -217,8 +221,15 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
     const { who, remedy } = toRightsText(refusedLoginOf(error));
     return new CrosswalkError('permission_denied', `${what}: ${message}${who}`, remedy, error);
   }
-  if (code === '42P01' || code === '3F000')
-    return fail('schema_missing', "Run `crosswalk migrate up` with an owner's address (TARGET_OWNER_URL).");
+  if (NOT_THERE.includes(code)) {
+    const { who } = toRightsText(refusedLoginOf(error));
+    return new CrosswalkError(
+      'schema_missing',
+      `${what}: ${message}${who}`,
+      `Run \`crosswalk migrate up\` with an owner's address (TARGET_OWNER_URL); where that was done, this user has no right to see it: ${RIGHTS}`,
+      error,
+    );
+  }
   // The server's message shows the bytes, which are a part of a value.
   if (code === '22021' || code === '22P05')
     return new CrosswalkError(

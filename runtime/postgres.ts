@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import pg from 'pg';
 import { useOf } from './address-use.ts';
-import { CrosswalkError, type RefusedLogin, RIGHT_MISSING } from './errors.ts';
+import { ABOUT_LOGINS, CrosswalkError, type RefusedLogin } from './errors.ts';
 import { hostAndPort } from './network-address.ts';
 import { parseAddress } from './postgres-address.ts';
 import { NegotiatedConnection } from './postgres-connection.ts';
@@ -62,7 +62,7 @@ export function addressConfig(url: string, name: string): pg.ClientConfig {
   const connection = new NegotiatedConnection(address, isPlain ? null : readTls(address.tls, host, what));
   // Before the client takes it up: whoever reads of a missing right must know whose it is.
   connection.on('errorMessage', (error: { code?: unknown; refusedLogin?: RefusedLogin }) => {
-    if (error.code === RIGHT_MISSING) error.refusedLogin = { user, ...(useOf(url) ?? {}) };
+    if (ABOUT_LOGINS.includes(String(error.code))) error.refusedLogin = { user, ...(useOf(url) ?? {}) };
   });
   return {
     ...{ host, port, user, database: address.database ?? user },

@@ -39,6 +39,11 @@ export async function withTarget<T>(
   }
 }
 
+/** The same, with the operators' address for all that is read of the target database: who has no other can still look. */
+export function asOperator(context: CommandContext): CommandContext {
+  return { ...context, config: { ...context.config, targetUrl: context.config.targetOperatorUrl } };
+}
+
 /** Null: all of them. Throws `config_invalid` where it is blank. */
 export function toWorkspace(text: string): string | null {
   if (text.trim() === '')
@@ -77,8 +82,7 @@ export async function evaluate(
   options: LimitOptions,
 ): Promise<Gate> {
   const limits = toLimits(options);
-  // All of it under the operators' address: who has no other can still look.
-  return evaluateGate({ ...config, targetUrl: config.targetOperatorUrl }, target, workspace, {
+  return evaluateGate(config, target, workspace, {
     projections: allProjections,
     tenants: readTenants(),
     limits,
@@ -95,7 +99,7 @@ export async function gate(
 ): Promise<boolean> {
   const workspace = toWorkspace(name);
   const stored = await withTarget(context, 'gate', async (target) =>
-    storeGate(target, await evaluate(context, target, workspace, options), null),
+    storeGate(target, await evaluate(asOperator(context), target, workspace, options), null),
   );
   if (options.json) printJson(stored);
   else for (const line of toGateText(stored)) print(line);

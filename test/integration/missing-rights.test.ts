@@ -39,6 +39,9 @@ describe('a command without its right names user and setting, and never the pass
   const asProjector = `as ${PROJECTOR} of TARGET_DATABASE_URL`;
   const operator = 'Set TARGET_OPERATOR_URL to a login that is a member of crosswalk_operator';
   const projector = 'Have TARGET_DATABASE_URL name a login that is a member of crosswalk_projector';
+  const ofNobody = `as ${NOBODY} of TARGET_DATABASE_URL`;
+  // To somebody who may not look into a schema, PostgreSQL says that nothing is there.
+  const hidden = 'where that was done, this user has no right to see it: docs/operations.md, "Rights"';
   const cases: [string[], () => Record<string, string>, string[]][] = [
     [
       ['gate', 'ws-north'],
@@ -60,14 +63,10 @@ describe('a command without its right names user and setting, and never the pass
       () => ({ TARGET_DATABASE_URL: urls.projector }),
       [`${asProjector}, since TARGET_OWNER_URL is not set`, 'Set TARGET_OWNER_URL to the owner of the new schema'],
     ],
-    [
-      ['dlq', 'list'],
-      () => ({ TARGET_DATABASE_URL: urls.nobody }),
-      ['permission denied', `as ${NOBODY} of TARGET_DATABASE_URL`, projector],
-    ],
-    [['rejects'], () => ({ TARGET_DATABASE_URL: urls.nobody }), [`as ${NOBODY} of TARGET_DATABASE_URL`, projector]],
-    [['verify'], () => ({ TARGET_DATABASE_URL: urls.nobody }), [`as ${NOBODY} of TARGET_DATABASE_URL`, projector]],
-    [['project'], () => ({ TARGET_DATABASE_URL: urls.nobody }), [`as ${NOBODY} of TARGET_DATABASE_URL`, projector]],
+    [['dlq', 'list'], () => ({ TARGET_DATABASE_URL: urls.nobody }), ['does not exist', ofNobody, hidden]],
+    [['rejects'], () => ({ TARGET_DATABASE_URL: urls.nobody }), ['permission denied', ofNobody, projector]],
+    [['verify'], () => ({ TARGET_DATABASE_URL: urls.nobody }), ['make the login of TARGET_DATABASE_URL a member']],
+    [['project'], () => ({ TARGET_DATABASE_URL: urls.nobody }), ['make the login of TARGET_DATABASE_URL a member']],
     [
       ['snapshot', 'contacts', '--dry-run'],
       () => ({ LEGACY_DATABASE_URL: urls.legacyNobody }),
@@ -82,4 +81,15 @@ describe('a command without its right names user and setting, and never the pass
     for (const text of texts) expect(lines[0]).toContain(text);
     expect(`${stdout}${stderr}`).not.toContain(SECRET);
   });
+});
+
+test('gates and stages need no other address of the new schema than that of the operators', async () => {
+  const env = { TARGET_DATABASE_URL: '', TARGET_OPERATOR_URL: rig.operatorEnv.TARGET_DATABASE_URL! };
+  const gate = await rig.run(['gate', 'ws-north'], env);
+  expect(`${gate.code} ${gate.stderr}`).toBe('1 ');
+  expect(gate.stdout).toMatch(/^Gate \d+ for ws-north: no-go/m);
+  // What the gate reads of the target database it reads under that address, too.
+  expect(gate.stdout).not.toMatch(/TARGET_DATABASE_URL is not set|permission denied for/);
+  const set = await rig.run(['stage', 'set', 'ws-north', '1', '--by', 'ann', '--force', '--reason', 'x'], env);
+  expect(`${set.code} ${set.stderr}`).toBe('0 ');
 });
