@@ -42,7 +42,7 @@ export async function up(context: CommandContext, options: { rows: number }): Pr
     for (const { name, port } of processes)
       print(`  ${name.padEnd(8)} http://127.0.0.1:${port}/healthz /readyz /metrics`);
     print(
-      'look at it from another terminal: cli/crosswalk.sh status | lag | verify | rejects\nCtrl-C stops everything; the data stays\n',
+      'look at it from another terminal: cli/crosswalk.sh status | lag | verify | rejects | gate all\nCtrl-C stops everything; the data stays\n',
     );
     while (!context.signal.aborted) {
       await pause(500, context.signal);
