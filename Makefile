@@ -13,8 +13,8 @@ setup:
 demo: setup ## the whole way, on sample data: load, stream, verify; ROWS= and SECONDS= for another size
 	@$(CROSSWALK) demo $(if $(ROWS),--rows $(ROWS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-up: setup ## keep a stack running until Ctrl-C; SAMPLE=1 fills the legacy database
-	@$(CROSSWALK) up
+up: setup ## keep a stack running until Ctrl-C; SAMPLE=1 fills the legacy database, ROWS= for another size
+	@$(CROSSWALK) up $(if $(ROWS),--rows $(ROWS))
 
 test: setup ## lint, types and all tests, on real servers
 	@bash test/run.sh

@@ -28,7 +28,7 @@ export interface LocalStack {
 
 /**
  * Brings up everything that the pipeline needs. Where this stack runs PostgreSQL itself, roles with no more rights than they
- * need are made for connector and projector; where databases are given, the addresses given are used as they are.
+ * need are made for connector, projector and operators; where databases are given, the addresses given are used as they are.
  */
 export async function openLocalStack(
   context: CommandContext,
@@ -69,7 +69,7 @@ export async function openLocalStack(
     const config = parseConfig(settings);
     const legacy = await connect(ownerUrl, 'prepare', '-c lock_timeout=5s');
     const target = await connect(targetOwnerUrl, 'prepare');
-    let urls = { legacy: stack.legacyUrl, target: stack.targetUrl };
+    let urls = { legacy: stack.legacyUrl, target: stack.targetUrl, operator: given.TARGET_OPERATOR_URL };
     try {
       for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
       await tellAdminEmail(target, config);
@@ -83,9 +83,11 @@ export async function openLocalStack(
         await legacy.query(`GRANT USAGE ON SCHEMA ${quoteIdent(config.legacySchema)} TO crosswalk_connector`);
         await legacy.query(`GRANT SELECT ON ${tables} TO crosswalk_connector`);
         await ensureLogin(target, 'crosswalk_project', `LOGIN PASSWORD '${password}' IN ROLE crosswalk_projector`);
+        await ensureLogin(target, 'crosswalk_operate', `LOGIN PASSWORD '${password}' IN ROLE crosswalk_operator`);
         urls = {
           legacy: withLogin(ownerUrl, 'crosswalk_connector', password),
           target: withLogin(targetOwnerUrl, 'crosswalk_project', password),
+          operator: withLogin(targetOwnerUrl, 'crosswalk_operate', password),
         };
       }
     } finally {
@@ -97,6 +99,7 @@ export async function openLocalStack(
       TARGET_DATABASE_URL: urls.target,
       LEGACY_OWNER_URL: ownerUrl,
       TARGET_OWNER_URL: targetOwnerUrl,
+      ...(urls.operator === undefined ? {} : { TARGET_OPERATOR_URL: urls.operator }),
       KAFKA_BROKERS: stack.kafkaBrokers,
       SCHEMA_REGISTRY_URL: stack.registryUrl,
     };

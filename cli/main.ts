@@ -530,8 +530,11 @@ stage
   );
 program
   .command('up')
+  .option('--rows <count>', 'legacy contacts and quotes each, where SAMPLE=1 asks for them', positiveInteger, 20_000)
   .description('start a stack with connector and projectors and keep it running until Ctrl-C')
-  .action(() => run('up', async (context) => (await import('./commands/up.ts')).up(context)));
+  .action((options: { rows: number }) =>
+    run('up', async (context) => (await import('./commands/up.ts')).up(context, options)),
+  );
 program
   .command('demo')
   .option('--rows <count>', 'legacy contacts and quotes each', positiveInteger, 20_000)

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type AddressSetting, noteUse } from './address-use.ts';
 import { CrosswalkError } from './errors.ts';
 import { type Fault, parseFaults } from './faults.ts';
 import { parseBrokers, parseHost, parseList, parseRegistryUrl } from './network-address.ts';
@@ -41,6 +42,7 @@ const schema = z.object({
     .string()
     .regex(/^[^\s@]+@[^\s@]+$/, 'must be an e-mail address')
     .optional(),
+  TARGET_OPERATOR_URL: postgresUrl.optional(),
   RESTORE_DATABASE_URL: postgresUrl.optional(),
   KAFKA_BROKERS: readBy(parseBrokers).optional(),
   KAFKA_TLS: flag,
@@ -107,6 +109,8 @@ export interface Config {
   readonly targetOwnerUrl: () => string;
   /** Address of the first account of the new application, for the migration that names it; null: that migration's own. */
   readonly adminEmail: string | null;
+  /** Of people who look at gates and set stages. */
+  readonly targetOperatorUrl: () => string;
   /** An empty database to restore backups into; null: one is made where it is needed. */
   readonly restoreUrl: string | null;
   readonly kafka: () => KafkaSettings;
@@ -161,13 +165,19 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       'Set it in the environment, or start a stack with `make up`, which writes .crosswalk/env.',
     );
   };
+  const address = (wanted: AddressSetting, otherwise: AddressSetting = wanted) => {
+    const from = values[wanted] === undefined ? otherwise : wanted;
+    return noteUse(required(from), { wanted, from });
+  };
+  const restoreUrl = values.RESTORE_DATABASE_URL;
   return {
-    legacyUrl: () => required('LEGACY_DATABASE_URL'),
-    legacyOwnerUrl: () => values.LEGACY_OWNER_URL ?? required('LEGACY_DATABASE_URL'),
-    targetUrl: () => required('TARGET_DATABASE_URL'),
-    targetOwnerUrl: () => values.TARGET_OWNER_URL ?? required('TARGET_DATABASE_URL'),
+    legacyUrl: () => address('LEGACY_DATABASE_URL'),
+    legacyOwnerUrl: () => address('LEGACY_OWNER_URL', 'LEGACY_DATABASE_URL'),
+    targetUrl: () => address('TARGET_DATABASE_URL'),
+    targetOwnerUrl: () => address('TARGET_OWNER_URL', 'TARGET_DATABASE_URL'),
+    targetOperatorUrl: () => address('TARGET_OPERATOR_URL', 'TARGET_DATABASE_URL'),
+    restoreUrl: restoreUrl === undefined ? null : address('RESTORE_DATABASE_URL'),
     adminEmail: values.TARGET_ADMIN_EMAIL ?? null,
-    restoreUrl: values.RESTORE_DATABASE_URL ?? null,
     kafka: () => ({
       brokers: required('KAFKA_BROKERS'),
       tls: values.KAFKA_TLS,

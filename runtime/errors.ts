@@ -1,3 +1,4 @@
+import type { AddressSetting } from './address-use.ts';
 import { toKafkaRefusal } from './kafka-refusals.ts';
 
 /** What waiting can heal is waited for as long as it takes. */
@@ -74,7 +75,46 @@ export class CrosswalkError extends Error {
   }
 }
 
+/** SQLSTATE of everything that a role may not do. */
+export const RIGHT_MISSING = '42501';
+/** A table or schema that is not there; also what a role is told of one in a schema that it may not look into. */
+const NOT_THERE = ['42P01', '3F000'];
+/** Errors of PostgreSQL that say something about the login. */
+export const ABOUT_LOGINS: readonly string[] = [RIGHT_MISSING, ...NOT_THERE];
+
+/** Whom PostgreSQL refused something: the user of an address, and the settings that it was asked for as and read from, where it came from a setting. */
+export interface RefusedLogin {
+  readonly user: string;
+  readonly wanted?: AddressSetting;
+  readonly from?: AddressSetting;
+}
+
+/** Who an address is to name. */
+const LOGINS: Readonly<Record<AddressSetting, string>> = {
+  LEGACY_DATABASE_URL: 'a login that may replicate and read the captured tables',
+  LEGACY_OWNER_URL: 'the owner of the legacy tables',
+  TARGET_DATABASE_URL: 'a login that is a member of crosswalk_projector',
+  TARGET_OWNER_URL: 'the owner of the new schema',
+  TARGET_OPERATOR_URL: 'a login that is a member of crosswalk_operator',
+  RESTORE_DATABASE_URL: 'the owner of an empty database',
+};
+const RIGHTS = 'docs/operations.md, "Rights", lists what each role needs.';
+
+/** Who lacked a right, behind the server's message, and what to do. */
+function toRightsText(login: RefusedLogin | undefined): { who: string; remedy: string } {
+  if (login === undefined) return { who: '', remedy: `Grant the right named above; ${RIGHTS}` };
+  const { user, wanted, from } = login;
+  if (wanted === undefined) return { who: `, as ${user}`, remedy: `Grant ${user} the right named above; ${RIGHTS}` };
+  if (wanted === from)
+    return { who: `, as ${user} of ${from}`, remedy: `Have ${wanted} name ${LOGINS[wanted]}; ${RIGHTS}` };
+  return {
+    who: `, as ${user} of ${from}, since ${wanted} is not set`,
+    remedy: `Set ${wanted} to ${LOGINS[wanted]}; ${RIGHTS}`,
+  };
+}
+
 interface Foreign {
+  readonly refusedLogin?: RefusedLogin;
   readonly code?: unknown;
   readonly name?: unknown;
   readonly type?: unknown;
@@ -115,6 +155,13 @@ function codeOf(error: unknown): string {
   if (typeof foreign.code === 'string') return foreign.code;
   if (Array.isArray(foreign.errors) && foreign.errors.length > 0) return codeOf(foreign.errors[0]);
   return foreign.cause ? codeOf(foreign.cause) : '';
+}
+
+/** A library may wrap what PostgreSQL answered. */
+function refusedLoginOf(error: unknown): RefusedLogin | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { refusedLogin, cause } = error as Foreign;
+  return refusedLogin ?? refusedLoginOf(cause);
 }
 
 /** Classifies any thrown value; total, and never throws. `what` names the server and its address without credentials. */
@@ -170,10 +217,19 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
     );
   }
   if (code === '3D000') return fail('database_missing', 'Create the database, or correct its name in the address.');
-  if (code === '42501')
-    return fail('permission_denied', 'Grant the right named above; docs/operations.md lists what each role needs.');
-  if (code === '42P01' || code === '3F000')
-    return fail('schema_missing', "Run `crosswalk migrate up` with an owner's address (TARGET_OWNER_URL).");
+  if (code === RIGHT_MISSING) {
+    const { who, remedy } = toRightsText(refusedLoginOf(error));
+    return new CrosswalkError('permission_denied', `${what}: ${message}${who}`, remedy, error);
+  }
+  if (NOT_THERE.includes(code)) {
+    const { who } = toRightsText(refusedLoginOf(error));
+    return new CrosswalkError(
+      'schema_missing',
+      `${what}: ${message}${who}`,
+      `Run \`crosswalk migrate up\` with an owner's address (TARGET_OWNER_URL); where that was done, this user has no right to see it: ${RIGHTS}`,
+      error,
+    );
+  }
   // The server's message shows the bytes, which are a part of a value.
   if (code === '22021' || code === '22P05')
     return new CrosswalkError(

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import pg from 'pg';
-import { CrosswalkError } from './errors.ts';
+import { useOf } from './address-use.ts';
+import { ABOUT_LOGINS, CrosswalkError, type RefusedLogin } from './errors.ts';
 import { hostAndPort } from './network-address.ts';
 import { parseAddress } from './postgres-address.ts';
 import { NegotiatedConnection } from './postgres-connection.ts';
@@ -59,6 +60,10 @@ export function addressConfig(url: string, name: string): pg.ClientConfig {
   const user = address.user ?? accountName(what);
   const isPlain = address.tls.mode === 'disable' || host.startsWith('/');
   const connection = new NegotiatedConnection(address, isPlain ? null : readTls(address.tls, host, what));
+  // Before the client takes it up: whoever reads of a missing right must know whose it is.
+  connection.on('errorMessage', (error: { code?: unknown; refusedLogin?: RefusedLogin }) => {
+    if (ABOUT_LOGINS.includes(String(error.code))) error.refusedLogin = { user, ...(useOf(url) ?? {}) };
+  });
   return {
     ...{ host, port, user, database: address.database ?? user },
     ...(address.password === null ? {} : { password: address.password }),

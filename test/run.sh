@@ -93,7 +93,7 @@ for part in ${@:-lint types unit integration e2e}; do
     types) check "types" tsc --noEmit ;;
     unit) tests unit 240 ;;
     integration) tests integration "${CROSSWALK_LIMIT_SECONDS:-2400}" ;;
-    e2e) tests e2e 480 ;;
+    e2e) tests e2e 900 ;;
     *)
       echo "run.sh: there is no part $part" >&2
       exit 2

@@ -20,13 +20,13 @@ export interface LimitOptions {
   readonly verifiedWithin: number;
 }
 
-/** Works with one connection to the target database, and to nothing else. Throws a CrosswalkError that names it. */
+/** Works with one connection to the target database, the operators', and to nothing else. Throws a CrosswalkError that names it. */
 export async function withTarget<T>(
   { config }: Pick<CommandContext, 'config'>,
   name: string,
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
-  const url = config.targetUrl();
+  const url = config.targetOperatorUrl();
   try {
     const client = await connect(url, name);
     try {
@@ -37,6 +37,11 @@ export async function withTarget<T>(
   } catch (error) {
     throw toCrosswalkError(error, `target database ${addressOf(url)}`);
   }
+}
+
+/** The same, with the operators' address for all that is read of the target database: who has no other can still look. */
+export function asOperator(context: CommandContext): CommandContext {
+  return { ...context, config: { ...context.config, targetUrl: context.config.targetOperatorUrl } };
 }
 
 /** Null: all of them. Throws `config_invalid` where it is blank. */
@@ -94,7 +99,7 @@ export async function gate(
 ): Promise<boolean> {
   const workspace = toWorkspace(name);
   const stored = await withTarget(context, 'gate', async (target) =>
-    storeGate(target, await evaluate(context, target, workspace, options), null),
+    storeGate(target, await evaluate(asOperator(context), target, workspace, options), null),
   );
   if (options.json) printJson(stored);
   else for (const line of toGateText(stored)) print(line);

@@ -15,7 +15,7 @@ import type { Selection } from '../../connectors/snapshot/work.ts';
 import { captureOf } from '../../connectors/source-state.ts';
 import { allProjections } from '../../projectors/projections/all.ts';
 import { toTenantCondition } from '../../projectors/verify/tenant-condition.ts';
-import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
+import { CrosswalkError, RIGHT_MISSING, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
 import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
 import { confirm } from '../confirm.ts';
@@ -113,7 +113,8 @@ async function inspect(
   const timeoutMs = config.snapshotTimeoutSeconds * 1000;
   const refuse = (error: unknown): never => {
     const reason = toRefusal(error, timeoutMs);
-    if (reason === null) throw error;
+    // A right that is missing is no fault of what was asked for.
+    if (reason === null || (error as { code?: unknown }).code === RIGHT_MISSING) throw error;
     throw new CrosswalkError(
       'config_invalid',
       `The rows cannot be read: ${reason}`,

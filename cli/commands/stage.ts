@@ -14,7 +14,7 @@ import {
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toTableLines } from '../quantity-text.ts';
-import { evaluate, type LimitOptions, toGateText, toName, toWorkspace, withTarget } from './gate.ts';
+import { asOperator, evaluate, type LimitOptions, toGateText, toName, toWorkspace, withTarget } from './gate.ts';
 
 /** Workspaces that are named one by one; of more, how many. */
 const NAMED = 10;
@@ -123,7 +123,7 @@ export async function set(context: CommandContext, name: string, level: string, 
       const entry = await addStage(target, { workspace, stage, by, reason, forced: false, gate: null });
       return told({ kind: 'set', entry, gate: null });
     }
-    const evaluated = await evaluate(context, target, workspace, options);
+    const evaluated = await evaluate(asOperator(context), target, workspace, options);
     const passes = evaluated.verdict === 'go';
     if (options.dryRun) return told({ kind: 'dry run', gate: evaluated, isRefused: !passes && !isForced });
     const gate = await storeGate(target, evaluated, by);

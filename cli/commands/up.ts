@@ -8,10 +8,9 @@ import { openLocalStack } from '../local-stack.ts';
 import { assertRunning } from '../managed-process.ts';
 
 const ENV_FILE = '.crosswalk/env';
-const SAMPLE_ROWS = 20_000;
 
 /** Keeps a stack with connector and projectors running until Ctrl-C. Data stays for the next time. */
-export async function up(context: CommandContext): Promise<boolean> {
+export async function up(context: CommandContext, options: { rows: number }): Promise<boolean> {
   // Kafka's log belongs to one legacy database: another one gets servers and data of its own.
   const { LEGACY_DATABASE_URL: legacy, TARGET_DATABASE_URL: target } = context.ownEnv;
   const given = [legacy, target].flatMap((url) => (url ? [addressOf(url)] : []));
@@ -29,7 +28,7 @@ export async function up(context: CommandContext): Promise<boolean> {
   try {
     if (isEmpty && context.env.SAMPLE === '1') {
       print('filling the legacy database with sample data');
-      await loadSample(local.ownerUrl, { seed: 1, contacts: SAMPLE_ROWS, quotes: SAMPLE_ROWS });
+      await loadSample(local.ownerUrl, { seed: 1, contacts: options.rows, quotes: options.rows });
     }
     writeFileSync(
       ENV_FILE,
@@ -43,7 +42,7 @@ export async function up(context: CommandContext): Promise<boolean> {
     for (const { name, port } of processes)
       print(`  ${name.padEnd(8)} http://127.0.0.1:${port}/healthz /readyz /metrics`);
     print(
-      'look at it from another terminal: cli/crosswalk.sh status | lag | verify | rejects\nCtrl-C stops everything; the data stays\n',
+      'look at it from another terminal: cli/crosswalk.sh status | lag | verify | rejects | gate all\nCtrl-C stops everything; the data stays\n',
     );
     while (!context.signal.aborted) {
       await pause(500, context.signal);

@@ -31,7 +31,8 @@ export async function readTargetShapes(
      WHERE pg_table_is_visible(c.oid) AND c.relkind = 'r' AND c.relname = ANY ($1) GROUP BY c.relname`,
     [tables],
   );
-  const remedy = 'Run `crosswalk migrate up` with TARGET_OWNER_URL.';
+  const remedy =
+    'Run `crosswalk migrate up` with TARGET_OWNER_URL; where that was done, make the login of TARGET_DATABASE_URL a member of crosswalk_projector.';
   // A session without a namespace may see tables of the same names elsewhere.
   const { rows: state } = await client.query<{ found: string | null; schemas: string }>(
     `SELECT to_regclass('consumer_offset')::text AS found, array_to_string(current_schemas(false), ', ') AS schemas`,

@@ -49,7 +49,7 @@ describe('what people run in it', () => {
 
   test('gates and stages, under a login of the operators that the target database is made with', () => {
     const roles = read('infra/docker/init/target-roles.sh');
-    const [, login, secret] = /TARGET_DATABASE_URL: postgres:\/\/(\w+):\$\{(\w+)/.exec(service('operator'))!;
+    const [, login, secret] = /TARGET_OPERATOR_URL: postgres:\/\/(\w+):\$\{(\w+)/.exec(service('operator'))!;
     expect(roles).toContain(`CREATE ROLE ${login} LOGIN PASSWORD :'operator_password' IN ROLE crosswalk_operator;\n`);
     expect(roles).toContain(`--set=operator_password="$${secret}"`);
     expect(service('target')).toContain(`${secret}: \${${secret}:?`);

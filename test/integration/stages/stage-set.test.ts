@@ -247,6 +247,12 @@ describe('behind a gate that passes', () => {
       expect(code).toBe(2);
       expect(stderr).toContain('permission denied for table stage_log');
       expect(await stageOf(OURS)).toBe(1);
+      // An operator's address beside the projectors' one is the one that counts, for the gate's readings too.
+      const both = { ...env, TARGET_OPERATOR_URL: rig.operatorEnv.TARGET_DATABASE_URL! };
+      expect((await rig.run(['gate', OURS, '--max-lag-seconds', '600'], both)).code).toBe(0);
+      expect((await rig.run(['stage', 'set', OURS, '1', '--by', 'x'], both)).code).toBe(0);
+      const alone = { TARGET_OPERATOR_URL: both.TARGET_OPERATOR_URL, TARGET_DATABASE_URL: '' };
+      expect((await rig.run(['gate', OURS, '--max-lag-seconds', '600'], alone)).code).toBe(0);
     } finally {
       await rig.owner.query(`DROP ROLE ${login}`);
     }
