@@ -283,6 +283,17 @@ const realUrl = (user: string, database: string) => {
   return url.href;
 };
 
+/** As an application's session, which works for the workspace of the pages. */
+async function runAsApplication({ text }: DocBlock): Promise<void> {
+  const client = await connect(owner(), 'docs');
+  try {
+    for (const statement of ['SET ROLE crosswalk_app', "SET crosswalk.tenant_id = 'ws-north'", ...toStatements(text)])
+      await client.query(fill(statement));
+  } finally {
+    await client.end();
+  }
+}
+
 /** Where a block of SQL is run, by page and first words. */
 const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<void>][] = [
   [
@@ -303,6 +314,9 @@ const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<
     'CREATE ROLE crm_owner',
     ({ text }) => runAll(realUrl('', 'postgres'), text.replaceAll("'…'", `'${PASSWORD}'`)),
   ],
+  ['docs/application.md', 'SET crosswalk.tenant_id', runAsApplication],
+  ['docs/application.md', 'SELECT crm.is_on_dnc_list', runAsApplication],
+  ['docs/application.md', 'SELECT table_name', runAsApplication],
   ['docs/cutover.md', 'CREATE ROLE ann', ({ text }) => runAll(owner(), text)],
   [
     'docs/cutover.md',
