@@ -150,6 +150,8 @@ describe('what cannot be undone', () => {
   let rig: PhaseRig;
   let folder: string;
   const down = (...more: string[]) => runCli(['migrate', 'down', '100', '--yes', ...more], rig.env);
+  /** A column that was added later and holds something is a loss of its own: this is about tables. */
+  const forgetAddedTimes = () => rig.target.query('UPDATE crm.lead_custom_fields SET created_at = NULL');
   const countTables = async () =>
     Number(
       (
@@ -163,6 +165,7 @@ describe('what cannot be undone', () => {
     rig = await openRig();
     await migrateUp(rig.target, () => undefined);
     await insertAppRows(rig.target);
+    await forgetAddedTimes();
     folder = rig.newFolder();
   });
 
@@ -208,10 +211,21 @@ describe('what cannot be undone', () => {
     expect((await rig.target.query('SELECT FROM crm.users')).rowCount).toBe(2);
   });
 
+  test('begins with a column that was added later and holds something, if it does', async () => {
+    await migrateUp(rig.target, () => undefined);
+    await rig.target.query('UPDATE crm.lead_custom_fields SET created_at = now()');
+    expect((await down()).stderr).toMatch(
+      /This drops or changes crm\.lead_custom_fields \(1 rows, 1 of them in no log\), /,
+    );
+    expect((await rig.target.query('SELECT created_at FROM crm.lead_custom_fields')).rowCount).toBe(1);
+    await forgetAddedTimes();
+  });
+
   test('is done with one that holds it, although projected rows have changed since', async () => {
     await migrateUp(rig.target, () => undefined);
     await rig.target.query(`DELETE FROM crm.users WHERE email = 'third@crosswalk.invalid'`);
     await insertAppRows(rig.target).catch(() => undefined);
+    await forgetAddedTimes();
     const second = rig.newFolder();
     const { into, drop } = await createEmpty();
     await expectCli(['backup', 'create', second], rig.env);
