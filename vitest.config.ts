@@ -1,15 +1,24 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
-/** Attacks that take a minute or more each: `make attacks` runs them, with all others. */
+/** Attacks that take half a minute or more each, or servers of their own: `make attacks` runs them, with all others. */
 const LONG = [
+  'connector/big-transaction',
   'connector/broken-servers',
+  'connector/codecs',
+  'connector/hanging-commit',
   'connector/huge',
   'connector/kafka-rights',
   'connector/record-times',
   'projector/frozen',
   'projector/stalled-target',
   'rebuild/interrupted',
+  'rebuild/traffic',
+  'slot/failover',
+  'stack',
+  'verify/hanging-commit',
+  'verify/huge',
   'verify/memory',
+  'verify/no-false-alarm',
 ].map((name) => `test/integration/${name}.test.ts`);
 // biome-ignore lint/style/noProcessEnv: a choice of whoever runs the tests
 const left = process.env.CROSSWALK_LONG === undefined ? LONG : [];

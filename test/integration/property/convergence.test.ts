@@ -21,7 +21,7 @@ import { createDatabases } from '../../support/stack.ts';
 import { clearTarget, dumpTarget, insertAppRows, openTarget } from '../../support/target-database.ts';
 
 const BASE_SEED = process.env.CROSSWALK_SEED ?? String(Date.now() % 1_000_000);
-const RUNS = Number(process.env.CROSSWALK_RUNS ?? (process.env.CROSSWALK_SEED ? 1 : 8));
+const RUNS = Number(process.env.CROSSWALK_RUNS ?? (process.env.CROSSWALK_SEED ? 1 : 5));
 const CHANGES = 350;
 
 const BRITISH = { country: 'GB', userId: '2', chatbotId: '2' };
