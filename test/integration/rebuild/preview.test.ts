@@ -147,8 +147,9 @@ test('a reference to a row that is not there is refused, also where its table is
   expect(await refused([contacts], { tenants })).toEqual([
     {
       projection: 'contacts',
-      kind: 'failed',
-      reason: '23503 contacts contacts_user_id_fkey, with everything before it applied',
+      // On a busy machine the time for waiting changes may be over before they have been refused often enough: then they wait, and are refused as well.
+      kind: expect.stringMatching(/^(failed|waiting)$/),
+      reason: expect.stringMatching(/^23503 contacts contacts_user_id_fkey(, with everything before it applied)?$/),
       count: Number(rows[0]!.n),
       legacyKeys: expect.anything(),
     },
@@ -163,7 +164,11 @@ test('a reference to a row that is not there is refused, also where its table is
   );
   const failures = await refused([wrong]);
   expect(failures).toMatchObject([
-    { kind: 'failed', count: some.length, reason: expect.stringContaining('23503 leads leads_lead_status_id_fkey') },
+    {
+      kind: expect.stringMatching(/^(failed|waiting)$/),
+      count: some.length,
+      reason: expect.stringContaining('23503 leads leads_lead_status_id_fkey'),
+    },
   ]);
 });
 
