@@ -334,6 +334,7 @@ describe('rows of the application', () => {
     );
     await client.query(`INSERT INTO crm.leads (tenant_id, contact_id, status) VALUES ('app', $1, 'new')`, [A]);
     const before = await dumpTarget(client, 'app');
+    await log.deliver('contacts', 0, contactRow(A, { phone_number: '2015552788', thread_id: 'own', city: 'X' }));
     await log.deliver(
       'contacts',
       0,
