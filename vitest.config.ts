@@ -1,6 +1,6 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
-/** Attacks that take half a minute or more each, or servers of their own: `make attacks` runs them, with all others. */
+/** Attacks that take long, or servers of their own: `make attacks` runs them, with all others. */
 const LONG = [
   'connector/big-transaction',
   'connector/broken-servers',

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Projection } from '../projectors/projection.ts';
+import { targetTables } from '../projectors/write/catalog.ts';
 import { LINEAGE_COLUMNS } from '../projectors/write/statements.ts';
 import { quoteIdent as quote } from '../schemas/quote.ts';
 
@@ -50,13 +51,10 @@ const PRIVILEGES = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 
 /** Tables that projections write, each once. */
 export function wantedTables(projections: readonly Projection[]): Wanted[] {
-  const wanted = new Map<string, Wanted>();
-  for (const { owned, aggregates, history } of projections) {
-    for (const { table } of [...owned, ...aggregates.flatMap(({ targets }) => targets)])
-      wanted.set(table, { table, isHistory: false });
-    for (const { table } of history?.targets ?? []) wanted.set(table, { table, isHistory: true });
-  }
-  return [...wanted.values()];
+  const wanted = projections.flatMap((projection) =>
+    targetTables(projection).map((table): Wanted => ({ table, isHistory: projection.history !== undefined })),
+  );
+  return [...new Map(wanted.map((each) => [each.table, each])).values()];
 }
 
 /** Reads what the catalog tells of tables of the schema crm. */

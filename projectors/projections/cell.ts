@@ -26,12 +26,12 @@ export function toTenantId(cell: Cell | undefined): string {
   return has(cell) ? cell : unassignedTenant;
 }
 
-/** The other columns of a row, as a `jsonb` object of texts by column; null when each other one is null. */
-export function toOthers(row: Readonly<Record<string, Cell>>, taken: ReadonlySet<string>): Cell {
+/** Cells of a row that are not taken, as a `jsonb` object of texts by column; null when each of them is null. */
+export function toOthers(row: Readonly<Record<string, Cell>>, isTaken: (column: string) => boolean): Cell {
   const others = new Map<string, string>();
   for (const column of Object.keys(row)) {
     const cell = row[column];
-    if (cell != null && !taken.has(column)) others.set(column, JSON.stringify(cell));
+    if (cell != null && !isTaken(column)) others.set(column, JSON.stringify(cell));
   }
   return joinJsonbObject(others);
 }

@@ -38,7 +38,7 @@ export const statusOptions = defineProjection({
         {
           ...copyOf(row, copied),
           tenant_id: toTenantId(row.workspace_id),
-          source_metadata: toOthers(row, taken),
+          source_metadata: toOthers(row, (column) => taken.has(column)),
         },
       ],
     },

@@ -37,7 +37,7 @@ export const workspaces = defineProjection({
         {
           ...copyOf(row, copied),
           tenant_id: toTenantId(row.id),
-          source_metadata: toOthers(row, taken),
+          source_metadata: toOthers(row, (column) => taken.has(column)),
           country: cellOf(row, 'country')?.replace(/ +$/, '') ?? null,
         },
       ],

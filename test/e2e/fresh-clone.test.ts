@@ -1,14 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import {
-  existsSync,
-  lstatSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  rmSync,
-} from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,6 +7,7 @@ import { openStack } from '../../infra/stack/stack.ts';
 import { toE164 } from '../../projectors/values/phone.ts';
 import { fetchPhones, runOracle } from '../../projectors/verify/oracle/oracle.ts';
 import { connect } from '../../runtime/postgres.ts';
+import { processesOf } from '../support/processes-of.ts';
 
 // What a newcomer does: clone, make demo. The clone holds the last commit, not what is being edited.
 
@@ -71,23 +63,6 @@ function makeDemo(): Promise<{ exitCode: number | null; output: string }> {
   });
 }
 
-/** Processes that run in the clone or name it on their command line, by pid. */
-function processesOfClone(): string[] {
-  const read = (pid: string) => {
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      return { command, cwd: readlinkSync(`/proc/${pid}/cwd`) };
-    } catch {
-      return { command: '', cwd: '' };
-    }
-  };
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => ({ pid, ...read(pid) }))
-    .filter(({ command, cwd }) => command.includes(clone) || cwd.startsWith(clone))
-    .map(({ pid, command }) => `${pid} ${command}`);
-}
-
 async function count(url: string, sql: string): Promise<number> {
   const client = await connect(url, 'e2e');
   try {
@@ -110,7 +85,7 @@ beforeAll(() => {
 }, 60_000);
 
 afterAll(() => {
-  for (const line of processesOfClone()) process.kill(Number(line.split(' ')[0]), 'SIGKILL');
+  for (const line of processesOf(clone)) process.kill(Number(line.split(' ')[0]), 'SIGKILL');
   rmSync(dir, { recursive: true, force: true });
 });
 
@@ -130,7 +105,7 @@ describe('make demo in a fresh clone', () => {
   });
 
   it('leaves no process and no file behind that git does not ignore', () => {
-    expect(processesOfClone()).toEqual([]);
+    expect(processesOf(clone)).toEqual([]);
     expect(execFileSync('git', ['status', '--porcelain'], { cwd: clone, encoding: 'utf8' })).toBe('');
   });
 
@@ -157,6 +132,6 @@ describe('make demo in a fresh clone', () => {
     const result = await makeDemo();
     expect(result.exitCode).toBe(0);
     expect(result.output).toMatch(/^verified: every row is equal/m);
-    expect(processesOfClone()).toEqual([]);
+    expect(processesOf(clone)).toEqual([]);
   });
 });

@@ -6,7 +6,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -16,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseEnv } from 'node:util';
+import { processesOf } from './processes-of.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** A question at the end of what a terminal shows, with what moves its cursor. */
@@ -78,21 +78,7 @@ export function createStackFolder(): StackFolder {
   let make: ChildProcess | null = null;
   let said = '';
 
-  function processes(): string[] {
-    const read = (pid: string) => {
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-        return { command, cwd: readlinkSync(`/proc/${pid}/cwd`) };
-      } catch {
-        return { command: '', cwd: '' };
-      }
-    };
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map((pid) => ({ pid, ...read(pid) }))
-      .filter(({ command, cwd }) => command.includes(dir) || cwd.startsWith(dir))
-      .map(({ pid, command }) => `${pid} ${command}`);
-  }
+  const processes = () => processesOf(dir);
 
   return {
     dir,

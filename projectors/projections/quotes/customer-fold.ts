@@ -5,7 +5,7 @@ import { earliest, latest } from '../../values/timestamp.ts';
 import { uuid5 } from '../../values/uuid5.ts';
 import { cellOf } from '../cell.ts';
 import { cellsOf, firstFilled, lastRetiredOf, latestCommitOf, toGreatestFirst } from '../contribution-order.ts';
-import { isRealName, isRealPhone, toIdentifyingEmail } from './customer-key.ts';
+import { isRealPhone } from './customer-key.ts';
 import type { LegacyQuote } from './legacy-quote.ts';
 
 /** Customers with their addresses: merge key is the customer's id. */
@@ -55,14 +55,12 @@ export function toCustomerContribution(quote: LegacyQuote, metadata: Cell) {
 }
 
 /** Which of name, email and phone are there and tell nothing about a person; null where none is such. */
-function toPlaceholders({ row, phoneE164, placeholders }: LegacyQuote): Cell {
-  const name = cellOf(row, 'customer_name');
-  const email = cellOf(row, 'email');
+function toPlaceholders({ row, person }: LegacyQuote): Cell {
   const phone = cellOf(row, 'phone');
   const found = [
-    ...(has(name) && !isRealName(name, placeholders) ? ['name'] : []),
-    ...(has(email) && toIdentifyingEmail(email, placeholders) === null ? ['email'] : []),
-    ...(has(phone) && phoneE164 === null && !isRealPhone(phone) ? ['phone'] : []),
+    ...(has(row.customer_name) && person.name === null ? ['name'] : []),
+    ...(has(row.email) && person.email === null ? ['email'] : []),
+    ...(has(phone) && person.phoneE164 === null && !isRealPhone(phone) ? ['phone'] : []),
   ];
   return found.length > 0 ? found.join(' ') : null;
 }

@@ -3,45 +3,43 @@ import { isFillerNumber } from '../../values/phone.ts';
 import { has, hasWhiteSpace, toLowerCase, toNormalisedName, trim } from '../../values/text.ts';
 
 const emailPattern = /^([^@]+)@[^@]+\.[^@]+$/;
-/** What a quote says about its customer. */
-export interface Identifiers {
-  readonly quoteId: string;
+
+/** What of a quote identifies its customer; what identifies nobody is null. */
+export interface Person {
   readonly phoneE164: Cell;
+  /** Trimmed and in lower case. */
   readonly email: Cell;
+  /** Normalised. */
   readonly name: Cell;
-  readonly normalisedAddress: string;
-  readonly placeholders: Placeholders;
+}
+
+/** Reads who the customer is. `phoneE164` null where the phone identifies nobody. */
+export function readPerson(phoneE164: Cell, email: Cell, name: Cell, placeholders: Placeholders): Person {
+  return {
+    phoneE164,
+    email: toIdentifyingEmail(email, placeholders),
+    name: toIdentifyingName(name, placeholders),
+  };
 }
 
 /** Key that quotes of one customer share within a tenant: by phone, else email, else name and address, else the quote itself. */
-export function toCustomerKey({
-  quoteId,
-  phoneE164,
-  email,
-  name,
-  normalisedAddress,
-  placeholders,
-}: Identifiers): string {
+export function toCustomerKey(quoteId: string, { phoneE164, email, name }: Person, normalisedAddress: string): string {
   if (phoneE164 !== null) return `p:${phoneE164}`;
-  const mailbox = toIdentifyingEmail(email, placeholders);
-  if (mailbox !== null) return `e:${mailbox}`;
-  if (normalisedAddress !== '' && isRealName(name, placeholders))
-    return `n:${toNormalisedName(name)}|${normalisedAddress}`;
+  if (email !== null) return `e:${email}`;
+  if (normalisedAddress !== '' && name !== null) return `n:${name}|${normalisedAddress}`;
   return `q:${quoteId}`;
 }
 
-/** An email, trimmed and in lower case, that identifies somebody; null for one without the form of an address, and for a mailbox of nobody's. */
-export function toIdentifyingEmail(cell: Cell, { mailboxes }: Placeholders): string | null {
+function toIdentifyingEmail(cell: Cell, { mailboxes }: Placeholders): Cell {
   if (!has(cell)) return null;
   const email = toLowerCase(trim(cell));
   const local = hasWhiteSpace(email) ? undefined : emailPattern.exec(email)?.[1];
   return local === undefined || mailboxes.has(local) ? null : email;
 }
 
-/** Whether a cell names somebody. */
-export function isRealName(cell: Cell, { names }: Placeholders): boolean {
+function toIdentifyingName(cell: Cell, { names }: Placeholders): Cell {
   const name = toNormalisedName(cell);
-  return name !== '' && !names.has(name);
+  return name === '' || names.has(name) ? null : name;
 }
 
 /** Whether a cell is more of a phone number than what people write where they know none. */

@@ -1,4 +1,4 @@
-import type { Cell, LegacyRow, Placeholders, Tenants } from '../../projection.ts';
+import type { Cell, LegacyRow, Tenants } from '../../projection.ts';
 import type { JsonValue } from '../../values/json.ts';
 import { isZero } from '../../values/numeric.ts';
 import { toE164 } from '../../values/phone.ts';
@@ -6,7 +6,7 @@ import { has, toNormalisedAddress, toStatusText } from '../../values/text.ts';
 import { uuid5 } from '../../values/uuid5.ts';
 import { cellOf, toTenantId } from '../cell.ts';
 import { Rejects, toFiniteNumber, toLeadStatus } from '../rejects.ts';
-import { toCustomerKey } from './customer-key.ts';
+import { type Person, readPerson, toCustomerKey } from './customer-key.ts';
 import { readItems } from './items.ts';
 
 const statusesOfWork: ReadonlySet<string> = new Set(['accepted', 'completed', 'scheduled']);
@@ -26,6 +26,7 @@ export interface LegacyQuote {
   readonly id: string;
   readonly tenantId: string;
   readonly phoneE164: Cell;
+  readonly person: Person;
   readonly normalisedAddress: string;
   readonly customerKey: string;
   readonly customerId: string;
@@ -39,7 +40,6 @@ export interface LegacyQuote {
   readonly hasJob: boolean;
   readonly hasInvoice: boolean;
   readonly rejects: Rejects;
-  readonly placeholders: Placeholders;
 }
 
 /** Reads a row of `quotes`, and decides which new rows it implies. */
@@ -49,15 +49,9 @@ export function readLegacyQuote(row: LegacyRow, tenants: Tenants): LegacyQuote {
   const rejects = new Rejects('quotes', id, tenantId);
   const { country, placeholders } = tenants(tenantId);
   const phoneE164 = toE164(row.phone, country);
+  const person = readPerson(phoneE164, cellOf(row, 'email'), cellOf(row, 'customer_name'), placeholders);
   const normalisedAddress = toNormalisedAddress(row.address);
-  const customerKey = toCustomerKey({
-    quoteId: id,
-    phoneE164,
-    email: cellOf(row, 'email'),
-    name: cellOf(row, 'customer_name'),
-    normalisedAddress,
-    placeholders,
-  });
+  const customerKey = toCustomerKey(id, person, normalisedAddress);
   const items = readItems(cellOf(row, 'items'), rejects);
   const status = toStatusText(row.status);
   const hasInvoice = has(row.invoice_number);
@@ -75,6 +69,7 @@ export function readLegacyQuote(row: LegacyRow, tenants: Tenants): LegacyQuote {
     id,
     tenantId,
     phoneE164,
+    person,
     normalisedAddress,
     customerKey,
     customerId: uuid5(`customer:${tenantId}|${customerKey}`),
@@ -87,7 +82,6 @@ export function readLegacyQuote(row: LegacyRow, tenants: Tenants): LegacyQuote {
     hasJob: hasInvoice || (status !== null && statusesOfWork.has(status)),
     hasInvoice,
     rejects,
-    placeholders,
   };
 }
 

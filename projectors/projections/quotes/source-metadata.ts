@@ -1,5 +1,5 @@
-import { joinJsonbObject } from '../../values/json-text.ts';
 import { isFiniteNumeric } from '../../values/numeric.ts';
+import { toOthers } from '../cell.ts';
 import { type LegacyQuote, moneyColumns } from './legacy-quote.ts';
 import { isConverted } from './rows.ts';
 
@@ -36,12 +36,7 @@ export const quoteColumns: readonly string[] = [...isTaken.keys()];
 
 /** Every legacy value that no new row shows, as a `jsonb` object of texts by column; null when there is none. */
 export function toSourceMetadata(quote: LegacyQuote): string | null {
-  const kept = new Map<string, string>();
-  for (const column of Object.keys(quote.row)) {
-    const cell = quote.row[column];
-    if (cell != null && !isTaken.get(column)?.(quote)) kept.set(column, JSON.stringify(cell));
-  }
-  return joinJsonbObject(kept);
+  return toOthers(quote.row, (column) => isTaken.get(column)?.(quote) ?? false);
 }
 
 function isRejected(quote: LegacyQuote, column: string): boolean {
