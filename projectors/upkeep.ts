@@ -68,7 +68,8 @@ export async function keepUp(
       const { filled, did } = await askOnce(targetUrl, every, signal);
       isFilled = filled;
       said = '';
-      if (did !== '{}') log.info({ did: did.slice(1, -1).split(',') }, 'kept up');
+      if (did !== '{}')
+        log.info({ did: did.slice(1, -1).split(',') }, 'refreshed what the application and the planner read');
     } catch (thrown) {
       if (signal.aborted) return;
       const { code, message } = toCrosswalkError(thrown, `target database ${addressOf(targetUrl)}`);

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { type CountryDifference, findCountryDifferences, pinCountries } from '../../projectors/pinned-countries.ts';
-import { readConfiguration, TENANTS_FILE } from '../../projectors/read-tenants.ts';
-import { createTenants } from '../../projectors/tenants.ts';
+import type { Tenants } from '../../projectors/projection.ts';
+import { readConfiguration, readTenants, TENANTS_FILE } from '../../projectors/read-tenants.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect } from '../../runtime/postgres.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
@@ -17,22 +17,22 @@ export async function pinTenants(
   options: { dryRun?: boolean; json?: boolean; file?: string },
 ): Promise<boolean> {
   const { file = TENANTS_FILE, dryRun = false } = options;
-  const configuration = readConfiguration(file);
+  const tenants = readTenants(file);
   const url = config.legacyUrl();
-  const differences = await readDifferences(url, config.legacySchema, configuration).catch((error: unknown) => {
+  const differences = await readDifferences(url, config.legacySchema, tenants).catch((error: unknown) => {
     throw toCrosswalkError(error, `legacy database ${addressOf(url)}`);
   });
   const isWritten = !dryRun && differences.length > 0;
-  if (isWritten) write(file, pinCountries(configuration, differences));
+  if (isWritten) write(file, pinCountries(readConfiguration(file), differences));
   if (options.json) printJson({ file, written: isWritten, differences });
   else for (const line of toPinLines(relative(process.cwd(), file), differences, dryRun)) print(line);
   return true;
 }
 
-async function readDifferences(url: string, schema: string, configuration: unknown): Promise<CountryDifference[]> {
+async function readDifferences(url: string, schema: string, tenants: Tenants): Promise<CountryDifference[]> {
   const client = await connect(url, 'tenants');
   try {
-    return await findCountryDifferences(client, schema, createTenants(configuration));
+    return await findCountryDifferences(client, schema, tenants);
   } finally {
     await client.end();
   }

@@ -78,6 +78,21 @@ test('is pinned beside what is there, and changes what a phone of its tenant is'
   expect(keysOf(pinned)).toEqual(['p:+49309018345', '+49309018345']);
 });
 
+test.each([
+  ['{', /tenants\.json: .*JSON/],
+  ['{"tenants": {"acme": {"country": "XX"}}}', /tenants\.json: tenants\.acme\.country must be a country/],
+])('is not written into a file that holds %s', async (content, message) => {
+  const file = join(folder, 'tenants.json');
+  writeFileSync(file, content);
+  const config = parseConfig({ LEGACY_DATABASE_URL: databases.legacyUrl });
+  const refused = pinTenants({ config }, { file });
+  await expect(refused).rejects.toMatchObject({
+    ...{ code: 'config_invalid', message: expect.stringMatching(message) },
+    remedy: expect.stringContaining('Correct the file'),
+  });
+  expect(readFileSync(file, 'utf8')).toBe(content);
+});
+
 test('is asked for only where the legacy schema has it', async () => {
   const tenants = createTenants({});
   expect(await findCountryDifferences(legacy, 'public', tenants)).toHaveLength(2);
