@@ -1,22 +1,21 @@
 import type pg from 'pg';
 import { type Config, topicOf } from '../runtime/config.ts';
-import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
+import { toCrosswalkError } from '../runtime/errors.ts';
 import type { InRecord, Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { createPatience, pause } from '../runtime/retry.ts';
-import { createGatherer, type Gatherer } from './gather.ts';
+import { type CatchUp, createCatchUp } from './catch-up.ts';
+import type { ChangeDecoder } from './decode.ts';
+import { assertWhole, createFeedMember, type FeedMember, type Member } from './feed-member.ts';
 import { createParkedRetry, type ParkedRetry } from './parked.ts';
-import type { Projection } from './projection.ts';
 import { readPosition } from './read-position.ts';
 import type { SourceChange } from './source-change.ts';
-import type { ProjectionStatus } from './status.ts';
-import { type Applier, applySlices, type SliceOutcome } from './write/apply-changes.ts';
-import { ensureOffsets, type PartitionOf, readNextOffset } from './write/offsets.ts';
+import { attribute, stoppedBy } from './stopped-by.ts';
 
-/** Transactions at a time, for one projection. */
-export const CONCURRENCY = 3;
 /** All partitions of a fetch are handed over at once: what they bring is applied together. */
 const PARTITIONS_AT_ONCE = 100;
+/** So much longer than its quickest sibling a member may take for a slice: then the others go on, and it catches up. */
+const PATIENCE_MS = 2000;
 
 /** Where partitions end for now: nothing from there on is applied. */
 export interface Ends {
@@ -25,17 +24,23 @@ export interface Ends {
   behind(partition: number, offset: bigint): Promise<void>;
 }
 
-/** How a projection consumes its topic: a rebuild and the live projectors differ in nothing else. */
-export interface Consumption {
+/**
+ * How the topic of a source is consumed: its records are fetched and decoded once, and all projections of the source apply them, each with offsets of its own. A rebuild and the live
+ * projectors differ in nothing else.
+ */
+export interface Feed {
   readonly groupId: string;
+  /** Legacy table of all members. */
+  readonly source: string;
+  readonly members: readonly Member[];
+  readonly decoder: ChangeDecoder;
   /** Its sessions decide where is written. */
   readonly pool: pg.Pool;
-  readonly applier: Applier;
-  readonly status: ProjectionStatus;
   /** Changes of one transaction, about. */
   readonly batchRows: number;
   /** How long Kafka may wait for new records. */
   readonly maxWaitMs?: number;
+  /** Of a feed of one member. */
   readonly ends?: Ends;
   /** Called with changes before they are applied. */
   readonly onChanges?: (changes: readonly SourceChange[]) => Promise<void>;
@@ -43,17 +48,23 @@ export interface Consumption {
   readonly onParkedRetry?: (retry: ParkedRetry) => void;
 }
 
-/** Consumes until the signal is raised: joins the group, and joins again after any failure that waiting may heal. Throws a CrosswalkError that a person must act on. */
+/**
+ * Consumes until the signal is raised: joins the group, and joins again after any failure that waiting may heal. Throws a CrosswalkError that a person must act on; `stoppedBy` says whose
+ * it is.
+ */
 export async function consume(
   config: Config,
   kafka: Kafka,
-  consumption: Consumption,
+  feed: Feed,
   options: { log: Log; signal: AbortSignal },
 ): Promise<void> {
   const { log, signal } = options;
-  const { pool, applier, status } = consumption;
-  const { projection } = applier;
-  const topic = topicOf(config, projection.source);
+  const { pool, members } = feed;
+  const topic = topicOf(config, feed.source);
+  const statuses = members.map(({ status }) => status);
+  const setState = (state: 'starting' | 'running' | 'stopped') => {
+    for (const status of statuses) status.state = state;
+  };
   const patience = createPatience();
   while (!signal.aborted) {
     const session = new AbortController();
@@ -61,160 +72,192 @@ export async function consume(
     signal.addEventListener('abort', stop, { once: true });
     const inWork = new Set<Promise<unknown>>();
     let consumer: Awaited<ReturnType<Kafka['createGroupConsumer']>> | null = null;
-    let parked: ParkedRetry | null = null;
+    let catchUp: CatchUp | null = null;
+    const retries: ParkedRetry[] = [];
     try {
-      await assertWhole(kafka, pool, projection, topic);
-      const expected = new Map<number, bigint>();
-      parked = createParkedRetry({
-        tables: config.tables,
-        readPosition: () => readPosition(kafka, config),
-        pool,
-        applier,
-        status,
-        log,
+      await Promise.all(
+        members.map(({ applier: { projection } }) =>
+          ofMember(projection.name, () => assertWhole(kafka, pool, projection.name, topic)),
+        ),
+      );
+      const running = members.map(({ applier, status }) => {
+        const retry = createParkedRetry({
+          tables: config.tables,
+          readPosition: () => readPosition(kafka, config),
+          ...{ pool, applier, status, log },
+          onFailure: (error) => session.abort(error),
+        });
+        retries.push(retry);
+        feed.onParkedRetry?.(retry);
+        const { batchRows } = feed;
+        return createFeedMember({ applier, status }, { topic, pool, batchRows, log, onParked: () => retry.wake() });
+      });
+      const work = { feed, topic, log };
+      const late = createCatchUp({
+        ...{ kafka, topic, members: running },
+        apply: async (member, partition, records) => {
+          const from = await member.position(partition);
+          return (await applyTo(work, [member], partition, records, { from })).outcome === 'applied';
+        },
         onFailure: (error) => session.abort(error),
       });
-      const retry = parked;
-      consumption.onParkedRetry?.(retry);
-      const gatherer = createGatherer({
-        lanes: CONCURRENCY,
-        rows: consumption.batchRows,
-        apply: async (slices) => observe(status, log, await applySlices(pool, applier, slices), () => retry.wake()),
-      });
+      catchUp = late;
       consumer = await kafka.createGroupConsumer({
-        groupId: consumption.groupId,
+        groupId: feed.groupId,
         topics: [topic],
         concurrency: PARTITIONS_AT_ONCE,
         sessionTimeoutMs: config.sessionTimeoutMs,
-        ...(consumption.maxWaitMs === undefined ? {} : { maxWaitMs: consumption.maxWaitMs }),
+        ...(feed.maxWaitMs === undefined ? {} : { maxWaitMs: feed.maxWaitMs }),
         onAssigned: (partitions) => {
-          expected.clear();
-          status.partitions = partitions[topic] ?? [];
-          log.info({ partitions: status.partitions.length }, 'partitions assigned');
+          late.reset();
+          for (const member of running) member.forget();
+          for (const status of statuses) status.partitions = partitions[topic] ?? [];
+          log.info({ partitions: partitions[topic]?.length ?? 0 }, 'partitions assigned');
         },
-        startOffset: async (_, partition) => {
-          const next = await readNextOffset(pool, { projection: projection.name, topic, partition });
-          expected.set(partition, next);
-          return next;
-        },
+        startOffset: (_, partition) => late.begin(partition),
         onBatch: async (batch) => {
-          const work = applyBatch(
-            { ...consumption, log, gatherer },
-            { projection: projection.name, topic, partition: batch.partition },
-            batch,
-            expected,
-          );
-          inWork.add(work);
+          const working = applyBatch(work, late, batch);
+          inWork.add(working);
           try {
-            return await work;
+            return await working;
           } catch (thrown) {
             session.abort(thrown);
             throw thrown;
           } finally {
-            inWork.delete(work);
+            inWork.delete(working);
           }
         },
         onCrash: (error) => session.abort(error),
       });
-      status.state = 'running';
+      setState('running');
       if (!session.signal.aborted)
         await new Promise<void>((resolve) => session.signal.addEventListener('abort', () => resolve(), { once: true }));
       if (!signal.aborted) throw session.signal.reason;
     } catch (thrown) {
       if (signal.aborted) break;
-      const error = toCrosswalkError(thrown, `projection ${projection.name}`);
-      const end = patience.failed(error, String(status.records), `${status.records} records of ${topic}`);
-      if (end !== null) throw end;
+      const error = toCrosswalkError(thrown, `the projections of ${feed.source}`);
+      const done = statuses.reduce((sum, { records }) => sum + records, 0);
+      const end = patience.failed(error, String(done), `${done} records of ${topic}`);
+      if (end !== null) throw attribute(end, stoppedBy(thrown));
       log.warn({ code: error.code, err: error.code === 'unexpected' ? thrown : undefined }, error.message);
       await pause(500, signal);
     } finally {
       signal.removeEventListener('abort', stop);
-      status.state = 'starting';
-      status.partitions = [];
+      setState('starting');
+      for (const status of statuses) status.partitions = [];
       // The batch at hand is finished before the group is left.
+      await catchUp?.stop();
       await Promise.allSettled(inWork);
-      await parked?.close();
+      await Promise.all(retries.map((retry) => retry.close()));
       await consumer?.close().catch(() => undefined);
     }
   }
-  status.state = 'stopped';
+  setState('stopped');
 }
 
-/** Throws `log_gap` where the log no longer holds what a projection has not applied yet. */
-async function assertWhole(kafka: Kafka, pool: pg.Pool, projection: Projection, topic: string): Promise<void> {
-  const partitions = (await kafka.fetchOffsets([topic])).get(topic)?.length ?? 0;
-  await ensureOffsets(pool, projection.name, topic, partitions);
-  const nexts: bigint[] = [];
-  for (let partition = 0; partition < partitions; partition++)
-    nexts.push(await readNextOffset(pool, { projection: projection.name, topic, partition }));
-  const ends = (await kafka.fetchSettledOffsets(new Map([[topic, nexts]]))).get(topic) ?? [];
-  for (const [partition, end] of ends.entries()) {
-    const next = nexts[partition] ?? 0n;
-    if (end.low > next || next > end.high) {
-      throw new CrosswalkError(
-        'log_gap',
-        `${topic}/${partition} holds offsets ${end.low} to ${end.high}, projection ${projection.name} goes on at ${next}`,
-        end.low > next
-          ? 'The log was cut: restore the topic, or rebuild from a new snapshot.'
-          : 'The topic was re-created, or the target database is newer than Kafka: docs/operations.md, "Restoring".',
-      );
-    }
+async function ofMember<T>(projection: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw attribute(error, projection);
   }
 }
 
-interface BatchWork extends Consumption {
+interface Work {
+  readonly feed: Feed;
+  readonly topic: string;
   readonly log: Log;
-  readonly gatherer: Gatherer;
 }
 
-/** The flow: decode, then map → lock, fold → write → offset in one transaction, together with what the other partitions bring. Answers with the offset to go on from, or null. */
-async function applyBatch(
-  work: BatchWork,
-  of: PartitionOf,
-  batch: { records: readonly InRecord[]; beat: () => Promise<void>; isStale: () => boolean; pause: () => () => void },
-  expected: Map<number, bigint>,
-): Promise<bigint | null> {
-  const { status, ends } = work;
-  const start = expected.get(of.partition) ?? (await readNextOffset(work.pool, of));
-  const end = ends?.of(of.partition);
-  const records = batch.records.filter(({ offset }) => offset >= start && (end === undefined || offset < end));
-  let from = start;
-  for (let at = 0; at < records.length; at += work.batchRows) {
-    if (batch.isStale()) return from;
-    const slice = records.slice(at, at + work.batchRows);
-    const next = slice.at(-1)!.offset + 1n;
-    try {
-      const changes = await work.applier.decoder.decode(of.topic, of.partition, slice);
-      await work.onChanges?.(changes);
-      await work.gatherer.apply({ ...of, changes, expected: from, next });
-      status.lastCommittedAt = changes.at(-1)?.lineage.committedAt ?? status.lastCommittedAt;
-    } catch (error) {
-      if (!(error instanceof CrosswalkError) || error.code !== 'stale_consumer') throw error;
-      work.log.info({ partition: of.partition }, 'another projector has moved this partition: going on from there');
-      from = await readNextOffset(work.pool, of);
-      expected.set(of.partition, from);
-      return from;
-    }
-    from = next;
-    expected.set(of.partition, next);
-    status.records += slice.length;
-    status.batches += 1;
-    status.lastProgressMs = performance.now();
-    await batch.beat();
-  }
+interface Batch {
+  readonly partition: number;
+  readonly records: readonly InRecord[];
+  readonly beat: () => Promise<void>;
+  readonly isStale: () => boolean;
+  readonly pause: () => () => void;
+}
+
+/** Applies a batch to the members that have joined. Returns the offset to go on from, or null where that is its end. */
+async function applyBatch(work: Work, catchUp: CatchUp, batch: Batch): Promise<bigint | null> {
+  const { partition } = batch;
+  const { ends } = work.feed;
+  const end = ends?.of(partition);
+  let outcome: Outcome = 'applied';
+  const reached = await catchUp.advance(partition, async (members, start) => {
+    const records = batch.records.filter(({ offset }) => offset >= start && (end === undefined || offset < end));
+    const leave = (member: FeedMember, pending: Promise<boolean>) => catchUp.leave(member, partition, pending);
+    const applied = await applyTo(work, members, partition, records, { from: start, batch, leave });
+    outcome = applied.outcome;
+    return applied.reached;
+  });
+  if ((outcome as Outcome) === 'moved') return await catchUp.begin(partition);
+  if ((outcome as Outcome) === 'stale') return reached;
   if (end === undefined || batch.records.at(-1)!.offset < end) return null;
   // The partition rests until there is more for it, and the others go on.
-  void ends!.behind(of.partition, from).then(batch.pause());
-  return from;
+  void ends!.behind(partition, reached).then(batch.pause());
+  return reached;
 }
 
-function observe(status: ProjectionStatus, log: Log, outcome: SliceOutcome, onParked: () => void): void {
-  status.applied += outcome.applied.length;
-  status.parked += outcome.parked;
-  status.deadLetters += outcome.defects.length;
-  if (outcome.parked > 0) onParked();
-  if (outcome.defects.length > 0) {
-    const { reason } = outcome.defects[0]!;
-    log.error({ defects: outcome.defects.length, reason }, 'dead letters written: see `crosswalk dlq list`');
+/** Of records of a partition: all are applied; the rest may be somebody else's by now, as may all of it. */
+type Outcome = 'applied' | 'stale' | 'moved';
+
+/** The flow: decode once, then for each member map → lock, fold → write → offset in one transaction, together with what the other partitions bring. */
+async function applyTo(
+  { feed, topic }: Work,
+  members: readonly FeedMember[],
+  partition: number,
+  records: readonly InRecord[],
+  options: {
+    readonly from: bigint;
+    readonly batch?: Batch;
+    /** Called with a member that takes too long: the others go on without it. */
+    readonly leave?: (member: FeedMember, pending: Promise<boolean>) => void;
+  },
+): Promise<{ readonly outcome: Outcome; readonly reached: bigint }> {
+  const { batch, leave } = options;
+  let reached = options.from;
+  let left = members;
+  for (let at = 0; at < records.length; at += feed.batchRows) {
+    if (batch?.isStale()) return { outcome: 'stale', reached };
+    const some = records.slice(at, at + feed.batchRows);
+    const next = some.at(-1)!.offset + 1n;
+    const changes = await feed.decoder.decode(topic, partition, some);
+    await feed.onChanges?.(changes);
+    const slice = { partition, changes, records: some.length, from: reached, next };
+    const applied = left.map((member) => ({
+      member,
+      pending: ofMember(member.name, () => member.apply(slice)),
+    }));
+    const slow = new Set(leave === undefined ? [] : await findSlow(applied));
+    for (const { member, pending } of slow) leave!(member, pending);
+    const others = applied.filter((each) => !slow.has(each));
+    // All of them end before any failure counts.
+    const ended = await Promise.allSettled(others.map(({ pending }) => pending));
+    const failed = ended.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    if (ended.some((each) => each.status === 'fulfilled' && !each.value)) return { outcome: 'moved', reached };
+    left = others.map(({ member }) => member);
+    reached = next;
+    await batch?.beat();
   }
+  return { outcome: 'applied', reached };
+}
+
+/** Waits until all have ended, or one has and the others take `PATIENCE_MS` longer: those. */
+async function findSlow<T extends { readonly pending: Promise<unknown> }>(all: readonly T[]): Promise<T[]> {
+  if (all.length < 2) return [];
+  const open = new Set(all);
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    for (const each of all) {
+      const onEnd = () => {
+        open.delete(each);
+        if (open.size === 0) resolve();
+        timer ??= setTimeout(resolve, PATIENCE_MS);
+      };
+      each.pending.then(onEnd, onEnd);
+    }
+  });
+  clearTimeout(timer);
+  return [...open];
 }

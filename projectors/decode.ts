@@ -7,6 +7,7 @@ import type { Registry } from '../schemas/avro/registry.ts';
 import { schemaIdOf } from '../schemas/avro/wire.ts';
 import type { Projection } from './projection.ts';
 import { type RepairHint, type SourceChange, toLegacyKey, toTimestampText } from './source-change.ts';
+import { attribute } from './stopped-by.ts';
 
 /** Decodes records of a projection's topic; asks the registry for each schema once. */
 export interface ChangeDecoder {
@@ -18,6 +19,9 @@ export interface ChangeDecoder {
   ): Promise<SourceChange[]>;
 }
 
+/** Whom changes are decoded for. */
+export type DecodedFor = Pick<Projection, 'name' | 'source' | 'requires'>;
+
 export interface DecoderOptions {
   /** The live projector has read the records before, and schemas that lack a column are older ones. */
   readonly isReplay?: boolean;
@@ -25,11 +29,13 @@ export interface DecoderOptions {
   readonly readToldColumns?: () => Promise<readonly string[]>;
 }
 
+/** For one projection, or for all that read the same source. */
 export function createChangeDecoder(
-  projection: Projection,
+  of: DecodedFor | readonly DecodedFor[],
   registry: Registry,
   { isReplay = false, readToldColumns = async () => [] }: DecoderOptions = {},
 ): ChangeDecoder {
+  const projections = [of].flat() as readonly DecodedFor[];
   const values = new Map<number, ValueDecoder>();
   const keys = new Map<number, ReturnType<typeof createKeyDecoder>>();
   let lastMicros = -1n;
@@ -46,12 +52,17 @@ export function createChangeDecoder(
     const known = values.get(id);
     if (known !== undefined) return known;
     const json = await registry.schemaById(id);
-    const missing = findMissing(projection, json);
-    if (missing.length > 0 && !(await isInterlude(topic, json)))
-      throw toColumnsMissing(projection, missing, isReplay ? place : null);
+    const unmappable: Record<string, string> = {};
+    for (const projection of projections) {
+      const missing = findMissing(projection, json);
+      if (missing.length === 0) continue;
+      if (!(await isInterlude(projection, topic, json)))
+        throw attribute(toColumnsMissing(projection, missing, isReplay ? place : null), projection.name);
+      unmappable[projection.name] = `column ${missing.join(', ')} was missing for a while`;
+    }
     const decoder: ValueDecoder = {
       ...createDecoder(json),
-      ...(missing.length === 0 ? {} : { unmappable: `column ${missing.join(', ')} was missing for a while` }),
+      ...(Object.keys(unmappable).length === 0 ? {} : { unmappable }),
     };
     values.set(id, decoder);
     return decoder;
@@ -68,7 +79,7 @@ export function createChangeDecoder(
    * Whether a schema lacks columns that an earlier one and the last event have: they were renamed or dropped, and brought back. Then the connector has had every row read again
    * behind that, and what the records in between do to their rows need not stop anybody.
    */
-  async function isInterlude(topic: string, json: string): Promise<boolean> {
+  async function isInterlude(projection: DecodedFor, topic: string, json: string): Promise<boolean> {
     const versions = await registry.versionsOf(`${topic}-value`);
     const at = versions.findIndex((version) => isSameJson(version, json));
     if (!versions.slice(0, at).some((version) => findMissing(projection, version).length === 0)) return false;
@@ -115,12 +126,12 @@ export function toRepairHint(headers: InRecord['headers']): RepairHint | null {
 }
 
 interface ValueDecoder extends ReturnType<typeof createDecoder> {
-  /** Why rows of this schema cannot be mapped. */
-  readonly unmappable?: string;
+  /** Why rows of this schema cannot be mapped, by projection. */
+  readonly unmappable?: Readonly<Record<string, string>>;
 }
 
 /** Columns that the projection requires and a schema lacks: one that was dropped or renamed would reach `map` as null, and blank what it was mapped to. */
-function findMissing({ requires }: Projection, schemaJson: string): string[] {
+function findMissing({ requires }: DecodedFor, schemaJson: string): string[] {
   const columns = new Set(readColumnNames(schemaJson));
   return requires.filter((column) => !columns.has(column));
 }
@@ -128,7 +139,7 @@ function findMissing({ requires }: Projection, schemaJson: string): string[] {
 const isSameJson = (a: string, b: string) => JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
 
 /** `replayed`: the place of the record, in a replay. */
-function toColumnsMissing(projection: Projection, missing: readonly string[], replayed: string | null): CrosswalkError {
+function toColumnsMissing(projection: DecodedFor, missing: readonly string[], replayed: string | null): CrosswalkError {
   if (replayed !== null)
     return new CrosswalkError(
       'source_changed',

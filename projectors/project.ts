@@ -6,19 +6,21 @@ import { addressOf } from '../runtime/postgres.ts';
 import { untilUp } from '../runtime/retry.ts';
 import { projectionProcess, recordStop } from '../runtime/stop-records.ts';
 import { createRegistry } from '../schemas/avro/registry.ts';
-import { CONCURRENCY, consume } from './consume.ts';
+import { consume, type Feed } from './consume.ts';
 import { createChangeDecoder } from './decode.ts';
+import { CONCURRENCY } from './feed-member.ts';
 import { recordPositions } from './log-position.ts';
 import type { Projection, Tenants } from './projection.ts';
 import { toldColumnsOf } from './read-position.ts';
 import { createProjectorPool } from './session.ts';
 import type { ProjectionStatus } from './status.ts';
+import { stoppedBy } from './stopped-by.ts';
 import { keepUp } from './upkeep.ts';
 import { readTargetShapes } from './write/catalog.ts';
 import { readAppliedOffsets } from './write/offsets.ts';
 
 /**
- * One projector process, until the signal is raised: a member of each projection's consumer group. Throws a CrosswalkError that a person must act on.
+ * One projector process, until the signal is raised: a member of the consumer group of each source. Throws a CrosswalkError that a person must act on.
  */
 export async function runProjectors(
   config: Config,
@@ -48,25 +50,30 @@ export async function runProjectors(
     recording = recordPositions(config, kafka, { log, signal: ended.signal });
     // What stops one of them for a person ends the process: the others finish what they have at hand.
     const stopping = new AbortController();
-    const running = projections.map(async (projection) => {
-      const consumption = {
-        groupId: `${config.topicPrefix}.crosswalk.${projection.name}`,
-        pool,
-        applier: {
-          ...{ projection, tenants, shapes },
-          decoder: createChangeDecoder(projection, registry, {
-            readToldColumns: toldColumnsOf(kafka, config, projection.source),
-          }),
-        },
-        status: statuses.get(projection.name)!,
-        batchRows: config.batchRows,
+    const running = [...Map.groupBy(projections, ({ source }) => source)].map(async ([source, together]) => {
+      const readToldColumns = toldColumnsOf(kafka, config, source);
+      const feed: Feed = {
+        groupId: `${config.topicPrefix}.crosswalk.${source}`,
+        ...{ source, pool, batchRows: config.batchRows },
+        decoder: createChangeDecoder(together, registry, { readToldColumns }),
+        members: together.map((projection) => ({
+          applier: {
+            ...{ projection, tenants, shapes },
+            decoder: createChangeDecoder(projection, registry, { readToldColumns }),
+          },
+          status: statuses.get(projection.name)!,
+        })),
       };
-      await consume(config, kafka, consumption, {
-        log: log.child({ projection: projection.name }),
+      await consume(config, kafka, feed, {
+        log: log.child({ projections: together.map(({ name }) => name).join(' ') }),
         signal: AbortSignal.any([signal, stopping.signal]),
       }).catch(async (error: CrosswalkError) => {
-        const readProgress = () => readAppliedOffsets(pool, projection.name, topicOf(config, projection.source));
-        await recordStop(kafka, config, { process: projectionProcess(projection.name), error, readProgress, log });
+        const stopped = stoppedBy(error);
+        for (const { name } of together) {
+          if (stopped !== null && name !== stopped) continue;
+          const readProgress = () => readAppliedOffsets(pool, name, topicOf(config, source));
+          await recordStop(kafka, config, { process: projectionProcess(name), error, readProgress, log });
+        }
         throw error;
       });
     });

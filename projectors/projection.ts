@@ -111,7 +111,7 @@ export interface History {
 }
 
 /**
- * A projection is data: a source, targets, and a pure and total `map`. Its name is the consumer group and the metric label.
+ * A projection is data: a source, targets, and a pure and total `map`. Its name is that of its offsets, and the metric label.
  * Owned targets are written in the order given here, parents first, aggregates after them: references to a merged row are checked at commit.
  */
 export interface Projection {
@@ -142,7 +142,19 @@ export function defineProjection(projection: Projection): Projection {
   const unread = projection.requires.filter((column) => !projection.reads.includes(column));
   if (unread.length > 0)
     throw new Error(`projection ${projection.name}: requires ${unread.join(', ')}, which its rules do not read`);
-  return projection;
+  return { ...projection, map: rememberPerRow(projection.map) };
+}
+
+/** What a row implies, worked out once as long as the row is there: the history of a projection's rows asks for it again. */
+function rememberPerRow(map: Projection['map']): Projection['map'] {
+  const known = new WeakMap<LegacyRow, { readonly tenants: Tenants; readonly implied: Implied }>();
+  return (row, tenants) => {
+    const earlier = known.get(row);
+    if (earlier?.tenants === tenants) return earlier.implied;
+    const implied = map(row, tenants);
+    known.set(row, { tenants, implied });
+    return implied;
+  };
 }
 
 /** A projection that keeps the history of a state, and nothing else. */

@@ -26,8 +26,8 @@ export interface SourceChange {
   readonly identity: string;
   /** Of a row that was sent again to be written even where nothing seems changed; null for what the source changed. */
   readonly repair: RepairHint | null;
-  /** Why its row cannot be mapped, whatever its cells are; it never holds a value. Absent where it can. */
-  readonly unmappable?: string;
+  /** Why its row cannot be mapped, whatever its cells are, by projection; it never holds a value. Absent where it can. */
+  readonly unmappable?: Readonly<Record<string, string>>;
   readonly record: LogRecord;
 }
 

@@ -2,8 +2,9 @@ import type pg from 'pg';
 import { type Config, topicOf } from '../../runtime/config.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
-import { CONCURRENCY, consume } from '../consume.ts';
+import { consume, type Feed } from '../consume.ts';
 import type { ChangeDecoder } from '../decode.ts';
+import { CONCURRENCY } from '../feed-member.ts';
 import type { ParkedRetry } from '../parked.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { createProjectorPool } from '../session.ts';
@@ -74,11 +75,12 @@ export async function startReplay(
         const decoder = input.decoderOf(projection);
         const isForced = input.partial && projection.history === undefined;
         const applier: Applier = { projection, tenants, shapes, decoder: isForced ? toForced(decoder) : decoder };
-        const consumption = {
+        const feed: Feed = {
           groupId: `${config.topicPrefix}.crosswalk.rebuild.${shadow.name}.${projection.name}`,
+          source: projection.source,
           pool,
-          applier,
-          status: statuses[at]!,
+          members: [{ applier, status: statuses[at]! }],
+          decoder: applier.decoder,
           batchRows: Math.min(config.batchRows, maxRate ?? config.batchRows),
           maxWaitMs: MAX_WAIT_MS,
           ends: ends.get(projection.name)!,
@@ -92,7 +94,7 @@ export async function startReplay(
           log: log.child({ rebuild: shadow.name, projection: projection.name }),
           signal: stopping.signal,
         };
-        return consume(config, kafka, consumption, options).catch((error: unknown) => {
+        return consume(config, kafka, feed, options).catch((error: unknown) => {
           failure ??= error;
           stopping.abort(error);
         });

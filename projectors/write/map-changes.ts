@@ -36,7 +36,7 @@ export function mapGroup(
   group: readonly SourceChange[],
   defects: Defect[],
 ): MappedRow | null {
-  if (projection.history !== undefined) return mapHistory(projection.history, tenants, group, defects);
+  if (projection.history !== undefined) return mapHistory(projection.name, projection.history, tenants, group, defects);
   const withHistory = new Set(
     projection.aggregates.filter((aggregate) => aggregate.needsHistory).map((aggregate) => aggregate.name),
   );
@@ -67,13 +67,14 @@ export function mapGroup(
 
 /** Every change of a history counts, and one that cannot be read harms no other. */
 function mapHistory(
+  name: string,
   history: History,
   tenants: Tenants,
   group: readonly SourceChange[],
   defects: Defect[],
 ): MappedRow | null {
   const known = defects.length;
-  const steps = toHistorySteps(history, tenants, group, defects);
+  const steps = toHistorySteps(name, history, tenants, group, defects);
   const failed = new Set(defects.slice(known).map(({ change }) => change));
   const changes = group.filter((change) => !failed.has(change));
   const last = changes.at(-1);
@@ -83,8 +84,9 @@ function mapHistory(
 
 function tryMap(projection: Projection, tenants: Tenants, change: SourceChange, defects: Defect[]): Implied | null {
   if (change.after === null) return NOTHING;
-  if (change.unmappable !== undefined) {
-    defects.push({ change, reason: change.unmappable });
+  const unmappable = change.unmappable?.[projection.name];
+  if (unmappable !== undefined) {
+    defects.push({ change, reason: unmappable });
     return null;
   }
   try {

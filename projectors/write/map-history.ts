@@ -9,8 +9,9 @@ export interface HistoryStep {
   readonly after: NewRow | null;
 }
 
-/** The steps of one legacy key, oldest first: pure. What was read for a repair is none; what `stateOf` throws on is a defect of its own change. */
+/** The steps of one legacy key in the history of this name, oldest first: pure. What was read for a repair is none; what `stateOf` throws on is a defect of its own change. */
 export function toHistorySteps(
+  name: string,
   history: History,
   tenants: Tenants,
   group: readonly SourceChange[],
@@ -19,8 +20,9 @@ export function toHistorySteps(
   const steps: HistoryStep[] = [];
   for (const change of group) {
     if (change.repair !== null) continue;
-    if (change.unmappable !== undefined && change.after !== null) {
-      defects.push({ change, reason: change.unmappable });
+    const unmappable = change.unmappable?.[name];
+    if (unmappable !== undefined && change.after !== null) {
+      defects.push({ change, reason: unmappable });
       continue;
     }
     try {

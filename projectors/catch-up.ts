@@ -1,0 +1,149 @@
+import type { InRecord, Kafka } from '../runtime/kafka.ts';
+import type { FeedMember } from './feed-member.ts';
+
+/** Records behind the front below which the front waits for a member that catches up, but no longer than this. */
+const CLOSE = 2000n;
+const HOLD_MS = 2000;
+
+/**
+ * Members that are behind the front of their feed in a partition: each reads what it lacks by itself, while the others go on, and joins them between two batches. So a projection that is new
+ * to a log, or was away, holds up none of its siblings.
+ */
+export interface CatchUp {
+  /** Where the feed goes on in a partition: at the place of its foremost member. Those behind it begin to catch up. */
+  begin(partition: number): Promise<bigint>;
+  /** Runs the work on one batch of a partition with the members that have joined, all of them at `front`, and moves the front to what it returns. Before, it waits for a member that is about to join. */
+  advance(partition: number, work: (members: readonly FeedMember[], front: bigint) => Promise<bigint>): Promise<bigint>;
+  /** Parts a member from the others of its partition: it catches up once what it has at hand is applied. */
+  leave(member: FeedMember, partition: number, pending: Promise<boolean>): void;
+  /** Ends all catching up, as at a rebalance. */
+  reset(): void;
+  /** As `reset`, and waits until what is at hand is done. */
+  stop(): Promise<void>;
+}
+
+export function createCatchUp(options: {
+  kafka: Kafka;
+  topic: string;
+  members: readonly FeedMember[];
+  /** Has a member apply records that begin at its position. False where another projector has moved it. */
+  apply: (member: FeedMember, partition: number, records: readonly InRecord[]) => Promise<boolean>;
+  onFailure: (error: unknown) => void;
+}): CatchUp {
+  const { kafka, topic, members, apply, onFailure } = options;
+  const fronts = new Map<number, bigint>();
+  const behind = new Map<number, Set<FeedMember>>();
+  const inWork = new Map<number, Promise<unknown>>();
+  /** Members about to join: no batch of the partition begins before they have. */
+  const joining = new Map<number, Set<Promise<void>>>();
+  const followed = new Map<number, AbortController>();
+  const tasks = new Set<Promise<void>>();
+
+  /** Reads from the member's position to before `to`. False where another process has taken the partition over. */
+  async function read(member: FeedMember, partition: number, to: bigint, signal: AbortSignal): Promise<boolean> {
+    let isOurs = true;
+    const from = await member.position(partition);
+    await kafka.readRanges(topic, new Map([[partition, { from, to }]]), {
+      signal,
+      onBatch: async ({ records }) => {
+        isOurs = await apply(member, partition, records);
+        return isOurs;
+      },
+    });
+    const reached = await member.position(partition);
+    // What was aborted brings no records, and is passed over.
+    if (isOurs && reached < to)
+      isOurs = await member.apply({ partition, changes: [], records: 0, from: reached, next: to });
+    if (!isOurs) await member.locate(partition);
+    return isOurs;
+  }
+
+  /** With the partition at rest, the member reads the little that is left and joins. */
+  async function join(member: FeedMember, partition: number, late: Set<FeedMember>, signal: AbortSignal) {
+    const done = Promise.withResolvers<void>();
+    const held = joining.get(partition) ?? new Set();
+    joining.set(partition, held.add(done.promise));
+    const release = () => {
+      held.delete(done.promise);
+      done.resolve();
+    };
+    const timer = setTimeout(release, HOLD_MS);
+    try {
+      await inWork.get(partition)?.catch(() => undefined);
+      const front = fronts.get(partition)!;
+      if ((await member.position(partition)) < front) await read(member, partition, front, signal);
+      // The front may have gone on: then it is not level with it, and reads on.
+      const isLevel = (await member.position(partition)) === fronts.get(partition) && !inWork.has(partition);
+      if (isLevel && !signal.aborted) late.delete(member);
+    } finally {
+      clearTimeout(timer);
+      release();
+    }
+  }
+
+  async function follow(member: FeedMember, partition: number, late: Set<FeedMember>, signal: AbortSignal) {
+    while (late.has(member) && !signal.aborted) {
+      const front = fronts.get(partition)!;
+      if (front - (await member.position(partition)) <= CLOSE) await join(member, partition, late, signal);
+      else await read(member, partition, front, signal);
+    }
+  }
+
+  function run(signal: AbortSignal, work: () => Promise<void>): void {
+    const task = work()
+      .catch((error: unknown) => {
+        if (!signal.aborted) onFailure(error);
+      })
+      .finally(() => tasks.delete(task));
+    tasks.add(task);
+  }
+
+  const reset = () => {
+    for (const ending of followed.values()) ending.abort(new Error('stopped'));
+  };
+
+  return {
+    async begin(partition) {
+      followed.get(partition)?.abort(new Error('stopped'));
+      const positions = await Promise.all(members.map((member) => member.locate(partition)));
+      const front = positions.reduce((a, b) => (b > a ? b : a));
+      fronts.set(partition, front);
+      const late = new Set(members.filter((_, at) => positions[at]! < front));
+      behind.set(partition, late);
+      const ending = new AbortController();
+      followed.set(partition, ending);
+      for (const member of late) run(ending.signal, () => follow(member, partition, late, ending.signal));
+      return front;
+    },
+    leave(member, partition, pending) {
+      const late = behind.get(partition)!;
+      const { signal } = followed.get(partition)!;
+      late.add(member);
+      run(signal, async () => {
+        if (!(await pending)) await member.locate(partition);
+        await follow(member, partition, late, signal);
+      });
+    },
+    async advance(partition, work) {
+      for (let held = joining.get(partition); held !== undefined && held.size > 0; ) await Promise.all(held);
+      const late = behind.get(partition)!;
+      const working = work(
+        members.filter((member) => !late.has(member)),
+        fronts.get(partition)!,
+      );
+      inWork.set(partition, working);
+      try {
+        const front = await working;
+        fronts.set(partition, front);
+        return front;
+      } finally {
+        inWork.delete(partition);
+      }
+    },
+    reset,
+    async stop() {
+      reset();
+      await Promise.allSettled([...tasks]);
+    },
+  };
+}

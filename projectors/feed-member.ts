@@ -1,0 +1,123 @@
+import type pg from 'pg';
+import { CrosswalkError } from '../runtime/errors.ts';
+import type { Kafka } from '../runtime/kafka.ts';
+import type { Log } from '../runtime/log.ts';
+import { createGatherer } from './gather.ts';
+import type { SourceChange } from './source-change.ts';
+import type { ProjectionStatus } from './status.ts';
+import { type Applier, applySlices, type SliceOutcome } from './write/apply-changes.ts';
+import { ensureOffsets, readNextOffset } from './write/offsets.ts';
+
+/** Transactions at a time, for one projection. */
+export const CONCURRENCY = 3;
+
+/** One projection of a feed. */
+export interface Member {
+  readonly applier: Applier;
+  readonly status: ProjectionStatus;
+}
+
+/** Changes of a partition, as they were read: `records` of them with the tombstones, from offset `from` to before `next`. */
+export interface FeedSlice {
+  readonly partition: number;
+  readonly changes: readonly SourceChange[];
+  readonly records: number;
+  readonly from: bigint;
+  readonly next: bigint;
+}
+
+/** A member in one session of its feed: applies slices, each exactly once, and knows how far it is in each partition. */
+export interface FeedMember {
+  readonly name: string;
+  readonly status: ProjectionStatus;
+  /** The offset that the member goes on from; asks the database where that is not known. */
+  position(partition: number): Promise<bigint>;
+  /** Asks the database again: another process may have moved it. */
+  locate(partition: number): Promise<bigint>;
+  forget(): void;
+  /** Applies a slice that begins at the member's position. False where another projector has moved the partition: nothing was changed then. */
+  apply(slice: FeedSlice): Promise<boolean>;
+}
+
+export function createFeedMember(
+  { applier, status }: Member,
+  options: {
+    topic: string;
+    pool: pg.Pool;
+    batchRows: number;
+    log: Log;
+    /** Called where changes were parked. */
+    onParked: () => void;
+  },
+): FeedMember {
+  const { topic, pool, log, onParked } = options;
+  const { name } = applier.projection;
+  const positions = new Map<number, bigint>();
+  const gatherer = createGatherer({
+    lanes: CONCURRENCY,
+    rows: options.batchRows,
+    apply: async (slices) => observe(status, log, await applySlices(pool, applier, slices), onParked),
+  });
+
+  async function locate(partition: number): Promise<bigint> {
+    const next = await readNextOffset(pool, { projection: name, topic, partition });
+    positions.set(partition, next);
+    return next;
+  }
+
+  return {
+    name,
+    status,
+    position: async (partition) => positions.get(partition) ?? (await locate(partition)),
+    locate,
+    forget: () => positions.clear(),
+    async apply({ partition, changes, records, from, next }) {
+      try {
+        await gatherer.apply({ projection: name, topic, partition, changes, expected: from, next });
+      } catch (error) {
+        if (!(error instanceof CrosswalkError) || error.code !== 'stale_consumer') throw error;
+        log.info({ partition }, 'another projector has moved this partition: going on from there');
+        return false;
+      }
+      positions.set(partition, next);
+      status.lastCommittedAt = changes.at(-1)?.lineage.committedAt ?? status.lastCommittedAt;
+      status.records += records;
+      status.batches += 1;
+      status.lastProgressMs = performance.now();
+      return true;
+    },
+  };
+}
+
+/** Throws `log_gap` where the log no longer holds what a projection has not applied yet. */
+export async function assertWhole(kafka: Kafka, pool: pg.Pool, projection: string, topic: string): Promise<void> {
+  const partitions = (await kafka.fetchOffsets([topic])).get(topic)?.length ?? 0;
+  await ensureOffsets(pool, projection, topic, partitions);
+  const nexts: bigint[] = [];
+  for (let partition = 0; partition < partitions; partition++)
+    nexts.push(await readNextOffset(pool, { projection, topic, partition }));
+  const ends = (await kafka.fetchSettledOffsets(new Map([[topic, nexts]]))).get(topic) ?? [];
+  for (const [partition, end] of ends.entries()) {
+    const next = nexts[partition] ?? 0n;
+    if (end.low > next || next > end.high) {
+      throw new CrosswalkError(
+        'log_gap',
+        `${topic}/${partition} holds offsets ${end.low} to ${end.high}, projection ${projection} goes on at ${next}`,
+        end.low > next
+          ? 'The log was cut: restore the topic, or rebuild from a new snapshot.'
+          : 'The topic was re-created, or the target database is newer than Kafka: docs/operations.md, "Restoring".',
+      );
+    }
+  }
+}
+
+function observe(status: ProjectionStatus, log: Log, outcome: SliceOutcome, onParked: () => void): void {
+  status.applied += outcome.applied.length;
+  status.parked += outcome.parked;
+  status.deadLetters += outcome.defects.length;
+  if (outcome.parked > 0) onParked();
+  if (outcome.defects.length > 0) {
+    const { reason } = outcome.defects[0]!;
+    log.error({ defects: outcome.defects.length, reason }, 'dead letters written: see `crosswalk dlq list`');
+  }
+}
