@@ -22,9 +22,22 @@ export function searchPathOption(namespace: Namespace): string {
 const OPTIONS =
   '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off -c idle_in_transaction_session_timeout=15s';
 
-/** Connections of a projector, at most `max`. */
-export function createProjectorPool(url: string, name: string, max: number, namespace = LIVE): pg.Pool {
-  return createPool(url, name, max, `${OPTIONS} ${searchPathOption(namespace)}`);
+/**
+ * For what the log brings again: a crash of the server takes the last commits back, rows and offsets together, and they are applied once more. So no commit waits for the disk. Whatever is
+ * committed later and does wait, waits for these as well.
+ */
+const REPLAYABLE = '-c synchronous_commit=off';
+
+/** Connections of a projector, at most `max`. `isReplayable`: everything that is committed on them comes from the log, with its offset. */
+export function createProjectorPool(
+  url: string,
+  name: string,
+  max: number,
+  namespace = LIVE,
+  { isReplayable = false } = {},
+): pg.Pool {
+  const options = [OPTIONS, ...(isReplayable ? [REPLAYABLE] : []), searchPathOption(namespace)];
+  return createPool(url, name, max, options.join(' '));
 }
 
 /** One connection as projectors have them. The caller ends it. */

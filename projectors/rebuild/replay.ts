@@ -57,9 +57,13 @@ export async function startReplay(
   },
 ): Promise<Replay> {
   const { projections, tenants, log, maxRate } = input;
-  const pool = createProjectorPool(config.targetUrl(), 'rebuild', projections.length * CONCURRENCY + 2, [
-    shadow.schema,
-  ]);
+  const pool = createProjectorPool(
+    config.targetUrl(),
+    'rebuild',
+    projections.length * CONCURRENCY + 2,
+    [shadow.schema],
+    { isReplayable: true },
+  );
   const stopping = new AbortController();
   const pace = createPace(maxRate, stopping.signal);
   const statuses = projections.map(({ name }) => createProjectionStatus(name));

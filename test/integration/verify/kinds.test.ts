@@ -26,7 +26,9 @@ async function verifyWith(...statements: string[]): Promise<string[]> {
   const result = await pipeline.verify();
   expect(result.ok).toBe(false);
   const repair = await pipeline.repair(result.run);
-  expect(repair.left).toEqual([]);
+  expect(
+    repair.left.map(({ table, id, column, kind, reason }) => `${table} ${id} ${column ?? kind}: ${reason}`),
+  ).toEqual([]);
   const after = await pipeline.verify();
   expect(namesOf(after)).toEqual([]);
   expect(after.ok).toBe(true);
