@@ -3,6 +3,7 @@ import type { Position } from '../connectors/position.ts';
 import { REPAIR_HEADER } from '../connectors/snapshot/signal.ts';
 import type { Log } from '../runtime/log.ts';
 import { inTransaction, parseBytea } from '../runtime/postgres.ts';
+import { readWithin } from '../runtime/reading.ts';
 import { PARKED_LOCK } from './session.ts';
 import { byLegacyKey, type SourceChange } from './source-change.ts';
 import type { ProjectionStatus } from './status.ts';
@@ -14,6 +15,8 @@ import { resolveDeadLetters, toAppliedChanges, writeDeadLetters } from './write/
 import { withClient } from './write/with-client.ts';
 
 const EVERY_MS = 250;
+/** How long the connector's position is waited for. */
+const POSITION_MS = 5000;
 /** A look is followed by a rest so many times as long. */
 const REST = 4;
 /** Rounds between two looks while nothing is known to be parked: a process that has ended may have left parked changes behind. */
@@ -60,7 +63,11 @@ export function createParkedRetry(options: {
   let running: Promise<void> | null = null;
 
   async function retry(): Promise<void> {
-    const stored = await readPosition();
+    // Kafka decides only whether a refusal counts: what can be applied does not wait for it.
+    const reading = await readWithin(POSITION_MS, 'the position of the connector', async () => ({
+      position: await readPosition(),
+    }));
+    const stored = reading.state === 'up' ? reading.position : null;
     // During the initial load a cause may not even be in the log yet: no refusal counts.
     const position = stored !== null && tables.every((table) => stored.snapshot[table]?.done) ? stored : null;
     mayHaveParked = await withClient(pool, async (client) => {
