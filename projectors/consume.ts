@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { type Config, topicOf } from '../runtime/config.ts';
 import { toCrosswalkError } from '../runtime/errors.ts';
+import { type HopTrace, msSince } from '../runtime/hop-trace.ts';
 import type { InRecord, Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { createPatience, pause } from '../runtime/retry.ts';
@@ -56,9 +57,9 @@ export async function consume(
   config: Config,
   kafka: Kafka,
   feed: Feed,
-  options: { log: Log; signal: AbortSignal },
+  options: { log: Log; signal: AbortSignal; trace?: HopTrace | null },
 ): Promise<void> {
-  const { log, signal } = options;
+  const { log, signal, trace = null } = options;
   const { pool, members } = feed;
   const topic = topicOf(config, feed.source);
   const statuses = members.map(({ status }) => status);
@@ -90,9 +91,12 @@ export async function consume(
         retries.push(retry);
         feed.onParkedRetry?.(retry);
         const { batchRows } = feed;
-        return createFeedMember({ applier, status }, { topic, pool, batchRows, log, onParked: () => retry.wake() });
+        return createFeedMember(
+          { applier, status },
+          { topic, pool, batchRows, log, trace, onParked: () => retry.wake() },
+        );
       });
-      const work = { feed, topic, log };
+      const work = { feed, topic, trace };
       const late = createCatchUp({
         ...{ kafka, topic, members: running },
         apply: async (member, partition, records) => {
@@ -166,7 +170,7 @@ async function ofMember<T>(projection: string, work: () => Promise<T>): Promise<
 interface Work {
   readonly feed: Feed;
   readonly topic: string;
-  readonly log: Log;
+  readonly trace: HopTrace | null;
 }
 
 interface Batch {
@@ -203,7 +207,7 @@ type Outcome = 'applied' | 'stale' | 'moved';
 
 /** The flow: decode once, then for each member map → lock, fold → write → offset in one transaction, together with what the other partitions bring. */
 async function applyTo(
-  { feed, topic }: Work,
+  { feed, topic, trace }: Work,
   members: readonly FeedMember[],
   partition: number,
   records: readonly InRecord[],
@@ -215,6 +219,7 @@ async function applyTo(
   },
 ): Promise<{ readonly outcome: Outcome; readonly reached: bigint }> {
   const { batch, leave } = options;
+  const fetchedMs = performance.now();
   let reached = options.from;
   let left = members;
   for (let at = 0; at < records.length; at += feed.batchRows) {
@@ -222,8 +227,10 @@ async function applyTo(
     const some = records.slice(at, at + feed.batchRows);
     const next = some.at(-1)!.offset + 1n;
     const changes = await feed.decoder.decode(topic, partition, some);
+    if (trace !== null && batch !== undefined)
+      for (const { lineage } of changes) trace.add('commit in the source to fetched', msSince(lineage.committedAt));
     await feed.onChanges?.(changes);
-    const slice = { partition, changes, records: some.length, from: reached, next };
+    const slice = { partition, changes, records: some.length, from: reached, next, fetchedMs };
     const applied = left.map((member) => ({
       member,
       pending: ofMember(member.name, () => member.apply(slice)),

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
+import type { HopTrace } from '../runtime/hop-trace.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { createGatherer } from './gather.ts';
@@ -24,6 +25,8 @@ export interface FeedSlice {
   readonly records: number;
   readonly from: bigint;
   readonly next: bigint;
+  /** Monotonic milliseconds at which its batch came. */
+  readonly fetchedMs?: number;
 }
 
 /** A member in one session of its feed: applies slices, each exactly once, and knows how far it is in each partition. */
@@ -48,15 +51,20 @@ export function createFeedMember(
     log: Log;
     /** Called where changes were parked. */
     onParked: () => void;
+    trace: HopTrace | null;
   },
 ): FeedMember {
-  const { topic, pool, log, onParked } = options;
+  const { topic, pool, log, onParked, trace } = options;
   const { name } = applier.projection;
   const positions = new Map<number, bigint>();
   const gatherer = createGatherer({
     lanes: CONCURRENCY,
     rows: options.batchRows,
-    apply: async (slices) => observe(status, log, await applySlices(pool, applier, slices), onParked),
+    apply: async (slices) => {
+      const startMs = performance.now();
+      observe(status, log, await applySlices(pool, applier, slices), onParked);
+      trace?.add(`${name}: transaction`, performance.now() - startMs);
+    },
   });
 
   async function locate(partition: number): Promise<bigint> {
@@ -71,7 +79,7 @@ export function createFeedMember(
     position: async (partition) => positions.get(partition) ?? (await locate(partition)),
     locate,
     forget: () => positions.clear(),
-    async apply({ partition, changes, records, from, next }) {
+    async apply({ partition, changes, records, from, next, fetchedMs }) {
       try {
         await gatherer.apply({ projection: name, topic, partition, changes, expected: from, next });
       } catch (error) {
@@ -79,6 +87,7 @@ export function createFeedMember(
         log.info({ partition }, 'another projector has moved this partition: going on from there');
         return false;
       }
+      if (fetchedMs !== undefined) trace?.add(`${name}: fetched to committed`, performance.now() - fetchedMs);
       positions.set(partition, next);
       status.lastCommittedAt = changes.at(-1)?.lineage.committedAt ?? status.lastCommittedAt;
       status.records += records;

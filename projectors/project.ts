@@ -1,5 +1,6 @@
 import { type Config, positionTopicOf, topicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
+import { createHopTrace } from '../runtime/hop-trace.ts';
 import { createKafka, type Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { addressOf } from '../runtime/postgres.ts';
@@ -38,6 +39,7 @@ export async function runProjectors(
   const { url: baseUrl, ...credentials } = config.registry();
   const registry = createRegistry({ baseUrl, ...credentials });
   const ended = new AbortController();
+  const trace = createHopTrace(log, config.traceSeconds);
   let recording: Promise<void> | null = null;
   let upkeep: Promise<void> | null = null;
   try {
@@ -69,6 +71,7 @@ export async function runProjectors(
       await consume(config, kafka, feed, {
         log: log.child({ projections: together.map(({ name }) => name).join(' ') }),
         signal: AbortSignal.any([signal, stopping.signal]),
+        trace,
       }).catch(async (error: CrosswalkError) => {
         const stopped = stoppedBy(error);
         for (const { name } of together) {
@@ -84,6 +87,7 @@ export async function runProjectors(
     await Promise.all(running);
   } finally {
     ended.abort();
+    trace?.close();
     await recording;
     await upkeep;
     registry.close();

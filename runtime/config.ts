@@ -77,6 +77,7 @@ const schema = z.object({
   CROSSWALK_SESSION_TIMEOUT_MS: count(12_000, 1000, 1_800_000),
   CROSSWALK_STALL_SECONDS: count(60, 1, 86_400),
   CROSSWALK_DASHBOARD_SECONDS: count(3600, 0, 604_800),
+  CROSSWALK_TRACE_SECONDS: count(0, 0, 3600),
   CROSSWALK_FAULTS: z.string().default(''),
   CROSSWALK_LAG_WARNING_SECONDS: count(30, 1, 86_400),
   CROSSWALK_LAG_FAILING_SECONDS: count(300, 1, 864_000),
@@ -137,6 +138,8 @@ export interface Config {
   readonly stallSeconds: number;
   /** How old the figures of the dashboard may be before they are refreshed; 0: they are only refreshed after a load and a rebuild. */
   readonly dashboardSeconds: number;
+  /** How often a process logs how long changes take from hop to hop; 0: never. */
+  readonly traceSeconds: number;
   /** Faults to inject into this process: for tests only. */
   readonly faults: readonly Fault[];
   readonly lagWarningSeconds: number;
@@ -213,6 +216,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     sessionTimeoutMs: values.CROSSWALK_SESSION_TIMEOUT_MS,
     stallSeconds: values.CROSSWALK_STALL_SECONDS,
     dashboardSeconds: values.CROSSWALK_DASHBOARD_SECONDS,
+    traceSeconds: values.CROSSWALK_TRACE_SECONDS,
     faults: parseFaults(values.CROSSWALK_FAULTS),
     lagWarningSeconds: values.CROSSWALK_LAG_WARNING_SECONDS,
     lagFailingSeconds: values.CROSSWALK_LAG_FAILING_SECONDS,
