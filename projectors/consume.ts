@@ -7,16 +7,26 @@ import type { Log } from '../runtime/log.ts';
 import { createPatience, pause } from '../runtime/retry.ts';
 import { type CatchUp, createCatchUp } from './catch-up.ts';
 import type { ChangeDecoder } from './decode.ts';
-import { assertWhole, createFeedMember, type FeedMember, type Member } from './feed-member.ts';
+import {
+  assertWhole,
+  CONCURRENCY,
+  createFeedMember,
+  type FeedMember,
+  type FeedSlice,
+  type Member,
+} from './feed-member.ts';
 import { createParkedRetry, type ParkedRetry } from './parked.ts';
 import { readPosition } from './read-position.ts';
+import { createRowBudget, type RowBudget } from './row-budget.ts';
 import type { SourceChange } from './source-change.ts';
 import { attribute, stoppedBy } from './stopped-by.ts';
 
 /** All partitions of a fetch are handed over at once: what they bring is applied together. */
 const PARTITIONS_AT_ONCE = 100;
+/** Transactions whose rows are decoded at a time: those in work, and one to go on with. */
+const LANES_AHEAD = CONCURRENCY + 1;
 /** So much longer than its quickest sibling a member may take for a slice: then the others go on, and it catches up. */
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 10_000;
 
 /** Where partitions end for now: nothing from there on is applied. */
 export interface Ends {
@@ -96,7 +106,7 @@ export async function consume(
           { topic, pool, batchRows, log, trace, onParked: () => retry.wake() },
         );
       });
-      const work = { feed, topic, trace };
+      const work = { feed, topic, trace, budget: createRowBudget(LANES_AHEAD * feed.batchRows) };
       const late = createCatchUp({
         ...{ kafka, topic, members: running },
         apply: async (member, partition, records) => {
@@ -171,6 +181,7 @@ interface Work {
   readonly feed: Feed;
   readonly topic: string;
   readonly trace: HopTrace | null;
+  readonly budget: RowBudget;
 }
 
 interface Batch {
@@ -207,18 +218,18 @@ type Outcome = 'applied' | 'stale' | 'moved';
 
 /** The flow: decode once, then for each member map → lock, fold → write → offset in one transaction, together with what the other partitions bring. */
 async function applyTo(
-  { feed, topic, trace }: Work,
+  work: Work,
   members: readonly FeedMember[],
   partition: number,
   records: readonly InRecord[],
   options: {
     readonly from: bigint;
     readonly batch?: Batch;
-    /** Called with a member that takes too long: the others go on without it. */
-    readonly leave?: (member: FeedMember, pending: Promise<boolean>) => void;
+    readonly leave?: Leave;
   },
 ): Promise<{ readonly outcome: Outcome; readonly reached: bigint }> {
-  const { batch, leave } = options;
+  const { feed, budget } = work;
+  const { batch } = options;
   const fetchedMs = performance.now();
   let reached = options.from;
   let left = members;
@@ -226,28 +237,47 @@ async function applyTo(
     if (batch?.isStale()) return { outcome: 'stale', reached };
     const some = records.slice(at, at + feed.batchRows);
     const next = some.at(-1)!.offset + 1n;
-    const changes = await feed.decoder.decode(topic, partition, some);
-    if (trace !== null && batch !== undefined)
-      for (const { lineage } of changes) trace.add('commit in the source to fetched', msSince(lineage.committedAt));
-    await feed.onChanges?.(changes);
-    const slice = { partition, changes, records: some.length, from: reached, next, fetchedMs };
-    const applied = left.map((member) => ({
-      member,
-      pending: ofMember(member.name, () => member.apply(slice)),
-    }));
-    const slow = new Set(leave === undefined ? [] : await findSlow(applied));
-    for (const { member, pending } of slow) leave!(member, pending);
-    const others = applied.filter((each) => !slow.has(each));
-    // All of them end before any failure counts.
-    const ended = await Promise.allSettled(others.map(({ pending }) => pending));
-    const failed = ended.find((each) => each.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
-    if (ended.some((each) => each.status === 'fulfilled' && !each.value)) return { outcome: 'moved', reached };
-    left = others.map(({ member }) => member);
+    const giveBack = await budget.take(some.length);
+    try {
+      left = await applySlice(work, left, partition, { records: some, from: reached, next, fetchedMs }, options);
+    } finally {
+      giveBack();
+    }
+    if (left.length === 0) return { outcome: 'moved', reached };
     reached = next;
     await batch?.beat();
   }
   return { outcome: 'applied', reached };
+}
+
+/** Called with a member that takes too long: the others go on without it. */
+type Leave = (member: FeedMember, pending: Promise<boolean>) => void;
+
+/** Decodes a slice, and has each member apply it. Returns the members to go on with; none where the partition was taken over. */
+async function applySlice(
+  { feed, topic, trace }: Work,
+  members: readonly FeedMember[],
+  partition: number,
+  { records, ...slice }: Pick<FeedSlice, 'from' | 'next' | 'fetchedMs'> & { readonly records: readonly InRecord[] },
+  { batch, leave }: { readonly batch?: Batch; readonly leave?: Leave },
+): Promise<readonly FeedMember[]> {
+  const changes = await feed.decoder.decode(topic, partition, records);
+  if (trace !== null && batch !== undefined)
+    for (const { lineage } of changes) trace.add('commit in the source to fetched', msSince(lineage.committedAt));
+  await feed.onChanges?.(changes);
+  const applied = members.map((member) => ({
+    member,
+    pending: ofMember(member.name, () => member.apply({ ...slice, partition, changes, records: records.length })),
+  }));
+  const slow = new Set(leave === undefined ? [] : await findSlow(applied));
+  for (const { member, pending } of slow) leave!(member, pending);
+  const others = applied.filter((each) => !slow.has(each));
+  // All of them end before any failure counts.
+  const ended = await Promise.allSettled(others.map(({ pending }) => pending));
+  const failed = ended.find((each) => each.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  const isMoved = ended.some((each) => each.status === 'fulfilled' && !each.value);
+  return isMoved ? [] : others.map(({ member }) => member);
 }
 
 /** Waits until all have ended, or one has and the others take `PATIENCE_MS` longer: those. */

@@ -1,43 +1,25 @@
-import { paddedLength, sha1 } from './sha1.ts';
+import { hash } from 'node:crypto';
 
 /** Namespace of every id that crosswalk derives from a name. */
 export const namespace = '3a9f6c52-8d0b-5e0e-9b1c-6f0c1f7d2a10';
 
-const namespaceBytes = Uint8Array.from(namespace.replaceAll('-', '').match(/../g) ?? [], (hex) => parseInt(hex, 16));
-const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-const encoder = new TextEncoder();
-const usualBuffer = new Uint8Array(1024);
+const namespaceBytes = Buffer.from(namespace.replaceAll('-', ''), 'hex');
+const usualBuffer = Buffer.alloc(1024);
 usualBuffer.set(namespaceBytes);
 
 /** UUID v5 of `name` (taken as UTF-8) under the project's namespace, in lower case. */
 export function uuid5(name: string): string {
-  const longest = paddedLength(16 + 3 * name.length);
+  const longest = 16 + 3 * name.length;
   let buffer = usualBuffer;
   if (longest > buffer.length) {
-    buffer = new Uint8Array(longest);
+    buffer = Buffer.alloc(longest);
     buffer.set(namespaceBytes);
   }
-  return formatUuid(sha1(buffer, 16 + encode(name, buffer)));
+  return formatUuid(hash('sha1', buffer.subarray(0, 16 + buffer.write(name, 16)), 'hex'));
 }
 
-function encode(name: string, buffer: Uint8Array): number {
-  for (let at = 0; at < name.length; at += 1) {
-    const codeUnit = name.charCodeAt(at);
-    if (codeUnit >= 0x80) return encoder.encodeInto(name, buffer.subarray(16)).written;
-    buffer[16 + at] = codeUnit;
-  }
-  return name.length;
-}
-
-function formatUuid(words: Int32Array): string {
-  const second = (words[1]! & 0xffff0fff) | 0x5000;
-  const third = (words[2]! & 0x3fffffff) | 0x80000000;
-  return (
-    `${hexOfHalf(words[0]! >>> 16)}${hexOfHalf(words[0]!)}-${hexOfHalf(second >>> 16)}-${hexOfHalf(second)}` +
-    `-${hexOfHalf(third >>> 16)}-${hexOfHalf(third)}${hexOfHalf(words[3]! >>> 16)}${hexOfHalf(words[3]!)}`
-  );
-}
-
-function hexOfHalf(word: number): string {
-  return hexOfByte[(word >>> 8) & 0xff]! + hexOfByte[word & 0xff]!;
+/** The first 128 bits of a hash, with the version and the variant that the format has in them. */
+function formatUuid(hex: string): string {
+  const variant = '89ab'[Number.parseInt(hex[16]!, 16) & 3]!;
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

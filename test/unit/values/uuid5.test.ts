@@ -1,33 +1,7 @@
-import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { paddedLength, sha1 } from '../../../projectors/values/sha1.ts';
 import { uuid5 } from '../../../projectors/values/uuid5.ts';
 import { expectedUuid } from './expected-uuid.ts';
-
-function hexOfSha1(bytes: Uint8Array): string {
-  const buffer = new Uint8Array(paddedLength(bytes.length)).fill(0xff);
-  buffer.set(bytes);
-  return Array.from(sha1(buffer, bytes.length), (word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
-}
-
-describe('SHA-1', () => {
-  it.each([
-    ['', 'da39a3ee5e6b4b0d3255bfef95601890afd80709'],
-    ['abc', 'a9993e364706816aba3e25717850c26c9cd0d89d'],
-    ['abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq', '84983e441c3bd26ebaae4aa1f95129e5e54670f1'],
-    ['a'.repeat(1_000_000), '34aa973cd4c4daa4f61eeb2bdbad27316534016f'],
-    ['01234567'.repeat(80), 'dea356a2cddd90c7a7ecedc5ebb563934f460452'],
-  ])('of %.20j', (text, expected) => expect(hexOfSha1(Buffer.from(text))).toBe(expected));
-
-  it('is that of the platform, whatever the bytes', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-        expect(hexOfSha1(bytes)).toBe(createHash('sha1').update(bytes).digest('hex'));
-      }),
-    );
-  });
-});
 
 describe('UUID v5 under the namespace of the project', () => {
   it.each([
