@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import avro from 'avsc';
 import kafkajs from 'kafkajs';
 // It teaches the library zstd.
-import '../../runtime/kafka.ts';
+import '../../runtime/kafka/kafkajs.ts';
 import { createDecoder, createKeyDecoder, type DecodedValue } from '../../schemas/avro/decode.ts';
 import { createRegistry } from '../../schemas/avro/registry.ts';
 import { transactionValueSchema } from '../../schemas/avro/transaction.ts';

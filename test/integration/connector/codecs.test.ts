@@ -10,6 +10,7 @@ import { createKafka, type InRecord } from '../../../runtime/kafka.ts';
 import { codecs } from '../../../runtime/kafka-codecs.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { kafkaSettings } from '../../support/kafka-client.ts';
 import { stackAddresses } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -20,7 +21,7 @@ type Name = keyof typeof names;
 
 const id = `codecs${randomBytes(4).toString('hex')}`;
 const { kafkaBrokers } = stackAddresses();
-const kafka = createKafka({ brokers: kafkaBrokers.split(','), tls: false }, createLog('silent'));
+const kafka = createKafka(kafkaSettings(kafkaBrokers), createLog('silent'));
 const client = new kafkajs.Kafka({ brokers: kafkaBrokers.split(','), logLevel: kafkajs.logLevel.NOTHING });
 const topicOf = (name: Name) => `${id}.${name}`;
 let rig: ConnectorRig;
