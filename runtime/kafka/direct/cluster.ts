@@ -22,6 +22,8 @@ export class Cluster {
   readonly #topics = new Map<string, readonly PartitionPlace[]>();
   /** By broker and purpose: a broker answers the requests of one connection in order, so that what waits must have its own. */
   readonly #connections = new Map<string, Promise<Connection>>();
+  /** Where the last answer came from: asked first. */
+  #answering: Address | null = null;
   #isClosed = false;
 
   constructor(settings: KafkaSettings) {
@@ -32,10 +34,14 @@ export class Cluster {
   async askAny<A, R>(api: Api<A, R>, asked: A): Promise<R> {
     let failure: unknown = new KafkaConnectionError('No broker answers');
     for (let attempt = 1; attempt <= FIND.tries && !this.#isClosed; attempt++) {
-      for (const address of [...this.#seeds, ...this.#brokers.values()]) {
+      const first = this.#answering === null ? [] : [this.#answering];
+      for (const address of [...first, ...this.#seeds, ...this.#brokers.values()]) {
         try {
-          return await (await this.#connect(address, '')).ask(api, asked, REQUEST_MS);
+          const answer = await (await this.#connect(address, '')).ask(api, asked, REQUEST_MS);
+          this.#answering = address;
+          return answer;
         } catch (error) {
+          this.#answering = null;
           failure = error;
           if (!isRetriable(error)) throw error;
         }

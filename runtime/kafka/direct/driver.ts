@@ -56,7 +56,14 @@ export function createDirectDriver(settings: KafkaSettings, log: Log): KafkaDriv
         handlers.onCaughtUp(error);
       };
       const reader = createPartitionReader(cluster, {
-        ...{ maxWaitMs: 500, maxBytes: 10_485_760, maxBytesPerPartition: 1_048_576, depth: 2, concurrency: 1 },
+        ...{
+          maxWaitMs: 500,
+          maxBytes: 10_485_760,
+          maxBytesPerPartition: 1_048_576,
+          depth: 2,
+          lanes: 1,
+          concurrency: 1,
+        },
         onChunk: async (_, { records, next }) => {
           for (const record of records) handlers.onRecord(record);
           if (next >= end) caughtUp();
@@ -106,7 +113,14 @@ export function createDirectDriver(settings: KafkaSettings, log: Log): KafkaDriv
         if (next.size === 0) done.resolve();
       };
       const reader = createPartitionReader(cluster, {
-        ...{ maxWaitMs: 500, maxBytes: 16_777_216, maxBytesPerPartition: 4_194_304, depth: 1, concurrency: 1 },
+        ...{
+          maxWaitMs: 500,
+          maxBytes: 16_777_216,
+          maxBytesPerPartition: 4_194_304,
+          depth: 1,
+          lanes: 1,
+          concurrency: 1,
+        },
         onChunk: async ({ partition }, chunk) => {
           const range = ranges.get(partition)!;
           const records = chunk.records.filter(({ offset }) => offset < range.to);

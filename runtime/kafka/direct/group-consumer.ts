@@ -38,7 +38,13 @@ export async function createDirectGroupConsumer(
   }
 
   const reader = createPartitionReader(cluster, {
-    ...{ maxWaitMs: options.maxWaitMs ?? 500, maxBytes: 8_388_608, maxBytesPerPartition: 1_048_576, depth: 2 },
+    ...{
+      maxWaitMs: options.maxWaitMs ?? 500,
+      maxBytes: 8_388_608,
+      maxBytesPerPartition: 1_048_576,
+      depth: 2,
+      lanes: 3,
+    },
     concurrency: options.concurrency,
     onChunk: handle,
     onFailure: (error, times) => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CrosswalkError } from '../../errors.ts';
 import { isRetriable, KafkaProtocolError, typeOf } from './broker-errors.ts';
-import { type Cluster, groupByLeader, groupByTopic, REQUEST_MS } from './cluster.ts';
+import { type Cluster, groupByLeader, groupByTopic } from './cluster.ts';
 import { type Chunk, decodeBatches } from './record-batch.ts';
 import { fetch } from './requests.ts';
 
@@ -16,6 +16,8 @@ export interface ReaderOptions {
   readonly maxBytesPerPartition: number;
   /** Chunks of a partition that are held at once, the one at hand among them. */
   readonly depth: number;
+  /** Requests to a broker at once: one that waits for quiet partitions keeps none waiting that has been read since. */
+  readonly lanes: number;
   /** Chunks, of different partitions, that are handed over at once. */
   readonly concurrency: number;
   /** One at a time of a partition, in order; also where it has no records. Answers with the offset to go on from where that is not the chunk's `next`. */
@@ -24,8 +26,8 @@ export interface ReaderOptions {
   readonly onFailure: (error: Error, times: number) => void;
 }
 
-/** Connections to a broker, so that a request that waits for quiet partitions keeps none waiting that has been read since. */
-const LANES = 3;
+/** A broker that works answers within so long, beside the time that it may wait for records. */
+const ANSWER_MS = 15_000;
 const PAUSE_MS = { first: 50, longest: 1000 };
 
 interface Reading extends PlaceIn {
@@ -104,10 +106,10 @@ export function createPartitionReader(cluster: Cluster, options: ReaderOptions):
     );
     for (const [leader, of] of groupByLeader(wanted, (reading) => leaders.get(keyOf(reading)) ?? -1)) {
       if (leader < 0) {
-        void locate(true);
+        void recover(new KafkaProtocolError(3, { topic: of[0]!.topic }));
         return;
       }
-      const lane = Array.from({ length: LANES }, (_, nth) => `fetch${nth}`).find(
+      const lane = Array.from({ length: options.lanes }, (_, nth) => `fetch${nth}`).find(
         (name) => !busy.has(`${leader} ${name}`),
       );
       if (lane !== undefined) void fetchOnce(leader, lane, of);
@@ -126,7 +128,7 @@ export function createPartitionReader(cluster: Cluster, options: ReaderOptions):
         ({ partition, next }) => ({ partition, offset: next, maxBytes: maxBytesPerPartition }),
       );
       const asked = { maxWaitMs, maxBytes, topics };
-      const answer = await cluster.ask(leader, fetch, asked, { lane, timeoutMs: REQUEST_MS + maxWaitMs });
+      const answer = await cluster.ask(leader, fetch, asked, { lane, timeoutMs: ANSWER_MS + maxWaitMs });
       if (answer.code !== 0) throw new KafkaProtocolError(answer.code);
       const byKey = new Map(of.map((reading) => [keyOf(reading), reading]));
       for (const found of answer.partitions) {

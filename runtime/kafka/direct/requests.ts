@@ -245,9 +245,9 @@ export const fetch = api(
     return {
       code,
       partitions: readTopics(reader, (topic) => {
-        const found = { topic, partition: reader.int32(), code: reader.int16(), highWatermark: reader.int64() };
-        reader.int64();
-        reader.int64();
+        const found = { topic, partition: reader.int32(), code: reader.int16() };
+        // Ends and beginning of the partition.
+        for (let left = 3; left > 0; left--) reader.int64();
         const aborted = reader.list(() => ({ producerId: reader.int64(), first: reader.int64() }));
         return { ...found, aborted, batches: reader.bytes() };
       }),
