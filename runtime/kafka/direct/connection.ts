@@ -15,6 +15,7 @@ const CONNECT_MS = 5000;
 const KEEP_ALIVE_MS = 60_000;
 /** What is larger is no answer of Kafka: a broker that speaks TLS says so with such a number. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+const SMALL_BYTES = 16_384;
 const CLIENT_ID = 'crosswalk';
 
 interface Waiting {
@@ -89,14 +90,23 @@ export class Connection {
     return new Promise<R>((resolve, reject) => {
       const timer = setTimeout(() => this.#fail(new Error(`no answer for ${timeoutMs} ms`)), timeoutMs);
       this.#waiting.set(id, { decode: api.decode, resolve: resolve as (answer: unknown) => void, reject, timer });
-      this.#socket.cork();
-      for (const part of writer.finish()) this.#socket.write(part);
-      this.#socket.uncork();
+      this.#write(writer.finish());
     });
   }
 
   close(): void {
     this.#fail(new Error('Closed connection'));
+  }
+
+  /** In one piece where that costs less than several. */
+  #write(parts: readonly Buffer[]): void {
+    if (parts.reduce((sum, { length }) => sum + length, 0) <= SMALL_BYTES) {
+      this.#socket.write(Buffer.concat(parts));
+      return;
+    }
+    this.#socket.cork();
+    for (const part of parts) this.#socket.write(part);
+    this.#socket.uncork();
   }
 
   #read(chunk: Buffer): void {

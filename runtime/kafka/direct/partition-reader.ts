@@ -98,7 +98,18 @@ export function createPartitionReader(cluster: Cluster, options: ReaderOptions):
     pump();
   }
 
+  /** What becomes free in one go is fetched in one request: one of its own for each would leave the others no lane. */
+  let isPumping = false;
   function pump(): void {
+    if (isPumping) return;
+    isPumping = true;
+    setImmediate(() => {
+      isPumping = false;
+      fetchWanted();
+    });
+  }
+
+  function fetchWanted(): void {
     if (isClosed || isLocating) return;
     const wanted = [...readings.values()].filter(
       ({ isFetching, isAtHand, pauses, chunks }) =>
@@ -154,6 +165,7 @@ export function createPartitionReader(cluster: Cluster, options: ReaderOptions):
     busy.delete(`${leader} ${lane}`);
     for (const reading of of) reading.isFetching = false;
     if (isClosed) return;
+    // The next chunk of a partition is fetched while the one before is at hand.
     handOver();
     if (failure === null) pump();
     else void recover(failure);
@@ -170,8 +182,6 @@ export function createPartitionReader(cluster: Cluster, options: ReaderOptions):
     const chunk = reading.chunks.shift()!;
     reading.isAtHand = true;
     atHand += 1;
-    // The next one is fetched meanwhile.
-    pump();
     try {
       const goOnFrom = await options.onChunk(reading, chunk);
       if (goOnFrom !== null && goOnFrom !== chunk.next && isCurrent(reading)) {
