@@ -113,8 +113,9 @@ async function measure(client: 'direct' | 'kafkajs', brokers: string): Promise<R
     ...{ p50Ms: round(delays[Math.floor(sent * 0.5)]!), p99Ms: round(delays[Math.floor(sent * 0.99)]!) },
     cpuMicrosPerTransaction: Math.round((cpuMicros() - pacedCpu) / sent),
   };
+  // What no record has is looked for in all of partition 0.
   const askedMs = performance.now();
-  for (let nth = 0; nth < 5; nth++) await kafka.readLast(topic.replace(topic, topic), 'nobody').catch(() => undefined);
+  for (let nth = 0; nth < 5; nth++) await kafka.readLast(topic, 'nobody');
   found.readLastMs = round((performance.now() - askedMs) / 5);
   found.maxRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
   await member.close();

@@ -1,4 +1,4 @@
-// Requests to brokers, each in a version that they have had since Kafka 2.1 and still have in 4.x; none of these has tagged fields.
+// Requests to brokers, each in a version that they have had since Kafka 2.2 and still have in 4.x; none of these has tagged fields.
 import type { ByteReader, ByteWriter } from './bytes.ts';
 
 /** A request and its answer. */
