@@ -1,9 +1,9 @@
 import type { KafkaSettings } from '../../config.ts';
+import { isSettling } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { SILENCE_MS, toSilent } from '../silence.ts';
 import type { KafkaDriver } from '../types.ts';
 import { createAdmin } from './admin.ts';
-import { isRetriable } from './broker-errors.ts';
 import { Cluster } from './cluster.ts';
 import { createDirectGroupConsumer } from './group-consumer.ts';
 import { createDirectLogWriter, createSender, identify } from './log-writer.ts';
@@ -78,7 +78,8 @@ export function createDirectDriver(settings: KafkaSettings, log: Log): KafkaDriv
       try {
         await cluster.locate([topic]);
       } catch (error) {
-        if (!isRetriable(error) || !(error as { type?: unknown }).type) {
+        // A topic without a leader has one soon; the reader waits for it.
+        if (!isSettling(error)) {
           cluster.close();
           throw error;
         }

@@ -78,7 +78,7 @@ export function createGroupMember(
 
     /** A sign of life; false where the group is to be joined anew. */
     async beat(): Promise<boolean> {
-      const { code } = await ask(heartbeat, () => membership);
+      const { code } = await ask(heartbeat, () => membership, Math.max(sessionTimeoutMs, 5000));
       if (code === 0) return true;
       const error = new KafkaProtocolError(code);
       if (!REJOIN.includes(error.type)) throw error;
