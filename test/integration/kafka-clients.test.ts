@@ -102,3 +102,13 @@ test.each([
   await older.close();
   await newer.close();
 });
+
+test('a writer that is closed gives up at once what it tries again', async () => {
+  const writer = await direct.createLogWriter(`${topic}.closed`, 60_000);
+  await writer.begin();
+  // A topic that is not there may be there soon.
+  const sent = writer.send(new Map([[`${topic}.missing`, [toRecord('x')]]]));
+  const refused = expect(sent).rejects.toThrow('Closed connection');
+  await writer.close();
+  await refused;
+}, 15_000);

@@ -159,6 +159,14 @@ export class KafkaConnectionError extends Error {
   }
 }
 
+/** Connections that their owner has closed: nothing is tried again. */
+export class KafkaConnectionClosed extends Error {
+  constructor() {
+    super('Closed connection');
+    this.name = 'KafkaConnectionClosed';
+  }
+}
+
 /** Whether the same request, sent again, may be answered otherwise. */
 export function isRetriable(error: unknown): boolean {
   return error instanceof KafkaConnectionError || (error instanceof KafkaProtocolError && error.retriable);

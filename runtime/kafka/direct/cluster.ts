@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KafkaSettings } from '../../config.ts';
-import { assertDone, isRetriable, KafkaConnectionError, KafkaProtocolError } from './broker-errors.ts';
+import {
+  assertDone,
+  isRetriable,
+  KafkaConnectionClosed,
+  KafkaConnectionError,
+  KafkaProtocolError,
+} from './broker-errors.ts';
 import { type Address, Connection } from './connection.ts';
 import { type Api, findCoordinator, metadata } from './requests.ts';
 
@@ -48,7 +54,7 @@ export class Cluster {
       }
       if (attempt < FIND.tries) await sleep(FIND.pauseMs * attempt);
     }
-    throw failure;
+    throw this.#isClosed ? new KafkaConnectionClosed() : failure;
   }
 
   async ask<A, R>(
@@ -123,14 +129,14 @@ export class Cluster {
   }
 
   async #connect(address: Address, lane: string): Promise<Connection> {
-    if (this.#isClosed) throw new KafkaConnectionError('Closed connection');
+    if (this.#isClosed) throw new KafkaConnectionClosed();
     const key = `${address.host}:${address.port} ${lane}`;
     const known = this.#connections.get(key);
     const usable = await known;
     if (usable?.isOpen) return usable;
     // Somebody else may have opened it anew meanwhile.
     if (known !== this.#connections.get(key)) return this.#connect(address, lane);
-    if (this.#isClosed) throw new KafkaConnectionError('Closed connection');
+    if (this.#isClosed) throw new KafkaConnectionClosed();
     const opening = Connection.open(address, this.settings);
     this.#connections.set(key, opening);
     try {
