@@ -12,6 +12,7 @@ const LONG = [
   'connector/record-times',
   'connector/stalled',
   'kafka-addresses',
+  'kafka-logins',
   'projector/frozen',
   'projector/long-batch',
   'projector/readers',

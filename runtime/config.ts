@@ -49,6 +49,7 @@ const schema = z.object({
   KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
   KAFKA_SASL_USERNAME: z.string().optional(),
   KAFKA_SASL_PASSWORD: z.string().optional(),
+  CROSSWALK_KAFKA_CLIENT: z.enum(['direct', 'kafkajs']).default('direct'),
   SCHEMA_REGISTRY_URL: readBy(parseRegistryUrl).optional(),
   SCHEMA_REGISTRY_USERNAME: z.string().optional(),
   SCHEMA_REGISTRY_PASSWORD: z.string().optional(),
@@ -95,6 +96,8 @@ export interface KafkaSettings {
     readonly username: string;
     readonly password: string;
   };
+  /** The client of our own, as by default, or the one on kafkajs. */
+  readonly client?: 'direct' | 'kafkajs';
 }
 export interface RegistrySettings {
   readonly url: string;
@@ -184,6 +187,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     kafka: () => ({
       brokers: required('KAFKA_BROKERS'),
       tls: values.KAFKA_TLS,
+      client: values.CROSSWALK_KAFKA_CLIENT,
       ...(values.KAFKA_SASL_MECHANISM
         ? {
             sasl: {

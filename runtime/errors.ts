@@ -268,7 +268,7 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
       'Look whether the brokers are up, and whether crosswalk may describe its groups and transactional id: docs/operations.md lists the rights.',
     );
   if (
-    /^KafkaJS(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|LockTimeout)/.test(
+    /^Kafka(JS)?(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|LockTimeout)/.test(
       name,
     ) ||
     /Connection terminated|Connection timeout|timeout expired|Client network socket|connection error and is not queryable|Closed connection/i.test(
@@ -283,7 +283,7 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
 /** An answer of Kafka that is another one soon: a partition without a leader, a coordinator that loads. */
 export function isSettling(error: unknown): boolean {
   const { name, retriable } = (error ?? {}) as { name?: unknown; retriable?: unknown };
-  return name === 'KafkaJSProtocolError' && retriable === true;
+  return (name === 'KafkaProtocolError' || name === 'KafkaJSProtocolError') && retriable === true;
 }
 
 /** One line for people: cause, then next step. */

@@ -14,6 +14,7 @@ import { type Config, parseConfig } from '../../runtime/config.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { createLegacySchema } from '../../sample/load.ts';
 import { migrateUp } from '../../schemas/migrations.ts';
+import { kafkaClientEnv } from '../support/kafka-client.ts';
 import { openTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 export const serverNames = ['legacy', 'target', 'kafka', 'registry'] as const;
@@ -80,6 +81,7 @@ export async function openWorld(settings: Readonly<Record<string, string>>): Pro
     const direct = { legacyUrl: legacy.url('legacy'), targetUrl: target.url('crm') };
     const env = {
       ...settings,
+      ...kafkaClientEnv,
       LEGACY_DATABASE_URL: throughProxy(direct.legacyUrl, proxies.legacy),
       TARGET_DATABASE_URL: throughProxy(direct.targetUrl, proxies.target),
       KAFKA_BROKERS: `127.0.0.1:${kafkaProxy.port}`,

@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKafka, type LogWriter } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
+import { kafkaSettings } from '../support/kafka-client.ts';
 import { stackAddresses } from '../support/stack.ts';
 
 const topic = `aborted_${randomBytes(4).toString('hex')}`;
-const kafka = () => createKafka({ brokers: stackAddresses().kafkaBrokers.split(','), tls: false }, createLog('silent'));
+const kafka = () => createKafka(kafkaSettings(stackAddresses().kafkaBrokers), createLog('silent'));
 let writer: LogWriter;
 beforeAll(async () => {
   await kafka().ensureTopics([{ topic, partitions: 1, replicationFactor: 1, config: {} }]);

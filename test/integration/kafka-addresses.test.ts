@@ -6,10 +6,10 @@ import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findFreePort } from '../../infra/stack/free-port.ts';
-import { parseConfig } from '../../runtime/config.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { type Certificates, createCertificates } from '../support/certificates.ts';
+import { kafkaClientEnv, kafkaSettings } from '../support/kafka-client.ts';
 import { type OwnKafka, startOwnKafka } from '../support/own-kafka.ts';
 
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 test('brokers at an IPv6 address are found, and so is the leader of a topic', async () => {
   const brokers = `${host}:${plainPort}, ${host}:${plainPort},`;
-  const kafka = createKafka(parseConfig({ KAFKA_BROKERS: brokers }).kafka(), createLog('silent'));
+  const kafka = createKafka(kafkaSettings(brokers), createLog('silent'));
   expect(kafka.brokers).toBe(`${host}:${plainPort}`);
   expect(await kafka.fetchClusterId()).toMatch(/./);
   const topic = 'addresses';
@@ -72,7 +72,7 @@ async function askSecured(broker: string): Promise<string> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: {
-      ...{ PATH: process.env.PATH, KAFKA_BROKERS: broker, KAFKA_TLS: 'true', NODE_NO_WARNINGS: '1' },
+      ...{ PATH: process.env.PATH, KAFKA_BROKERS: broker, ...kafkaClientEnv, KAFKA_TLS: 'true', NODE_NO_WARNINGS: '1' },
       NODE_EXTRA_CA_CERTS: certificates.file('good.crt'),
     },
     stdio: ['ignore', 'pipe', 'inherit'],

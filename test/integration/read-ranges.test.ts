@@ -4,6 +4,7 @@ import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
+import { kafkaSettings } from '../support/kafka-client.ts';
 import { stackAddresses } from '../support/stack.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -13,7 +14,7 @@ let ends: readonly bigint[];
 
 beforeAll(async () => {
   const { kafkaBrokers } = stackAddresses();
-  kafka = createKafka({ brokers: kafkaBrokers.split(','), tls: false }, createLog('silent'));
+  kafka = createKafka(kafkaSettings(kafkaBrokers), createLog('silent'));
   await kafka.ensureTopics([{ topic, partitions: 3, replicationFactor: -1, config: {} }]);
   await waitUntil('the topic is there', () =>
     kafka.fetchOffsets([topic]).then(

@@ -4,12 +4,13 @@ import kafkajs from 'kafkajs';
 import { expect, test } from 'vitest';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
+import { kafkaSettings } from '../support/kafka-client.ts';
 import { stackAddresses } from '../support/stack.ts';
 
 test('the ends of topics are told as soon as there are any', async () => {
   const brokers = stackAddresses().kafkaBrokers.split(',');
   const admin = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING }).admin();
-  const kafka = createKafka({ brokers, tls: false }, createLog('silent'));
+  const kafka = createKafka(kafkaSettings(brokers.join(',')), createLog('silent'));
   await admin.connect();
   const made: string[] = [];
   try {

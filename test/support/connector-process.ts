@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { kafkaClientEnv } from './kafka-client.ts';
 import { waitUntil } from './wait-until.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,7 +23,13 @@ export interface CliProcess {
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>>, logFile?: string): CliProcess {
   const child = spawn(process.execPath, ['cli/main.ts', ...args], {
     cwd: root,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, CROSSWALK_ENV_FILE: '/nowhere/env', ...env },
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      CROSSWALK_ENV_FILE: '/nowhere/env',
+      ...kafkaClientEnv,
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

@@ -14,6 +14,7 @@ import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { createLegacySchema } from '../../sample/load.ts';
 import { findDifferences, findFaults } from './check-log.ts';
+import { kafkaClientEnv } from './kafka-client.ts';
 import { type LogRecord, readBoundaries, readLog } from './read-log.ts';
 import { createDatabases, stackAddresses } from './stack.ts';
 import { waitUntil } from './wait-until.ts';
@@ -71,6 +72,7 @@ export async function createConnectorRig(
     LEGACY_DATABASE_URL: legacyUrl,
     TARGET_DATABASE_URL: databases.targetUrl,
     KAFKA_BROKERS: stack.kafkaBrokers,
+    ...kafkaClientEnv,
     SCHEMA_REGISTRY_URL: stack.registryUrl,
     CROSSWALK_SLOT: id,
     CROSSWALK_TOPIC_PREFIX: id,

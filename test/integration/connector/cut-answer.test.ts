@@ -7,6 +7,7 @@ import { findFreePort } from '../../../infra/stack/free-port.ts';
 import { startKafka } from '../../../infra/stack/kafka.ts';
 import { createKafka } from '../../../runtime/kafka.ts';
 import { createLog } from '../../../runtime/log.ts';
+import { kafkaSettings } from '../../support/kafka-client.ts';
 import { openTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -27,7 +28,7 @@ afterAll(async () => {
 });
 
 test('is no part of the answers on the next one', async () => {
-  const open = (port: number) => createKafka({ brokers: [`127.0.0.1:${port}`], tls: false }, createLog('silent'));
+  const open = (port: number) => createKafka(kafkaSettings(`127.0.0.1:${port}`), createLog('silent'));
   const topic = 'cut';
   const direct = open(kafka.port);
   await direct.ensureTopics([{ topic, partitions: 1, replicationFactor: 1, config: {} }]);

@@ -6,6 +6,7 @@ import { positionTopicOf, topicOf } from '../../../runtime/config.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { runCli } from '../../support/cli.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { kafkaClientEnv } from '../../support/kafka-client.ts';
 import { type OwnKafka, startOwnKafka } from '../../support/own-kafka.ts';
 
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
@@ -26,7 +27,14 @@ afterAll(async () => {
   await own?.close();
 });
 
-const cases: [string, (rig: ConnectorRig) => kafkajs.AclEntry, (rig: ConnectorRig) => string, boolean][] = [
+type Case = [string, (rig: ConnectorRig) => kafkajs.AclEntry, (rig: ConnectorRig) => string, boolean];
+const GROUPS: Case = [
+  'to read in groups',
+  () => entry(AclResourceTypes.GROUP, 'crosswalk-reader-', AclOperationTypes.READ),
+  () => 'Group authorization failed',
+  true,
+];
+const cases: Case[] = [
   [
     'to write events',
     (rig) => entry(AclResourceTypes.TOPIC, topicOf(rig.config, 'docs'), AclOperationTypes.WRITE),
@@ -51,12 +59,8 @@ const cases: [string, (rig: ConnectorRig) => kafkajs.AclEntry, (rig: ConnectorRi
     (rig) => positionTopicOf(rig.config),
     true,
   ],
-  [
-    'to read in groups',
-    () => entry(AclResourceTypes.GROUP, 'crosswalk-reader-', AclOperationTypes.READ),
-    () => 'Group authorization failed',
-    true,
-  ],
+  // The client of our own reads without any group.
+  ...(kafkaClientEnv.CROSSWALK_KAFKA_CLIENT === 'kafkajs' ? [GROUPS] : []),
 ];
 
 /** Everybody is refused the operation, on resources whose names begin so; any other is allowed by a second entry. */
@@ -93,7 +97,10 @@ test.for(cases)('no right %s', { timeout: 120_000 }, async ([name, deny, message
   expect(line).toContain('docs/operations.md lists the rights');
   const checks = await examine({ config: rig.config, log: createLog('silent'), signal: new AbortController().signal });
   // Whether one may write is only known to who writes; what one may not describe looks as if it was not there.
-  const seen = checks.filter(({ what, state }) => state !== 'ok' && what.includes(message(rig)));
+  // What doctor finds itself, beside the last line of the connector, which it repeats.
+  const seen = checks.filter(
+    ({ what, state }) => state !== 'ok' && !what.includes('connector ended at') && what.includes(message(rig)),
+  );
   expect(seen.length > 0).toBe(isSeen);
   await admin.deleteAcls({ filters: [allowed, denied] });
   const connector = rig.run();

@@ -5,6 +5,7 @@ import type { Position } from '../../../connectors/position.ts';
 import { createPublisher } from '../../../connectors/publish.ts';
 import { createKafka, type LogWriter } from '../../../runtime/kafka.ts';
 import { createLog } from '../../../runtime/log.ts';
+import { kafkaSettings } from '../../support/kafka-client.ts';
 import { readCommitted } from '../../support/read-log.ts';
 import { stackAddresses } from '../../support/stack.ts';
 
@@ -21,7 +22,7 @@ let writer: LogWriter;
 const calls: string[] = [];
 
 beforeAll(async () => {
-  const kafka = createKafka({ brokers: stackAddresses().kafkaBrokers.split(','), tls: false }, createLog('silent'));
+  const kafka = createKafka(kafkaSettings(stackAddresses().kafkaBrokers), createLog('silent'));
   await kafka.ensureTopics(
     [events, positions].map((topic) => ({ topic, partitions: 1, replicationFactor: 1, config: {} })),
   );

@@ -59,8 +59,11 @@ test('it stops, and applies nothing behind the gap', async () => {
       );
       return rows.length > 0;
     });
-    await rename('third');
-    await rig.untilCaughtUp();
+    // What is next may have been fetched meanwhile, and is whole then; what is behind it has not.
+    for (const name of ['third', 'cut off', 'cut off too']) {
+      await rename(name);
+      await rig.untilCaughtUp();
+    }
     const admin = new kafkajs.Kafka({ brokers: rig.env.KAFKA_BROKERS!.split(',') }).admin();
     await admin.connect();
     // The library deletes only from a topic whose leaders it has asked for.
@@ -77,7 +80,7 @@ test('it stops, and applies nothing behind the gap', async () => {
     await holder.end();
   }
   await waitUntil('it stops, or goes on', async () => error !== null || (await nameInTarget()) === 'fourth');
-  expect(await nameInTarget()).toBe('second');
+  expect(['second', 'third']).toContain(await nameInTarget());
   expect(error).toMatchObject({ code: 'log_gap' });
   await connector.stop();
 });

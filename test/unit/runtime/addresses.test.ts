@@ -8,7 +8,7 @@ import { findFreePort } from '../../../infra/stack/free-port.ts';
 import { parseConfig } from '../../../runtime/config.ts';
 import { type CrosswalkError, toCrosswalkError } from '../../../runtime/errors.ts';
 import { serveHealth } from '../../../runtime/http.ts';
-import { toSeed } from '../../../runtime/kafka.ts';
+import { toSeed } from '../../../runtime/kafka/kafkajs.ts';
 import { addressOf, clientConfig } from '../../../runtime/postgres.ts';
 import { parseAddress } from '../../../runtime/postgres-address.ts';
 import { createRegistry } from '../../../schemas/avro/registry.ts';

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { topicSpecs } from '../../../connectors/topics.ts';
 import { parseConfig } from '../../../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../../../runtime/errors.ts';
+import { KafkaConnectionError, KafkaProtocolError } from '../../../runtime/kafka/direct/broker-errors.ts';
 import { codecs } from '../../../runtime/kafka-codecs.ts';
 import { RECORD_TIMES, spellRecordTimes, toTimeLimit, toTimeRefusal } from '../../../runtime/record-times.ts';
 
@@ -37,13 +38,22 @@ describe('what a broker refuses until somebody acts', () => {
     [32, 'topic_misconfigured'],
     [76, 'topic_misconfigured'],
   ])('code %i is %s, and not tried again', (code, kind) => {
-    for (const error of [broken(code), createErrorFromCode(code)])
+    for (const error of [broken(code), createErrorFromCode(code), new KafkaProtocolError(code)])
       expect(toCrosswalkError(error, 'Kafka')).toMatchObject({ code: kind, waits: false });
   });
   it('but not what is another answer soon', () => {
-    for (const code of [5, 6, 7, 14, 19, 20])
-      expect(toCrosswalkError(createErrorFromCode(code), 'Kafka')).toMatchObject({ code: 'server_down', waits: true });
-    expect(toCrosswalkError(createErrorFromCode(10), 'Kafka')).toMatchObject({ code: 'unexpected' });
+    const errorsOf = (code: number) => [createErrorFromCode(code), new KafkaProtocolError(code)];
+    for (const error of [5, 6, 7, 14, 19, 20].flatMap(errorsOf))
+      expect(toCrosswalkError(error, 'Kafka')).toMatchObject({ code: 'server_down', waits: true });
+    for (const error of errorsOf(10)) expect(toCrosswalkError(error, 'Kafka')).toMatchObject({ code: 'unexpected' });
+    // A newer writer, which ends this one's session: the caller starts over.
+    for (const code of [47, 90])
+      expect(toCrosswalkError(new KafkaProtocolError(code), 'Kafka')).toMatchObject({
+        code: 'unexpected',
+        waits: false,
+      });
+    const silent = new KafkaConnectionError('127.0.0.1:9092: no answer for 30000 ms');
+    expect(toCrosswalkError(silent, 'Kafka')).toMatchObject({ code: 'server_down', waits: true });
   });
   it('nor a coordinator that is not found, which may be a right that is missing', () => {
     const error = Object.assign(new Error('Failed to find group coordinator'), {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type kafkajs from 'kafkajs';
 import { expect, test } from 'vitest';
 import { toCrosswalkError } from '../../../runtime/errors.ts';
-import { listTopics } from '../../../runtime/kafka.ts';
+import { listTopics } from '../../../runtime/kafka/kafkajs.ts';
 
 // The library's own admin, beside a cluster of which every broker has failed: it answers null then (`withBroker`).
 const createAdmin = createRequire(import.meta.url)('kafkajs/src/admin') as (options: unknown) => kafkajs.Admin;
