@@ -13,6 +13,8 @@ export const CONNECTOR_VERSION = '0.1.0';
 export interface Captured {
   readonly relation: Relation;
   readonly topic: string;
+  /** `schema.table`, as Debezium calls it. */
+  readonly collection: string;
   readonly encoder: Encoder;
   /** Columns that the log has known before, by name. */
   readonly told: ReadonlySet<string>;
@@ -52,7 +54,7 @@ export async function register(
       connectorVersion: CONNECTOR_VERSION,
     });
     const told = new Set(versions.flat().map(({ column }) => column));
-    return { relation, topic, encoder, told };
+    return { relation, topic, collection: `${relation.schema}.${relation.table}`, encoder, told };
   } catch (error) {
     const retyped = findRetyped(relation, readColumns(JSON.stringify(valueSchema)), versions);
     if (retyped.length === 0 || !(error instanceof RegistryError) || error.retry) throw error;

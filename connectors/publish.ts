@@ -38,8 +38,18 @@ const DEFAULT_LIMIT = 1_048_588;
 const toBatchBytes = (limit: number) => limit - BATCH_BYTES - Math.ceil(limit / 256);
 
 /** Bytes that the headers of a record take. */
-export function toHeaderBytes({ headers = {} }: Pick<OutRecord, 'headers'>): number {
+export function toHeaderBytes({ headers }: Pick<OutRecord, 'headers'>): number {
+  if (headers === undefined) return 0;
   return Object.entries(headers).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + value.length + 10, 0);
+}
+
+/** What is gathered for a topic. */
+interface TopicState {
+  /** What a batch of it holds. */
+  readonly batchBytes: number;
+  records: OutRecord[];
+  /** Bytes by partition. */
+  bytes: number[];
 }
 
 /**
@@ -58,26 +68,40 @@ export function createPublisher(
   },
 ): Publisher {
   const offsets = new Map(Object.entries(options.offsets).map(([topic, list]) => [topic, [...list]]));
-  const batchBytesOf = (topic: string) => toBatchBytes(options.limits.get(topic) ?? DEFAULT_LIMIT);
+  const topics = new Map<string, TopicState>();
   /** Sends that are complete, because a partition's batch could take no more. */
   let sealed: Map<string, OutRecord[]>[] = [];
-  let buffered = new Map<string, OutRecord[]>();
-  let bytesByPartition = new Map<string, number>();
   let totalBytes = 0;
   let isFull = false;
   let count = 0;
   let isOpen = false;
   let openedMs = 0;
 
+  function stateOf(topic: string): TopicState {
+    let state = topics.get(topic);
+    if (state === undefined) {
+      const batchBytes = toBatchBytes(options.limits.get(topic) ?? DEFAULT_LIMIT);
+      state = { batchBytes, records: [], bytes: [] };
+      topics.set(topic, state);
+    }
+    return state;
+  }
+
   function seal(): void {
+    const buffered = new Map<string, OutRecord[]>();
+    for (const [topic, state] of topics) {
+      if (state.records.length === 0) continue;
+      buffered.set(topic, state.records);
+      state.records = [];
+      state.bytes = [];
+    }
+    if (buffered.size === 0) return;
     sealed.push(buffered);
-    buffered = new Map();
-    bytesByPartition = new Map();
     isFull = true;
   }
 
   async function flush(): Promise<void> {
-    if (buffered.size > 0) seal();
+    seal();
     if (sealed.length === 0) return;
     const sends = sealed;
     sealed = [];
@@ -85,14 +109,12 @@ export function createPublisher(
     isFull = false;
     await open();
     for (const records of sends) {
-      const sent = new Map<string, number>();
-      for (const [topic, list] of records)
-        for (const record of list)
-          sent.set(`${topic}/${record.partition}`, (sent.get(`${topic}/${record.partition}`) ?? 0) + 1);
-      for (const answer of await writer.send(records)) {
-        const next = answer.baseOffset + BigInt(sent.get(`${answer.topic}/${answer.partition}`) ?? 0);
-        const list = offsets.get(answer.topic);
-        if (list !== undefined) list[answer.partition] = String(next);
+      for (const { topic, partition, baseOffset } of await writer.send(records)) {
+        const list = offsets.get(topic);
+        if (list === undefined) continue;
+        let sent = 0;
+        for (const record of records.get(topic) ?? []) if (record.partition === partition) sent += 1;
+        list[partition] = String(baseOffset + BigInt(sent));
       }
     }
   }
@@ -118,21 +140,20 @@ export function createPublisher(
 
   return {
     append(topic, record) {
-      const size = (record.key?.length ?? 0) + (record.value?.length ?? 0) + toHeaderBytes(record) + RECORD_BYTES;
-      const partition = `${topic}/${record.partition}`;
-      const held = bytesByPartition.get(partition) ?? 0;
-      if (held > 0 && held + size > batchBytesOf(topic)) seal();
-      const partitionBytes = (bytesByPartition.get(partition) ?? 0) + size;
-      bytesByPartition.set(partition, partitionBytes);
-      const list = buffered.get(topic);
-      if (list === undefined) buffered.set(topic, [record]);
-      else list.push(record);
+      const { key, value, partition } = record;
+      const size =
+        (key === null ? 0 : key.length) + (value === null ? 0 : value.length) + toHeaderBytes(record) + RECORD_BYTES;
+      const state = stateOf(topic);
+      if ((state.bytes[partition] ?? 0) > 0 && state.bytes[partition]! + size > state.batchBytes) seal();
+      const partitionBytes = (state.bytes[partition] ?? 0) + size;
+      state.bytes[partition] = partitionBytes;
+      state.records.push(record);
       totalBytes += size;
       count += 1;
       if (partitionBytes > PARTITION_BYTES || totalBytes > TOTAL_BYTES) isFull = true;
     },
     count: () => count,
-    limitOf: (topic) => batchBytesOf(topic) - RECORD_BYTES,
+    limitOf: (topic) => stateOf(topic).batchBytes - RECORD_BYTES,
     isFull: () => isFull,
     flush,
     async commit(position, last) {
