@@ -42,13 +42,13 @@ export async function register(
   const keySchema = toKeySchema(relation, topic, earlier);
   const valueSchema = toValueSchema(relation, topic, earlier);
   try {
-    const ids = {
-      key: keySchema === null ? null : await registry.register(`${topic}-key`, keySchema),
-      value: await registry.register(`${topic}-value`, valueSchema),
-    };
+    const [key, value] = await Promise.all([
+      keySchema === null ? null : registry.register(`${topic}-key`, keySchema),
+      registry.register(`${topic}-value`, valueSchema),
+    ]);
     const encoder = createEncoder(relation, {
       topic,
-      ids,
+      ids: { key, value },
       serverName: config.topicPrefix,
       databaseName,
       connectorVersion: CONNECTOR_VERSION,
