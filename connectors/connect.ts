@@ -7,6 +7,7 @@ import type { Log } from '../runtime/log.ts';
 import { addressOf, connect, sourceOptions } from '../runtime/postgres.ts';
 import { createPatience, pause, untilUp } from '../runtime/retry.ts';
 import { CONNECTOR, recordStop, stopTopicOf } from '../runtime/stop-records.ts';
+import { AvroWriter } from '../schemas/avro/avro-writer.ts';
 import { createRegistry } from '../schemas/avro/registry.ts';
 import { createTransactionEncoder, transactionKeySchema, transactionValueSchema } from '../schemas/avro/transaction.ts';
 import { isUnchanged, readCatalog, readSlot } from './catalog.ts';
@@ -167,9 +168,11 @@ async function runSession(
     const { url: baseUrl, ...credentials } = config.registry();
     const registry = createRegistry({ baseUrl, ...credentials });
     releases.push(async () => registry.close());
+    // One for all tables: many of them do not hold a slab each. Of this session alone: another one cannot write over what a request of this one may still send.
+    const slabs = new AvroWriter();
     const registerAll = async () => {
       const [captured, key, value] = await Promise.all([
-        Promise.all(relations.map((relation) => register(relation, registry, config, bound.database))),
+        Promise.all(relations.map((relation) => register(relation, registry, config, bound.database, slabs))),
         registry.register(`${transactionTopicOf(config)}-key`, transactionKeySchema),
         registry.register(`${transactionTopicOf(config)}-value`, transactionValueSchema),
       ]);
@@ -244,6 +247,7 @@ async function runSession(
       offsets,
       limits,
       timeoutMs: config.transactionTimeoutMs,
+      slabs,
     });
     const deadLetters = createSourceDeadLetters(openKeys, deadLetterTopicOf(config));
     status.deadLettersOpen = deadLetters.open();
@@ -304,6 +308,7 @@ async function runSession(
       snapshot,
       heartbeat,
       registry,
+      writer: slabs,
       bound,
       stored: {
         ...stored,

@@ -1,5 +1,6 @@
 import { type Config, topicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
+import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
 import { readColumns } from '../schemas/avro/decode.ts';
 import { createEncoder, type Encoder } from '../schemas/avro/encode.ts';
 import { type Registry, RegistryError } from '../schemas/avro/registry.ts';
@@ -21,13 +22,14 @@ export interface Captured {
 }
 
 /**
- * Registers the schemas of a relation under its topic's subjects, and makes its encoder. Throws `schema_incompatible` with the columns whose type is another one than in the log.
+ * Registers the schemas of a relation under its topic's subjects, and makes its encoder, which writes by `writer`. Throws `schema_incompatible` with the columns whose type is another one than in the log.
  */
 export async function register(
   relation: Relation,
   registry: Registry,
   config: Config,
   databaseName: string,
+  writer?: AvroWriter,
 ): Promise<Captured> {
   const topic = topicOf(config, relation.table);
   const [keys, values] = await Promise.all([
@@ -46,13 +48,14 @@ export async function register(
       keySchema === null ? null : registry.register(`${topic}-key`, keySchema),
       registry.register(`${topic}-value`, valueSchema),
     ]);
-    const encoder = createEncoder(relation, {
+    const options = {
       topic,
       ids: { key, value },
       serverName: config.topicPrefix,
       databaseName,
       connectorVersion: CONNECTOR_VERSION,
-    });
+    };
+    const encoder = createEncoder(relation, options, writer);
     const told = new Set(versions.flat().map(({ column }) => column));
     return { relation, topic, collection: `${relation.schema}.${relation.table}`, encoder, told };
   } catch (error) {

@@ -4,6 +4,7 @@ import { CrosswalkError } from '../runtime/errors.ts';
 import { reach } from '../runtime/faults.ts';
 import type { OutRecord, RecordHeaders } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
+import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
 import type { ValueContext } from '../schemas/avro/encode.ts';
 import type { Registry } from '../schemas/avro/registry.ts';
 import type { createTransactionEncoder } from '../schemas/avro/transaction.ts';
@@ -43,6 +44,8 @@ export interface Flow {
   readonly snapshot: ReturnType<typeof createSnapshot>;
   readonly heartbeat: Heartbeat;
   readonly registry: Registry;
+  /** What events are written by. */
+  readonly writer: AvroWriter;
   readonly bound: Binding;
   readonly stored: Position;
   /** The tables as the catalog described them at the start: what chunks are read and written with. */
@@ -80,7 +83,7 @@ export async function streamChanges(flow: Flow): Promise<void> {
     loaded,
     stored,
     readTypeNames: (oids) => readTypeNames(flow.control, oids),
-    register: (relation) => register(relation, flow.registry, config, flow.bound.database),
+    register: (relation) => register(relation, flow.registry, config, flow.bound.database, flow.writer),
     // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
     onChange: async ({ table }, then) => {
       if (snapshot.isIdle() || (await isUnchanged(flow.control, then, capture))) return;

@@ -1,6 +1,7 @@
 import { CrosswalkError } from '../runtime/errors.ts';
 import { reach } from '../runtime/faults.ts';
 import type { LogWriter, OutRecord } from '../runtime/kafka.ts';
+import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
 import { encodePosition, type Position } from './position.ts';
 
 /** One Kafka transaction at a time: events stream into it in bounded sends, and it ends with the position that they reach. */
@@ -13,7 +14,7 @@ export interface Publisher {
   limitOf(topic: string): number;
   /** Whether so much is buffered that it must be sent before more is appended. */
   isFull(): boolean;
-  /** Sends what is buffered. */
+  /** Sends what is buffered, once all that was sent before has been answered; does not wait for the answer to this. A failure is thrown by what is called next. */
   flush(): Promise<void>;
   /**
    * Sends what is buffered, the position, and `last`: records that count only once all is sent. Then commits. After a failure the outcome is unknown: start over
@@ -27,7 +28,7 @@ export interface Publisher {
 
 /** One send is one record batch a partition: what is gathered for one before it is sent. */
 const PARTITION_BYTES = 700_000;
-const TOTAL_BYTES = 4 * 1024 * 1024;
+const TOTAL_BYTES = 2 * 1024 * 1024;
 /** What Kafka's format takes beside key and value: of a record, and of a batch. */
 const RECORD_BYTES = 32;
 const BATCH_BYTES = 512;
@@ -65,6 +66,8 @@ export function createPublisher(
     limits: ReadonlyMap<string, number>;
     /** After so long Kafka gives an open transaction up. */
     timeoutMs: number;
+    /** What keys and values of records stand in: it is written over once they are sent. */
+    slabs?: Pick<AvroWriter, 'retire' | 'reuse'>;
   },
 ): Publisher {
   const offsets = new Map(Object.entries(options.offsets).map(([topic, list]) => [topic, [...list]]));
@@ -76,6 +79,8 @@ export function createPublisher(
   let count = 0;
   let isOpen = false;
   let openedMs = 0;
+  /** The answers to what was sent last. */
+  let answered: Promise<void> = Promise.resolve();
 
   function stateOf(topic: string): TopicState {
     let state = topics.get(topic);
@@ -107,7 +112,19 @@ export function createPublisher(
     sealed = [];
     totalBytes = 0;
     isFull = false;
+    const written = options.slabs?.retire();
+    // One send after the other; meanwhile more is gathered.
+    await answered;
     await open();
+    answered = send(sends).then(() => {
+      // Only now nobody reads them any more. After a failure they are left to whoever may still do so.
+      if (written !== undefined) options.slabs?.reuse(written);
+    });
+    // It is thrown where it is waited for.
+    answered.catch(() => undefined);
+  }
+
+  async function send(sends: readonly ReadonlyMap<string, readonly OutRecord[]>[]): Promise<void> {
     for (const records of sends) {
       for (const { topic, partition, baseOffset } of await writer.send(records)) {
         const list = offsets.get(topic);
@@ -158,6 +175,7 @@ export function createPublisher(
     flush,
     async commit(position, last) {
       await flush();
+      await answered;
       const reached: Position = {
         ...position,
         offsets: Object.fromEntries([...offsets].map(([topic, list]) => [topic, [...list]])),

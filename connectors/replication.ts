@@ -28,7 +28,7 @@ export interface ReplicationStream {
 }
 
 /** Bytes received and not taken, above which the socket is left unread: as much again is being handled meanwhile. */
-const PAUSE_ABOVE_BYTES = 4 * 1024 * 1024;
+const PAUSE_ABOVE_BYTES = 2 * 1024 * 1024;
 /** What a message from the socket takes in memory beside its bytes. */
 const RUN_BYTES = 256;
 const STATUS_EVERY_MS = 1000;

@@ -12,9 +12,12 @@ const SPARE = 8;
 const ONE_BYTE_LENGTH = 64;
 const DIGITS_ZERO = 0x30;
 
+/** Slabs that are kept to be written over. */
+const MOST_FREE = 32;
+
 /**
- * Writes Avro binary, message after message, into slabs. A finished message is a view of its slab: never written to
- * again, and the slab is freed once none of its messages is held. A message that is not finished leaves no trace.
+ * Writes Avro binary, message after message, into slabs. A finished message is a view of its slab: not written to
+ * again, unless the slab is retired and given back for it; otherwise it is freed once none of its messages is held. A message that is not finished leaves no trace.
  */
 export class AvroWriter {
   private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -22,6 +25,11 @@ export class AvroWriter {
   private at = 0;
   private start = 0;
   private finished = 0;
+  /** Slabs that are full. */
+  private full: Buffer[] = [];
+  private free: Buffer[] = [];
+  /** Whether somebody takes full slabs: without that, they would be held for nothing. */
+  private isRetiring = false;
 
   /** Begins a message in Confluent's wire format: a zero byte, the schema's id in four bytes, Avro binary. */
   begin(schemaId: number): void {
@@ -245,16 +253,41 @@ export class AvroWriter {
     if (this.at + byteCount + SPARE > this.slab.length) this.grow(byteCount);
   }
 
+  /** The slabs that hold all messages finished by now; no other message is written to them until they are given back. */
+  retire(): readonly Buffer[] {
+    this.isRetiring = true;
+    const retired = this.full;
+    this.full = [];
+    if (this.finished > 0) {
+      retired.push(this.slab);
+      this.begun(this.free.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES));
+      this.at = 0;
+    }
+    return retired;
+  }
+
+  /** Slabs whose messages nobody reads any more: they may be written over. */
+  reuse(slabs: readonly Buffer[]): void {
+    for (const slab of slabs) if (slab.length === SLAB_BYTES && this.free.length < MOST_FREE) this.free.push(slab);
+  }
+
   /** Takes a new slab and moves the message at hand to its beginning. */
   private grow(byteCount: number): void {
-    const written = this.at - this.start;
-    const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, (written + byteCount) * 2 + SPARE));
-    this.slab.copy(slab, 0, this.start, this.at);
+    const { slab, start, at } = this;
+    const written = at - start;
+    const wanted = written + byteCount + SPARE;
+    if (this.isRetiring && this.finished > 0) this.full.push(slab);
+    const free = wanted <= SLAB_BYTES ? this.free.pop() : undefined;
+    this.begun(free ?? Buffer.allocUnsafeSlow(wanted <= SLAB_BYTES ? SLAB_BYTES : 2 * wanted));
+    slab.copy(this.slab, 0, start, at);
+    this.at = written;
+  }
+
+  private begun(slab: Buffer): void {
     this.slab = slab;
     this.view = toView(slab);
     this.start = 0;
     this.finished = 0;
-    this.at = written;
   }
 }
 

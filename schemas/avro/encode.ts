@@ -43,18 +43,18 @@ export type Encoder = {
 };
 
 /**
- * Encodes the changes of one relation in Confluent's wire format. The buffers are views of shared slabs, never
- * written to again. A delete's tombstone is the caller's.
+ * Encodes the changes of one relation in Confluent's wire format. The buffers are views of the writer's slabs, which many
+ * relations share. A delete's tombstone is the caller's.
  * Throws, naming table and column but never the value, when a cell does not fit its type.
  */
-export function createEncoder(relation: Relation, options: EncoderOptions): Encoder {
+export function createEncoder(relation: Relation, options: EncoderOptions, writer: AvroWriter = shared): Encoder {
   const { schema, table } = relation;
   const { ids } = options;
   const writers = relation.columns.map((column) => toColumnType(column.typeOid).write);
   /** Null: the text as it is. */
   const sentWriters = relation.columns.map((column) => toSentWriter(column.typeOid));
   const keys = keyPositions(relation);
-  const frame = createFrame(options, relation);
+  const frame = createFrame(writer, options, relation);
   if (keys.length > 0 && ids.key === null) {
     throw new Error(`${schema}.${table}: the key's schema has no id; register it first`);
   }
@@ -145,8 +145,8 @@ export function createEncoder(relation: Relation, options: EncoderOptions): Enco
   };
 }
 
-/** One for all relations, so that many tables do not hold a slab each. */
-const writer = new AvroWriter();
+/** Of all who bring no writer of their own. */
+const shared = new AvroWriter();
 
 /** Avro binary, made beside the messages. */
 function toAvro(write: (own: AvroWriter) => void): DataView {
@@ -174,7 +174,7 @@ interface SourceParts {
 }
 
 /** Writes what stands behind the rows of one relation. Commit times repeat over a transaction and processing times over a batch, so the last ones are kept. */
-function createFrame(options: EncoderOptions, { schema, table }: Relation) {
+function createFrame(writer: AvroWriter, options: EncoderOptions, { schema, table }: Relation) {
   const { connectorVersion, serverName, databaseName } = options;
   let parts: SourceParts | null = null;
   let processedMs = Number.NaN;

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Cells, Relation } from '../../../connectors/change.ts';
 import { decodeMessage, type InsertMessage } from '../../../connectors/pgoutput.ts';
 import type { SentRow } from '../../../connectors/sent-row.ts';
+import { AvroWriter } from '../../../schemas/avro/avro-writer.ts';
 import { createEncoder, type ValueContext } from '../../../schemas/avro/encode.ts';
 import { byte, int32, message, tuple } from '../connectors/pgoutput-message.ts';
 import { anyCell, TYPE_NAMES } from './any-cell.ts';
@@ -106,6 +107,35 @@ test('messages stay as they were while others are written behind them', () => {
   const again = createEncoder(relation, options);
   for (const [at, row] of rows.entries())
     expect(messages[at]!.equals(again.encodeValue(sampleChange(relation, { after: row }), context))).toBe(true);
+});
+
+test('slabs are written over once they are given back, and not before', () => {
+  const relation = sampleRelation([['id', 'text']]);
+  const writer = new AvroWriter();
+  const encoder = createEncoder(relation, options, writer);
+  const encodeSome = (of: string) =>
+    Array.from({ length: 900 }, (_, at) => {
+      const row = [`${of} ${at} ${'z'.repeat((at * 7919) % 700)}`];
+      return { row, message: encoder.encodeValue(sampleChange(relation, { after: sent(row) }), context) };
+    });
+  const assertWhole = (all: ReturnType<typeof encodeSome>) => {
+    const fresh = createEncoder(relation, options);
+    for (const { row, message: one } of all)
+      expect(one.equals(fresh.encodeValue(sampleChange(relation, { after: row }), context))).toBe(true);
+  };
+  const memory = (all: ReturnType<typeof encodeSome>) => new Set(all.map((one) => one.message.buffer));
+  expect(writer.retire()).toEqual([]);
+  const first = encodeSome('first');
+  const retired = writer.retire();
+  expect(new Set(retired.map((slab) => slab.buffer))).toEqual(memory(first));
+  const second = encodeSome('second');
+  for (const buffer of memory(second)) expect(memory(first).has(buffer)).toBe(false);
+  assertWhole(first);
+  writer.reuse(retired);
+  const third = encodeSome('third');
+  assertWhole([...second, ...third]);
+  const used = [...memory(third)].filter((buffer) => memory(first).has(buffer));
+  expect(used.length).toBe(retired.length);
 });
 
 test('a change of another transaction, or read from its table, says so', () => {
