@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import { type Config, transactionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
@@ -343,8 +344,10 @@ export async function streamChanges(flow: Flow): Promise<void> {
       if (open === null && publisher.count() >= EVENTS_PER_TRANSACTION) await commit();
     }
     const isWaiting = publisher.count() > 0 || deadLetters.count() > 0;
-    if (open === null && !stream.hasItems() && (isWaiting || (heartbeat.isDue() && reached.lsn > written)))
-      await commit();
+    if (open !== null || stream.hasItems() || !(isWaiting || (heartbeat.isDue() && reached.lsn > written))) continue;
+    // What has arrived meanwhile is read first: a transaction takes Kafka the same time, whatever is in it.
+    await setImmediate();
+    if (!stream.hasItems()) await commit();
   }
 }
 

@@ -204,10 +204,13 @@ function* readItems(
       const kind = run[at + KIND_AT];
       const lsn = view.getBigUint64(at + LSN_AT);
       // The server's time is left alone: no clock but ours counts.
-      if (kind === KEEPALIVE) yield { kind: 'keepalive', lsn };
-      if (kind !== WAL_DATA) continue;
+      if (kind === KEEPALIVE) {
+        yield { kind: 'keepalive', lsn };
+        continue;
+      }
       let message: PgoutputMessage;
       try {
+        if (kind !== WAL_DATA) throw new Error(`a message of the stream of kind ${kind}, which nobody knows`);
         message = decodeMessage(run, mostCellBytes, at + DATA_AT, end, view);
       } catch (error) {
         throw toError(error);
