@@ -39,7 +39,11 @@ export function startProcess(
       process.execPath,
       ['--disable-warning=TimeoutNegativeWarning', join(import.meta.dirname, 'main.ts'), name, ...(options.args ?? [])],
       {
-        env: options.env as NodeJS.ProcessEnv,
+        // As crosswalk.sh has it.
+        env: {
+          NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/crosswalk'),
+          ...(options.env as NodeJS.ProcessEnv),
+        },
         stdio: ['ignore', log, log],
       },
     );

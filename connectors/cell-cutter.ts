@@ -4,52 +4,74 @@ const COPY_DATA = 0x64;
 const HEADER_BYTES = 5;
 /** What stands before the relation in a row message: `w`, two LSNs and a time, then the tag of pgoutput. */
 const PREFIX_BYTES = 26;
-const NOTHING = Buffer.alloc(0);
+
+/** Whole messages of a connection, one after another. `isCopied`: each is one of the stream; otherwise it is one that the client library must read. */
+export interface Part {
+  readonly bytes: Buffer;
+  readonly isCopied: boolean;
+}
 
 /**
- * Stands between the socket of a replication stream and the client library, which gathers each message in one buffer: takes chunks, and gives them back with the bytes of cells of more than `mostCellBytes`
- * left out. Of such a cell the message says `CUT_CELL` and the bytes that it had. Whatever the row, no more of it is held than that.
+ * Stands between the socket of a replication stream and those who read it: takes chunks, and gives back the messages in them, as views where a message is whole in its chunk. The bytes of cells of more
+ * than `mostCellBytes` are left out: of such a cell the message says `CUT_CELL` and the bytes that it had. Whatever the row, no more of it is held than that.
  */
-export function createCellCutter(mostCellBytes: number): (chunk: Buffer) => readonly Buffer[] {
-  /** The beginning of a message whose length is not known yet. */
-  let held = NOTHING;
-  /** Bytes to come of a message that is left as it is. */
-  let passing = 0;
+export function createCellCutter(mostCellBytes: number): (chunk: Buffer) => readonly Part[] {
+  /** The beginning of a message whose end is not there yet. */
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  /** Bytes of that message, or of its header while they are not known. */
+  let wanted = HEADER_BYTES;
   let cut: ReturnType<typeof createCut> | null = null;
+
+  const toCut = (length: number) => createCut(length - 4, mostCellBytes);
+  const isTooLong = (header: Buffer, at: number) =>
+    header[at] === COPY_DATA && header.readUInt32BE(at + 1) > mostCellBytes;
+
+  /** Takes what of a chunk, from `at` on, belongs to the message that is held; answers with where that ends. */
+  function fill(chunk: Buffer, at: number, parts: Part[]): number {
+    const end = Math.min(at + wanted - heldBytes, chunk.length);
+    held.push(chunk.subarray(at, end));
+    heldBytes += end - at;
+    if (heldBytes < wanted) return end;
+    const bytes = Buffer.concat(held);
+    held = [];
+    if (wanted === HEADER_BYTES && isTooLong(bytes, 0)) cut = toCut(bytes.readUInt32BE(1));
+    else if (bytes.length < 1 + bytes.readUInt32BE(1)) {
+      held = [bytes];
+      wanted = 1 + bytes.readUInt32BE(1);
+      return end;
+    } else parts.push({ bytes, isCopied: bytes[0] === COPY_DATA });
+    heldBytes = 0;
+    wanted = HEADER_BYTES;
+    return end;
+  }
+
   return (chunk) => {
-    const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    held = NOTHING;
-    const out: Buffer[] = [];
-    let from = 0;
-    let at = 0;
-    while (at < bytes.length) {
+    const parts: Part[] = [];
+    for (let at = 0; at < chunk.length; ) {
       if (cut !== null) {
-        at += cut.take(bytes.subarray(at));
-        from = at;
-        if (cut.isWhole()) {
-          out.push(cut.message());
-          cut = null;
-        }
-      } else if (passing > 0) {
-        const passed = Math.min(passing, bytes.length - at);
-        at += passed;
-        passing -= passed;
-      } else {
-        if (bytes.length - at < HEADER_BYTES) break;
-        const length = bytes.readUInt32BE(at + 1);
-        if (bytes[at] !== COPY_DATA || length <= mostCellBytes) {
-          passing = 1 + length;
-          continue;
-        }
-        if (at > from) out.push(bytes.subarray(from, at));
-        at += HEADER_BYTES;
-        from = at;
-        cut = createCut(length - 4, mostCellBytes);
+        at += cut.take(chunk.subarray(at));
+        if (!cut.isWhole()) break;
+        parts.push({ bytes: cut.message(), isCopied: true });
+        cut = null;
+        continue;
       }
+      if (heldBytes > 0) {
+        at = fill(chunk, at, parts);
+        continue;
+      }
+      const from = at;
+      const isCopied = chunk[at] === COPY_DATA;
+      while (at + HEADER_BYTES <= chunk.length && (chunk[at] === COPY_DATA) === isCopied) {
+        const end = at + 1 + chunk.readUInt32BE(at + 1);
+        if (end > chunk.length || isTooLong(chunk, at)) break;
+        at = end;
+      }
+      if (at > from) parts.push({ bytes: chunk.subarray(from, at), isCopied });
+      // What is left begins with a message of the other kind, or with one that is not whole, or too long.
+      else at = fill(chunk, at, parts);
     }
-    if (at > from) out.push(bytes.subarray(from, at));
-    if (at < bytes.length) held = Buffer.from(bytes.subarray(at));
-    return out;
+    return parts;
   };
 }
 

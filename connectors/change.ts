@@ -1,6 +1,7 @@
 import { CrosswalkError } from '../runtime/errors.ts';
-import { type RowMessage, type TooLarge, type TupleText, UNCHANGED } from './pgoutput.ts';
+import type { RowMessage } from './pgoutput.ts';
 import { toLeastBytes } from './row-bytes.ts';
+import { SentRow } from './sent-row.ts';
 
 /** A column as the stream describes it. A domain has an oid of its own, so its values travel as text. */
 export type Column = {
@@ -27,6 +28,14 @@ export type Relation = {
 /** The cells of a row in the order of the relation's columns: PostgreSQL's text or SQL null. */
 export type Cells = readonly (string | null)[];
 
+/** A row that was read from its table, or one that the stream sent: then without any cell that has no text and is not null. */
+export type Row = Cells | SentRow;
+
+/** A cell of a row: PostgreSQL's text, or SQL null. */
+export function cellOf(row: Row, position: number): string | null {
+  return row instanceof SentRow ? row.text(position) : row[position]!;
+}
+
 /** c: insert, u: update, d: delete, r: read by a snapshot. */
 export type ChangeOp = 'c' | 'u' | 'd' | 'r';
 
@@ -42,12 +51,12 @@ export type ChangePlace = {
 export type Change = ChangePlace & {
   readonly relation: Relation;
   readonly op: ChangeOp;
-  readonly before: Cells | null;
-  readonly after: Cells | null;
+  readonly before: Row | null;
+  readonly after: Row | null;
   /** Bytes of a new row with a cell that fits into no topic: `after` is there for its key alone. */
-  readonly tooLarge?: number;
+  readonly tooLarge?: number | undefined;
   /** Of the old row only the key is known, was sent, or fits into a topic: `before` is there for its key alone. */
-  readonly isKeyOnly?: boolean;
+  readonly isKeyOnly?: boolean | undefined;
 };
 
 /**
@@ -60,19 +69,20 @@ export type Change = ChangePlace & {
 export function toChanges(message: RowMessage, relation: Relation, place: ChangePlace): Change[] {
   switch (message.kind) {
     case 'insert':
-      return [toChange(relation, place, 'c', null, complete(relation, message.after, null))];
-    case 'delete':
-      return [withKeyOnly(message, toChange(relation, place, 'd', complete(relation, message.before, null), null))];
+      return [toChange(relation, place, place.ordinal, 'c', null, complete(relation, message.after, null), false)];
+    case 'delete': {
+      const before = complete(relation, message.before, null);
+      return [toChange(relation, place, place.ordinal, 'd', before, null, message.beforeIsKeyOnly)];
+    }
     case 'update': {
       const before = message.before === null ? null : complete(relation, message.before, null);
       const after = complete(relation, message.after, message.beforeIsKeyOnly ? null : before);
       if (before === null || !keyDiffers(relation, before, after)) {
-        return [toChange(relation, place, 'u', before, after)];
+        return [toChange(relation, place, place.ordinal, 'u', before, after, false)];
       }
-      const next = { ...place, ordinal: place.ordinal + 1 };
       return [
-        withKeyOnly(message, toChange(relation, place, 'd', before, null)),
-        toChange(relation, next, 'c', null, after),
+        toChange(relation, place, place.ordinal, 'd', before, null, message.beforeIsKeyOnly),
+        toChange(relation, place, place.ordinal + 1, 'c', null, after, false),
       ];
     }
   }
@@ -90,17 +100,12 @@ export function toSureChanges(
 ): Change[] {
   if (message.kind === 'insert' || message.before === null) return [];
   const { before } = message;
-  const key = positions.map((position) => before[position]);
   const isLeft =
     message.kind === 'delete' ||
-    positions.some((position) => message.after[position] !== UNCHANGED && message.after[position] !== before[position]);
-  if (!isLeft || key.some((cell) => typeof cell !== 'string')) return [];
-  const cells = relation.columns.map(({ name }) => (key[relation.key.indexOf(name)] as string | undefined) ?? null);
-  return [{ ...toChange(relation, place, 'd', cells, null), isKeyOnly: true }];
-}
-
-function withKeyOnly({ beforeIsKeyOnly }: { readonly beforeIsKeyOnly: boolean }, change: Change): Change {
-  return beforeIsKeyOnly ? { ...change, isKeyOnly: true } : change;
+    positions.some((position) => !message.after.isUnchanged(position) && !message.after.isSame(position, before));
+  if (!isLeft || positions.some((position) => before.text(position) === null)) return [];
+  const row = before.pick(relation.columns.map(({ name }) => positions[relation.key.indexOf(name)] ?? -1));
+  return [toChange(relation, place, place.ordinal, 'd', row, null, true)];
 }
 
 /** Positions of the primary key's columns, in key order. Throws when the relation lacks one of them. */
@@ -122,58 +127,54 @@ const positionsByRelation = new WeakMap<Relation, readonly number[]>();
 function toChange(
   relation: Relation,
   place: ChangePlace,
+  ordinal: number,
   op: ChangeOp,
-  before: SentCells | null,
-  after: SentCells | null,
+  before: SentRow | null,
+  after: SentRow | null,
+  isKeyOnly: boolean,
 ): Change {
-  const { commitLsn, lsn, ordinal, xid, commitMicros } = place;
-  const isCut = before !== null && !isWhole(before);
-  const change = {
-    ...{ relation, op, before: isCut ? null : (before as Cells | null), after: after as Cells | null },
-    ...{ commitLsn, lsn, ordinal, xid, commitMicros },
-  };
   assertKeyed(relation, (after ?? before)!);
-  if (after !== null && !isWhole(after))
-    return { ...change, after: after.map(toText), tooLarge: toLeastBytes(relation, after) };
-  return isCut && after === null ? { ...change, before: before.map(toText), isKeyOnly: true } : change;
+  const isCut = before !== null && !before.isPlain;
+  const isAfterCut = after !== null && !after.isPlain;
+  const isDelete = after === null;
+  return {
+    relation,
+    op,
+    before: isCut ? (isDelete ? before.withoutTooLarge() : null) : before,
+    after: isAfterCut ? after.withoutTooLarge() : after,
+    tooLarge: isAfterCut ? toLeastBytes(relation, after) : undefined,
+    isKeyOnly: isKeyOnly || (isCut && isDelete) ? true : undefined,
+    commitLsn: place.commitLsn,
+    lsn: place.lsn,
+    ordinal,
+    xid: place.xid,
+    commitMicros: place.commitMicros,
+  };
 }
 
-/** The cells of a row, of which some were too large to be read. */
-type SentCells = readonly (string | null | TooLarge)[];
-
-function toText(cell: string | null | TooLarge): string | null {
-  return typeof cell === 'object' ? null : cell;
-}
-
-function isWhole(cells: SentCells): cells is Cells {
-  for (const cell of cells) if (typeof cell === 'object' && cell !== null) return false;
-  return true;
-}
-
-function complete(relation: Relation, tuple: TupleText, before: SentCells | null): SentCells {
+function complete(relation: Relation, row: SentRow, before: SentRow | null): SentRow {
   const { columns } = relation;
-  if (tuple.length !== columns.length) {
+  if (row.length !== columns.length) {
     throw new Error(
-      `${nameOf(relation)}: a row of ${tuple.length} cells for ${columns.length} columns; read the table's definition again`,
+      `${nameOf(relation)}: a row of ${row.length} cells for ${columns.length} columns; read the table's definition again`,
     );
   }
-  if (!tuple.includes(UNCHANGED)) return tuple as SentCells;
-  return tuple.map((cell, index) => {
-    if (cell !== UNCHANGED) return cell;
-    if (before === null) {
-      throw new CrosswalkError(
-        'row_incomplete',
-        `${nameOf(relation)}: an update did not send the value of "${columns[index]!.name}": the table, or the partition that holds the row, was not REPLICA IDENTITY FULL`,
-        toIncompleteRemedy(relation),
-      );
-    }
-    return before[index]!;
-  });
+  if (row.isPlain) return row;
+  if (before !== null) return row.completedFrom(before);
+  const unsent = columns.find((_, position) => row.isUnchanged(position));
+  if (unsent === undefined) return row;
+  throw new CrosswalkError(
+    'row_incomplete',
+    `${nameOf(relation)}: an update did not send the value of "${unsent.name}": the table, or the partition that holds the row, was not REPLICA IDENTITY FULL`,
+    toIncompleteRemedy(relation),
+  );
 }
 
 /** Throws where a message does not say which row it is about: its old row was sent by another key than the primary key. */
-function assertKeyed(relation: Relation, cells: SentCells): void {
-  if (keyPositions(relation).every((position) => cells[position] !== null)) return;
+function assertKeyed(relation: Relation, row: SentRow): void {
+  let isKeyed = true;
+  for (const position of keyPositions(relation)) if (row.isNull(position)) isKeyed = false;
+  if (isKeyed) return;
   throw new CrosswalkError(
     'row_incomplete',
     `${nameOf(relation)}: a change was sent without the primary key: the table, or the partition that holds the row, was not REPLICA IDENTITY FULL`,
@@ -185,8 +186,8 @@ function assertKeyed(relation: Relation, cells: SentCells): void {
 export const toIncompleteRemedy = ({ table }: Pick<Relation, 'table'>) =>
   `Run \`crosswalk migrate plan\` and what it prints, then \`crosswalk resnapshot ${table}\`, and start the connector: it passes over what cannot be completed, and reads the rows again.`;
 
-function keyDiffers(relation: Relation, before: SentCells, after: SentCells): boolean {
-  for (const position of keyPositions(relation)) if (before[position] !== after[position]) return true;
+function keyDiffers(relation: Relation, before: SentRow, after: SentRow): boolean {
+  for (const position of keyPositions(relation)) if (!before.isSame(position, after)) return true;
   return false;
 }
 

@@ -7,6 +7,7 @@ import type { Log } from '../runtime/log.ts';
 import { addressOf, connect, sourceOptions } from '../runtime/postgres.ts';
 import { createPatience, pause, untilUp } from '../runtime/retry.ts';
 import { CONNECTOR, recordStop, stopTopicOf } from '../runtime/stop-records.ts';
+import { AvroWriter } from '../schemas/avro/avro-writer.ts';
 import { createRegistry } from '../schemas/avro/registry.ts';
 import { createTransactionEncoder, transactionKeySchema, transactionValueSchema } from '../schemas/avro/transaction.ts';
 import { isUnchanged, readCatalog, readSlot } from './catalog.ts';
@@ -126,48 +127,66 @@ async function runSession(
   const abort = () => session.abort(new Error('stopped'));
   signal.addEventListener('abort', abort, { once: true });
   const releases: (() => Promise<unknown>)[] = [async () => signal.removeEventListener('abort', abort)];
+  let isOver = false;
+  /** Has the end of the session release what is being opened, also where it is open only after that. */
+  const hold = async <T>(opening: Promise<T>, release: (opened: T) => Promise<unknown>): Promise<T> => {
+    const opened = await opening;
+    if (isOver) await release(opened).catch(() => undefined);
+    else releases.push(() => release(opened));
+    return opened;
+  };
   try {
     const url = config.legacyUrl();
     const wait = { log, signal: session.signal };
-    const control = await untilUp(
-      `legacy database ${addressOf(url)}`,
-      () => connect(url, 'control', `${sourceOptions} -c row_security=off -c synchronous_commit=local`),
-      wait,
-    );
-    releases.push(() => control.end());
-    const reader = await untilUp(
-      `legacy database ${addressOf(url)}`,
-      () => connect(url, 'snapshot', `${sourceOptions} -c row_security=off -c synchronous_commit=local`),
-      wait,
-    );
-    releases.push(() => reader.end());
     const capture = captureOf(config);
-    const relations = await readCatalog(control, capture);
-
+    const open = (name: string) =>
+      hold(
+        untilUp(
+          `legacy database ${addressOf(url)}`,
+          () => connect(url, name, `${sourceOptions} -c row_security=off -c synchronous_commit=local`),
+          wait,
+        ),
+        (client) => client.end(),
+      );
+    // The servers are asked at once: what one of them takes is not added to what another one does.
+    const readLegacy = async () => {
+      const control = await open('control');
+      const [relations, reader, identity] = await Promise.all([
+        readCatalog(control, capture),
+        open('snapshot'),
+        readIdentity(url),
+      ]);
+      return { control, relations, reader, identity };
+    };
     const kafka = createKafka(config.kafka(), log);
-    const clusterId = await untilUp(`Kafka ${kafka.brokers}`, () => kafka.fetchClusterId(), wait);
-    const specs = topicSpecs(config);
-    await kafka.ensureTopics(specs);
-    const limits = await kafka.fetchMessageLimits(specs.map((spec) => spec.topic));
-    const identity = await readIdentity(url);
+    const [{ control, relations, reader, identity }, clusterId] = await Promise.all([
+      readLegacy(),
+      untilUp(`Kafka ${kafka.brokers}`, () => kafka.fetchClusterId(), wait),
+    ]);
     const bound: Binding = { ...identity, slot: config.slot, clusterId };
 
     const { url: baseUrl, ...credentials } = config.registry();
     const registry = createRegistry({ baseUrl, ...credentials });
     releases.push(async () => registry.close());
-    const registered = await untilUp(
-      `schema registry ${new URL(baseUrl).host}`,
-      async () => {
-        const captured: Captured[] = [];
-        for (const relation of relations) captured.push(await register(relation, registry, config, bound.database));
-        const boundaries = createTransactionEncoder({
-          key: await registry.register(`${transactionTopicOf(config)}-key`, transactionKeySchema),
-          value: await registry.register(`${transactionTopicOf(config)}-value`, transactionValueSchema),
-        });
-        return { captured, boundaries };
-      },
-      wait,
-    );
+    // One for all tables: many of them do not hold a slab each. Of this session alone: another one cannot write over what a request of this one may still send.
+    const slabs = new AvroWriter();
+    const registerAll = async () => {
+      const [captured, key, value] = await Promise.all([
+        Promise.all(relations.map((relation) => register(relation, registry, config, bound.database, slabs))),
+        registry.register(`${transactionTopicOf(config)}-key`, transactionKeySchema),
+        registry.register(`${transactionTopicOf(config)}-value`, transactionValueSchema),
+      ]);
+      return { captured, boundaries: createTransactionEncoder({ key, value }) };
+    };
+    const prepareTopics = async () => {
+      const specs = topicSpecs(config);
+      await kafka.ensureTopics(specs);
+      return kafka.fetchMessageLimits(specs.map((spec) => spec.topic));
+    };
+    const [limits, registered] = await Promise.all([
+      prepareTopics(),
+      untilUp(`schema registry ${new URL(baseUrl).host}`, registerAll, wait),
+    ]);
 
     await untilAborted(ensureSlot(control, kafka, config, bound, log), session.signal);
     const writer = await untilUp(
@@ -197,10 +216,14 @@ async function runSession(
     // The order matters: whoever owns the slot fences an older writer, and only then is the position that it reads the last one.
     await reach?.('position.before');
     await fence(writer, config);
-    await assertUnchanged(config, control, identity, relations);
-    const server = await readServerState(control, config.slot);
-    const [found, openKeys] = await Promise.all([
-      readStoredPosition(kafka, config, bound, server),
+    const readServer = async () => {
+      await assertUnchanged(config, control, identity, relations);
+      return readServerState(control, config.slot);
+    };
+    const reading = readServer();
+    const [server, found, openKeys] = await Promise.all([
+      reading,
+      readStoredPosition(kafka, config, bound, reading),
       readOpenKeys(kafka, config),
     ]);
     await reach?.('position.after');
@@ -224,6 +247,7 @@ async function runSession(
       offsets,
       limits,
       timeoutMs: config.transactionTimeoutMs,
+      slabs,
     });
     const deadLetters = createSourceDeadLetters(openKeys, deadLetterTopicOf(config));
     status.deadLettersOpen = deadLetters.open();
@@ -284,6 +308,7 @@ async function runSession(
       snapshot,
       heartbeat,
       registry,
+      writer: slabs,
       bound,
       stored: {
         ...stored,
@@ -295,6 +320,7 @@ async function runSession(
     });
     if (session.signal.aborted && !signal.aborted) throw session.signal.reason;
   } finally {
+    isOver = true;
     session.abort(new Error('session ended'));
     // Bounded: a server that is gone must not keep this process from ending or starting over.
     for (const release of releases.reverse()) {

@@ -1,7 +1,7 @@
 import { type Config, deadLetterTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka, OutRecord } from '../runtime/kafka.ts';
-import { type Change, keyPositions } from './change.ts';
+import { type Change, cellOf, keyPositions } from './change.ts';
 import { toLsnText } from './lsn.ts';
 
 /** A change that is not in the log because it is too large for its topic. Never holds a cell that is not part of the primary key. */
@@ -107,8 +107,8 @@ async function readOpen(kafka: Kafka, config: Pick<Config, 'topicPrefix'>): Prom
 }
 
 function toKeyText(change: Change): string {
-  const cells = (change.after ?? change.before)!;
-  const values = keyPositions(change.relation).map((position) => cells[position]!);
+  const row = (change.after ?? change.before)!;
+  const values = keyPositions(change.relation).map((position) => cellOf(row, position)!);
   return values.length === 1 ? values[0]! : JSON.stringify(values);
 }
 

@@ -1,5 +1,6 @@
 import { type Config, topicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
+import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
 import { readColumns } from '../schemas/avro/decode.ts';
 import { createEncoder, type Encoder } from '../schemas/avro/encode.ts';
 import { type Registry, RegistryError } from '../schemas/avro/registry.ts';
@@ -13,19 +14,22 @@ export const CONNECTOR_VERSION = '0.1.0';
 export interface Captured {
   readonly relation: Relation;
   readonly topic: string;
+  /** `schema.table`, as Debezium calls it. */
+  readonly collection: string;
   readonly encoder: Encoder;
   /** Columns that the log has known before, by name. */
   readonly told: ReadonlySet<string>;
 }
 
 /**
- * Registers the schemas of a relation under its topic's subjects, and makes its encoder. Throws `schema_incompatible` with the columns whose type is another one than in the log.
+ * Registers the schemas of a relation under its topic's subjects, and makes its encoder, which writes by `writer`. Throws `schema_incompatible` with the columns whose type is another one than in the log.
  */
 export async function register(
   relation: Relation,
   registry: Registry,
   config: Config,
   databaseName: string,
+  writer?: AvroWriter,
 ): Promise<Captured> {
   const topic = topicOf(config, relation.table);
   const [keys, values] = await Promise.all([
@@ -40,19 +44,20 @@ export async function register(
   const keySchema = toKeySchema(relation, topic, earlier);
   const valueSchema = toValueSchema(relation, topic, earlier);
   try {
-    const ids = {
-      key: keySchema === null ? null : await registry.register(`${topic}-key`, keySchema),
-      value: await registry.register(`${topic}-value`, valueSchema),
-    };
-    const encoder = createEncoder(relation, {
+    const [key, value] = await Promise.all([
+      keySchema === null ? null : registry.register(`${topic}-key`, keySchema),
+      registry.register(`${topic}-value`, valueSchema),
+    ]);
+    const options = {
       topic,
-      ids,
+      ids: { key, value },
       serverName: config.topicPrefix,
       databaseName,
       connectorVersion: CONNECTOR_VERSION,
-    });
+    };
+    const encoder = createEncoder(relation, options, writer);
     const told = new Set(versions.flat().map(({ column }) => column));
-    return { relation, topic, encoder, told };
+    return { relation, topic, collection: `${relation.schema}.${relation.table}`, encoder, told };
   } catch (error) {
     const retyped = findRetyped(relation, readColumns(JSON.stringify(valueSchema)), versions);
     if (retyped.length === 0 || !(error instanceof RegistryError) || error.retry) throw error;

@@ -1,8 +1,12 @@
+import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import { type Config, transactionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { reach } from '../runtime/faults.ts';
+import type { OutRecord, RecordHeaders } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
+import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
+import type { ValueContext } from '../schemas/avro/encode.ts';
 import type { Registry } from '../schemas/avro/registry.ts';
 import type { createTransactionEncoder } from '../schemas/avro/transaction.ts';
 import { isAncestorOf, isPartitionOf, isUnchanged, readTypeNames } from './catalog.ts';
@@ -12,12 +16,12 @@ import { type Captured, register } from './encoders.ts';
 import { HEARTBEAT_PREFIX, type Heartbeat } from './heartbeat.ts';
 import { toLsnText } from './lsn.ts';
 import { partitionOf } from './partition.ts';
-import type { BeginMessage, PgoutputMessage } from './pgoutput.ts';
+import type { BeginMessage, PgoutputMessage, RowMessage } from './pgoutput.ts';
 import type { Binding, Position } from './position.ts';
 import { type Publisher, toHeaderBytes } from './publish.ts';
 import type { ReplicationStream } from './replication.ts';
 import { createResentCheck } from './resent.ts';
-import { toBytes, toLeastBytes } from './row-bytes.ts';
+import { isWithin, toBytes, toLeastBytes } from './row-bytes.ts';
 import { MARKER_PREFIX } from './snapshot/chunks.ts';
 import type { createSnapshot, Emission, Read } from './snapshot/snapshot.ts';
 import { isVisible, toCarriedSnapshot, widenXid } from './snapshot/visibility.ts';
@@ -41,6 +45,8 @@ export interface Flow {
   readonly snapshot: ReturnType<typeof createSnapshot>;
   readonly heartbeat: Heartbeat;
   readonly registry: Registry;
+  /** What events are written by. */
+  readonly writer: AvroWriter;
   readonly bound: Binding;
   readonly stored: Position;
   /** The tables as the catalog described them at the start: what chunks are read and written with. */
@@ -51,9 +57,12 @@ export interface Flow {
 /** The source transaction at hand. */
 interface SourceTransaction extends BeginMessage {
   readonly wideXid: bigint;
+  readonly xidNumber: number;
   /** Already in the log: the server sends everything since its last confirmation again. */
   readonly isKnown: boolean;
   readonly id: string;
+  /** When it was committed, as Kafka has times. */
+  readonly timestampMs: string;
   ordinal: number;
   total: number;
   readonly counts: Map<string, number>;
@@ -75,7 +84,7 @@ export async function streamChanges(flow: Flow): Promise<void> {
     loaded,
     stored,
     readTypeNames: (oids) => readTypeNames(flow.control, oids),
-    register: (relation) => register(relation, flow.registry, config, flow.bound.database),
+    register: (relation) => register(relation, flow.registry, config, flow.bound.database, flow.writer),
     // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
     onChange: async ({ table }, then) => {
       if (snapshot.isIdle() || (await isUnchanged(flow.control, then, capture))) return;
@@ -102,13 +111,11 @@ export async function streamChanges(flow: Flow): Promise<void> {
   /** `read`: what is not streamed, but read from its table. */
   const publish = (change: Change, transaction: SourceTransaction, read: Read | null) => {
     const isRead = read !== null;
-    const { relation, topic, encoder } = (isRead ? loaded : tables).get(change.relation.oid)!;
-    const collection = `${relation.schema}.${relation.table}`;
+    const { relation, topic, collection, encoder } = (isRead ? loaded : tables).get(change.relation.oid)!;
     const order = (transaction.counts.get(collection) ?? 0) + 1;
-    const block = { id: transaction.id, totalOrder: transaction.total + 1, dataCollectionOrder: order };
     const key = encoder.encodeKey(change)!;
     const partition = partitionOf(key, config.partitions);
-    const timestampMs = String(change.commitMicros / 1000n);
+    const { timestampMs } = transaction;
     const limit = publisher.limitOf(topic) - (read === null ? 0 : toHeaderBytes(read));
     const bury = (bytes: number) => {
       const { table, commitLsn } = deadLetters.add(change, { topic, bytes, limit }, timestampMs);
@@ -118,21 +125,23 @@ export async function streamChanges(flow: Flow): Promise<void> {
     // Encoded it would take several times its size in memory, and some of it may not even have been read.
     const { before, after } = change;
     if (change.tooLarge !== undefined) return bury(change.tooLarge);
-    const leastBytes = after === null ? 0 : toLeastBytes(relation, after);
+    const leastBytes = after === null || isWithin(after, limit) ? 0 : toLeastBytes(relation, after);
     if (leastBytes > limit) return bury(toBytes(relation, after!));
-    const encode = (of: Change) =>
-      encoder.encodeValue(of, {
-        timeline: flow.bound.timeline,
-        snapshot: isRead ? 'incremental' : 'false',
-        transaction: isRead ? null : block,
-        processedMs,
-      });
+    const context: ValueContext = {
+      timeline: flow.bound.timeline,
+      snapshot: isRead ? 'incremental' : 'false',
+      transaction: isRead
+        ? null
+        : { id: transaction.id, totalOrder: transaction.total + 1, dataCollectionOrder: order },
+      processedMs,
+    };
     // Where only the key is known there is no old row to tell.
     const isWhole = read?.isMissing !== true && change.isKeyOnly !== true;
-    const isSmall = before === null || leastBytes + toLeastBytes(relation, before) <= limit;
-    let value = encode(isWhole && isSmall ? change : { ...change, before: null });
+    const isSmall = before === null || isWithin(before, limit) || leastBytes + toLeastBytes(relation, before) <= limit;
+    let value = encoder.encodeValue(isWhole && isSmall ? change : { ...change, before: null }, context);
     // The old row doubles the size, and nothing but its reader needs it: a change without it is better than none.
-    if (key.length + value.length > limit && before !== null) value = encode({ ...change, before: null });
+    if (key.length + value.length > limit && before !== null)
+      value = encoder.encodeValue({ ...change, before: null }, context);
     const bytes = key.length + value.length;
     if (bytes > limit) return bury(bytes);
     deadLetters.settle(change, topic, timestampMs);
@@ -140,9 +149,9 @@ export async function streamChanges(flow: Flow): Promise<void> {
       transaction.counts.set(collection, order);
       transaction.total += 1;
     }
-    const record = { partition, key, timestampMs, ...(read?.headers === undefined ? {} : { headers: read.headers }) };
-    publisher.append(topic, { ...record, value });
-    if (change.op === 'd') publisher.append(topic, { ...record, value: null });
+    const headers = read?.headers;
+    publisher.append(topic, toRecord(partition, key, value, timestampMs, headers));
+    if (change.op === 'd') publisher.append(topic, toRecord(partition, key, null, timestampMs, headers));
     status.events += 1;
   };
 
@@ -209,15 +218,38 @@ export async function streamChanges(flow: Flow): Promise<void> {
     status.lastProgressMs = performance.now();
   };
 
-  const handle = async (message: PgoutputMessage, lsn: bigint): Promise<void> => {
+  /** Nearly all messages are of rows, and nothing of one is waited for, unless its table is not captured. */
+  const handleRow = (message: RowMessage, lsn: bigint): Promise<void> | null => {
+    const transaction = open!;
+    if (transaction.isKnown) return null;
+    const table = tables.get(message.oid);
+    if (table === undefined) return tables.passStranger(message.oid);
+    const place = {
+      commitLsn: transaction.finalLsn,
+      lsn,
+      ordinal: transaction.ordinal,
+      xid: transaction.xidNumber,
+      commitMicros: transaction.commitMicros,
+    };
+    for (const change of tables.toChanges(message, table, transaction, place)) {
+      transaction.ordinal = change.ordinal + 1;
+      snapshot.touch(change.relation, (change.after ?? change.before)!);
+      publish(change, transaction, null);
+    }
+    return null;
+  };
+
+  const handle = async (message: Exclude<PgoutputMessage, RowMessage>, lsn: bigint): Promise<void> => {
     switch (message.kind) {
       case 'begin': {
         const wideXid = widenXid(message.xid, heartbeat.snapshot().xmax);
         open = {
           ...message,
           wideXid,
+          xidNumber: Number(wideXid),
           isKnown: message.finalLsn < stored.lsn,
           id: `${wideXid}:${message.finalLsn}`,
+          timestampMs: String(message.commitMicros / 1000n),
           ordinal: 0,
           total: 0,
           counts: new Map(),
@@ -228,9 +260,9 @@ export async function streamChanges(flow: Flow): Promise<void> {
         const transaction = open!;
         open = null;
         if (transaction.total > 0) {
-          const commitMs = Number(transaction.commitMicros / 1000n);
+          const { timestampMs } = transaction;
+          const commitMs = Number(timestampMs);
           const key = flow.boundaries.encodeKey(transaction.id);
-          const timestampMs = String(commitMs);
           publisher.append(transactionTopic, {
             partition: 0,
             key,
@@ -259,30 +291,6 @@ export async function streamChanges(flow: Flow): Promise<void> {
       case 'relation':
         await tables.describe(message, open);
         return;
-      case 'insert':
-      case 'update':
-      case 'delete': {
-        const transaction = open!;
-        if (transaction.isKnown) return;
-        const table = tables.get(message.oid);
-        if (table === undefined) {
-          await tables.passStranger(message.oid);
-          return;
-        }
-        const place = {
-          commitLsn: transaction.finalLsn,
-          lsn,
-          ordinal: transaction.ordinal,
-          xid: Number(transaction.wideXid),
-          commitMicros: transaction.commitMicros,
-        };
-        for (const change of tables.toChanges(message, table, transaction, place)) {
-          transaction.ordinal = change.ordinal + 1;
-          snapshot.touch(change.relation, (change.after ?? change.before)!);
-          publish(change, transaction, null);
-        }
-        return;
-      }
       case 'truncate': {
         const emptied = message.oids.flatMap((oid) => tables.get(oid)?.relation.table ?? []);
         if (emptied.length === 0 || open?.isKnown) return;
@@ -317,7 +325,11 @@ export async function streamChanges(flow: Flow): Promise<void> {
     processedMs = Date.now();
     for (const item of items) {
       if (item.kind === 'message') {
-        await handle(item.message, item.lsn);
+        const { message } = item;
+        if (message.kind === 'insert' || message.kind === 'update' || message.kind === 'delete') {
+          const passing = handleRow(message, item.lsn);
+          if (passing !== null) await passing;
+        } else await handle(message, item.lsn);
       } else {
         status.lastHeardMs = performance.now();
         if (open === null && item.lsn > reached.lsn) {
@@ -332,9 +344,23 @@ export async function streamChanges(flow: Flow): Promise<void> {
       if (open === null && publisher.count() >= EVENTS_PER_TRANSACTION) await commit();
     }
     const isWaiting = publisher.count() > 0 || deadLetters.count() > 0;
-    if (open === null && !stream.hasItems() && (isWaiting || (heartbeat.isDue() && reached.lsn > written)))
-      await commit();
+    if (open !== null || stream.hasItems() || !(isWaiting || (heartbeat.isDue() && reached.lsn > written))) continue;
+    // What has arrived meanwhile is read first: a transaction takes Kafka the same time, whatever is in it.
+    await setImmediate();
+    if (!stream.hasItems()) await commit();
   }
+}
+
+function toRecord(
+  partition: number,
+  key: Buffer,
+  value: Buffer | null,
+  timestampMs: string,
+  headers: RecordHeaders | undefined,
+): OutRecord {
+  return headers === undefined
+    ? { partition, key, value, timestampMs }
+    : { partition, key, value, timestampMs, headers };
 }
 
 /** The source as of the last look at it: what the next session compares it with. */

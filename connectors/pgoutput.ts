@@ -1,13 +1,4 @@
-/** Stands for a TOASTed value an update did not touch: PostgreSQL does not send it, and it is not null. */
-export const UNCHANGED: unique symbol = Symbol('unchanged');
-
-/** Stands for a cell that was left unread because its text takes so many bytes: it fits into no topic, and JavaScript has no string for it. */
-export type TooLarge = { readonly tooLarge: number };
-
-/** One cell: PostgreSQL's text, SQL null, not sent because unchanged, or sent and too large. */
-export type TupleCell = string | null | typeof UNCHANGED | TooLarge;
-/** The cells of a row, in the order of the relation's columns. */
-export type TupleText = readonly TupleCell[];
+import { NULL_CELL, SentRow, TOO_LARGE_CELL, UNCHANGED_CELL } from './sent-row.ts';
 
 export type RelationColumn = { name: string; typeOid: number; typeModifier: number; keyFlag: boolean };
 
@@ -22,15 +13,15 @@ export type RelationMessage = {
   columns: RelationColumn[];
 };
 export type TypeMessage = { kind: 'type'; oid: number; schema: string; name: string };
-export type InsertMessage = { kind: 'insert'; oid: number; after: TupleText };
+export type InsertMessage = { kind: 'insert'; oid: number; after: SentRow };
 export type UpdateMessage = {
   kind: 'update';
   oid: number;
-  before: TupleText | null;
+  before: SentRow | null;
   beforeIsKeyOnly: boolean;
-  after: TupleText;
+  after: SentRow;
 };
-export type DeleteMessage = { kind: 'delete'; oid: number; before: TupleText; beforeIsKeyOnly: boolean };
+export type DeleteMessage = { kind: 'delete'; oid: number; before: SentRow; beforeIsKeyOnly: boolean };
 export type TruncateMessage = { kind: 'truncate'; oids: number[]; cascade: boolean; restartIdentity: boolean };
 export type LogicalMessage = {
   kind: 'message';
@@ -64,17 +55,23 @@ const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 const IDENTITIES = new Set(['d', 'n', 'f', 'i']);
 
 /**
- * Decodes one pgoutput message of protocol version 1 (`messages 'true'`, text format).
- * Times are micros since the epoch of Unix; xids and oids are unsigned. `message.content` is a copy: the client library reuses the buffer of the
- * input before a queued message is handled. Of cells whose text takes more than `mostCellBytes` only the size is read.
+ * Decodes one pgoutput message of protocol version 1 (`messages 'true'`, text format), which stands in `bytes` from `start` to `end`; `view`: of the same bytes.
+ * Times are micros since the epoch of Unix; xids and oids are unsigned. Rows are views of the bytes, which must not be written to as long as a row is held; `message.content` is a copy.
+ * Of cells whose text takes more than `mostCellBytes` only the size is read.
  * Throws on malformed input; the error names the tag and the place, and never holds a cell's value.
  */
-export function decodeMessage(bytes: Uint8Array, mostCellBytes: number = MOST_CELL_BYTES): PgoutputMessage {
+export function decodeMessage(
+  bytes: Uint8Array,
+  mostCellBytes: number = MOST_CELL_BYTES,
+  start = 0,
+  end: number = bytes.length,
+  view: DataView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+): PgoutputMessage {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const reader = new Reader(buffer, mostCellBytes);
+  const reader = new Reader(buffer, view, mostCellBytes, start, end);
   const tag = reader.byte();
   const message = decodeBody(reader, tag);
-  if (reader.at !== buffer.length) throw reader.malformed(`${buffer.length - reader.at} bytes after its end`);
+  if (reader.at !== end) throw reader.malformed(`${end - reader.at} bytes after its end`);
   return message;
 }
 
@@ -115,7 +112,7 @@ function decodeInsert(reader: Reader): InsertMessage {
 function decodeUpdate(reader: Reader): UpdateMessage {
   const oid = reader.uint32();
   const first = reader.byte();
-  let before: TupleText | null = null;
+  let before: SentRow | null = null;
   if (first === 0x4b || first === 0x4f) {
     before = reader.tuple();
     reader.expectTag(0x4e);
@@ -171,23 +168,31 @@ function decodeLogicalMessage(reader: Reader): LogicalMessage {
 }
 
 class Reader {
-  at = 0;
+  at: number;
   readonly buffer: Buffer;
+  readonly view: DataView;
   readonly mostCellBytes: number;
+  readonly start: number;
+  readonly end: number;
 
-  constructor(buffer: Buffer, mostCellBytes: number) {
+  constructor(buffer: Buffer, view: DataView, mostCellBytes: number, start: number, end: number) {
     this.buffer = buffer;
+    this.view = view;
     this.mostCellBytes = mostCellBytes;
+    this.at = start;
+    this.start = start;
+    this.end = end;
   }
 
   malformed(what: string): Error {
-    const tag = this.buffer.length === 0 ? 'none' : `0x${this.buffer[0]!.toString(16).padStart(2, '0')}`;
-    return new Error(`malformed pgoutput message, tag ${tag}, at byte ${this.at} of ${this.buffer.length}: ${what}`);
+    const { start, end } = this;
+    const tag = start === end ? 'none' : `0x${this.buffer[start]!.toString(16).padStart(2, '0')}`;
+    return new Error(`malformed pgoutput message, tag ${tag}, at byte ${this.at - start} of ${end - start}: ${what}`);
   }
 
   need(byteCount: number): number {
     const start = this.at;
-    if (start + byteCount > this.buffer.length) throw this.malformed('it ends too early');
+    if (start + byteCount > this.end) throw this.malformed('it ends too early');
     this.at = start + byteCount;
     return start;
   }
@@ -197,23 +202,23 @@ class Reader {
   }
 
   uint16(): number {
-    return this.buffer.readUInt16BE(this.need(2));
+    return this.view.getUint16(this.need(2));
   }
 
   uint32(): number {
-    return this.buffer.readUInt32BE(this.need(4));
+    return this.view.getUint32(this.need(4));
   }
 
   int32(): number {
-    return this.buffer.readInt32BE(this.need(4));
+    return this.view.getInt32(this.need(4));
   }
 
   lsn(): bigint {
-    return this.buffer.readBigUInt64BE(this.need(8));
+    return this.view.getBigUint64(this.need(8));
   }
 
   micros(): bigint {
-    return this.buffer.readBigInt64BE(this.need(8)) + POSTGRES_EPOCH_MICROS;
+    return this.view.getBigInt64(this.need(8)) + POSTGRES_EPOCH_MICROS;
   }
 
   bytes(byteCount: number): Buffer {
@@ -223,7 +228,7 @@ class Reader {
 
   text(): string {
     const end = this.buffer.indexOf(0, this.at);
-    if (end === -1) throw this.malformed('a name has no end');
+    if (end === -1 || end >= this.end) throw this.malformed('a name has no end');
     const text = this.buffer.toString('utf8', this.at, end);
     this.at = end + 1;
     return text;
@@ -242,25 +247,36 @@ class Reader {
     if (this.byte() !== 0) throw this.malformed(`${what} must be zero`);
   }
 
-  tuple(): TupleText {
+  tuple(): SentRow {
+    const { buffer, view, mostCellBytes } = this;
     const count = this.uint16();
-    const cells: TupleCell[] = new Array(count);
-    for (let index = 0; index < count; index++) {
+    const places: number[] = new Array(2 * count);
+    let isPlain = true;
+    for (let index = 0; index < 2 * count; index += 2) {
       const tag = this.byte();
       if (tag === 0x74) {
-        const length = this.uint32();
-        const start = this.need(length);
-        cells[index] = length > this.mostCellBytes ? { tooLarge: length } : this.cellText(start, start + length);
-      } else if (tag === 0x6e) cells[index] = null;
-      else if (tag === 0x75) cells[index] = UNCHANGED;
-      else if (tag === CUT_CELL) cells[index] = { tooLarge: this.uint32() };
-      else if (tag === 0x62) throw this.malformed('a cell in binary format; the text format is required');
+        const length = view.getUint32(this.need(4));
+        places[index] = this.need(length);
+        places[index + 1] = length;
+        if (length > mostCellBytes) {
+          places[index] = length;
+          places[index + 1] = TOO_LARGE_CELL;
+          isPlain = false;
+        }
+      } else if (tag === 0x6e) {
+        places[index] = 0;
+        places[index + 1] = NULL_CELL;
+      } else if (tag === 0x75) {
+        places[index] = 0;
+        places[index + 1] = UNCHANGED_CELL;
+        isPlain = false;
+      } else if (tag === CUT_CELL) {
+        places[index] = this.uint32();
+        places[index + 1] = TOO_LARGE_CELL;
+        isPlain = false;
+      } else if (tag === 0x62) throw this.malformed('a cell in binary format; the text format is required');
       else throw this.malformed(`unknown cell tag 0x${tag.toString(16)}`);
     }
-    return cells;
-  }
-
-  cellText(start: number, end: number): string {
-    return this.buffer.toString('utf8', start, end);
+    return new SentRow(buffer, view, places, isPlain, this.end - this.start);
   }
 }

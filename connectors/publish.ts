@@ -1,6 +1,7 @@
 import { CrosswalkError } from '../runtime/errors.ts';
 import { reach } from '../runtime/faults.ts';
 import type { LogWriter, OutRecord } from '../runtime/kafka.ts';
+import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
 import { encodePosition, type Position } from './position.ts';
 
 /** One Kafka transaction at a time: events stream into it in bounded sends, and it ends with the position that they reach. */
@@ -13,7 +14,7 @@ export interface Publisher {
   limitOf(topic: string): number;
   /** Whether so much is buffered that it must be sent before more is appended. */
   isFull(): boolean;
-  /** Sends what is buffered. */
+  /** Sends what is buffered, once all that was sent before has been answered; does not wait for the answer to this. A failure is thrown by what is called next. */
   flush(): Promise<void>;
   /**
    * Sends what is buffered, the position, and `last`: records that count only once all is sent. Then commits. After a failure the outcome is unknown: start over
@@ -27,7 +28,7 @@ export interface Publisher {
 
 /** One send is one record batch a partition: what is gathered for one before it is sent. */
 const PARTITION_BYTES = 700_000;
-const TOTAL_BYTES = 4 * 1024 * 1024;
+const TOTAL_BYTES = 2 * 1024 * 1024;
 /** What Kafka's format takes beside key and value: of a record, and of a batch. */
 const RECORD_BYTES = 32;
 const BATCH_BYTES = 512;
@@ -38,8 +39,18 @@ const DEFAULT_LIMIT = 1_048_588;
 const toBatchBytes = (limit: number) => limit - BATCH_BYTES - Math.ceil(limit / 256);
 
 /** Bytes that the headers of a record take. */
-export function toHeaderBytes({ headers = {} }: Pick<OutRecord, 'headers'>): number {
+export function toHeaderBytes({ headers }: Pick<OutRecord, 'headers'>): number {
+  if (headers === undefined) return 0;
   return Object.entries(headers).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + value.length + 10, 0);
+}
+
+/** What is gathered for a topic. */
+interface TopicState {
+  /** What a batch of it holds. */
+  readonly batchBytes: number;
+  records: OutRecord[];
+  /** Bytes by partition. */
+  bytes: number[];
 }
 
 /**
@@ -55,44 +66,72 @@ export function createPublisher(
     limits: ReadonlyMap<string, number>;
     /** After so long Kafka gives an open transaction up. */
     timeoutMs: number;
+    /** What keys and values of records stand in: it is written over once they are sent. */
+    slabs?: Pick<AvroWriter, 'retire' | 'reuse'>;
   },
 ): Publisher {
   const offsets = new Map(Object.entries(options.offsets).map(([topic, list]) => [topic, [...list]]));
-  const batchBytesOf = (topic: string) => toBatchBytes(options.limits.get(topic) ?? DEFAULT_LIMIT);
+  const topics = new Map<string, TopicState>();
   /** Sends that are complete, because a partition's batch could take no more. */
   let sealed: Map<string, OutRecord[]>[] = [];
-  let buffered = new Map<string, OutRecord[]>();
-  let bytesByPartition = new Map<string, number>();
   let totalBytes = 0;
   let isFull = false;
   let count = 0;
   let isOpen = false;
   let openedMs = 0;
+  /** The answers to what was sent last. */
+  let answered: Promise<void> = Promise.resolve();
+
+  function stateOf(topic: string): TopicState {
+    let state = topics.get(topic);
+    if (state === undefined) {
+      const batchBytes = toBatchBytes(options.limits.get(topic) ?? DEFAULT_LIMIT);
+      state = { batchBytes, records: [], bytes: [] };
+      topics.set(topic, state);
+    }
+    return state;
+  }
 
   function seal(): void {
+    const buffered = new Map<string, OutRecord[]>();
+    for (const [topic, state] of topics) {
+      if (state.records.length === 0) continue;
+      buffered.set(topic, state.records);
+      state.records = [];
+      state.bytes = [];
+    }
+    if (buffered.size === 0) return;
     sealed.push(buffered);
-    buffered = new Map();
-    bytesByPartition = new Map();
     isFull = true;
   }
 
   async function flush(): Promise<void> {
-    if (buffered.size > 0) seal();
+    seal();
     if (sealed.length === 0) return;
     const sends = sealed;
     sealed = [];
     totalBytes = 0;
     isFull = false;
+    const written = options.slabs?.retire();
+    // One send after the other; meanwhile more is gathered.
+    await answered;
     await open();
+    answered = send(sends).then(() => {
+      // Only now nobody reads them any more. After a failure they are left to whoever may still do so.
+      if (written !== undefined) options.slabs?.reuse(written);
+    });
+    // It is thrown where it is waited for.
+    answered.catch(() => undefined);
+  }
+
+  async function send(sends: readonly ReadonlyMap<string, readonly OutRecord[]>[]): Promise<void> {
     for (const records of sends) {
-      const sent = new Map<string, number>();
-      for (const [topic, list] of records)
-        for (const record of list)
-          sent.set(`${topic}/${record.partition}`, (sent.get(`${topic}/${record.partition}`) ?? 0) + 1);
-      for (const answer of await writer.send(records)) {
-        const next = answer.baseOffset + BigInt(sent.get(`${answer.topic}/${answer.partition}`) ?? 0);
-        const list = offsets.get(answer.topic);
-        if (list !== undefined) list[answer.partition] = String(next);
+      for (const { topic, partition, baseOffset } of await writer.send(records)) {
+        const list = offsets.get(topic);
+        if (list === undefined) continue;
+        let sent = 0;
+        for (const record of records.get(topic) ?? []) if (record.partition === partition) sent += 1;
+        list[partition] = String(baseOffset + BigInt(sent));
       }
     }
   }
@@ -118,25 +157,25 @@ export function createPublisher(
 
   return {
     append(topic, record) {
-      const size = (record.key?.length ?? 0) + (record.value?.length ?? 0) + toHeaderBytes(record) + RECORD_BYTES;
-      const partition = `${topic}/${record.partition}`;
-      const held = bytesByPartition.get(partition) ?? 0;
-      if (held > 0 && held + size > batchBytesOf(topic)) seal();
-      const partitionBytes = (bytesByPartition.get(partition) ?? 0) + size;
-      bytesByPartition.set(partition, partitionBytes);
-      const list = buffered.get(topic);
-      if (list === undefined) buffered.set(topic, [record]);
-      else list.push(record);
+      const { key, value, partition } = record;
+      const size =
+        (key === null ? 0 : key.length) + (value === null ? 0 : value.length) + toHeaderBytes(record) + RECORD_BYTES;
+      const state = stateOf(topic);
+      if ((state.bytes[partition] ?? 0) > 0 && state.bytes[partition]! + size > state.batchBytes) seal();
+      const partitionBytes = (state.bytes[partition] ?? 0) + size;
+      state.bytes[partition] = partitionBytes;
+      state.records.push(record);
       totalBytes += size;
       count += 1;
       if (partitionBytes > PARTITION_BYTES || totalBytes > TOTAL_BYTES) isFull = true;
     },
     count: () => count,
-    limitOf: (topic) => batchBytesOf(topic) - RECORD_BYTES,
+    limitOf: (topic) => stateOf(topic).batchBytes - RECORD_BYTES,
     isFull: () => isFull,
     flush,
     async commit(position, last) {
       await flush();
+      await answered;
       const reached: Position = {
         ...position,
         offsets: Object.fromEntries([...offsets].map(([topic, list]) => [topic, [...list]])),

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
@@ -5,7 +6,6 @@ import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import { addressOf, clientConfig, sourceOptions } from '../runtime/postgres.ts';
 import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
 import { createCellCutter } from './cell-cutter.ts';
-import { parseLsn } from './lsn.ts';
 import { decodeMessage, MOST_CELL_BYTES, type PgoutputMessage } from './pgoutput.ts';
 import { isBeyondServer } from './row-bytes.ts';
 
@@ -16,8 +16,11 @@ export type StreamItem =
 
 /** A logical replication stream with manual acknowledgement. */
 export interface ReplicationStream {
-  /** All items received and not taken yet, at least one; null once closed. Throws what broke the stream, after the items before it. */
-  take(): Promise<readonly StreamItem[] | null>;
+  /**
+   * All items received and not taken yet, at least one; null once closed. They are decoded as they are asked for, and can be asked for once. Throws what broke the stream, after the items before it;
+   * so do the items, of a message that cannot be read.
+   */
+  take(): Promise<Iterable<StreamItem> | null>;
   /** Whether `take` would answer at once. */
   hasItems(): boolean;
   /** The only place that confirms: everything before `lsn` is in Kafka, and so is a position that says so. */
@@ -26,19 +29,17 @@ export interface ReplicationStream {
 }
 
 /** Bytes received and not taken, above which the socket is left unread: as much again is being handled meanwhile. */
-const PAUSE_ABOVE_BYTES = 4 * 1024 * 1024;
-/** What an item takes in memory beside what was received. */
-const ITEM_BYTES = 256;
+const PAUSE_ABOVE_BYTES = 2 * 1024 * 1024;
+/** What a message from the socket takes in memory beside its bytes. */
+const RUN_BYTES = 256;
 const STATUS_EVERY_MS = 1000;
 /** How long the server keeps the slot for a reader that says nothing: a frozen connector gives it up after that. */
 const SENDER_TIMEOUT_MS = 5000;
 
-/** The parts of the library that it keeps to itself and that manual acknowledgement needs. */
-interface Internals {
-  _connection: {
-    stream: { pause(): void; resume(): void; bytesRead: number };
-    sendCopyFromChunk(chunk: Buffer): void;
-  } | null;
+/** The part of the database client that the libraries keep to themselves, and that manual acknowledgement needs. */
+interface Connection extends EventEmitter {
+  readonly stream: Duplex & { readonly bytesRead: number };
+  sendCopyFromChunk(chunk: Buffer): void;
 }
 
 /**
@@ -63,15 +64,14 @@ export async function createReplicationStream(options: {
       `connector-${options.slot}`,
       `${sourceOptions} -c wal_sender_timeout=${SENDER_TIMEOUT_MS} ${options.settings ?? ''}`.trim(),
     ),
-    {
-      acknowledge: { auto: false, timeoutSeconds: 0 },
-    },
+    { acknowledge: { auto: false, timeoutSeconds: 0 } },
   );
-  const internals = service as unknown as Internals;
+  let connection: Connection | null = null;
   const { mostCellBytes = MOST_CELL_BYTES } = options;
   const what = `legacy database ${addressOf(options.url)}`;
 
-  let items: StreamItem[] = [];
+  /** Whole messages of the stream, as they came. */
+  let runs: Buffer[] = [];
   let bytes = 0;
   let paused = false;
   let failure: unknown = null;
@@ -81,14 +81,16 @@ export async function createReplicationStream(options: {
 
   let bytesRead = 0;
   let hasPushed = false;
-  const push = (item: StreamItem, size: number) => {
-    items.push(item);
+  const push = (run: Buffer) => {
+    if (failure !== null) return;
+    runs.push(run);
     hasPushed = true;
-    bytes += size + ITEM_BYTES;
+    bytes += run.length + RUN_BYTES;
     if (!paused && bytes > PAUSE_ABOVE_BYTES) {
       paused = true;
-      internals._connection?.stream.pause();
+      connection?.stream.pause();
     }
+    if (asksReply(run)) sendStatus();
     wake();
   };
   // The first failure decides: nothing behind it may be handled, or a later confirmation would cover what was lost.
@@ -97,40 +99,23 @@ export async function createReplicationStream(options: {
     wake();
   };
   const sendStatus = (asksReply = false) => {
-    if (!closed) internals._connection?.sendCopyFromChunk(toStatusUpdate(confirmed, Date.now(), asksReply));
+    if (!closed) connection?.sendCopyFromChunk(toStatusUpdate(confirmed, Date.now(), asksReply));
   };
 
   const plugin = {
     name: 'pgoutput',
     options: {},
-    parse: (buffer: Buffer) => {
-      try {
-        return { message: decodeMessage(buffer, mostCellBytes), size: buffer.length };
-      } catch (error) {
-        return { error, size: 0 };
-      }
-    },
     start: (client: pg.Client, slot: string) => {
-      // Here nothing is on its way: the server is asked for the stream in the next line.
-      cutCells((client as unknown as { connection: { stream: Duplex } }).connection.stream, mostCellBytes);
+      connection = (client as unknown as { connection: Connection }).connection;
+      // Here nothing is on its way: the server is asked for the stream in the next line. The library is left the messages that are not of the stream.
+      takeMessages(connection.stream, mostCellBytes, push);
       return client.query(
         `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL 0/0 (proto_version '1', publication_names ${quoteLiteral(quoteIdent(options.publication))}, messages 'true')`,
       );
     },
   } as unknown as Parameters<LogicalReplicationService['subscribe']>[0];
 
-  service.on('data', (lsn: string, parsed: { message?: PgoutputMessage; error?: unknown; size: number }) => {
-    if (failure !== null) return;
-    if (parsed.message === undefined) fail(parsed.error);
-    else push({ kind: 'message', lsn: parseLsn(lsn), message: parsed.message }, parsed.size);
-  });
-  // The server's time is left alone: the library of this version gives it a week early.
-  service.on('heartbeat', (lsn: string, _serverTimeMs: number, shouldRespond: boolean) => {
-    if (failure === null) push({ kind: 'keepalive', lsn: parseLsn(lsn) }, 0);
-    if (shouldRespond) sendStatus();
-  });
   service.on('error', fail);
-
   await new Promise<void>((resolve, reject) => {
     service.once('start', resolve);
     service.subscribe(plugin, options.slot, '0/0').then(
@@ -151,7 +136,7 @@ export async function createReplicationStream(options: {
   const timer = setInterval(() => {
     // A reply is the only sign of a server that has much to read, and nothing to send, for long.
     sendStatus(true);
-    const received = internals._connection?.stream.bytesRead ?? 0;
+    const received = connection?.stream.bytesRead ?? 0;
     if (!hasPushed && received > bytesRead) options.onPart?.();
     bytesRead = received;
     hasPushed = false;
@@ -159,23 +144,23 @@ export async function createReplicationStream(options: {
 
   return {
     async take() {
-      while (items.length === 0) {
+      while (runs.length === 0) {
         if (closed) return null;
         if (failure !== null) throw toStreamError(failure, what, options);
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
-      const taken = items;
-      items = [];
+      const taken = runs;
+      runs = [];
       bytes = 0;
       if (paused) {
         paused = false;
-        internals._connection?.stream.resume();
+        connection?.stream.resume();
       }
-      return taken;
+      return readItems(taken, mostCellBytes, (error) => toStreamError(error, what, options));
     },
-    hasItems: () => items.length > 0,
+    hasItems: () => runs.length > 0,
     confirm(lsn) {
       if (lsn <= confirmed) return;
       confirmed = lsn;
@@ -186,7 +171,7 @@ export async function createReplicationStream(options: {
       sendStatus();
       closed = true;
       clearInterval(timer);
-      if (paused) internals._connection?.stream.resume();
+      if (paused) connection?.stream.resume();
       wake();
       await service.stop().catch(() => undefined);
       service.removeAllListeners();
@@ -194,12 +179,61 @@ export async function createReplicationStream(options: {
   };
 }
 
-/** Puts the cutter between a socket and those who read it. */
-function cutCells(stream: Duplex, mostCellBytes: number): void {
+/** Of a message of the stream: its kind stands behind a header of five bytes. */
+const KIND_AT = 5;
+const WAL_DATA = 0x77;
+const KEEPALIVE = 0x6b;
+const LSN_AT = KIND_AT + 1;
+const REPLY_AT = KIND_AT + 17;
+const DATA_AT = KIND_AT + 25;
+
+/** Whether the server wants to hear from us: some keepalive among the messages says so. */
+function asksReply(run: Buffer): boolean {
+  let asks = false;
+  for (let at = 0; at < run.length; at += 1 + run.readUInt32BE(at + 1))
+    if (run[at + KIND_AT] === KEEPALIVE && run[at + REPLY_AT] === 1) asks = true;
+  return asks;
+}
+
+/** The items that messages of the stream stand for. */
+function* readItems(
+  runs: readonly Buffer[],
+  mostCellBytes: number,
+  toError: (error: unknown) => CrosswalkError,
+): Iterable<StreamItem> {
+  for (const run of runs) {
+    const view = new DataView(run.buffer, run.byteOffset, run.length);
+    let end = 0;
+    for (let at = 0; at < run.length; at = end) {
+      end = at + 1 + view.getUint32(at + 1);
+      const kind = run[at + KIND_AT];
+      const lsn = view.getBigUint64(at + LSN_AT);
+      // The server's time is left alone: no clock but ours counts.
+      if (kind === KEEPALIVE) {
+        yield { kind: 'keepalive', lsn };
+        continue;
+      }
+      let message: PgoutputMessage;
+      try {
+        if (kind !== WAL_DATA) throw new Error(`a message of the stream of kind ${kind}, which nobody knows`);
+        message = decodeMessage(run, mostCellBytes, at + DATA_AT, end, view);
+      } catch (error) {
+        throw toError(error);
+      }
+      yield { kind: 'message', lsn, message };
+    }
+  }
+}
+
+/** Takes the messages of the stream from a socket, and leaves the others to those who have read it till now. */
+function takeMessages(stream: Duplex, mostCellBytes: number, onRun: (run: Buffer) => void): void {
   const readers = stream.listeners('data') as ((chunk: Buffer) => void)[];
   const cut = createCellCutter(mostCellBytes);
   stream.on('data', (chunk: Buffer) => {
-    for (const part of cut(chunk)) for (const read of readers) read(part);
+    for (const { bytes, isCopied } of cut(chunk)) {
+      if (isCopied) onRun(bytes);
+      else for (const read of readers) read(bytes);
+    }
   });
   for (const reader of readers) stream.removeListener('data', reader);
 }

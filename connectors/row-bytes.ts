@@ -1,5 +1,6 @@
-import type { Relation } from './change.ts';
-import { MOST_CELL_BYTES, type TooLarge } from './pgoutput.ts';
+import type { Relation, Row } from './change.ts';
+import { MOST_CELL_BYTES } from './pgoutput.ts';
+import { SentRow } from './sent-row.ts';
 
 /** What a row may take at most, whatever its topic holds: the text of a bytea is twice as long, and must fit into a string. */
 export const MOST_ROW_BYTES = Math.floor(MOST_CELL_BYTES / 2) - 1;
@@ -17,27 +18,26 @@ export function toMostCellBytes(limits: readonly number[]): number {
 type Sized = Pick<Relation, 'columns'>;
 
 /** Bytes that a row takes in its topic at least, told from the lengths of its texts alone. */
-export function toLeastBytes(relation: Sized, cells: readonly (string | null | TooLarge)[]): number {
-  return sum(relation, cells, (text) => text.length);
+export function toLeastBytes(relation: Sized, row: Row): number {
+  return sum(relation, row, (text) => text.length);
+}
+
+/** Whether a row, with the one that was sent together with it, is sure to take no more: nearly all are, and need not be looked through. */
+export function isWithin(row: Row, bytes: number): boolean {
+  return row instanceof SentRow && row.messageBytes <= bytes;
 }
 
 /** Bytes of the cells of a row in its topic, short ones left out. */
-export function toBytes(relation: Sized, cells: readonly (string | null | TooLarge)[]): number {
-  return sum(relation, cells, (text) => Buffer.byteLength(text));
+export function toBytes(relation: Sized, row: Row): number {
+  return sum(relation, row, (text) => Buffer.byteLength(text));
 }
 
-function sum(
-  { columns }: Sized,
-  cells: readonly (string | null | TooLarge)[],
-  sizeOf: (text: string) => number,
-): number {
+function sum({ columns }: Sized, row: Row, sizeOf: (text: string) => number): number {
+  const countOf = (position: number, length: number) =>
+    length <= SHORT ? 0 : columns[position]!.typeOid === BYTEA ? length / 2 - 1 : length;
+  if (row instanceof SentRow) return row.countBytes(countOf);
   let bytes = 0;
-  for (let index = 0; index < cells.length; index++) {
-    const cell = cells[index]!;
-    if (cell === null) continue;
-    const length = typeof cell === 'string' ? sizeOf(cell) : cell.tooLarge;
-    if (length > SHORT) bytes += columns[index]!.typeOid === BYTEA ? length / 2 - 1 : length;
-  }
+  for (const [position, cell] of row.entries()) if (cell !== null) bytes += countOf(position, sizeOf(cell));
   return bytes;
 }
 

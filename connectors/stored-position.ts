@@ -3,14 +3,16 @@ import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import { assertBound, type Binding, decodePosition, type Position, type ServerState } from './position.ts';
 
-/** The stored position, checked against what it is bound to, and bound to what is there now: after a failover that is another timeline. Null where none was ever stored. */
+/** The stored position, read while the server is still asked how far it is; checked against what it is bound to, and bound to what is there now: after a failover that is another timeline. Null where none was ever stored. */
 export async function readStoredPosition(
   kafka: Kafka,
   config: Config,
   bound: Binding,
-  server: ServerState,
+  reading: ServerState | Promise<ServerState>,
 ): Promise<Position | null> {
   const record = await kafka.readLast(positionTopicOf(config), config.slot);
+  // Also that the server is the one that it was is known only then: a position is not judged by another one.
+  const server = await reading;
   if (record?.value == null) {
     const ends = await kafka.fetchOffsets(config.tables.map((table) => topicOf(config, table)));
     const filled = [...ends].find(([, partitions]) => partitions.some((partition) => partition.high > 0n));

@@ -133,7 +133,8 @@ export function createStreamedTables(options: StreamedTablesOptions) {
     if (message.kind === 'insert' || message.before === null || (weak.get(relation.table)?.size ?? 0) === 0)
       return message;
     const keys = new Set(keyPositions(relation));
-    const isKeyOnly = message.before.every((cell, position) => cell === null || keys.has(position));
+    const { before } = message;
+    const isKeyOnly = relation.columns.every((_, position) => before.isNull(position) || keys.has(position));
     return isKeyOnly ? { ...message, beforeIsKeyOnly: true } : message;
   }
 

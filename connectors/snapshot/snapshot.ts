@@ -4,7 +4,7 @@ import { CrosswalkError } from '../../runtime/errors.ts';
 import type { RecordHeaders } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
 import { pause } from '../../runtime/retry.ts';
-import { type Cells, keyPositions, type Relation } from '../change.ts';
+import { type Cells, cellOf, keyPositions, type Relation, type Row } from '../change.ts';
 import { type Chunk, readChunk, writeMarker } from './chunks.ts';
 import { inspectSelection, readOnly, toRefusal } from './selection.ts';
 import { parseSignal, REPAIR_HEADER, toKeyText } from './signal.ts';
@@ -70,7 +70,7 @@ export function createSnapshot(options: {
   /** How often there was something to read after nothing was. What the stream delivered in between is not known here. */
   let rounds = isIdle ? 0 : 1;
   let wake: () => void = () => undefined;
-  const toKey = (relation: Relation, cells: Cells) => keyPositions(relation).map((position) => cells[position]!);
+  const toKey = (relation: Relation, row: Row) => keyPositions(relation).map((position) => cellOf(row, position)!);
 
   async function settled(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
@@ -237,9 +237,9 @@ export function createSnapshot(options: {
     },
 
     /** The stream changed a row: before and after may have different keys, and each is one that the stream knows better. */
-    touch(relation: Relation, cells: Cells): void {
+    touch(relation: Relation, row: Row): void {
       if (current === null || relation.oid !== current.relation.oid || isTouchedAll) return;
-      touched.add(toKeyText(toKey(relation, cells)));
+      touched.add(toKeyText(toKey(relation, row)));
       if (touched.size <= MOST_TOUCHED) return;
       isTouchedAll = true;
       touched.clear();

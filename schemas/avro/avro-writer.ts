@@ -4,16 +4,32 @@ const LETTER_T = 0x54;
 const LETTER_Z = 0x5a;
 /** Up to here a loop over the characters beats the call into the runtime; the length then fits one byte, too. */
 const SHORT_TEXT = 48;
+/** The same of bytes that are copied eight at a time. */
+const SHORT_COPY = 96;
+/** Room behind a message, for bytes that are written eight at a time. */
+const SPARE = 8;
+/** What a length of less takes one byte as. */
+const ONE_BYTE_LENGTH = 64;
+const DIGITS_ZERO = 0x30;
+
+/** Slabs that are kept to be written over. */
+const MOST_FREE = 32;
 
 /**
- * Writes Avro binary, message after message, into slabs. A finished message is a view of its slab: never written to
- * again, and the slab is freed once none of its messages is held. A message that is not finished leaves no trace.
+ * Writes Avro binary, message after message, into slabs. A finished message is a view of its slab: not written to
+ * again, unless the slab is retired and given back for it; otherwise it is freed once none of its messages is held. A message that is not finished leaves no trace.
  */
 export class AvroWriter {
-  private slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  private view = toView(this.slab);
   private at = 0;
   private start = 0;
   private finished = 0;
+  /** Slabs that are full. */
+  private full: Buffer[] = [];
+  private free: Buffer[] = [];
+  /** Whether somebody takes full slabs: without that, they would be held for nothing. */
+  private isRetiring = false;
 
   /** Begins a message in Confluent's wire format: a zero byte, the schema's id in four bytes, Avro binary. */
   begin(schemaId: number): void {
@@ -99,6 +115,80 @@ export class AvroWriter {
     this.at = from + length;
   }
 
+  /** A text that stands in `source` as UTF-8. */
+  utf8(source: DataView, start: number, length: number): void {
+    this.reserve(length + 5);
+    if (length < ONE_BYTE_LENGTH) this.slab[this.at++] = length * 2;
+    else this.varint(length * 2);
+    this.copy(source, start, length);
+  }
+
+  /** A column's branch that is not null, and a text as by `utf8`. */
+  nullableUtf8(source: DataView, start: number, length: number): void {
+    this.reserve(length + 6);
+    this.slab[this.at++] = 2;
+    if (length < ONE_BYTE_LENGTH) this.slab[this.at++] = length * 2;
+    else this.varint(length * 2);
+    this.copy(source, start, length);
+  }
+
+  /** As `utf8`, with a Z behind it. */
+  utf8WithZ(source: DataView, start: number, length: number): void {
+    this.reserve(length + 6);
+    this.varint((length + 1) * 2);
+    this.copy(source, start, length);
+    this.slab[this.at++] = LETTER_Z;
+  }
+
+  /** As `isoText`, of a timestamp that stands in `source`. */
+  isoUtf8(source: DataView, start: number, length: number): void {
+    this.reserve(length + 2);
+    const { slab } = this;
+    slab[this.at++] = (length + 1) * 2;
+    const from = this.at;
+    this.copy(source, start, length);
+    slab[from + 10] = LETTER_T;
+    slab[this.at++] = LETTER_Z;
+  }
+
+  /** Bytes from hex digits that stand in `source`. Throws when they are not. */
+  hexUtf8(source: Buffer, start: number, length: number): void {
+    if (length % 2 !== 0) throw new Error('not hex digits');
+    this.reserve(length / 2 + 5);
+    this.varint(length);
+    const { slab } = this;
+    let { at } = this;
+    for (let from = start; from < start + length; from += 2) {
+      const high = hexDigit(source[from]!);
+      const low = hexDigit(source[from + 1]!);
+      slab[at++] = (high << 4) | low;
+    }
+    this.at = at;
+  }
+
+  /** A text of which the beginning and the end are given, as UTF-8 and by `toPadded`: between them the digits of a whole number, exact and not negative. */
+  textWithNumber(before: DataView, value: number, after: DataView): void {
+    let digits = 1;
+    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits += 1;
+    const length = before.byteLength + digits + after.byteLength - 2 * SPARE;
+    this.reserve(length + 5);
+    this.varint(length * 2);
+    this.raw(before);
+    const { slab } = this;
+    const end = this.at + digits;
+    let at = end;
+    let rest = value;
+    // Division of what fits into 31 bits is much cheaper.
+    while (rest >= 0x4000_0000) {
+      const high = Math.floor(rest / 10);
+      slab[--at] = DIGITS_ZERO + (rest - high * 10);
+      rest = high;
+    }
+    for (let small = rest | 0; at > this.at; small = (small / 10) | 0) slab[--at] = DIGITS_ZERO + (small % 10);
+    this.at = end;
+    this.raw(after);
+  }
+
   /** The first `end` characters of a plain timestamp in PostgreSQL's text, as ISO 8601 in UTC. */
   isoText(text: string, end: number): void {
     this.reserve(end + 2);
@@ -121,12 +211,21 @@ export class AvroWriter {
     this.at += length;
   }
 
-  /** Avro binary made before. */
-  raw(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    const { slab, at } = this;
-    for (let index = 0; index < bytes.length; index++) slab[at + index] = bytes[index]!;
-    this.at = at + bytes.length;
+  /** Avro binary made before, as by `toPadded`. */
+  raw(padded: DataView): void {
+    this.reserve(padded.byteLength);
+    this.copy(padded, 0, padded.byteLength - SPARE);
+  }
+
+  /** Room must have been reserved. Eight bytes at a time, the last ones with what stands behind them: that is written over, or lies behind the message. */
+  private copy(source: DataView, start: number, length: number): void {
+    const { at, view } = this;
+    this.at = at + length;
+    if (length > SHORT_COPY) this.slab.set(new Uint8Array(source.buffer, source.byteOffset + start, length), at);
+    else if (start + length + SPARE <= source.byteLength)
+      for (let done = 0; done < length; done += 8)
+        view.setBigUint64(at + done, source.getBigUint64(start + done, true), true);
+    else for (let done = 0; done < length; done++) view.setUint8(at + done, source.getUint8(start + done));
   }
 
   private longText(text: string): void {
@@ -151,18 +250,44 @@ export class AvroWriter {
   }
 
   private reserve(byteCount: number): void {
-    if (this.at + byteCount > this.slab.length) this.grow(byteCount);
+    if (this.at + byteCount + SPARE > this.slab.length) this.grow(byteCount);
+  }
+
+  /** The slabs that hold all messages finished by now; no other message is written to them until they are given back. */
+  retire(): readonly Buffer[] {
+    this.isRetiring = true;
+    const retired = this.full;
+    this.full = [];
+    if (this.finished > 0) {
+      retired.push(this.slab);
+      this.begun(this.free.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES));
+      this.at = 0;
+    }
+    return retired;
+  }
+
+  /** Slabs whose messages nobody reads any more: they may be written over. */
+  reuse(slabs: readonly Buffer[]): void {
+    for (const slab of slabs) if (slab.length === SLAB_BYTES && this.free.length < MOST_FREE) this.free.push(slab);
   }
 
   /** Takes a new slab and moves the message at hand to its beginning. */
   private grow(byteCount: number): void {
-    const written = this.at - this.start;
-    const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, (written + byteCount) * 2));
-    this.slab.copy(slab, 0, this.start, this.at);
+    const { slab, start, at } = this;
+    const written = at - start;
+    const wanted = written + byteCount + SPARE;
+    if (this.isRetiring && this.finished > 0) this.full.push(slab);
+    const free = wanted <= SLAB_BYTES ? this.free.pop() : undefined;
+    this.begun(free ?? Buffer.allocUnsafeSlow(wanted <= SLAB_BYTES ? SLAB_BYTES : 2 * wanted));
+    slab.copy(this.slab, 0, start, at);
+    this.at = written;
+  }
+
+  private begun(slab: Buffer): void {
     this.slab = slab;
+    this.view = toView(slab);
     this.start = 0;
     this.finished = 0;
-    this.at = written;
   }
 }
 
@@ -170,4 +295,22 @@ function sizeOfVarint(value: number): number {
   let size = 1;
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) size++;
   return size;
+}
+
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const lower = code | 0x20;
+  if (lower >= 0x61 && lower <= 0x66) return lower - 0x57;
+  throw new Error('not hex digits');
+}
+
+function toView(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A copy of bytes with room behind them, so that they can be copied eight at a time. */
+export function toPadded(bytes: Uint8Array): DataView {
+  const padded = new Uint8Array(bytes.length + SPARE);
+  padded.set(bytes);
+  return toView(padded);
 }

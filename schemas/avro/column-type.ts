@@ -13,6 +13,18 @@ import {
   timetzToIso,
 } from './temporal-text.ts';
 
+const SPACE = 0x20;
+const PLUS = 0x2b;
+const DASH = 0x2d;
+const DIGIT_ZERO = 0x30;
+const DIGIT_TWO = 0x32;
+const DIGIT_FOUR = 0x34;
+const DIGIT_NINE = 0x39;
+const BACKSLASH = 0x5c;
+const LETTER_F = 0x66;
+const LETTER_T = 0x74;
+const LETTER_X = 0x78;
+
 /** What an Avro field of a column holds in JavaScript. */
 export type AvroValue = string | number | bigint | boolean | Buffer;
 /** The Avro type of a column, as it stands in a schema. */
@@ -31,33 +43,55 @@ const SEMANTIC = {
   timestamptz: 'io.debezium.time.ZonedTimestamp',
 } as const;
 
+/** What was sent, for bytes to be looked at, and to be copied. */
+export interface Sent {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+}
+
 type ColumnType = {
   schema: AvroColumnSchema;
   /** Writes PostgreSQL's text as the Avro type. Throws when it is not a text of the type. */
   write(writer: AvroWriter, text: string): void;
+  /** The same of a text that was sent as UTF-8: the same bytes, and no string where none is needed. */
+  writeSent?(writer: AvroWriter, sent: Sent, start: number, length: number): void;
 };
 
-const TEXT: ColumnType = { schema: 'string', write: writeText };
+const TEXT: ColumnType = { schema: 'string', write: writeText, writeSent: writeSentText };
 
 /** Keyed by the oids of built-in types, which never change; names could belong to a type of the user's. */
 const BY_OID: ReadonlyMap<number, ColumnType> = new Map<number, ColumnType>([
-  [16, { schema: 'boolean', write: writeBoolean }],
-  [17, { schema: 'bytes', write: writeBytea }],
-  [20, { schema: 'long', write: writeInteger }],
-  [21, { schema: { type: 'int', 'connect.type': 'int16' }, write: writeInteger }],
-  [23, { schema: 'int', write: writeInteger }],
-  [26, { schema: 'long', write: writeInteger }],
-  [114, { schema: semantic(SEMANTIC.json), write: writeText }],
-  [142, { schema: semantic(SEMANTIC.xml), write: writeText }],
+  [16, { schema: 'boolean', write: writeBoolean, writeSent: writeSentBoolean }],
+  [17, { schema: 'bytes', write: writeBytea, writeSent: writeSentBytea }],
+  [20, { schema: 'long', write: writeInteger, writeSent: writeSentInteger }],
+  [21, { schema: { type: 'int', 'connect.type': 'int16' }, write: writeInteger, writeSent: writeSentInteger }],
+  [23, { schema: 'int', write: writeInteger, writeSent: writeSentInteger }],
+  [26, { schema: 'long', write: writeInteger, writeSent: writeSentInteger }],
+  [114, { schema: semantic(SEMANTIC.json), write: writeText, writeSent: writeSentText }],
+  [142, { schema: semantic(SEMANTIC.xml), write: writeText, writeSent: writeSentText }],
   [700, { schema: 'float', write: (writer, text) => writer.float(parseFloatText(text)) }],
   [701, { schema: 'double', write: (writer, text) => writer.double(parseFloatText(text)) }],
-  [1082, { schema: semantic(SEMANTIC.date), write: (writer, text) => writer.text(dateToIso(text)) }],
-  [1083, { schema: semantic(SEMANTIC.time), write: (writer, text) => writer.text(timeToIso(text)) }],
-  [1114, { schema: semantic(SEMANTIC.timestamp), write: writeTimestamp }],
-  [1184, { schema: semantic(SEMANTIC.timestamptz), write: writeTimestamptz }],
+  [
+    1082,
+    {
+      schema: semantic(SEMANTIC.date),
+      write: (writer, text) => writer.text(dateToIso(text)),
+      writeSent: writeSentDate,
+    },
+  ],
+  [
+    1083,
+    {
+      schema: semantic(SEMANTIC.time),
+      write: (writer, text) => writer.text(timeToIso(text)),
+      writeSent: writeSentTime,
+    },
+  ],
+  [1114, { schema: semantic(SEMANTIC.timestamp), write: writeTimestamp, writeSent: writeSentTimestamp }],
+  [1184, { schema: semantic(SEMANTIC.timestamptz), write: writeTimestamptz, writeSent: writeSentTimestamptz }],
   [1266, { schema: semantic(SEMANTIC.timetz), write: (writer, text) => writer.text(timetzToIso(text)) }],
-  [2950, { schema: semantic(SEMANTIC.uuid), write: writeText }],
-  [3802, { schema: semantic(SEMANTIC.json), write: writeText }],
+  [2950, { schema: semantic(SEMANTIC.uuid), write: writeText, writeSent: writeSentText }],
+  [3802, { schema: semantic(SEMANTIC.json), write: writeText, writeSent: writeSentText }],
 ]);
 
 const TEXT_BY_SEMANTIC: ReadonlyMap<unknown, ToText> = new Map<unknown, ToText>([
@@ -80,6 +114,18 @@ const TEXT_BY_AVRO: ReadonlyMap<string, ToText> = new Map<string, ToText>([
 /** The Avro type of a column and the way of its values there. Types without a lossless form keep PostgreSQL's text. */
 export function toColumnType(typeOid: number): ColumnType {
   return BY_OID.get(typeOid) ?? TEXT;
+}
+
+/** Writes a cell of what was sent, from `start` on. */
+export type WriteSent = (writer: AvroWriter, sent: Sent, start: number, length: number) => void;
+
+/** The way of a column's cells from what was sent; null where they are texts as they are. */
+export function toSentWriter(typeOid: number): WriteSent | null {
+  const { write, writeSent } = toColumnType(typeOid);
+  if (writeSent === writeSentText) return null;
+  return (
+    writeSent ?? ((writer, { bytes }, start, length) => write(writer, bytes.toString('utf8', start, start + length)))
+  );
 }
 
 /** The way back, from what the schema in the registry says alone. */
@@ -125,4 +171,69 @@ function parseFloatText(text: string): number {
   const value = Number(text);
   if (Number.isNaN(value) && text !== 'NaN') throw new Error('not a float');
   return value;
+}
+
+function writeSentText(writer: AvroWriter, { view }: Sent, start: number, length: number): void {
+  writer.utf8(view, start, length);
+}
+
+function writeSentBoolean(writer: AvroWriter, { bytes }: Sent, start: number, length: number): void {
+  if (length !== 1 || (bytes[start] !== LETTER_T && bytes[start] !== LETTER_F)) throw new Error('not a boolean');
+  writer.bool(bytes[start] === LETTER_T);
+}
+
+function writeSentInteger(writer: AvroWriter, { bytes }: Sent, start: number, length: number): void {
+  const isNegative = bytes[start] === DASH;
+  const end = start + length;
+  let value = 0;
+  let isPlain = length > (isNegative ? 1 : 0) && length <= 15;
+  for (let at = isNegative ? start + 1 : start; isPlain && at < end; at++) {
+    const digit = bytes[at]! - DIGIT_ZERO;
+    isPlain = digit >= 0 && digit <= 9;
+    value = value * 10 + digit;
+  }
+  if (isPlain) writer.long(isNegative ? -value : value);
+  else writeInteger(writer, bytes.toString('utf8', start, end));
+}
+
+function writeSentTimestamptz(writer: AvroWriter, { bytes, view }: Sent, start: number, length: number): void {
+  const end = start + length;
+  const isPlain =
+    length >= 22 &&
+    length <= 29 &&
+    bytes[start + 4] === DASH &&
+    bytes[start + 10] === SPACE &&
+    bytes[end - 3] === PLUS &&
+    bytes[end - 2] === DIGIT_ZERO &&
+    bytes[end - 1] === DIGIT_ZERO;
+  if (isPlain) writer.isoUtf8(view, start, length - 3);
+  else writer.utf8(view, start, length);
+}
+
+function writeSentTimestamp(writer: AvroWriter, { bytes, view }: Sent, start: number, length: number): void {
+  const isPlain =
+    length >= 19 &&
+    length <= 26 &&
+    bytes[start + 4] === DASH &&
+    bytes[start + 10] === SPACE &&
+    bytes[start + length - 1]! <= DIGIT_NINE;
+  if (isPlain) writer.isoUtf8(view, start, length);
+  else writer.utf8(view, start, length);
+}
+
+function writeSentDate(writer: AvroWriter, { bytes, view }: Sent, start: number, length: number): void {
+  if (length === 10 && bytes[start + 4] === DASH) writer.utf8WithZ(view, start, length);
+  else writer.utf8(view, start, length);
+}
+
+function writeSentTime(writer: AvroWriter, { bytes, view }: Sent, start: number, length: number): void {
+  const isDayEnd = length >= 2 && bytes[start] === DIGIT_TWO && bytes[start + 1] === DIGIT_FOUR;
+  if (isDayEnd) writer.utf8(view, start, length);
+  else writer.utf8WithZ(view, start, length);
+}
+
+function writeSentBytea(writer: AvroWriter, { bytes }: Sent, start: number, length: number): void {
+  if (length < 2 || bytes[start] !== BACKSLASH || bytes[start + 1] !== LETTER_X)
+    throw new Error('not bytea in hex form');
+  writer.hexUtf8(bytes, start + 2, length - 2);
 }

@@ -1,6 +1,15 @@
-import { type Cells, type Change, type Column, keyPositions, type Relation } from '../../connectors/change.ts';
-import { AvroWriter } from './avro-writer.ts';
-import { toColumnType } from './column-type.ts';
+import {
+  type Cells,
+  type Change,
+  type Column,
+  cellOf,
+  keyPositions,
+  type Relation,
+  type Row,
+} from '../../connectors/change.ts';
+import { NULL_CELL, SentRow } from '../../connectors/sent-row.ts';
+import { AvroWriter, toPadded } from './avro-writer.ts';
+import { toColumnType, toSentWriter } from './column-type.ts';
 import { HEADER_BYTES } from './wire.ts';
 
 /** Debezium's `source.snapshot`; chunk reads are `incremental`, streamed changes `false`. */
@@ -34,27 +43,29 @@ export type Encoder = {
 };
 
 /**
- * Encodes the changes of one relation in Confluent's wire format. The buffers are views of shared slabs, never
- * written to again. A delete's tombstone is the caller's.
+ * Encodes the changes of one relation in Confluent's wire format. The buffers are views of the writer's slabs, which many
+ * relations share. A delete's tombstone is the caller's.
  * Throws, naming table and column but never the value, when a cell does not fit its type.
  */
-export function createEncoder(relation: Relation, options: EncoderOptions): Encoder {
+export function createEncoder(relation: Relation, options: EncoderOptions, writer: AvroWriter = shared): Encoder {
   const { schema, table } = relation;
-  const { databaseName, ids } = options;
+  const { ids } = options;
   const writers = relation.columns.map((column) => toColumnType(column.typeOid).write);
+  /** Null: the text as it is. */
+  const sentWriters = relation.columns.map((column) => toSentWriter(column.typeOid));
   const keys = keyPositions(relation);
-  const toTimes = createTimes();
-  const identity = toAvroTexts(options.connectorVersion, 'postgresql', options.serverName);
-  const place = toAvroTexts(schema, table);
+  const frame = createFrame(writer, options, relation);
   if (keys.length > 0 && ids.key === null) {
     throw new Error(`${schema}.${table}: the key's schema has no id; register it first`);
   }
 
-  function writeRow(cells: Cells | null): void {
-    if (cells === null) {
-      writer.branch(0);
-      return;
-    }
+  function writeRow(row: Row | null): void {
+    if (row === null) writer.branch(0);
+    else if (row instanceof SentRow) writeSentRow(row);
+    else writeCells(row);
+  }
+
+  function writeCells(cells: Cells): void {
     writer.branch(1);
     for (let index = 0; index < writers.length; index++) {
       const cell = cells[index]!;
@@ -66,39 +77,46 @@ export function createEncoder(relation: Relation, options: EncoderOptions): Enco
     }
   }
 
-  function writeSource(change: Change, context: ValueContext, times: Times): void {
-    writer.raw(identity);
-    writer.long(times.ms);
-    writer.branch(0);
-    writer.text(context.snapshot);
-    writer.text(databaseName);
+  function writeSentRow(row: SentRow): void {
+    const { view, places } = row;
     writer.branch(1);
-    writer.text(`["${change.commitLsn}","${change.lsn}"]`);
-    writer.branch(1);
-    writer.long(times.us);
-    writer.branch(1);
-    writer.bigLong(times.ns);
-    writer.raw(place);
-    if (change.xid === null) writer.branch(0);
-    else {
-      writer.branch(1);
-      writer.long(change.xid);
+    for (let index = 0; index < sentWriters.length; index++) {
+      const start = places[2 * index]!;
+      const length = places[2 * index + 1]!;
+      if (length === NULL_CELL) {
+        writer.branch(0);
+        continue;
+      }
+      if (!(length >= 0)) throw new Error('a cell without a text');
+      const write = sentWriters[index]!;
+      if (write === null) writer.nullableUtf8(view, start, length);
+      else {
+        writer.branch(1);
+        write(writer, row, start, length);
+      }
     }
-    writer.branch(1);
-    writer.bigLong(change.lsn);
-    writer.branch(0); // xmin
-    writer.long(context.timeline);
-    writer.bigLong(change.commitLsn);
-    writer.long(change.ordinal);
+  }
+
+  function writeKeyCell(row: Row, position: number): void {
+    if (!(row instanceof SentRow)) {
+      writers[position]!(writer, row[position]!);
+      return;
+    }
+    const start = row.places[2 * position]!;
+    const length = row.places[2 * position + 1]!;
+    if (!(length >= 0)) throw new Error('a key without a text');
+    const write = sentWriters[position]!;
+    if (write === null) writer.utf8(row.view, start, length);
+    else write(writer, row, start, length);
   }
 
   return {
     encodeKey(change) {
-      const cells = change.after ?? change.before;
-      if (ids.key === null || cells === null || keys.length === 0) return null;
+      const row = change.after ?? change.before;
+      if (ids.key === null || row === null || keys.length === 0) return null;
       try {
         writer.begin(ids.key);
-        for (const position of keys) writers[position]!(writer, cells[position]!);
+        for (const position of keys) writeKeyCell(row, position);
         return writer.finish();
       } catch {
         throw misfit(relation, change);
@@ -106,27 +124,18 @@ export function createEncoder(relation: Relation, options: EncoderOptions): Enco
     },
 
     encodeValue(change, context) {
-      const { source, processed } = toTimes(change.commitMicros, context.processedMs);
       const { transaction } = context;
       try {
         writer.begin(ids.value);
         writeRow(change.before);
         writeRow(change.after);
-        writeSource(change, context, source);
-        if (transaction === null) writer.branch(0);
-        else {
-          writer.branch(1);
-          writer.text(transaction.id);
+        frame.writeSource(change, context);
+        if (transaction !== null) {
           writer.long(transaction.totalOrder);
           writer.long(transaction.dataCollectionOrder);
         }
         writer.text(change.op);
-        writer.branch(1);
-        writer.long(processed.ms);
-        writer.branch(1);
-        writer.long(processed.us);
-        writer.branch(1);
-        writer.bigLong(processed.ns);
+        frame.writeProcessed(context.processedMs);
         return writer.finish();
       } catch {
         // The error at hand could carry the value.
@@ -136,42 +145,133 @@ export function createEncoder(relation: Relation, options: EncoderOptions): Enco
   };
 }
 
-/** One for all relations, so that many tables do not hold a slab each. */
-const writer = new AvroWriter();
+/** Of all who bring no writer of their own. */
+const shared = new AvroWriter();
 
-function toAvroTexts(...texts: string[]): Uint8Array {
-  const own = new AvroWriter();
-  own.begin(0);
-  for (const text of texts) own.text(text);
-  return Uint8Array.from(own.finish().subarray(HEADER_BYTES));
+/** Avro binary, made beside the messages. */
+function toAvro(write: (own: AvroWriter) => void): DataView {
+  scratch.begin(0);
+  write(scratch);
+  return toPadded(scratch.finish().subarray(HEADER_BYTES));
 }
 
-type Times = { ms: number; us: number; ns: bigint };
+/** Its messages are copied. */
+const scratch = new AvroWriter();
 
-/** Commit times repeat over a transaction and processing times over a batch, so the last ones are kept. */
-function createTimes(): (commitMicros: bigint, processedMs: number) => { source: Times; processed: Times } {
-  let lastMicros: bigint | null = null;
-  let lastMs = Number.NaN;
-  let source: Times = { ms: 0, us: 0, ns: 0n };
-  let processed: Times = source;
-  return (commitMicros, processedMs) => {
-    if (commitMicros !== lastMicros) {
-      lastMicros = commitMicros;
-      const us = Number(commitMicros);
-      source = { ms: Math.floor(us / 1000), us, ns: commitMicros * 1000n };
-    }
-    if (processedMs !== lastMs) {
-      lastMs = processedMs;
-      processed = { ms: processedMs, us: processedMs * 1000, ns: BigInt(processedMs) * 1_000_000n };
-    }
-    return { source, processed };
+const QUOTES = toPadded(Buffer.from('"]'));
+/** LSNs below are exact as numbers. */
+const EXACT = 2n ** 53n;
+
+/** What of the source is the same in all changes of a transaction: between these parts stand its LSN, and its ordinal. */
+interface SourceParts {
+  readonly context: Pick<ValueContext, 'timeline' | 'snapshot'> & { readonly id: string | null };
+  readonly place: Pick<Change, 'commitLsn' | 'commitMicros' | 'xid'>;
+  readonly beforeSequence: DataView;
+  readonly sequence: DataView;
+  readonly beforeLsn: DataView;
+  readonly beforeOrdinal: DataView;
+  readonly transaction: DataView;
+}
+
+/** Writes what stands behind the rows of one relation. Commit times repeat over a transaction and processing times over a batch, so the last ones are kept. */
+function createFrame(writer: AvroWriter, options: EncoderOptions, { schema, table }: Relation) {
+  const { connectorVersion, serverName, databaseName } = options;
+  let parts: SourceParts | null = null;
+  let processedMs = Number.NaN;
+  let processed = toPadded(Buffer.alloc(0));
+
+  function toParts(change: Change, { timeline, snapshot, transaction }: ValueContext): SourceParts {
+    const { commitLsn, commitMicros, xid } = change;
+    const micros = Number(commitMicros);
+    return {
+      context: { timeline, snapshot, id: transaction?.id ?? null },
+      place: { commitLsn, commitMicros, xid },
+      beforeSequence: toAvro((own) => {
+        for (const text of [connectorVersion, 'postgresql', serverName]) own.text(text);
+        own.long(Math.floor(micros / 1000));
+        own.branch(0);
+        own.text(snapshot);
+        own.text(databaseName);
+        own.branch(1);
+      }),
+      sequence: toPadded(Buffer.from(`["${commitLsn}","`)),
+      beforeLsn: toAvro((own) => {
+        own.branch(1);
+        own.long(micros);
+        own.branch(1);
+        own.bigLong(commitMicros * 1000n);
+        own.text(schema);
+        own.text(table);
+        if (xid === null) own.branch(0);
+        else {
+          own.branch(1);
+          own.long(xid);
+        }
+        own.branch(1);
+      }),
+      beforeOrdinal: toAvro((own) => {
+        own.branch(0); // xmin
+        own.long(timeline);
+        own.bigLong(commitLsn);
+      }),
+      transaction: toAvro((own) => {
+        own.branch(transaction === null ? 0 : 1);
+        if (transaction !== null) own.text(transaction.id);
+      }),
+    };
+  }
+
+  function isOf({ context, place }: SourceParts, change: Change, { timeline, snapshot, transaction }: ValueContext) {
+    return (
+      place.commitLsn === change.commitLsn &&
+      place.xid === change.xid &&
+      place.commitMicros === change.commitMicros &&
+      context.id === (transaction === null ? null : transaction.id) &&
+      context.snapshot === snapshot &&
+      context.timeline === timeline
+    );
+  }
+
+  return {
+    /** The source, and the transaction up to its orders. */
+    writeSource(change: Change, context: ValueContext): void {
+      if (parts === null || !isOf(parts, change, context)) parts = toParts(change, context);
+      writer.raw(parts.beforeSequence);
+      const isExact = change.lsn < EXACT;
+      const lsn = Number(change.lsn);
+      if (isExact) writer.textWithNumber(parts.sequence, lsn, QUOTES);
+      else writer.text(`["${change.commitLsn}","${change.lsn}"]`);
+      writer.raw(parts.beforeLsn);
+      if (isExact) writer.long(lsn);
+      else writer.bigLong(change.lsn);
+      writer.raw(parts.beforeOrdinal);
+      writer.long(change.ordinal);
+      writer.raw(parts.transaction);
+    },
+
+    /** When the connector handled the change. */
+    writeProcessed(ms: number): void {
+      if (ms !== processedMs) {
+        processedMs = ms;
+        processed = toAvro((own) => {
+          own.branch(1);
+          own.long(ms);
+          own.branch(1);
+          own.long(ms * 1000);
+          own.branch(1);
+          own.bigLong(BigInt(ms) * 1_000_000n);
+        });
+      }
+      writer.raw(processed);
+    },
   };
 }
 
 function misfit(relation: Relation, change: Change): Error {
   const name = `${relation.schema}.${relation.table}`;
-  for (const cells of [change.before, change.after]) {
-    const column = relation.columns.find((column, index) => !fits(column, cells?.[index]));
+  for (const row of [change.before, change.after]) {
+    if (row === null) continue;
+    const column = relation.columns.find((column, index) => !fits(column, cellOf(row, index)));
     if (column === undefined) continue;
     return new Error(
       `${name}: a value of "${column.name}" is not PostgreSQL's text of ${column.typeName}; check the connection's output settings`,

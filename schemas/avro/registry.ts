@@ -1,4 +1,6 @@
-import { CrosswalkError, type ErrorCode } from '../../runtime/errors.ts';
+import http from 'node:http';
+import https from 'node:https';
+import type { ErrorCode } from '../../runtime/errors.ts';
 import { pause } from '../../runtime/retry.ts';
 import {
   type Answer,
@@ -42,6 +44,7 @@ const MOST_ID = 0xffff_ffff;
 const START = 'Start the schema registry, or correct SCHEMA_REGISTRY_URL.';
 const UNKNOWN_MS = 20_000;
 const ASK_AGAIN_MS = 500;
+const CONNECTIONS = { keepAlive: true, maxSockets: 8 };
 
 export type Registry = {
   /**
@@ -160,15 +163,14 @@ export function createRegistry(options: RegistryOptions): Registry {
       const all = await request('GET', path);
       if (all.status === 404) return [];
       if (all.status !== 200 || !Array.isArray(all.body)) throw refused(`read the versions of subject ${subject}`, all);
-      const found: string[] = [];
-      for (const version of all.body) {
+      const read = async (version: unknown) => {
         const answer = await request('GET', `${path}/${version}`);
         const schema = (answer.body as { schema?: unknown } | null)?.schema;
         if (answer.status !== 200 || typeof schema !== 'string')
           throw refused(`read version ${version} of subject ${subject}`, answer);
-        found.push(schema);
-      }
-      return found;
+        return schema;
+      };
+      return Promise.all(all.body.map(read));
     },
 
     async compatibilityOf(subject) {
@@ -221,40 +223,43 @@ async function fetchSchema(request: Request, id: number, unknownMs: number, sign
 function createRequest(options: RegistryOptions, closing: AbortSignal): Request {
   const { timeoutMs = 10_000 } = options;
   const { base, username, password } = parseAddress(options);
+  const isTls = base.startsWith('https:');
+  // Connections are kept for what is asked next: a start asks a dozen things.
+  const agent = isTls ? new https.Agent(CONNECTIONS) : new http.Agent(CONNECTIONS);
+  closing.addEventListener('abort', () => agent.destroy(), { once: true });
   const contentType = 'application/vnd.schemaregistry.v1+json';
   const headers: Record<string, string> = { accept: `${contentType}, application/json`, 'content-type': contentType };
   if (username !== '') {
     headers.authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   }
+  const send = (method: string, path: string, body: object | undefined, signal: AbortSignal) =>
+    new Promise<Answer>((resolve, reject) => {
+      const request = (isTls ? https : http).request(base + path, { method, headers, signal, agent }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, body: parseJson(Buffer.concat(chunks).toString()) }),
+        );
+        response.on('error', reject);
+      });
+      request.on('error', reject);
+      request.end(body === undefined ? undefined : JSON.stringify(body));
+    });
   return async (method, path, body) => {
     const signal = AbortSignal.any([closing, AbortSignal.timeout(timeoutMs)]);
     try {
-      const response = await fetch(base + path, {
-        method,
-        headers,
-        signal,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      const text = await response.text();
-      return { status: response.status, body: parseJson(text) };
+      return await send(method, path, body, signal);
     } catch (cause) {
       const fail = (message: string, retry: boolean) =>
         new RegistryError({ message, retry, kind: 'server_down', remedy: START }, cause);
       if (closing.aborted) throw fail('the schema registry client is closed', false);
-      if ((cause as { cause?: { message?: unknown } }).cause?.message === 'bad port')
-        throw new CrosswalkError(
-          'config_invalid',
-          'schema registry: its port is one that fetch never connects to, since other protocols own it',
-          'Let it listen on another port, and correct SCHEMA_REGISTRY_URL.',
-          cause,
-        );
       const why = signal.aborted ? `no answer within ${timeoutMs} ms` : 'no connection';
       throw fail(`schema registry: ${why}; check that it runs and that its address is right`, true);
     }
   };
 }
 
-/** fetch refuses an address that holds credentials, with an error that shows them. */
+/** Credentials stand apart from the address that is asked, which errors may show. */
 function parseAddress(options: RegistryOptions): { base: string; username: string; password: string } {
   let url: URL;
   try {

@@ -3,11 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Position } from '../../../connectors/position.ts';
 import { createPublisher } from '../../../connectors/publish.ts';
-import { createKafka, type LogWriter } from '../../../runtime/kafka.ts';
+import { createKafka, type LogWriter, type OutRecord } from '../../../runtime/kafka.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { kafkaSettings } from '../../support/kafka-client.ts';
+import { AvroWriter } from '../../../schemas/avro/avro-writer.ts';
 import { readCommitted } from '../../support/read-log.ts';
 import { stackAddresses } from '../../support/stack.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 const id = `publish_${randomBytes(4).toString('hex')}`;
 const [events, positions] = [`${id}.events`, `${id}.positions`];
@@ -70,4 +72,101 @@ test('in one, with each send after the one before', async () => {
   expect(calls).toEqual([...once, ...once]);
   const offsets = (await readCommitted(stackAddresses().kafkaBrokers, [events])).map(({ message }) => message.offset);
   expect(offsets).toEqual(['0', '1', '2', '3', '5', '6', '7', '8']);
+});
+
+/** Kafka, whose answers to sends are held back until they are let through, or lost. */
+function holdAnswers() {
+  const calls: string[] = [];
+  const held: { records: ReadonlyMap<string, readonly OutRecord[]>; answer: (lost?: Error) => void }[] = [];
+  const watched: LogWriter = {
+    ...writer,
+    send: async (records) => {
+      calls.push(`send ${[...records.keys()].map((topic) => topic.split('.')[1]).join()}`);
+      const letThrough = new Promise<Error | undefined>((resolve) => {
+        held.push({ records, answer: resolve });
+      });
+      const answer = await writer.send(records);
+      const lost = await letThrough;
+      if (lost !== undefined) throw lost;
+      calls.push('answer');
+      return answer;
+    },
+    commit: () => {
+      calls.push('commit');
+      return writer.commit();
+    },
+  };
+  const slabs = new AvroWriter();
+  const publisher = createPublisher(watched, {
+    positionTopic: positions,
+    positionKey: 'slot',
+    offsets: { [events]: ['0'] },
+    limits: new Map(),
+    timeoutMs: 30_000,
+    slabs,
+  });
+  const append = (text: string) => {
+    slabs.begin(1);
+    slabs.text(text);
+    publisher.append(events, { partition: 0, key: null, value: slabs.finish(), timestampMs: '0' });
+  };
+  return { publisher, append, calls, held };
+}
+
+test('more is gathered while Kafka answers, and is sent after that; the commit waits for every answer', async () => {
+  const { publisher, append, calls, held } = holdAnswers();
+  append('one');
+  await publisher.flush();
+  append('two');
+  const second = publisher.flush();
+  held[0]!.answer();
+  await second;
+  const committed = publisher.commit(position);
+  held[1]!.answer();
+  await waitUntil('the position is sent', () => held.length === 3);
+  held[2]!.answer();
+  await committed;
+  expect(calls).toEqual(['send events', 'answer', 'send events', 'answer', 'send positions', 'answer', 'commit']);
+});
+
+test('a send whose answer is lost is thrown by what comes next, and nothing is committed', async () => {
+  for (const next of ['flush', 'commit'] as const) {
+    const { publisher, append, calls, held } = holdAnswers();
+    append('one');
+    await publisher.flush();
+    held[0]!.answer(new Error('lost'));
+    append('two');
+    await expect(next === 'flush' ? publisher.flush() : publisher.commit(position)).rejects.toThrow('lost');
+    expect(calls).toEqual(['send events']);
+    await writer.abort();
+  }
+});
+
+test('what is being sent is not written over, nor is what may still be on its way after a failure', async () => {
+  for (const lost of [undefined, new Error('lost')]) {
+    const { publisher, append, held } = holdAnswers();
+    append('first');
+    await publisher.flush();
+    const [record] = held[0]!.records.get(events)!;
+    const bytes = Buffer.from(record!.value!);
+    const isThere = () => record!.value!.equals(bytes);
+    append('other');
+    const flushed = publisher.flush().catch(() => undefined);
+    append('third');
+    expect(isThere()).toBe(true);
+    held[0]!.answer(lost);
+    await flushed;
+    append('fourth');
+    held[1]?.answer();
+    const again = publisher.flush().catch(() => undefined);
+    if (lost === undefined) {
+      await waitUntil('it is sent', () => held.length === 3);
+      held[2]!.answer();
+    }
+    await again;
+    // Two are at work by turns: what was sent is written over in the end.
+    append('fifth');
+    expect(isThere()).toBe(lost !== undefined);
+    await writer.abort();
+  }
 });

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createCellCutter } from '../../../connectors/cell-cutter.ts';
-import { decodeMessage, type TupleText, UNCHANGED } from '../../../connectors/pgoutput.ts';
-import { byte, int32, int64, message, name, tuple } from './pgoutput-message.ts';
+import { createCellCutter, type Part } from '../../../connectors/cell-cutter.ts';
+import { decodeMessage } from '../../../connectors/pgoutput.ts';
+import { UNCHANGED } from '../../../connectors/sent-row.ts';
+import { byte, inCells, int32, int64, message, name, type TupleText, tuple } from './pgoutput-message.ts';
 
 const MOST = 40;
 const frame = (type: string, body: Buffer) => message(byte(type), int32(body.length + 4), body);
@@ -41,7 +42,7 @@ function split(stream: Buffer): Buffer[] {
 }
 
 function read(one: Buffer): unknown {
-  return one[0] === 0x64 && one[5] === 0x77 ? decodeMessage(one.subarray(30), MOST) : one.toString('hex');
+  return one[0] === 0x64 && one[5] === 0x77 ? inCells(decodeMessage(one.subarray(30), MOST)) : one.toString('hex');
 }
 
 test('wherever the chunks end, each message says the same as before, and is no larger than its small cells', () => {
@@ -49,13 +50,19 @@ test('wherever the chunks end, each message says the same as before, and is no l
     fc.property(fc.array(anyMessage), fc.infiniteStream(fc.integer({ min: 1, max: 70 })), (messages, sizes) => {
       const stream = Buffer.concat(messages);
       const cut = createCellCutter(MOST);
-      const parts: Buffer[] = [];
+      const parts: Part[] = [];
       for (let at = 0; at < stream.length; ) {
         const end = at + sizes.next().value!;
         parts.push(...cut(stream.subarray(at, end)));
         at = end;
       }
-      const frames = split(Buffer.concat(parts));
+      // Each part holds whole messages, all of the stream or none.
+      for (const { bytes, isCopied } of parts)
+        for (const one of split(bytes)) {
+          expect(one.length).toBe(1 + one.readUInt32BE(1));
+          expect(one[0] === 0x64).toBe(isCopied);
+        }
+      const frames = split(Buffer.concat(parts.map(({ bytes }) => bytes)));
       expect(frames.map(read)).toEqual(messages.map(read));
       for (const [at, one] of frames.entries()) {
         const isRow = one[5] === 0x77 && one[30] !== 0x4d;
@@ -69,13 +76,16 @@ test('wherever the chunks end, each message says the same as before, and is no l
 
 test('a chunk without a large message is passed on as it is', () => {
   const chunk = message(keepalive, walData(message(byte('I'), int32(9), byte('N'), tuple(['1']))));
-  expect(createCellCutter(1000)(chunk)).toEqual([chunk]);
+  const [part, ...others] = createCellCutter(1000)(chunk);
+  expect(others).toEqual([]);
+  expect(part).toEqual({ bytes: chunk, isCopied: true });
+  expect(part!.bytes.buffer).toBe(chunk.buffer);
 });
 
 test('a message that breaks off inside of a cell stays malformed', () => {
   const row = message(byte('I'), int32(9), byte('N'), tuple(['z'.repeat(100)]));
   for (const broken of [row.subarray(0, -20), message(row, byte(0)), row.subarray(0, 10 + 2)]) {
     const [cut] = createCellCutter(10)(walData(broken));
-    expect(() => decodeMessage(cut!.subarray(30), MOST)).toThrow('malformed');
+    expect(() => decodeMessage(cut!.bytes.subarray(30), MOST)).toThrow('malformed');
   }
 });

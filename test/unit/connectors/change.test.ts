@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { keyPositions, type Relation, toChanges } from '../../../connectors/change.ts';
-import { type TupleText, UNCHANGED } from '../../../connectors/pgoutput.ts';
+import { type Change, keyPositions, type Relation, toChanges as toSentChanges } from '../../../connectors/change.ts';
+import {
+  type DeleteMessage,
+  decodeMessage,
+  type InsertMessage,
+  type RowMessage,
+  type UpdateMessage,
+} from '../../../connectors/pgoutput.ts';
+import { UNCHANGED } from '../../../connectors/sent-row.ts';
+import { byte, inCells, int32, message, type TupleText, tuple } from './pgoutput-message.ts';
 
 const column = (name: string) => ({ name, typeOid: 25, typeName: 'text', typeModifier: -1 });
 /** The key's order is not that of the columns. */
@@ -11,6 +19,22 @@ const relation: Relation = {
   columns: [column('a'), column('b'), column('body'), column('other')],
   key: ['b', 'a'],
 };
+/** A message with cells in the place of its rows. */
+type InCells<T> = Omit<T, 'before' | 'after'> & {
+  [K in keyof T & ('before' | 'after')]: TupleText | Extract<T[K], null>;
+};
+type Message = InCells<InsertMessage> | InCells<UpdateMessage> | InCells<DeleteMessage>;
+
+/** The changes of a message that comes as these cells. */
+function toChanges(of: Message, relation: Relation, place: Parameters<typeof toSentChanges>[2]): InCells<Change>[] {
+  const isKeyOnly = of.kind !== 'insert' && of.beforeIsKeyOnly;
+  const old = of.kind === 'insert' || of.before === null ? [] : [byte(isKeyOnly ? 'K' : 'O'), tuple(of.before)];
+  const row = of.kind === 'delete' ? [] : [byte('N'), tuple(of.after)];
+  const kind = { insert: 'I', update: 'U', delete: 'D' }[of.kind];
+  const sent = decodeMessage(message(byte(kind), int32(of.oid), ...old, ...row), 500) as RowMessage;
+  return toSentChanges(sent, relation, place).map(inCells) as InCells<Change>[];
+}
+
 const place = { commitLsn: 100n, lsn: 90n, ordinal: 4, xid: 7, commitMicros: 5n };
 const update = (before: TupleText | null, after: TupleText, beforeIsKeyOnly = false) =>
   toChanges({ kind: 'update', oid: 9, before, beforeIsKeyOnly, after }, relation, place);
@@ -71,14 +95,14 @@ describe('changes from row messages', () => {
 
   test('a table without primary key never splits an update', () => {
     const keyless = { ...relation, key: [] };
-    const message = {
+    const moved = {
       kind: 'update',
       oid: 9,
       before: ['1', '2', 'x', 'o'],
       beforeIsKeyOnly: false,
       after: ['3', '4', 'x', 'o'],
     } as const;
-    expect(toChanges(message, keyless, place).map((change) => change.op)).toEqual(['u']);
+    expect(toChanges(moved, keyless, place).map((change) => change.op)).toEqual(['u']);
   });
 });
 

@@ -1,4 +1,7 @@
-import { type TupleText, UNCHANGED } from '../../../connectors/pgoutput.ts';
+import { decodeMessage, type InsertMessage } from '../../../connectors/pgoutput.ts';
+import { SentRow, type TupleCell, UNCHANGED } from '../../../connectors/sent-row.ts';
+
+export type TupleText = readonly TupleCell[];
 
 /** Bytes of pgoutput messages, put together from the protocol's description. */
 export const byte = (value: number | string): Buffer =>
@@ -36,3 +39,17 @@ export function tuple(cells: TupleText): Buffer {
 }
 
 export const message = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
+
+/** A row of these cells as the stream sends it. What of them is too large is of more than 500 bytes. */
+export const sentRow = (cells: TupleText): SentRow =>
+  (decodeMessage(message(byte('I'), int32(9), byte('N'), tuple(cells)), 500) as InsertMessage).after;
+
+/** What holds rows that were sent, with their cells in their place. */
+export function inCells<T extends object>(of: T): unknown {
+  return Object.fromEntries(
+    Object.entries(of).map(([key, value]) => [
+      key,
+      value instanceof SentRow ? Array.from({ length: value.length }, (_, position) => value.cell(position)) : value,
+    ]),
+  );
+}

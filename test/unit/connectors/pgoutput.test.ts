@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeMessage, type TupleCell, UNCHANGED } from '../../../connectors/pgoutput.ts';
-import { byte, int16, int32, int64, message, name, tuple } from './pgoutput-message.ts';
+import { decodeMessage } from '../../../connectors/pgoutput.ts';
+import { type TupleCell, UNCHANGED } from '../../../connectors/sent-row.ts';
+import { byte, inCells, int16, int32, int64, message, name, tuple } from './pgoutput-message.ts';
 
 /** 2025-01-01 08:00:00.123456 UTC, since 2000 as PostgreSQL sends it and since 1970. */
 const SENT_MICROS = 789_033_600_123_456n;
@@ -78,21 +79,22 @@ describe('pgoutput messages', () => {
   test('of a cell that is too large only its size is read, wherever it stands, and the others are there', () => {
     const row: TupleCell[] = ['1', { tooLarge: 11 }, 'x'.repeat(10), null];
     const insert = message(byte('I'), int32(9), byte('N'), tuple(row));
-    expect(decodeMessage(insert, 10)).toMatchObject({ after: row });
-    expect(decodeMessage(insert, 11)).toMatchObject({ after: ['1', 'x'.repeat(11), 'x'.repeat(10), null] });
+    expect(inCells(decodeMessage(insert, 10))).toMatchObject({ after: row });
+    expect(inCells(decodeMessage(insert, 11))).toMatchObject({ after: ['1', 'x'.repeat(11), 'x'.repeat(10), null] });
     const update = message(byte('U'), int32(9), byte('O'), tuple(row), byte('N'), tuple(['1', UNCHANGED, 'y', null]));
-    expect(decodeMessage(update, 10)).toMatchObject({ before: row, after: ['1', UNCHANGED, 'y', null] });
+    expect(inCells(decodeMessage(update, 10))).toMatchObject({ before: row, after: ['1', UNCHANGED, 'y', null] });
   });
 
   test('insert, update and delete in each form of the old row', () => {
     const row: TupleCell[] = ['1', null, 'ünï 😀', ''];
-    expect(decodeMessage(message(byte('I'), int32(9), byte('N'), tuple(row)))).toEqual({
+    expect(inCells(decodeMessage(message(byte('I'), int32(9), byte('N'), tuple(row))))).toEqual({
       kind: 'insert',
       oid: 9,
       after: row,
     });
     const after: TupleCell[] = ['1', UNCHANGED, 'x', null];
-    const update = (...old: Buffer[]) => decodeMessage(message(byte('U'), int32(9), ...old, byte('N'), tuple(after)));
+    const update = (...old: Buffer[]) =>
+      inCells(decodeMessage(message(byte('U'), int32(9), ...old, byte('N'), tuple(after))));
     expect(update()).toEqual({ kind: 'update', oid: 9, before: null, beforeIsKeyOnly: false, after });
     expect(update(byte('O'), tuple(row))).toEqual({
       kind: 'update',
@@ -108,7 +110,7 @@ describe('pgoutput messages', () => {
       beforeIsKeyOnly: true,
       after,
     });
-    const remove = (tag: string) => decodeMessage(message(byte('D'), int32(9), byte(tag), tuple(row)));
+    const remove = (tag: string) => inCells(decodeMessage(message(byte('D'), int32(9), byte(tag), tuple(row))));
     expect(remove('O')).toEqual({ kind: 'delete', oid: 9, before: row, beforeIsKeyOnly: false });
     expect(remove('K')).toEqual({ kind: 'delete', oid: 9, before: row, beforeIsKeyOnly: true });
   });
@@ -135,7 +137,9 @@ describe('pgoutput messages', () => {
     const bytes = message(byte('I'), int32(9), byte('N'), tuple(['abc']));
     const larger = new Uint8Array(bytes.length + 10);
     larger.set(bytes, 4);
-    expect(decodeMessage(larger.subarray(4, 4 + bytes.length))).toEqual({ kind: 'insert', oid: 9, after: ['abc'] });
+    const expected = { kind: 'insert', oid: 9, after: ['abc'] };
+    expect(inCells(decodeMessage(larger.subarray(4, 4 + bytes.length)))).toEqual(expected);
+    expect(inCells(decodeMessage(larger, 100, 4, 4 + bytes.length))).toEqual(expected);
   });
 
   test('any row comes back', () => {
@@ -147,7 +151,7 @@ describe('pgoutput messages', () => {
     fc.assert(
       fc.property(fc.array(cell, { maxLength: 40 }), (cells) => {
         const decoded = decodeMessage(message(byte('I'), int32(1), byte('N'), tuple(cells)));
-        expect(decoded).toEqual({ kind: 'insert', oid: 1, after: cells });
+        expect(inCells(decoded)).toEqual({ kind: 'insert', oid: 1, after: cells });
       }),
     );
   });
@@ -162,6 +166,10 @@ describe('malformed pgoutput messages', () => {
       expect(() => decodeMessage(insert.subarray(0, end))).toThrow(/^malformed pgoutput message, tag 0x49, at byte/);
       expect(() => decodeMessage(insert.subarray(0, end))).not.toThrow(secret);
     }
+    // What stands behind a message is none of its bytes.
+    const run = message(byte(0), insert, insert);
+    for (let end = 1; end < insert.length; end++)
+      expect(() => decodeMessage(run, 100, 1, 1 + end)).toThrow(/^malformed pgoutput message, tag 0x49, at byte/);
     expect(() => decodeMessage(message(insert, byte(0)))).toThrow('tag 0x49');
     expect(() => decodeMessage(Buffer.alloc(0))).toThrow('tag none');
   });

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Column, Relation } from '../../../connectors/change.ts';
 import {
   isBeyondServer,
+  isWithin,
   MOST_ROW_BYTES,
   toBytes,
   toLeastBytes,
@@ -10,6 +11,7 @@ import {
   toRowBytesSql,
 } from '../../../connectors/row-bytes.ts';
 import { createEncoder } from '../../../schemas/avro/encode.ts';
+import { sentRow } from './pgoutput-message.ts';
 
 const column = (name: string, typeOid: number): Column => ({ name, typeOid, typeName: 'any', typeModifier: -1 });
 const relation: Relation = {
@@ -41,12 +43,18 @@ test('no row takes less than it is said to at least, and what one takes is told 
       expect(toLeastBytes(relation, row)).toBeLessThanOrEqual(toBytes(relation, row));
       expect(toBytes(relation, row)).toBeLessThanOrEqual(bytes);
       expect(bytes - toBytes(relation, row)).toBeLessThan(600);
+      const sent = sentRow(row);
+      expect(toLeastBytes(relation, sent)).toBe(toBytes(relation, sent));
+      expect(toBytes(relation, sent)).toBeLessThanOrEqual(bytes);
+      expect(bytes - toBytes(relation, sent)).toBeLessThan(600);
+      // Never said of a row that takes more.
+      expect(isWithin(sent, toBytes(relation, sent) - 1)).toBe(false);
     }),
   );
 });
 
 test('a cell that was not read counts as what it would take', () => {
-  expect(toLeastBytes(relation, ['1', { tooLarge: 1000 }, { tooLarge: 1002 }, null])).toBe(1500);
+  expect(toLeastBytes(relation, sentRow(['1', { tooLarge: 1000 }, { tooLarge: 1002 }, null]))).toBe(1500);
 });
 
 test('a cell is only left unread when no topic holds it, whatever its type; keys never are', () => {
