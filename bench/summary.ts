@@ -1,0 +1,85 @@
+import type { ByProcess, Latency, LatencyName, LegName, ProcessName, Results, Throughput } from './results.ts';
+import { type Range, toRange } from './statistics.ts';
+
+/** A leg over its repetitions: rates as they spread, times and CPU in the middle, memory at its greatest. */
+export interface LegSummary {
+  readonly runs: number;
+  readonly rowsPerSecond: Range;
+  readonly seconds: number;
+  readonly startupSeconds: number | null;
+  readonly cpuPerMillion: ByProcess;
+  readonly peakMiB: ByProcess;
+}
+
+/** Latency over its repetitions, milliseconds. */
+export interface LatencySummary {
+  readonly runs: number;
+  readonly achievedPerSecond: number;
+  readonly p50: Range;
+  readonly p95: Range;
+  readonly p99: Range;
+  readonly max: number;
+  readonly peakMiB: ByProcess;
+}
+
+/** A leg of the results; null where it was not measured. */
+export function summariseLeg({ legs }: Pick<Results, 'legs'>, name: LegName): LegSummary | null {
+  const runs = legs[name] ?? [];
+  if (runs.length === 0) return null;
+  const startups = runs.flatMap(({ startupSeconds }) => startupSeconds ?? []);
+  return {
+    runs: runs.length,
+    rowsPerSecond: toRange(runs.map(({ rowsPerSecond }) => rowsPerSecond)),
+    seconds: middle(runs.map(({ seconds }) => seconds)),
+    startupSeconds: startups.length === 0 ? null : middle(startups),
+    cpuPerMillion: byProcess(runs, ({ cpuPerMillion }) => cpuPerMillion, middle),
+    peakMiB: byProcess(runs, ({ peakMiB }) => peakMiB, greatest),
+  };
+}
+
+/** A latency of the results; null where it was not measured. */
+export function summariseLatency({ latency }: Pick<Results, 'latency'>, name: LatencyName): LatencySummary | null {
+  const runs = latency[name] ?? [];
+  if (runs.length === 0) return null;
+  const spreadOf = (of: 'p50' | 'p95' | 'p99') => toRange(runs.map(({ commitToVisibleMs }) => commitToVisibleMs[of]));
+  return {
+    runs: runs.length,
+    achievedPerSecond: middle(runs.map(({ achievedPerSecond }) => achievedPerSecond)),
+    ...{ p50: spreadOf('p50'), p95: spreadOf('p95'), p99: spreadOf('p99') },
+    max: greatest(runs.map(({ commitToVisibleMs }) => commitToVisibleMs.max)),
+    peakMiB: byProcess(runs, ({ peakMiB }) => peakMiB, greatest),
+  };
+}
+
+/** What the peer does that a leg is compared with; undefined: nothing. */
+export function peerOf(name: LegName): LegName | undefined {
+  const peers: Partial<Record<LegName, LegName>> = {
+    ...{ backfill: 'peerSnapshot', flatBackfill: 'peerSnapshot', source: 'peerSource' },
+    ...{ catchup: 'peerCatchup', flatCatchup: 'peerCatchup' },
+  };
+  return peers[name];
+}
+
+/** The ratio of two legs' middle rates; null where one of them is missing. */
+export function ratioOf(results: Pick<Results, 'legs'>, name: LegName, to: LegName | undefined): number | null {
+  const [leg, other] = [summariseLeg(results, name), to === undefined ? null : summariseLeg(results, to)];
+  return leg === null || other === null ? null : leg.rowsPerSecond.median / other.rowsPerSecond.median;
+}
+
+/** CPU seconds per million rows of those that do the work, without the servers. */
+export function toOwnCpu({ connect, project, peer, verify }: ByProcess): number | null {
+  const own = [connect, project, peer, verify].flatMap((value) => value ?? []);
+  return own.length === 0 ? null : own.reduce((sum, value) => sum + value, 0);
+}
+
+const middle = (values: readonly number[]) => toRange(values).median;
+const greatest = (values: readonly number[]) => Math.max(...values);
+
+function byProcess<T extends Throughput | Latency>(
+  runs: readonly T[],
+  pick: (run: T) => ByProcess,
+  join: (values: readonly number[]) => number,
+): ByProcess {
+  const names = new Set(runs.flatMap((run) => Object.keys(pick(run)) as ProcessName[]));
+  return Object.fromEntries([...names].map((name) => [name, join(runs.flatMap((run) => pick(run)[name] ?? []))]));
+}
