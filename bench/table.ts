@@ -37,6 +37,9 @@ export const latencyTitles: readonly [LatencyName, string][] = [
 /** Legs that write the rows that the limit writes, or read them all: the only ones that it compares with. */
 const toLimit: readonly LegName[] = ['backfill', 'projector', 'catchup', 'verify', 'limit'];
 
+/** In less time a rate is that of a process which is just getting up to speed. */
+const SHORT_SECONDS = 2;
+
 /** What was measured, and on what. */
 export function toHeadLines({ machine, sizes, command, at }: Results): string[] {
   return [
@@ -73,6 +76,9 @@ export function toWarnings(results: Results): string[] {
   if (results.machine.loadAtStart > 0.5)
     warnings.push(`the machine was busy at the start (load ${fixed(results.machine.loadAtStart, 2)}): not quotable`);
   if (results.isProfiled) warnings.push('profilers ran beside: not quotable');
+  const short = summaries(results).filter(({ leg }) => leg.seconds < SHORT_SECONDS);
+  if (short.length > 0)
+    warnings.push(`too short to be a rate: ${short.map(({ title }) => title).join(', ')}; give it more rows`);
   for (const [name, title] of latencyTitles)
     for (const { achievedPerSecond, ratePerSecond } of results.latency[name] ?? [])
       if (achievedPerSecond < ratePerSecond * 0.98)
