@@ -1,5 +1,5 @@
 // Measures crosswalk on servers of its own: see README.md beside this file.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { openLocalStack } from '../cli/local-stack.ts';
@@ -8,6 +8,7 @@ import { toCrosswalkError, toErrorLine } from '../runtime/errors.ts';
 import { createKafka } from '../runtime/kafka.ts';
 import { createLog } from '../runtime/log.ts';
 import { readMachine } from './machine.ts';
+import type { Results } from './results.ts';
 import { defaultSteps, runSteps, type StepName, stepNames } from './run-steps.ts';
 import { toReportLines, toWarnings } from './table.ts';
 
@@ -50,6 +51,8 @@ const QUICK = { rows: 20_000, seconds: 10, repeat: { fast: 1, slow: 1 }, warmUpR
 const GROWTH = [10_000, 100_000, 1_000_000];
 const HUGE = 5_000_000;
 const ONE_CUSTOMER = 100_000;
+/** What a run that failed half way has measured until then. */
+const UNFINISHED = 'unfinished.json';
 
 interface Options {
   readonly rows?: number;
@@ -83,6 +86,8 @@ async function bench(options: Options): Promise<void> {
     seconds: options.seconds ?? fromEnv('SECONDS') ?? usual.seconds,
   };
   const repeat = options.repeat ?? fromEnv('REPEAT');
+  const folder = join(DIR, 'results');
+  mkdirSync(folder, { recursive: true });
   const plan = {
     ...{ machine, command: toCommand(), steps: new Set(options.only ?? defaultSteps) },
     repeat: repeat === undefined ? usual.repeat : { fast: repeat, slow: repeat },
@@ -92,6 +97,7 @@ async function bench(options: Options): Promise<void> {
       oneCustomer: options.oneCustomer ?? ONE_CUSTOMER,
     },
     warmUpRows: Math.min(rows, usual.warmUpRows),
+    onResults: (results: Results) => writeFileSync(join(folder, UNFINISHED), `${JSON.stringify(results, null, 2)}\n`),
   };
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -124,11 +130,10 @@ async function bench(options: Options): Promise<void> {
       profileDir: options.profile ? join(process.cwd(), DIR, 'profiles') : null,
     };
     const results = await runSteps(run, plan);
-    const folder = join(DIR, 'results');
-    mkdirSync(folder, { recursive: true });
     const document = `${JSON.stringify(results, null, 2)}\n`;
     for (const name of ['latest', results.at.replace(/[:.]/g, '-')])
       writeFileSync(join(folder, `${name}.json`), document);
+    rmSync(join(folder, UNFINISHED), { force: true });
     write(`\n${toReportLines(results).join('\n')}\n`);
     for (const warning of toWarnings(results)) write(`Warning: ${warning}\n`);
     write(`${join(folder, 'latest.json')}\n`);

@@ -1,5 +1,6 @@
 import type { Machine } from './machine.ts';
 import type { Distribution } from './statistics.ts';
+import type { Summary } from './summary.ts';
 import type { Judged } from './targets.ts';
 
 /** What is measured, by name. `flat…` copies one table to the same table, as the peer does; the others fan out to eight. */
@@ -85,6 +86,7 @@ export interface Results {
   hops?: Hops;
   /** Why legs of the peer are missing. Those of crosswalk end the run. */
   readonly failures: string[];
-  /** Derived of the above, for readers of the file. */
+  /** Derived of the above, for readers of the file: least, middle and greatest of the repetitions, and the wanted figures. */
+  summary?: Summary;
   targets?: readonly Judged[];
 }

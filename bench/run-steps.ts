@@ -16,6 +16,7 @@ import { measureLatency } from './steps/latency.ts';
 import { measureLimit } from './steps/limit.ts';
 import { measurePeer } from './steps/peer.ts';
 import { measureVerification } from './steps/verification.ts';
+import { summarise } from './summary.ts';
 import { judge } from './targets.ts';
 
 export const stepNames = ['backfill', 'catchup', 'latency', 'verify', 'limit', 'flat', 'growth'] as const;
@@ -32,6 +33,8 @@ export interface Plan {
   readonly repeat: { readonly fast: number; readonly slow: number };
   readonly hasPeer: boolean;
   readonly growth: { readonly rows: readonly number[]; readonly oneCustomer: number };
+  /** Told after each leg of everything so far: a later one may fail. */
+  readonly onResults: (results: Results) => void;
   /** Rows of a first round that nothing is told of: servers that have just been started are slower. 0: none. */
   readonly warmUpRows: number;
 }
@@ -54,9 +57,11 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
   };
   const add = (name: LegName, measured: Throughput) => {
     results.legs[name] = [...(results.legs[name] ?? []), measured];
+    plan.onResults(results);
   };
   const addLatency = (name: LatencyName, measured: Latency) => {
     results.latency[name] = [...(results.latency[name] ?? []), measured];
+    plan.onResults(results);
   };
   const takeTimes = async (step: string) => {
     if (!isTimed) return;
@@ -120,8 +125,12 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
       });
     }
   }
-  if (steps.has('growth')) await measureGrowth(run, plan.growth, (point) => results.growth.push(point));
-  return { ...results, targets: judge(results) };
+  if (steps.has('growth'))
+    await measureGrowth(run, plan.growth, (point) => {
+      results.growth.push(point);
+      plan.onResults(results);
+    });
+  return { ...results, summary: summarise(results), targets: judge(results) };
 }
 
 /** The parts that something of crosswalk's is compared with. */

@@ -1,4 +1,14 @@
-import type { ByProcess, Latency, LatencyName, LegName, ProcessName, Results, Throughput } from './results.ts';
+import {
+  type ByProcess,
+  type Latency,
+  type LatencyName,
+  type LegName,
+  latencyNames,
+  legNames,
+  type ProcessName,
+  type Results,
+  type Throughput,
+} from './results.ts';
 import { type Range, toRange } from './statistics.ts';
 
 /** A leg over its repetitions: rates as they spread, times and CPU in the middle, memory at its greatest. */
@@ -20,6 +30,29 @@ export interface LatencySummary {
   readonly p99: Range;
   readonly max: number;
   readonly peakMiB: ByProcess;
+}
+
+/** All that was measured, over its repetitions. */
+export interface Summary {
+  readonly legs: Partial<Record<LegName, LegSummary>>;
+  readonly latency: Partial<Record<LatencyName, LatencySummary>>;
+}
+
+/** Everything that the results hold, leg by leg. */
+export function summarise(results: Results): Summary {
+  return {
+    legs: collect(legNames, (name) => summariseLeg(results, name)),
+    latency: collect(latencyNames, (name) => summariseLatency(results, name)),
+  };
+}
+
+function collect<N extends string, T>(names: readonly N[], find: (name: N) => T | null): Partial<Record<N, T>> {
+  const found: Partial<Record<N, T>> = {};
+  for (const name of names) {
+    const value = find(name);
+    if (value !== null) found[name] = value;
+  }
+  return found;
 }
 
 /** A leg of the results; null where it was not measured. */

@@ -9,6 +9,8 @@ import type { PeerJars } from './peer-jars.ts';
 import { jvmOptions, type PeerPlace, type Properties, toPropertiesText, workerProperties } from './peer-settings.ts';
 
 const LOOK_MS = 3000;
+/** Of its settings and offsets, in the folder of the stack. */
+export const PEER_DIR = 'peer';
 
 /** Starts one standalone worker with all `connectors` in it. `registers`: see `workerProperties`. Its files hold passwords: nobody else may read them. */
 export function startPeer(
@@ -18,7 +20,7 @@ export function startPeer(
   options: { step: string; connectors: readonly Properties[]; registers: boolean },
 ): Worker {
   const { step, connectors, registers } = options;
-  const dir = join(run.stackDir, 'peer');
+  const dir = join(run.stackDir, PEER_DIR);
   mkdirSync(dir, { recursive: true });
   const write = (name: string, properties: Properties) => {
     const file = join(dir, `${name}.properties`);

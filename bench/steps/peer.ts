@@ -13,7 +13,7 @@ import {
   sourceProperties,
   type Tuning,
 } from '../peer/peer-settings.ts';
-import { startPeer } from '../peer/peer-worker.ts';
+import { PEER_DIR, startPeer } from '../peer/peer-worker.ts';
 import { onDatabase, withDatabases } from '../pipeline.ts';
 import { idOf, insertQuotes, quoteColumns } from '../quote-rows.ts';
 import type { Latency, LatencyName, LegName, Throughput } from '../results.ts';
@@ -40,7 +40,7 @@ export async function measurePeer(
   const id = 'bench_peer';
   await withDatabases(run, id, 'public.quotes', async (databases) => {
     const { SCHEMA_REGISTRY_URL: registry = '', KAFKA_BROKERS: brokers = '' } = run.local.env;
-    const offsetFile = join(run.stackDir, 'peer-offsets.dat');
+    const offsetFile = join(run.stackDir, PEER_DIR, 'offsets.dat');
     rmSync(offsetFile, { force: true });
     const place: PeerPlace = {
       ...{ run: id, brokers, offsetFile, pluginDir: jars.plugins },
@@ -66,6 +66,8 @@ export async function measurePeer(
         onMeasured.latency('peerForLatency', await measurePeerLatency(peer, 'latency'));
       }
     } finally {
+      // Its settings hold passwords.
+      rmSync(join(run.stackDir, PEER_DIR), { recursive: true, force: true });
       await deleteTopics({ brokers: brokers.split(',') }, `${id}.`).catch(() => undefined);
     }
   });
