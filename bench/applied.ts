@@ -44,26 +44,32 @@ export async function readLogEnd(run: Run, topic: string): Promise<number> {
   return (found?.get(topic) ?? []).reduce((sum, end) => sum + Number(end.high), 0);
 }
 
-/** Waits until a topic grows past `end`; answers with that moment in milliseconds. */
+/** Where a topic ended, and when that was seen, in milliseconds. */
+export interface LogEnd {
+  readonly end: number;
+  readonly atMs: number;
+}
+
+/** Waits until a topic has grown past `end`. */
 export async function untilLogPasses(
   run: Run,
   workers: readonly Worker[],
   topic: string,
   end: number,
-): Promise<number> {
-  let atMs = 0;
+): Promise<LogEnd> {
+  let found: LogEnd = { end: 0, atMs: 0 };
   await untilReached(
     run,
     workers,
     'events in the log',
     async () => {
-      const isPast = (await readLogEnd(run, topic)) > end;
-      atMs = Date.now();
-      return isPast;
+      const now = await readLogEnd(run, topic);
+      found = { end: now, atMs: Date.now() };
+      return now > end;
     },
     15,
   );
-  return atMs;
+  return found;
 }
 
 export async function readApplied(bench: Bench): Promise<Applied> {

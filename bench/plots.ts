@@ -6,8 +6,8 @@ import { summariseLatency, summariseLeg } from './summary.ts';
 import { latencyTitles, legTitles } from './table.ts';
 
 const WIDTH = 760;
-const LEFT = 170;
-const RIGHT = 120;
+const LEFT = 190;
+const RIGHT = 100;
 const ROW = 26;
 const BAR = 16;
 const TOP = 44;

@@ -25,6 +25,8 @@ export interface LegSummary {
 export interface LatencySummary {
   readonly runs: number;
   readonly achievedPerSecond: number;
+  /** Of one core, in percent: connector and projector, or the peer's worker. */
+  readonly cpuPercent: number;
   readonly p50: Range;
   readonly p95: Range;
   readonly p99: Range;
@@ -78,6 +80,7 @@ export function summariseLatency({ latency }: Pick<Results, 'latency'>, name: La
   return {
     runs: runs.length,
     achievedPerSecond: middle(runs.map(({ achievedPerSecond }) => achievedPerSecond)),
+    cpuPercent: middle(runs.map(({ cpuSeconds, seconds }) => ((toOwnCpu(cpuSeconds) ?? 0) * 100) / seconds)),
     ...{ p50: spreadOf('p50'), p95: spreadOf('p95'), p99: spreadOf('p99') },
     max: greatest(runs.map(({ commitToVisibleMs }) => commitToVisibleMs.max)),
     peakMiB: byProcess(runs, ({ peakMiB }) => peakMiB, greatest),
@@ -99,9 +102,10 @@ export function ratioOf(results: Pick<Results, 'legs'>, name: LegName, to: LegNa
   return leg === null || other === null ? null : leg.rowsPerSecond.median / other.rowsPerSecond.median;
 }
 
-/** CPU seconds per million rows of those that do the work, without the servers. */
+/** CPU of those that do the work, without the servers; of a verification that of the process that verifies, beside which the others rest. */
 export function toOwnCpu({ connect, project, peer, verify }: ByProcess): number | null {
-  const own = [connect, project, peer, verify].flatMap((value) => value ?? []);
+  if (verify !== undefined) return verify;
+  const own = [connect, project, peer].flatMap((value) => value ?? []);
   return own.length === 0 ? null : own.reduce((sum, value) => sum + value, 0);
 }
 

@@ -34,8 +34,8 @@ export const latencyTitles: readonly [LatencyName, string][] = [
   ['peer', 'peer, for throughput'],
   ['peerForLatency', 'peer, for latency'],
 ];
-/** Legs that write the rows that the limit writes, or read them all: the only ones that it compares with. */
-const toLimit: readonly LegName[] = ['backfill', 'projector', 'catchup', 'verify', 'limit'];
+/** Legs that write the rows that the limit writes: the only ones that it compares with. */
+const toLimit: readonly LegName[] = ['backfill', 'projector', 'catchup', 'limit'];
 
 /** In less time a rate is that of a process which is just getting up to speed. */
 const SHORT_SECONDS = 2;
@@ -121,7 +121,7 @@ function toCosts(results: Results): Table {
 }
 
 function toCpu({ cpuPerMillion: cpu }: LegSummary): string[] {
-  return [cpu.connect ?? cpu.peer, cpu.project ?? cpu.verify, toOwnCpu(cpu), cpu.postgres, cpu.kafka].map((seconds) =>
+  return [cpu.connect ?? cpu.peer, cpu.project, toOwnCpu(cpu), cpu.postgres, cpu.kafka].map((seconds) =>
     fixed(seconds),
   );
 }
@@ -131,15 +131,15 @@ function toLatencies(results: Results): Table {
   const rows = latencyTitles.flatMap(([name, title]) => {
     const latency = summariseLatency(results, name);
     if (latency === null) return [];
-    const { p50, p95, p99, max, achievedPerSecond, peakMiB } = latency;
+    const { p50, p95, p99, max, achievedPerSecond, cpuPercent, peakMiB } = latency;
     const toPeer =
       peer === null ? [] : [fixed(p50.median / peer.p50.median, 2), fixed(p99.median / peer.p99.median, 2)];
     const times = [p50.median, p95.median, p99.median, max].map((ms) => fixed(ms));
     const sizes = [peakMiB.connect ?? peakMiB.peer, peakMiB.project].map((size) => count(size));
-    return [[title, fixed(achievedPerSecond), ...times, ...toPeer, ...sizes]];
+    return [[title, fixed(achievedPerSecond), ...times, ...toPeer, fixed(cpuPercent, 0), ...sizes]];
   });
   const toPeer = peer === null ? [] : ['p50 × peer', 'p99 × peer'];
-  const head = ['', 'commits/s', 'p50', 'p95', 'p99', 'max', ...toPeer, 'connector MiB', 'projector MiB'];
+  const head = ['', 'commits/s', 'p50', 'p95', 'p99', 'max', ...toPeer, 'CPU %', 'connector MiB', 'projector MiB'];
   return { title: 'single commits, source commit to target commit, ms', head, rows };
 }
 

@@ -16,7 +16,7 @@ export async function measureBackfill(
   resetServerPeaks(bench);
   const starting = [startWorker(bench, 'connect', 'backfill'), startWorker(bench, 'project', 'backfill')];
   const measured = await withWorkers(starting, async (workers) => {
-    const firstMs = await untilLogPasses(bench, workers, quotesTopic(bench), 0);
+    const { atMs: firstMs } = await untilLogPasses(bench, workers, quotesTopic(bench), 0);
     const use = beginUse(bench, workers);
     const before = (await readApplied(bench)).total;
     const { committedAtMs } = await followApplied(bench, workers, {

@@ -11,9 +11,9 @@ import {
 import { type Bench, resetServerPeaks, say, startWorker, withWorkers } from '../bench.ts';
 import type { Throughput } from '../results.ts';
 import { loadChanges } from '../workload.ts';
-import { beginUse, followApplied, toThroughput } from './throughput.ts';
+import { beginUse, followApplied, toRowsAfter, toThroughput } from './throughput.ts';
 
-/** Changes committed while nothing ran: first the connector alone, then, the log being full, the projector alone. */
+/** Changes committed while nothing ran: first the connector alone, then, the log being full, the projector alone; both over the rows behind the first that were seen. */
 export async function measureLegs(
   bench: Bench,
   wanted: number,
@@ -32,10 +32,13 @@ async function measureSource(bench: Bench, changes: number, lsn: bigint): Promis
   const before = await readLogEnd(bench, quotesTopic(bench));
   resetServerPeaks(bench);
   return await withWorkers([startWorker(bench, 'connect', 'source')], async (workers) => {
-    const firstMs = await untilLogPasses(bench, workers, quotesTopic(bench), before);
+    const first = await untilLogPasses(bench, workers, quotesTopic(bench), before);
     const use = beginUse(bench, workers);
     const lastMs = await untilConfirmed(bench, workers, lsn);
-    return toThroughput({ rows: changes, firstMs, lastMs, ...use.end() });
+    const used = use.end();
+    const end = await readLogEnd(bench, quotesTopic(bench));
+    const rows = toRowsAfter(changes, { before, seen: first.end, end });
+    return toThroughput({ rows, firstMs: first.atMs, lastMs, ...used });
   });
 }
 
@@ -62,9 +65,8 @@ async function measureProjector(bench: Bench, changes: number, lsn: bigint): Pro
       records: changes,
       isComplete: (position) => position.lsn >= lsn,
     });
-    // Offsets count markers of transactions too: the share of the offsets is the share of the rows.
-    const share = (end.total - total) / (end.total - before);
-    return toThroughput({ rows: changes * share, firstMs: committedAtMs, lastMs: end.committedAtMs, ...use.end() });
+    const rows = toRowsAfter(changes, { before, seen: total, end: end.total });
+    return toThroughput({ rows, firstMs: committedAtMs, lastMs: end.committedAtMs, ...use.end() });
   });
 }
 
@@ -77,7 +79,7 @@ export async function measureCatchUp(bench: Bench, wanted: number): Promise<Thro
   resetServerPeaks(bench);
   const starting = [startWorker(bench, 'connect', 'catchup'), startWorker(bench, 'project', 'catchup')];
   const measured = await withWorkers(starting, async (workers) => {
-    const firstMs = await untilLogPasses(bench, workers, quotesTopic(bench), logEnd);
+    const { atMs: firstMs } = await untilLogPasses(bench, workers, quotesTopic(bench), logEnd);
     const use = beginUse(bench, workers);
     const end = await followApplied(bench, workers, {
       before,

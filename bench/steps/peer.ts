@@ -19,7 +19,7 @@ import { idOf, insertQuotes, quoteColumns } from '../quote-rows.ts';
 import type { Latency, LatencyName, LegName, Throughput } from '../results.ts';
 import { assertCopied, loadChanges, loadRows } from '../workload.ts';
 import { measureSingleCommits } from './latency.ts';
-import { beginUse, toThroughput } from './throughput.ts';
+import { beginUse, toRowsAfter, toThroughput } from './throughput.ts';
 
 /** Parts of the peer's measurement; the snapshot comes first in any case. */
 export interface PeerParts {
@@ -141,7 +141,7 @@ async function measureBoth(peer: Peer, step: string, load: () => Promise<number>
   const before = await readLogEnd(peer, topic);
   resetServerPeaks(peer);
   const measured = await withWorkers([start(peer, step, both(peer))], async (workers) => {
-    const firstMs = await untilLogPasses(peer, workers, topic, before);
+    const { atMs: firstMs } = await untilLogPasses(peer, workers, topic, before);
     const use = beginUse(peer, workers);
     await untilVisible(peer, workers, last);
     // A snapshot may send its rows in any order.
@@ -167,10 +167,11 @@ async function measurePeerSource(peer: Peer): Promise<Throughput> {
   resetServerPeaks(peer);
   const connectors = [sourceProperties(peer.place, 'throughput')];
   const measured = await withWorkers([start(peer, 'source', connectors)], async (workers) => {
-    const firstMs = await untilLogPasses(peer, workers, topic, before);
+    const first = await untilLogPasses(peer, workers, topic, before);
     const use = beginUse(peer, workers);
-    const lastMs = await untilLogPasses(peer, workers, topic, before + changes - 1);
-    return toThroughput({ rows: changes, firstMs, lastMs, ...use.end() });
+    const { end, atMs: lastMs } = await untilLogPasses(peer, workers, topic, before + changes - 1);
+    const rows = toRowsAfter(changes, { before, seen: first.end, end });
+    return toThroughput({ rows, firstMs: first.atMs, lastMs, ...use.end() });
   });
   say(peer, `  peer, source alone: ${measured.rowsPerSecond} changes/s`);
   return measured;

@@ -25,6 +25,15 @@ export function toThroughput(measured: {
   };
 }
 
+/**
+ * Rows of a leg that begins when the first of them are seen to be done, which were not done within the measured time. `seen` and `end` are offsets, which
+ * count markers of transactions too: the share of the offsets is the share of the rows. All of them where none came later: such a leg is too short, and is warned of.
+ */
+export function toRowsAfter(rows: number, offsets: { before: number; seen: number; end: number }): number {
+  const { before, seen, end } = offsets;
+  return end > seen ? (rows * (end - seen)) / (end - before) : rows;
+}
+
 /** Begins to count what workers use; `end` answers with the figures of the stretch. The workers must still run. */
 export function beginUse(run: Run, workers: readonly Worker[]) {
   const first = readCpu(run, workers);

@@ -16,7 +16,13 @@ export const leg = (rowsPerSecond: number, changed: Partial<Throughput> = {}): T
 export const latencyOf = (p50: number): Latency => {
   const spread = { count: 6000, p50, p95: p50 * 2, p99: p50 * 3, max: p50 * 4 };
   return {
-    ...{ ratePerSecond: 200, achievedPerSecond: 199.9, seconds: 30, cpuSeconds: {}, peakMiB: { connect: 120 } },
+    ...{
+      ratePerSecond: 200,
+      achievedPerSecond: 199.9,
+      seconds: 30,
+      cpuSeconds: { connect: 3, project: 6 },
+      peakMiB: { connect: 120 },
+    },
     ...{ commitToVisibleMs: spread, insertsMs: spread, updatesMs: spread },
   };
 };

@@ -30,7 +30,7 @@ describe('table', () => {
   it('shows latency beside the peer’s', () => {
     const latency = { crosswalk: [latencyOf(5), latencyOf(7)], peer: [latencyOf(12)] };
     const text = toReportLines({ ...quiet, latency }).join('\n');
-    expect(text).toMatch(/^ {2}crosswalk +199\.9 +6\.0 +12\.0 +18\.0 +28\.0 +0\.50 +0\.50 +120$/m);
+    expect(text).toMatch(/^ {2}crosswalk +199\.9 +6\.0 +12\.0 +18\.0 +28\.0 +0\.50 +0\.50 +30 +120$/m);
   });
 
   it('shows growth, one that was not over too, and hops where there are any', () => {
