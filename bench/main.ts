@@ -13,6 +13,7 @@ import { defaultSteps, runSteps, type StepName, stepNames } from './run-steps.ts
 import { toReportLines, toWarnings } from './table.ts';
 
 const DIR = '.crosswalk/bench';
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Addresses that would lead away from servers of the benchmark's own: other servers, other settings, other figures. */
 const ADDRESSES = [
   'LEGACY_DATABASE_URL',
@@ -100,7 +101,7 @@ async function bench(options: Options): Promise<void> {
     onResults: (results: Results) => writeFileSync(join(folder, UNFINISHED), `${JSON.stringify(results, null, 2)}\n`),
   };
   const stopping = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  for (const signal of SIGNALS)
     process.on(signal, () => {
       if (stopping.signal.aborted) process.exit(130);
       stopping.abort(new Error(signal));
@@ -172,6 +173,11 @@ const program = new Command('bench')
     try {
       await bench(options);
     } catch (thrown) {
+      if (thrown instanceof Error && SIGNALS.some((signal) => signal === thrown.message)) {
+        process.stderr.write('bench: stopped before it was done.\n');
+        process.exitCode = 1;
+        return;
+      }
       const error = toCrosswalkError(thrown, 'bench');
       process.stderr.write(`bench: ${toErrorLine(error)}\n`);
       if (error.code === 'unexpected' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);

@@ -99,7 +99,21 @@ async function registerSchemas(peer: Peer): Promise<void> {
     untilLogPasses(peer, workers, peerTopic(place.run), 0),
   );
   rmSync(place.offsetFile, { force: true });
-  await peer.legacy.query('SELECT pg_drop_replication_slot($1)', [connector['slot.name']]);
+  const slot = [connector['slot.name']];
+  await untilReached(
+    peer,
+    [],
+    'the slot is free',
+    async () => {
+      const { rows } = await peer.legacy.query(
+        'SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active',
+        slot,
+      );
+      return rows.length === 0;
+    },
+    50,
+  );
+  await peer.legacy.query('SELECT pg_drop_replication_slot($1)', slot);
 }
 
 async function loadPeerRows(peer: Peer): Promise<number> {
