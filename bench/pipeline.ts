@@ -5,6 +5,7 @@ import type { Projection } from '../projectors/projection.ts';
 import { allProjections } from '../projectors/projections/all.ts';
 import { parseConfig } from '../runtime/config.ts';
 import { addressConfig, connect } from '../runtime/postgres.ts';
+import { untilTrue } from '../runtime/retry.ts';
 import { createLegacySchema } from '../sample/load.ts';
 import { migrateUp } from '../schemas/migrations.ts';
 import { quoteIdent } from '../schemas/quote.ts';
@@ -73,7 +74,6 @@ export async function withPipeline<T>(
     await legacy.query(`GRANT SELECT ON ${captured.join(', ')} TO crosswalk_connector`);
     await migrateUp(target, () => undefined);
     if (targetSchema !== undefined) await target.query(targetSchema);
-    // Settable: steps count the rows that they add.
     const bench: Bench = {
       ...run,
       ...kind,
@@ -135,11 +135,19 @@ export function onDatabase(url: string, database: string): string {
   return changed.href;
 }
 
+/** A slot goes with its database, once the session that reads it is gone: one left behind would hold WAL back under all that comes after. */
 async function dropDatabase(admin: pg.Client, name: string): Promise<void> {
-  await admin.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = $1', [name]);
-  await admin.query(
-    'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1 AND NOT active',
-    [name],
+  await untilTrue(
+    `database ${name} without a reader`,
+    async () => {
+      const { rows } = await admin.query(
+        'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = $1 AND active',
+        [name],
+      );
+      return rows.length === 0;
+    },
+    { everyMs: 50, timeoutMs: 30_000, signal: new AbortController().signal, remedy: 'See the log of PostgreSQL.' },
   );
+  await admin.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1', [name]);
   await admin.query(`DROP DATABASE IF EXISTS ${quoteIdent(name)} WITH (FORCE)`);
 }

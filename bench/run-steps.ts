@@ -87,7 +87,7 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
     // The steps behind it need its rows.
     if (now('backfill') || now('catchup') || now('latency') || now('verify')) {
       say(run, `\n${of}: quotes to eight tables`);
-      await withPipeline(run, 'fan_out', fanOut, async (bench) => {
+      await withPipeline(run, `fan_out_${repetition}`, fanOut, async (bench) => {
         add('backfill', await measureBackfill(bench, run.sizes.rows));
         await takeTimes('backfill');
         if (now('catchup')) {
@@ -111,7 +111,7 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
     }
     if (now('flat')) {
       say(run, `\n${of}: quotes to the same table`);
-      await withPipeline(run, 'flat', flat, async (bench) => {
+      await withPipeline(run, `flat_${repetition}`, flat, async (bench) => {
         add('flatBackfill', await measureBackfill(bench, run.sizes.rows));
         add('flatCatchup', await measureCatchUp(bench, run.sizes.changes));
       });
@@ -120,7 +120,10 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
     if (jars !== null && isSlow) {
       say(run, `\n${of}: quotes to the same table, by the peer`);
       jars = await tryPeer(run, results, async () => {
-        await measurePeer(run, jars as PeerJars, toPeerParts(steps), { leg: add, latency: addLatency });
+        await measurePeer(run, `bench_peer_${repetition}`, jars as PeerJars, toPeerParts(steps), {
+          leg: add,
+          latency: addLatency,
+        });
         return jars;
       });
     }

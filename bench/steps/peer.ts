@@ -30,14 +30,14 @@ export interface PeerParts {
 
 type Peer = Run & Databases & { readonly jars: PeerJars; readonly place: PeerPlace };
 
-/** Debezium's source and JDBC sink on databases, topic and slot of their own, with the same rows, changes and commits. */
+/** Debezium's source and JDBC sink, under the name `id`, on databases, topic and slot of their own, with the same rows, changes and commits. */
 export async function measurePeer(
   run: Run,
+  id: string,
   jars: PeerJars,
   parts: PeerParts,
   onMeasured: { leg(name: LegName, measured: Throughput): void; latency(name: LatencyName, measured: Latency): void },
 ): Promise<void> {
-  const id = 'bench_peer';
   await withDatabases(run, id, 'public.quotes', async (databases) => {
     const { SCHEMA_REGISTRY_URL: registry = '', KAFKA_BROKERS: brokers = '' } = run.local.env;
     const offsetFile = join(run.stackDir, PEER_DIR, 'offsets.dat');
