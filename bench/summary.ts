@@ -96,10 +96,18 @@ export function peerOf(name: LegName): LegName | undefined {
   return peers[name];
 }
 
-/** The ratio of two legs' middle rates; null where one of them is missing. */
+/** In less time a rate is that of a process which is just getting up to speed: it is shown and warned of, and compared with nothing. */
+const SHORT_SECONDS = 1;
+
+/** Whether a leg took too little time for a rate. */
+export const isShort = ({ seconds }: LegSummary): boolean => seconds < SHORT_SECONDS;
+
+/** The ratio of two legs' middle rates; null where one of them is missing or too short. */
 export function ratioOf(results: Pick<Results, 'legs'>, name: LegName, to: LegName | undefined): number | null {
   const [leg, other] = [summariseLeg(results, name), to === undefined ? null : summariseLeg(results, to)];
-  return leg === null || other === null ? null : leg.rowsPerSecond.median / other.rowsPerSecond.median;
+  return leg === null || other === null || isShort(leg) || isShort(other)
+    ? null
+    : leg.rowsPerSecond.median / other.rowsPerSecond.median;
 }
 
 /** CPU of those that do the work, without the servers; of a verification that of the process that verifies, beside which the others rest. */

@@ -1,6 +1,6 @@
 import { toCountText, toTableLines } from '../cli/quantity-text.ts';
 import type { GrowthPoint, LatencyName, LegName, Results } from './results.ts';
-import { type LegSummary, peerOf, ratioOf, summariseLatency, summariseLeg, toOwnCpu } from './summary.ts';
+import { isShort, type LegSummary, peerOf, ratioOf, summariseLatency, summariseLeg, toOwnCpu } from './summary.ts';
 import { judge } from './targets.ts';
 
 /** A table: its head and its rows, all texts. The first column holds words, the others hold numbers. */
@@ -36,9 +36,6 @@ export const latencyTitles: readonly [LatencyName, string][] = [
 ];
 /** Legs that write the rows that the limit writes: the only ones that it compares with. */
 const toLimit: readonly LegName[] = ['backfill', 'projector', 'catchup', 'limit'];
-
-/** In less time a rate is that of a process which is just getting up to speed. */
-const SHORT_SECONDS = 2;
 
 /** What was measured, and on what. */
 export function toHeadLines({ machine, sizes, command, at }: Results): string[] {
@@ -76,7 +73,7 @@ export function toWarnings(results: Results): string[] {
   if (results.machine.loadAtStart > 0.5)
     warnings.push(`the machine was busy at the start (load ${fixed(results.machine.loadAtStart, 2)}): not quotable`);
   if (results.isProfiled) warnings.push('profilers ran beside: not quotable');
-  const short = summaries(results).filter(({ leg }) => leg.seconds < SHORT_SECONDS);
+  const short = summaries(results).filter(({ leg }) => isShort(leg));
   if (short.length > 0)
     warnings.push(`too short to be a rate: ${short.map(({ title }) => title).join(', ')}; give it more rows`);
   for (const [name, title] of latencyTitles)

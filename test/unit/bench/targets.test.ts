@@ -34,3 +34,10 @@ it('counts the CPU of connector and projector, and not that of the servers', () 
   const results = { ...quiet, legs: { catchup: [leg(10_000)] } };
   expect(find(results, 'CPU for a million changes')).toMatchObject({ measured: 70, isMet: true });
 });
+
+it('judges nothing by a leg that was too short for a rate', () => {
+  const short = leg(15_000, { seconds: 0.9 });
+  const results = { ...quiet, legs: { backfill: [short], catchup: [short], limit: [leg(10_000)] } };
+  for (const what of ['backfill, to INSERT … SELECT', 'CPU for a million changes'])
+    expect(find(results, what).isMet).toBeNull();
+});
