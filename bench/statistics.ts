@@ -45,5 +45,5 @@ export function toRange(values: readonly number[]): Range {
   const sorted = [...values].sort((a, b) => a - b);
   const upper = sorted[sorted.length >> 1]!;
   const lower = sorted[(sorted.length - 1) >> 1]!;
-  return { min: sorted[0]!, median: (lower + upper) / 2, max: sorted.at(-1)! };
+  return { min: sorted[0]!, median: round((lower + upper) / 2, 3), max: sorted.at(-1)! };
 }

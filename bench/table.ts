@@ -37,6 +37,9 @@ export const latencyTitles: readonly [LatencyName, string][] = [
 /** Legs that write the rows that the limit writes: the only ones that it compares with. */
 const toLimit: readonly LegName[] = ['backfill', 'projector', 'catchup', 'limit'];
 
+/** What a virtual machine of Java needs to show what it can do. */
+const PEER_ROWS = 100_000;
+
 /** What was measured, and on what. */
 export function toHeadLines({ machine, sizes, command, at }: Results): string[] {
   return [
@@ -73,6 +76,8 @@ export function toWarnings(results: Results): string[] {
   if (results.machine.loadAtStart > 0.5)
     warnings.push(`the machine was busy at the start (load ${fixed(results.machine.loadAtStart, 2)}): not quotable`);
   if (results.isProfiled) warnings.push('profilers ran beside: not quotable');
+  if (results.legs.peerSnapshot !== undefined && results.sizes.rows < PEER_ROWS)
+    warnings.push(`the peer is still getting up to speed in so few rows: compare it with ${count(PEER_ROWS)} or more`);
   const short = summaries(results).filter(({ leg }) => isShort(leg));
   if (short.length > 0)
     warnings.push(`too short to be a rate: ${short.map(({ title }) => title).join(', ')}; give it more rows`);

@@ -63,6 +63,14 @@ describe('warnings', () => {
     expect(toWarnings({ ...quiet, latency })).toEqual([expect.stringContaining('only 150.0 of 200')]);
   });
 
+  it('doubts a peer that had too few rows', () => {
+    const legs = { peerSnapshot: [leg(5000)] };
+    expect(toWarnings({ ...quiet, legs })).toEqual([]);
+    expect(toWarnings({ ...quiet, legs, sizes: { ...quiet.sizes, rows: 99_999 } })).toEqual([
+      expect.stringContaining('so few rows'),
+    ]);
+  });
+
   it('says why figures of the peer are missing', () => {
     expect(toWarnings({ ...quiet, failures: ['Maven is missing'] })).toEqual([expect.stringContaining('Maven')]);
   });
