@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 CROSSWALK := cli/crosswalk.sh
 
-.PHONY: help setup demo up test attacks check bench chaos bugs
+.PHONY: help setup demo up test attacks check bench figures chaos bugs
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,5 +31,8 @@ chaos: setup ## attack the pipeline under traffic and count: MINUTES= CHANGES= F
 bugs: setup ## put known mistakes back, one at a time, and see the tests catch each; ONLY= for some
 	@node_modules/.bin/node test/bugs/main.ts
 
-bench: setup ## the benchmarks; writes .crosswalk/bench/results
+bench: setup ## the benchmarks: PEER=1 with Debezium beside, QUICK=1 in two minutes, ROWS= CHANGES= SECONDS= REPEAT=
 	@node_modules/.bin/node --disable-warning=TimeoutNegativeWarning bench/main.ts
+
+figures: setup ## tables and plots of docs/performance.md, from the latest results or RESULTS=
+	@node_modules/.bin/node bench/page.ts $(RESULTS)

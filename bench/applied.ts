@@ -3,11 +3,11 @@ import { readPosition } from '../projectors/read-position.ts';
 import { topicOf } from '../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import { untilTrue } from '../runtime/retry.ts';
-import type { Bench, Worker } from './bench.ts';
+import type { Bench, Run, Worker } from './bench.ts';
 
 const TIMEOUT_MS = 3_600_000;
 
-/** Where the projection of quotes stands: offsets applied in all, by partition, and the moment of the last commit in milliseconds. */
+/** Where the projection under measurement stands: offsets applied in all, by partition, and the moment of the last commit in milliseconds. */
 export interface Applied {
   readonly total: number;
   readonly offsets: readonly bigint[];
@@ -16,11 +16,12 @@ export interface Applied {
 
 /** Asks `reached` until it answers true, and fails as soon as a worker has ended. */
 export async function untilReached(
-  bench: Bench,
+  run: Run,
   workers: readonly Worker[],
   what: string,
   reached: () => Promise<boolean>,
   everyMs: number,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<void> {
   await untilTrue(
     what,
@@ -28,45 +29,55 @@ export async function untilReached(
       for (const worker of workers) worker.assertRunning();
       return await reached();
     },
-    { everyMs, timeoutMs: TIMEOUT_MS, signal: bench.signal, remedy: `See the logs in ${bench.stackDir}/logs.` },
+    { everyMs, timeoutMs, signal: run.signal, remedy: `See the logs in ${run.stackDir}/logs.` },
   );
 }
 
 export const quotesTopic = (bench: Bench) => topicOf(bench.config, 'quotes');
 
-/** End of the quotes topic, over all partitions; 0 while it does not exist or is just being made. */
-export async function readLogEnd(bench: Bench): Promise<number> {
-  const topic = quotesTopic(bench);
-  const found = await bench.kafka.fetchOffsets([topic]).catch((thrown: unknown) => {
+/** End of a topic, over all partitions; 0 while it does not exist or is just being made. */
+export async function readLogEnd(run: Run, topic: string): Promise<number> {
+  const found = await run.kafka.fetchOffsets([topic]).catch((thrown: unknown) => {
     if (toCrosswalkError(thrown, 'Kafka').tries > 1) return null;
     throw thrown;
   });
   return (found?.get(topic) ?? []).reduce((sum, end) => sum + Number(end.high), 0);
 }
 
-/** Waits until the log grows past `before`; answers with that moment in milliseconds. */
-export async function untilLogMoves(bench: Bench, workers: readonly Worker[], before: number): Promise<number> {
-  let atMs = 0;
+/** Where a topic ended, and when that was seen, in milliseconds. */
+export interface LogEnd {
+  readonly end: number;
+  readonly atMs: number;
+}
+
+/** Waits until a topic has grown past `end`. */
+export async function untilLogPasses(
+  run: Run,
+  workers: readonly Worker[],
+  topic: string,
+  end: number,
+): Promise<LogEnd> {
+  let found: LogEnd = { end: 0, atMs: 0 };
   await untilReached(
-    bench,
+    run,
     workers,
-    'the first event in the log',
+    'events in the log',
     async () => {
-      const isMoved = (await readLogEnd(bench)) > before;
-      atMs = Date.now();
-      return isMoved;
+      const now = await readLogEnd(run, topic);
+      found = { end: now, atMs: Date.now() };
+      return now > end;
     },
     15,
   );
-  return atMs;
+  return found;
 }
 
 export async function readApplied(bench: Bench): Promise<Applied> {
   const { rows } = await bench.target.query<{ next: string; at: string | null }>({
     name: 'bench applied',
     text: `SELECT next_offset::text AS next, (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::text AS at
-      FROM crosswalk.consumer_offset WHERE projection = 'quotes' AND topic = $1 ORDER BY partition`,
-    values: [quotesTopic(bench)],
+      FROM crosswalk.consumer_offset WHERE projection = $1 AND topic = $2 ORDER BY partition`,
+    values: [bench.projection, quotesTopic(bench)],
   });
   return {
     total: rows.reduce((sum, row) => sum + Number(row.next), 0),
@@ -108,6 +119,7 @@ export async function untilApplied(
     records: number;
     isComplete: (position: NonNullable<Awaited<ReturnType<typeof readPosition>>>) => boolean;
     onApplied: (records: number) => void;
+    timeoutMs?: number;
   },
 ): Promise<Applied> {
   let applied: Applied | null = null;
@@ -131,6 +143,7 @@ export async function untilApplied(
       return goals.every((goal, partition) => (offsets[partition] ?? 0n) >= BigInt(goal));
     },
     50,
+    options.timeoutMs,
   );
   if (applied === null) throw new CrosswalkError('unexpected', 'nothing was applied', '');
   return applied;

@@ -2,23 +2,22 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import type { LocalStack } from '../cli/local-stack.ts';
-import { type ManagedProcess, startProcess } from '../cli/managed-process.ts';
 import { createProgress } from '../cli/progress.ts';
 import { findFreePort } from '../infra/stack/free-port.ts';
+import { repositoryRoot } from '../infra/stack/jars.ts';
+import type { Projection } from '../projectors/projection.ts';
 import type { Config } from '../runtime/config.ts';
-import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka } from '../runtime/kafka.ts';
-import type { CpuSeconds } from './results.ts';
-import { readCpuSeconds, readPeakMiB, readTreeCpuSeconds } from './usage.ts';
+import type { Log } from '../runtime/log.ts';
+import { startChild } from './child.ts';
+import type { ByProcess, ProcessName } from './results.ts';
+import { readCpuSeconds, readPeakMiB, readTreeCpuSeconds, resetPeak } from './usage.ts';
 
-/** What every step is given. */
-export interface Bench {
-  readonly config: Config;
+/** The servers of a run, and what is asked of it. */
+export interface Run {
   readonly kafka: Kafka;
   readonly local: LocalStack;
-  /** Owners' connections. */
-  readonly legacy: pg.Client;
-  readonly target: pg.Client;
+  readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stackDir: string;
   /** Where CPU profiles go; null: none are taken. */
@@ -27,64 +26,92 @@ export interface Bench {
   readonly isTerminal: boolean;
   readonly write: (text: string) => void;
   readonly sizes: { readonly rows: number; readonly changes: number; readonly seconds: number };
+}
+
+/** Two databases: one that is written to, and one that its rows appear in. */
+export interface Databases {
+  /** Owners' connections. */
+  readonly legacy: pg.Client;
+  readonly target: pg.Client;
+  /** The legacy application's own address. */
+  readonly ownerUrl: string;
+  /** Table of the target that has the row of each quote, under its id. */
+  readonly visibleIn: string;
   /** Number of the last row that was made. */
   lastRow: number;
 }
 
-/** A connector or projector under measurement: a process of its own, as in production. */
+/** A pipeline under measurement, on databases of its own. */
+export interface Bench extends Run, Databases {
+  readonly name: string;
+  readonly config: Config;
+  /** Addresses and settings of its processes. */
+  readonly workerEnv: Readonly<Record<string, string>>;
+  /** What its projector runs. */
+  readonly projections: readonly Projection[];
+  /** The one that the rows of quotes go through: its offsets say how far it is. */
+  readonly projection: string;
+  /** The script that is its projector, with arguments. */
+  readonly projector: readonly [string, ...string[]];
+  /** Throws unless the target holds what it must. */
+  readonly assertEqual: () => Promise<void>;
+}
+
+/** A process under measurement: a connector, a projector, or the peer's worker. */
 export interface Worker {
-  readonly name: 'connect' | 'project';
+  readonly name: 'connect' | 'project' | 'peer';
   readonly startedAtMs: number;
   cpuSeconds(): number;
   peakMiB(): number;
-  /** Throws when it ended by itself: a restart in the middle would be measured too. */
+  /** Throws when it ended by itself. */
   assertRunning(): void;
   stop(): Promise<void>;
 }
 
-/** Starts a connector or a projector; `step` names its log and profile. */
-export async function startWorker(bench: Bench, name: Worker['name'], step: string): Promise<Worker> {
-  const port = await findFreePort();
-  const logFile = join(bench.stackDir, 'logs', `${step}-${name}.log`);
+const main = join(repositoryRoot, 'cli/main.ts');
+/** The projector that is shipped. */
+export const shippedProjector = [main, 'project'] as const;
+
+/** Starts a connector or a projector, a process of its own as in production; `step` names its log and profile. */
+export async function startWorker(bench: Bench, name: 'connect' | 'project', step: string): Promise<Worker> {
+  const label = `${bench.name}-${step}-${name}`;
   const profile: Record<string, string> = {};
   if (bench.profileDir !== null) {
     mkdirSync(bench.profileDir, { recursive: true });
-    profile.NODE_OPTIONS = `--cpu-prof --cpu-prof-dir=${bench.profileDir} --cpu-prof-name=${step}-${name}.cpuprofile`;
+    profile.NODE_OPTIONS = `--cpu-prof --cpu-prof-dir=${bench.profileDir} --cpu-prof-name=${label}.cpuprofile`;
   }
-  const startedAtMs = Date.now();
-  const child: ManagedProcess = startProcess(name, {
-    env: {
-      ...bench.env,
-      ...bench.local.env,
-      ...profile,
-      CROSSWALK_HTTP_PORT: String(port),
-      CROSSWALK_ENV_FILE: '/nonexistent',
-    },
-    logFile,
-    port,
-  });
-  const pid = child.pid()!;
-  const assertRunning = () => {
-    if (child.failure() === null && child.pid() === pid) return;
-    throw new CrosswalkError(
-      'unexpected',
-      `${name} ended in ${step}${child.failure() === null ? '' : `: ${child.failure()}`}`,
-      `Its log is ${logFile}.`,
-    );
-  };
+  const script = name === 'connect' ? [main, 'connect'] : bench.projector;
+  const port = await findFreePort();
+  return toWorker(
+    name,
+    startChild(name, [process.execPath, '--disable-warning=TimeoutNegativeWarning', ...script], {
+      env: {
+        ...bench.env,
+        ...bench.workerEnv,
+        ...profile,
+        CROSSWALK_HTTP_PORT: String(port),
+        CROSSWALK_ENV_FILE: '/nonexistent',
+      },
+      logFile: join(bench.stackDir, 'logs', `${label}.log`),
+    }),
+  );
+}
+
+/** A process as what is measured. */
+export function toWorker(name: Worker['name'], child: ReturnType<typeof startChild>): Worker {
   return {
     name,
-    startedAtMs,
-    cpuSeconds: () => readCpuSeconds(pid),
-    peakMiB: () => readPeakMiB(pid),
-    assertRunning,
-    stop: () => child.stop(),
+    startedAtMs: child.startedAtMs,
+    cpuSeconds: () => readCpuSeconds(child.pid),
+    peakMiB: () => readPeakMiB(child.pid),
+    assertRunning: child.assertRunning,
+    stop: child.stop,
   };
 }
 
 /** CPU seconds of the workers and of those servers that this machine runs, since their start. */
-export function readCpu(bench: Bench, workers: readonly Worker[]): CpuSeconds {
-  const { postgres, kafka } = bench.local.stack.servers;
+export function readCpu({ local }: Run, workers: readonly Worker[]): ByProcess {
+  const { postgres, kafka } = local.stack.servers;
   return {
     ...Object.fromEntries(workers.map((worker) => [worker.name, worker.cpuSeconds()])),
     ...(kafka ? { kafka: readCpuSeconds(kafka.pid) } : {}),
@@ -93,16 +120,47 @@ export function readCpu(bench: Bench, workers: readonly Worker[]): CpuSeconds {
 }
 
 /** CPU seconds between two readings. */
-export function cpuBetween(first: CpuSeconds, last: CpuSeconds): CpuSeconds {
-  const names = Object.keys(last) as (keyof CpuSeconds)[];
+export function cpuBetween(first: ByProcess, last: ByProcess): ByProcess {
+  const names = Object.keys(last) as ProcessName[];
   return Object.fromEntries(names.map((name) => [name, Number((last[name]! - (first[name] ?? 0)).toFixed(2))]));
 }
 
-export function say(bench: Bench, line: string): void {
-  bench.write(`${line}\n`);
+/** Begins the memory of a leg: from here on Kafka's greatest size counts. */
+export function resetServerPeaks({ local }: Run): void {
+  if (local.stack.servers.kafka) resetPeak(local.stack.servers.kafka.pid);
+}
+
+/** Greatest resident sizes, MiB. Those of PostgreSQL are not there: its processes share most of what they hold. */
+export function readPeaks({ local }: Run, workers: readonly Worker[]): ByProcess {
+  const { kafka } = local.stack.servers;
+  return {
+    ...Object.fromEntries(workers.map((worker) => [worker.name, Math.round(worker.peakMiB())])),
+    ...(kafka ? { kafka: Math.round(readPeakMiB(kafka.pid)) } : {}),
+  };
+}
+
+export function say(run: Pick<Run, 'write'>, line: string): void {
+  run.write(`${line}\n`);
 }
 
 /** A progress line of this run. */
-export function startProgress(bench: Bench, label: string, total: number): ReturnType<typeof createProgress> {
-  return createProgress({ label: `  ${label}`, total, isTerminal: bench.isTerminal, write: bench.write });
+export function startProgress(
+  run: Pick<Run, 'isTerminal' | 'write'>,
+  label: string,
+  total: number,
+): ReturnType<typeof createProgress> {
+  return createProgress({ label: `  ${label}`, total, isTerminal: run.isTerminal, write: run.write });
+}
+
+/** Runs `work` beside workers, which are stopped after it in any case. */
+export async function withWorkers<T>(starting: readonly Promise<Worker>[], work: (workers: Worker[]) => Promise<T>) {
+  const started = await Promise.allSettled(starting);
+  const workers = started.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+  try {
+    const failed = started.find((start) => start.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    return await work(workers);
+  } finally {
+    await Promise.all(workers.map((worker) => worker.stop()));
+  }
 }

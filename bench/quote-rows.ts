@@ -1,7 +1,11 @@
 // The rows under test: about 600 bytes and three items each, every column a function of the row's number alone.
 
-const COLUMNS =
-  'id, company_id, customer_name, email, phone, address, lead_status, status, job_name, description, items, subtotal, discount_amount, tax_rate, tax_amount, total, notes, quote_number, job_number, scheduled_at, started_at, completed_at, sent_at, user_id, invoice_number, invoice_sent_at, paid_at, payment_method, payment_link_url, created_at, updated_at';
+/** Columns of a quote, in the order of the tables of both sides. */
+export const quoteColumns: readonly string[] =
+  'id, company_id, customer_name, email, phone, address, lead_status, status, job_name, description, items, subtotal, discount_amount, tax_rate, tax_amount, total, notes, quote_number, job_number, scheduled_at, started_at, completed_at, sent_at, user_id, invoice_number, invoice_sent_at, paid_at, payment_method, payment_link_url, created_at, updated_at'.split(
+    ', ',
+  );
+const COLUMNS = quoteColumns.join(', ');
 
 const pick = (values: readonly string[], index: string) =>
   `(ARRAY[${values.map((value) => `'${value.replaceAll("'", "''")}'`).join(',')}])[1 + (${index}) % ${values.length}]`;
@@ -35,13 +39,16 @@ const WORKS = [
 /** Id of row n, as SQL. */
 export const idOf = (n: string) => `md5('bench quote ' || ${n})::uuid`;
 
+/** Whose quotes the rows are: each of another customer, or all of one and the same. */
+export type Customers = 'each' | 'one';
+
 /** Inserts rows $1 to $2 into a table of the legacy shape. A quarter has an invoice, an eighth is paid, every row is a lead and a quote. */
-export const insertQuotes = (table: string) => `
+export const insertQuotes = (table: string, customers: Customers = 'each') => `
 INSERT INTO ${table} (${COLUMNS})
-SELECT ${idOf('n')}, md5('bench company ' || n % 500)::uuid,
+SELECT ${idOf('n')}, md5('bench company ' || c % 500)::uuid,
   ${pick(NAMES, 'h')} || ' ' || ${pick(SURNAMES, 'h / 10')},
   'client' || n || '@' || ${pick(['example.com', 'post.example.org', 'house.example.net'], 'n')},
-  '+1-' || 201 + h % 780 || '-555-' || lpad((n % 10000)::text, 4, '0'),
+  '+1-' || 201 + g % 780 || '-555-' || lpad((c % 10000)::text, 4, '0'),
   1 + h % 9999 || ' ' || ${pick(STREETS, 'n')} || ', ' || ${pick(CITIES, 'h / 7')} || ' ' || lpad((h % 99999)::text, 5, '0'),
   ${pick(LEAD_STATUSES, 'h')}, ${pick(STATUSES, 'h / 3')}, ${pick(WORKS, 'h')} || ' no. ' || n,
   'The client wants a written estimate with labour, materials and removal listed apart; visited on day ' || 1 + n % 28
@@ -60,7 +67,7 @@ SELECT ${idOf('n')}, md5('bench company ' || n % 500)::uuid,
   CASE WHEN n % 8 = 0 THEN ${pick(['card', 'transfer', 'cash', 'cheque'], 'h')} END,
   'https://pay.example.com/q/' || md5('bench link ' || n), at, at
 FROM (
-  SELECT n, h, (250 + h % 9000)::numeric(12,2) + 0.37 AS sum, round((100 + h % 900)::numeric * 1.07, 2) AS price,
+  SELECT n, h, ${customers === 'each' ? 'n AS c, h AS g' : '1 AS c, 1 AS g'}, (250 + h % 9000)::numeric(12,2) + 0.37 AS sum, round((100 + h % 900)::numeric * 1.07, 2) AS price,
     timestamptz '2025-01-01 08:00Z' + n * interval '37 seconds' + h % 1000000 * interval '1 microsecond' AS at
   FROM (SELECT n, ('x' || substr(md5(n::text), 1, 7))::bit(28)::int AS h FROM generate_series($1::bigint, $2::bigint) n) numbered
 ) seeded`;

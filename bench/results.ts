@@ -1,13 +1,29 @@
 import type { Machine } from './machine.ts';
 import type { Distribution } from './statistics.ts';
+import type { Summary } from './summary.ts';
+import type { Judged } from './targets.ts';
 
-/** CPU seconds of each process within the measured time. */
-export interface CpuSeconds {
-  readonly connect?: number;
-  readonly project?: number;
-  readonly kafka?: number;
-  readonly postgres?: number;
-}
+/** What is measured, by name. `flat…` copies one table to the same table, as the peer does; the others fan out to eight. */
+export const legNames = [
+  'backfill',
+  'source',
+  'projector',
+  'catchup',
+  'limit',
+  'verify',
+  'flatBackfill',
+  'flatCatchup',
+  'peerSnapshot',
+  'peerSource',
+  'peerCatchup',
+] as const;
+export type LegName = (typeof legNames)[number];
+
+/** Processes whose use is measured. `peer`: the one worker of both of the peer's connectors; `verify`: this process, which verifies. */
+export type ProcessName = 'connect' | 'project' | 'verify' | 'peer' | 'kafka' | 'postgres';
+
+/** A figure for each process that took part. */
+export type ByProcess = Readonly<Partial<Record<ProcessName, number>>>;
 
 /** One measured stretch of work. */
 export interface Throughput {
@@ -15,13 +31,20 @@ export interface Throughput {
   readonly seconds: number;
   readonly rowsPerSecond: number;
   /** From the start of the processes to the first event in the log, or, where the log was full, to the first commit in the target. */
-  readonly startupSeconds: number;
-  readonly cpuSeconds: CpuSeconds;
-  /** CPU seconds of connector and projector per million rows. */
-  readonly cpuPerMillion: number;
-  /** Greatest resident size since the start of the process, MiB. */
-  readonly peakMiB: { readonly connect?: number; readonly project?: number };
+  readonly startupSeconds?: number;
+  /** Within the measured time. */
+  readonly cpuSeconds: ByProcess;
+  /** CPU seconds for a million rows. */
+  readonly cpuPerMillion: ByProcess;
+  /** Greatest resident size, MiB: of connector, projector and peer since their start, of Kafka since the leg began. */
+  readonly peakMiB: ByProcess;
+  /** Rows of the new schema that came of them. */
+  readonly newRows?: number;
 }
+
+/** Whose latency: the peer is measured as it is set for throughput, and as it is set for latency. */
+export const latencyNames = ['crosswalk', 'peer', 'peerForLatency'] as const;
+export type LatencyName = (typeof latencyNames)[number];
 
 export interface Latency {
   readonly ratePerSecond: number;
@@ -31,37 +54,39 @@ export interface Latency {
   readonly commitToVisibleMs: Distribution;
   readonly insertsMs: Distribution;
   readonly updatesMs: Distribution;
-  readonly cpuSeconds: CpuSeconds;
-  readonly peakMiB: { readonly connect?: number; readonly project?: number };
+  readonly cpuSeconds: ByProcess;
+  readonly peakMiB: ByProcess;
 }
 
-/** The same rows through one session of INSERT … SELECT. */
-export interface Limit {
+/** A backfill of another size. `shape`: rows as everywhere else, or all of them quotes of one customer. */
+export interface GrowthPoint {
+  readonly shape: 'as usual' | 'one customer';
   readonly rows: number;
-  readonly newRows: number;
-  readonly seconds: number;
-  readonly rowsPerSecond: number;
+  /** Null: not over when its time was. */
+  readonly measured: Throughput | null;
+  /** Rows that were applied when its time was over. */
+  readonly applied: number;
 }
 
-export interface Verified {
-  readonly rows: number;
-  readonly seconds: number;
-  readonly rowsPerSecond: number;
-  readonly isEqual: boolean;
-}
+/** Milliseconds from hop to hop of single commits, by name of the hop, in their order; there where processes stamp times (CROSSWALK_TRACE=1). */
+export type Hops = Readonly<Record<string, Distribution>>;
 
-/** What one run found. Steps that were not asked for are missing. */
+/** What one run found. Legs that were not asked for are missing; each has one entry for each repetition. */
 export interface Results {
   readonly at: string;
-  readonly machine: Machine & { readonly postgres: string; readonly kafka: string };
+  /** What was typed. */
+  readonly command: string;
+  readonly machine: Machine & { readonly postgres: string; readonly kafka: string; readonly peer?: string };
   readonly sizes: { readonly rows: number; readonly changes: number; readonly seconds: number };
   /** True where profilers ran beside: such figures say where time goes, not how much. */
   readonly isProfiled: boolean;
-  backfill?: Throughput & { readonly newRows: number };
-  source?: Throughput;
-  projector?: Throughput;
-  catchup?: Throughput;
-  latency?: Latency;
-  verify?: Verified;
-  limit?: Limit;
+  readonly legs: Partial<Record<LegName, Throughput[]>>;
+  readonly latency: Partial<Record<LatencyName, Latency[]>>;
+  readonly growth: GrowthPoint[];
+  hops?: Hops;
+  /** Why legs of the peer are missing. Those of crosswalk end the run. */
+  readonly failures: string[];
+  /** Derived of the above, for readers of the file: least, middle and greatest of the repetitions, and the wanted figures. */
+  summary?: Summary;
+  targets?: readonly Judged[];
 }

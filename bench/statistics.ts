@@ -31,3 +31,19 @@ export function toSpread(count: number, rows: number, offset = 0): number[] {
 export function round(value: number, digits = 1): number {
   return Number(value.toFixed(digits));
 }
+
+/** Least, middle and greatest of some values. */
+export interface Range {
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+}
+
+/** The range of values; the mean of the two middle ones where their number is even. Throws without values. */
+export function toRange(values: readonly number[]): Range {
+  if (values.length === 0) throw new RangeError('no values');
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[sorted.length >> 1]!;
+  const lower = sorted[(sorted.length - 1) >> 1]!;
+  return { min: sorted[0]!, median: round((lower + upper) / 2, 3), max: sorted.at(-1)! };
+}

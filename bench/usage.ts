@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseCpuSeconds, parsePeakMiB } from './process-text.ts';
 
 let ticksPerSecond = 0;
@@ -29,4 +29,14 @@ export function readTreeCpuSeconds(pid: number): number {
 /** Greatest resident size of a process so far, MiB. */
 export function readPeakMiB(pid: number): number {
   return parsePeakMiB(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
+/** Makes a process count its greatest resident size anew; false where that may not be done, and the size since its start is all there is. */
+export function resetPeak(pid: number): boolean {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5');
+    return true;
+  } catch {
+    return false;
+  }
 }

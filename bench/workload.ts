@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
-import { type Bench, startProgress } from './bench.ts';
-import { insertQuotes, updateQuotes } from './quote-rows.ts';
+import { type Databases, type Run, startProgress } from './bench.ts';
+import { type Customers, insertQuotes, quoteColumns, updateQuotes } from './quote-rows.ts';
 import { toSpread } from './statistics.ts';
 
 const LOAD_ROWS = 5000;
@@ -10,11 +10,17 @@ const INSERTS = 60;
 const UPDATES = 40;
 
 /** Fills `table` with rows 1 to `rows`, and leaves it as a table is that has been there for long. */
-export async function loadRows(bench: Bench, client: pg.ClientBase, table: string, rows: number): Promise<void> {
-  const progress = startProgress(bench, 'rows made', rows);
-  const text = insertQuotes(table);
+export async function loadRows(
+  run: Run,
+  client: pg.ClientBase,
+  table: string,
+  rows: number,
+  customers: Customers = 'each',
+): Promise<void> {
+  const progress = startProgress(run, 'rows made', rows);
+  const text = insertQuotes(table, customers);
   for (let from = 1; from <= rows; from += LOAD_ROWS) {
-    bench.signal.throwIfAborted();
+    run.signal.throwIfAborted();
     const to = Math.min(rows, from + LOAD_ROWS - 1);
     await client.query(text, [from, to]);
     progress.update(to);
@@ -25,7 +31,7 @@ export async function loadRows(bench: Bench, client: pg.ClientBase, table: strin
 }
 
 /** Commits so many row changes in transactions of 100, as the legacy application would; answers with their exact number. */
-export async function loadChanges(bench: Bench, changes: number): Promise<number> {
+export async function loadChanges(bench: Run & Databases, changes: number): Promise<number> {
   const transactions = Math.max(1, Math.round(changes / (INSERTS + UPDATES)));
   const progress = startProgress(bench, 'changes committed', transactions * (INSERTS + UPDATES));
   for (let index = 0; index < transactions; index++) {
@@ -55,16 +61,16 @@ export async function loadChanges(bench: Bench, changes: number): Promise<number
 }
 
 /** Throws unless the new schema holds every quote and its three items. */
-export async function assertCounts(bench: Bench): Promise<void> {
-  const legacy = await bench.legacy.query<{ quotes: string }>('SELECT count(*)::text AS quotes FROM quotes');
-  const target = await bench.target.query<{ quotes: string; items: string; dead: string; parked: string }>(
+export async function assertFannedOut({ legacy, target, lastRow }: Databases): Promise<void> {
+  const made = await legacy.query<{ quotes: string }>('SELECT count(*)::text AS quotes FROM quotes');
+  const { rows } = await target.query<{ quotes: string; items: string; dead: string; parked: string }>(
     `SELECT (SELECT count(*) FROM crm.quotes_new WHERE deleted_at IS NULL) AS quotes, (SELECT count(*) FROM crm.quote_items_new) AS items,
        (SELECT count(*) FROM crosswalk.dead_letter) AS dead, (SELECT count(*) FROM crosswalk.parked_change) AS parked`,
   );
-  const expected = Number(legacy.rows[0]!.quotes);
-  const found = target.rows[0]!;
+  const expected = Number(made.rows[0]!.quotes);
+  const found = rows[0]!;
   if (
-    expected === bench.lastRow &&
+    expected === lastRow &&
     Number(found.quotes) === expected &&
     Number(found.items) === expected * 3 &&
     Number(found.dead) + Number(found.parked) === 0
@@ -72,8 +78,26 @@ export async function assertCounts(bench: Bench): Promise<void> {
     return;
   throw new CrosswalkError(
     'unexpected',
-    `${expected} legacy quotes (${bench.lastRow} made), ${found.quotes} quotes and ${found.items} items in the new schema, ${found.dead} dead letters, ${found.parked} parked changes`,
+    `${expected} legacy quotes (${lastRow} made), ${found.quotes} quotes and ${found.items} items in the new schema, ${found.dead} dead letters, ${found.parked} parked changes`,
     'The pipeline is wrong: its speed means nothing.',
+  );
+}
+
+/** Throws unless `table` of the target holds the very rows of the legacy table, every column of them. */
+export async function assertCopied({ legacy, target, lastRow }: Databases, table: string): Promise<void> {
+  const read = async (client: pg.ClientBase, from: string) => {
+    const { rows } = await client.query<{ rows: string; hash: string }>(
+      `SELECT count(*)::text AS rows, coalesce(sum(hashtextextended(ROW(${quoteColumns.join(', ')})::text, 0)::numeric), 0)::text AS hash FROM ${from}`,
+    );
+    return rows[0]!;
+  };
+  const [made, found] = [await read(legacy, 'public.quotes'), await read(target, table)];
+  if (Number(made.rows) === lastRow && made.rows === found.rows && made.hash === found.hash) return;
+  const what = made.rows === found.rows ? 'the same number of rows, but not the same rows,' : `${found.rows} rows`;
+  throw new CrosswalkError(
+    'unexpected',
+    `${made.rows} legacy quotes (${lastRow} made), ${what} in ${table}`,
+    'The copy is wrong: its speed means nothing.',
   );
 }
 

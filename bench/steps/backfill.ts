@@ -1,36 +1,33 @@
-import { readApplied, untilApplied, untilLogMoves } from '../applied.ts';
-import { type Bench, cpuBetween, readCpu, say, startProgress, startWorker } from '../bench.ts';
-import type { Results } from '../results.ts';
-import { assertCounts, countNewRows, loadRows } from '../workload.ts';
-import { toThroughput } from './throughput.ts';
+import { quotesTopic, readApplied, untilLogPasses } from '../applied.ts';
+import { type Bench, resetServerPeaks, say, startWorker, withWorkers } from '../bench.ts';
+import type { Customers } from '../quote-rows.ts';
+import type { Throughput } from '../results.ts';
+import { loadRows } from '../workload.ts';
+import { beginUse, followApplied, toThroughput } from './throughput.ts';
 
 /** All rows are there before the start: from the first event in the log to the last commit in the target. */
-export async function measureBackfill(bench: Bench): Promise<NonNullable<Results['backfill']>> {
-  const { rows } = bench.sizes;
-  say(bench, `\nbackfill: ${rows} legacy quotes`);
-  await loadRows(bench, bench.legacy, 'quotes', rows);
+export async function measureBackfill(
+  bench: Bench,
+  rows: number,
+  options: { readonly customers?: Customers; readonly timeoutMs?: number } = {},
+): Promise<Throughput> {
+  await loadRows(bench, bench.legacy, 'quotes', rows, options.customers);
   bench.lastRow = rows;
-  const workers = [await startWorker(bench, 'connect', 'backfill'), await startWorker(bench, 'project', 'backfill')];
-  try {
-    const firstMs = await untilLogMoves(bench, workers, 0);
-    const cpu = readCpu(bench, workers);
+  resetServerPeaks(bench);
+  const starting = [startWorker(bench, 'connect', 'backfill'), startWorker(bench, 'project', 'backfill')];
+  const measured = await withWorkers(starting, async (workers) => {
+    const { atMs: firstMs } = await untilLogPasses(bench, workers, quotesTopic(bench), 0);
+    const use = beginUse(bench, workers);
     const before = (await readApplied(bench)).total;
-    const progress = startProgress(bench, 'applied', rows);
-    const end = await untilApplied(bench, workers, {
-      before: 0,
-      records: rows,
+    const { committedAtMs } = await followApplied(bench, workers, {
+      ...{ before: 0, records: rows },
+      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
       isComplete: (position) => bench.config.tables.every((table) => position.snapshot[table]?.done),
-      onApplied: (records) => progress.update(records),
     });
-    progress.close();
-    const cpuSeconds = cpuBetween(cpu, readCpu(bench, workers));
-    await assertCounts(bench);
     if (before > rows / 2) throw new Error('the load was over before it was measured: more rows are needed');
-    return {
-      ...toThroughput(workers, { rows, firstMs, lastMs: end.committedAtMs, cpuSeconds }),
-      newRows: await countNewRows(bench.target),
-    };
-  } finally {
-    await Promise.all(workers.map((worker) => worker.stop()));
-  }
+    return toThroughput({ rows, firstMs, lastMs: committedAtMs, ...use.end() });
+  });
+  await bench.assertEqual();
+  say(bench, `  backfill: ${measured.rowsPerSecond} rows/s`);
+  return measured;
 }

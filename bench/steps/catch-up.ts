@@ -1,50 +1,52 @@
 import { markNow } from '../../projectors/wait.ts';
 import {
   type Applied,
+  quotesTopic,
   readApplied,
   readLogEnd,
-  untilApplied,
   untilConfirmed,
-  untilLogMoves,
+  untilLogPasses,
   untilReached,
 } from '../applied.ts';
-import { type Bench, cpuBetween, readCpu, say, startProgress, startWorker } from '../bench.ts';
+import { type Bench, resetServerPeaks, say, startWorker, withWorkers } from '../bench.ts';
 import type { Throughput } from '../results.ts';
-import { assertCounts, loadChanges } from '../workload.ts';
-import { toThroughput } from './throughput.ts';
+import { loadChanges } from '../workload.ts';
+import { beginUse, followApplied, toRowsAfter, toThroughput } from './throughput.ts';
 
-/** Changes committed while nothing ran: first the connector alone, then, the log being full, the projector alone. */
-export async function measureLegs(bench: Bench): Promise<{ source: Throughput; projector: Throughput }> {
-  say(bench, `\ncatch-up, one after the other: ${bench.sizes.changes} changes`);
-  const changes = await loadChanges(bench, bench.sizes.changes);
+/** Changes committed while nothing ran: first the connector alone, then, the log being full, the projector alone; both over the rows behind the first that were seen. */
+export async function measureLegs(
+  bench: Bench,
+  wanted: number,
+): Promise<{ source: Throughput; projector: Throughput }> {
+  const changes = await loadChanges(bench, wanted);
   const lsn = await markNow(bench.legacy);
   const source = await measureSource(bench, changes, lsn);
   say(bench, `  connector alone: ${source.rowsPerSecond} changes/s`);
   const projector = await measureProjector(bench, changes, lsn);
   say(bench, `  projector alone: ${projector.rowsPerSecond} changes/s`);
-  await assertCounts(bench);
+  await bench.assertEqual();
   return { source, projector };
 }
 
 async function measureSource(bench: Bench, changes: number, lsn: bigint): Promise<Throughput> {
-  const before = await readLogEnd(bench);
-  const workers = [await startWorker(bench, 'connect', 'source')];
-  try {
-    const firstMs = await untilLogMoves(bench, workers, before);
-    const cpu = readCpu(bench, workers);
+  const before = await readLogEnd(bench, quotesTopic(bench));
+  resetServerPeaks(bench);
+  return await withWorkers([startWorker(bench, 'connect', 'source')], async (workers) => {
+    const first = await untilLogPasses(bench, workers, quotesTopic(bench), before);
+    const use = beginUse(bench, workers);
     const lastMs = await untilConfirmed(bench, workers, lsn);
-    const cpuSeconds = cpuBetween(cpu, readCpu(bench, workers));
-    return toThroughput(workers, { rows: changes, firstMs, lastMs, cpuSeconds });
-  } finally {
-    await Promise.all(workers.map((worker) => worker.stop()));
-  }
+    const used = use.end();
+    const end = await readLogEnd(bench, quotesTopic(bench));
+    const rows = toRowsAfter(changes, { before, seen: first.end, end });
+    return toThroughput({ rows, firstMs: first.atMs, lastMs, ...used });
+  });
 }
 
 /** From its first commit to its last, over the rows between the two: nobody else sees when it takes up its first row. */
 async function measureProjector(bench: Bench, changes: number, lsn: bigint): Promise<Throughput> {
   const before = (await readApplied(bench)).total;
-  const workers = [await startWorker(bench, 'project', 'projector')];
-  try {
+  resetServerPeaks(bench);
+  return await withWorkers([startWorker(bench, 'project', 'projector')], async (workers) => {
     let first: Applied | null = null;
     await untilReached(
       bench,
@@ -57,52 +59,36 @@ async function measureProjector(bench: Bench, changes: number, lsn: bigint): Pro
       15,
     );
     const { total, committedAtMs } = first as unknown as Applied;
-    const cpu = readCpu(bench, workers);
-    const progress = startProgress(bench, 'applied', changes);
-    const end = await untilApplied(bench, workers, {
+    const use = beginUse(bench, workers);
+    const end = await followApplied(bench, workers, {
       before,
       records: changes,
       isComplete: (position) => position.lsn >= lsn,
-      onApplied: (records) => progress.update(records),
     });
-    progress.close();
-    const cpuSeconds = cpuBetween(cpu, readCpu(bench, workers));
-    // Offsets count markers of transactions too: the share of the offsets is the share of the rows.
-    const share = (end.total - total) / (end.total - before);
-    return toThroughput(workers, {
-      rows: changes * share,
-      firstMs: committedAtMs,
-      lastMs: end.committedAtMs,
-      cpuSeconds,
-    });
-  } finally {
-    await Promise.all(workers.map((worker) => worker.stop()));
-  }
+    const rows = toRowsAfter(changes, { before, seen: total, end: end.total });
+    return toThroughput({ rows, firstMs: committedAtMs, lastMs: end.committedAtMs, ...use.end() });
+  });
 }
 
 /** Changes committed while nothing ran, then both at once: from the first event in the log to the last commit in the target. */
-export async function measureCatchUp(bench: Bench): Promise<Throughput> {
-  say(bench, `\ncatch-up, both at once: ${bench.sizes.changes} changes`);
-  const changes = await loadChanges(bench, bench.sizes.changes);
+export async function measureCatchUp(bench: Bench, wanted: number): Promise<Throughput> {
+  const changes = await loadChanges(bench, wanted);
   const lsn = await markNow(bench.legacy);
-  const logEnd = await readLogEnd(bench);
+  const logEnd = await readLogEnd(bench, quotesTopic(bench));
   const before = (await readApplied(bench)).total;
-  const workers = [await startWorker(bench, 'connect', 'catchup'), await startWorker(bench, 'project', 'catchup')];
-  try {
-    const firstMs = await untilLogMoves(bench, workers, logEnd);
-    const cpu = readCpu(bench, workers);
-    const progress = startProgress(bench, 'applied', changes);
-    const end = await untilApplied(bench, workers, {
+  resetServerPeaks(bench);
+  const starting = [startWorker(bench, 'connect', 'catchup'), startWorker(bench, 'project', 'catchup')];
+  const measured = await withWorkers(starting, async (workers) => {
+    const { atMs: firstMs } = await untilLogPasses(bench, workers, quotesTopic(bench), logEnd);
+    const use = beginUse(bench, workers);
+    const end = await followApplied(bench, workers, {
       before,
       records: changes,
       isComplete: (position) => position.lsn >= lsn,
-      onApplied: (records) => progress.update(records),
     });
-    progress.close();
-    const cpuSeconds = cpuBetween(cpu, readCpu(bench, workers));
-    await assertCounts(bench);
-    return toThroughput(workers, { rows: changes, firstMs, lastMs: end.committedAtMs, cpuSeconds });
-  } finally {
-    await Promise.all(workers.map((worker) => worker.stop()));
-  }
+    return toThroughput({ rows: changes, firstMs, lastMs: end.committedAtMs, ...use.end() });
+  });
+  await bench.assertEqual();
+  say(bench, `  both at once: ${measured.rowsPerSecond} changes/s`);
+  return measured;
 }

@@ -3,17 +3,16 @@ import { readTenants } from '../../projectors/read-tenants.ts';
 import { verifyAll } from '../../projectors/verify/verify.ts';
 import { markNow, waitForLsn } from '../../projectors/wait.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
-import { type Bench, say, startProgress, startWorker } from '../bench.ts';
-import type { Verified } from '../results.ts';
-import { round } from '../statistics.ts';
+import { type Bench, resetServerPeaks, say, startProgress, startWorker, withWorkers } from '../bench.ts';
+import type { Throughput } from '../results.ts';
+import { beginUse, toThroughput } from './throughput.ts';
 
 const WAIT_MS = 600_000;
 
 /** Every row recomputed and compared, beside a pipeline that runs. Throws when one differs: then the speed means nothing. */
-export async function measureVerification(bench: Bench): Promise<Verified> {
-  say(bench, '\nverification: every row recomputed and compared');
-  const workers = [await startWorker(bench, 'connect', 'verify'), await startWorker(bench, 'project', 'verify')];
-  try {
+export async function measureVerification(bench: Bench): Promise<Throughput> {
+  const starting = [startWorker(bench, 'connect', 'verify'), startWorker(bench, 'project', 'verify')];
+  return await withWorkers(starting, async (workers) => {
     // The time that the processes take to start is not part of it.
     await waitForLsn(bench.config, bench.kafka, bench.target, projections, {
       lsn: await markNow(bench.legacy),
@@ -21,12 +20,18 @@ export async function measureVerification(bench: Bench): Promise<Verified> {
       signal: bench.signal,
     });
     const progress = startProgress(bench, 'compared', bench.lastRow);
+    resetServerPeaks(bench);
+    const use = beginUse(bench, workers);
+    // It is this process that verifies.
+    const own = process.cpuUsage();
     const found = await verifyAll(bench.config, projections, readTenants(), {
       kafka: bench.kafka,
       limit: 5,
       onRows: (done, total) => progress.update(done, total),
       signal: bench.signal,
     });
+    const { user, system } = process.cpuUsage(own);
+    const { cpuSeconds, peakMiB } = use.end();
     progress.close();
     if (!found.ok) {
       const differing = found.tables.filter(
@@ -38,13 +43,11 @@ export async function measureVerification(bench: Bench): Promise<Verified> {
         'The pipeline is wrong: its speed means nothing.',
       );
     }
-    return {
-      rows: found.legacyRows,
-      seconds: round(found.seconds, 2),
-      rowsPerSecond: round(found.legacyRows / found.seconds, 0),
-      isEqual: found.ok,
-    };
-  } finally {
-    await Promise.all(workers.map((worker) => worker.stop()));
-  }
+    const measured = toThroughput({
+      ...{ rows: found.legacyRows, firstMs: 0, lastMs: found.seconds * 1000, peakMiB },
+      cpuSeconds: { ...cpuSeconds, verify: (user + system) / 1_000_000 },
+    });
+    say(bench, `  verification: ${measured.rowsPerSecond} rows/s`);
+    return measured;
+  });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { round, toDistribution, toRatePerSecond, toSpread } from '../../../bench/statistics.ts';
+import { round, toDistribution, toRange, toRatePerSecond, toSpread } from '../../../bench/statistics.ts';
 
 describe('distribution', () => {
   it('takes percentiles by nearest rank, whatever the order of the values', () => {
@@ -58,4 +58,16 @@ it('rounds to digits', () => {
   expect(round(1.25)).toBe(1.3);
   expect(round(1234.5678, 2)).toBe(1234.57);
   expect(round(12.5, 0)).toBe(13);
+});
+
+describe('range', () => {
+  it('is of least, middle and greatest, whatever their order; the middle of two is between them', () => {
+    expect(toRange([9, 100, 10])).toEqual({ min: 9, median: 10, max: 100 });
+    expect(toRange([4, 1, 2, 9])).toEqual({ min: 1, median: 3, max: 9 });
+    expect(toRange([7])).toEqual({ min: 7, median: 7, max: 7 });
+  });
+
+  it('refuses none', () => {
+    expect(() => toRange([])).toThrow(RangeError);
+  });
 });
