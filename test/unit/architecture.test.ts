@@ -68,13 +68,15 @@ describe('pure modules', () => {
 
   test.each(pure)('%s reaches nothing that does input or output', (start) => {
     const allowed = new Set(['avsc', 'libphonenumber-js/max', 'projectors/placeholders.json']);
+    // Hashing is a function of its input.
+    const isHash = (file: string, name: string) => file === 'projectors/values/uuid5.ts' && name === 'node:crypto';
     const seen = new Set([start]);
     const wrong: string[] = [];
     for (const file of seen) {
       for (const { name, isType } of importsOf(file)) {
         if (sources.has(name)) {
           if (!isType) seen.add(name);
-        } else if (!allowed.has(name)) wrong.push(`${file} imports ${name}`);
+        } else if (!allowed.has(name) && !isHash(file, name)) wrong.push(`${file} imports ${name}`);
       }
     }
     expect(wrong).toEqual([]);
