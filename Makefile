@@ -26,13 +26,13 @@ check: setup ## lint and types only
 	@npm run --silent check
 
 chaos: setup ## attack the pipeline under traffic and count: MINUTES= CHANGES= FAULTS= SCHEMA= SEED= JSON=1
-	@node_modules/.bin/node --max-old-space-size=6000 --disable-warning=TimeoutNegativeWarning test/chaos/main.ts
+	@node_modules/.bin/node --max-old-space-size=6000 test/chaos/main.ts
 
 bugs: setup ## put known mistakes back, one at a time, and see the tests catch each; ONLY= for some
 	@node_modules/.bin/node test/bugs/main.ts
 
 bench: setup ## the benchmarks: PEER=1 with Debezium beside, QUICK=1 in two minutes, ROWS= CHANGES= SECONDS= REPEAT=
-	@node_modules/.bin/node --disable-warning=TimeoutNegativeWarning bench/main.ts
+	@node_modules/.bin/node bench/main.ts
 
 figures: setup ## tables and plots of docs/performance.md, from the latest results or RESULTS=
 	@node_modules/.bin/node bench/page.ts $(RESULTS)

@@ -84,7 +84,7 @@ export async function startWorker(bench: Bench, name: 'connect' | 'project', ste
   const port = await findFreePort();
   return toWorker(
     name,
-    startChild(name, [process.execPath, '--disable-warning=TimeoutNegativeWarning', ...script], {
+    startChild(name, [process.execPath, '--max-semi-space-size=8', ...script], {
       env: {
         ...bench.env,
         ...bench.workerEnv,

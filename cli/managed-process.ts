@@ -37,7 +37,7 @@ export function startProcess(
     const log = openSync(options.logFile, 'a');
     const started = spawn(
       process.execPath,
-      ['--disable-warning=TimeoutNegativeWarning', join(import.meta.dirname, 'main.ts'), name, ...(options.args ?? [])],
+      ['--max-semi-space-size=8', join(import.meta.dirname, 'main.ts'), name, ...(options.args ?? [])],
       {
         // As crosswalk.sh has it.
         env: {

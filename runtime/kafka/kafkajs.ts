@@ -228,8 +228,8 @@ export function createKafkajsDriver(settings: KafkaSettings, log: Log): KafkaDri
         rebalanceTimeout: 30_000,
         maxWaitTimeInMs: options.maxWaitMs ?? 500,
         minBytes: 1,
-        maxBytesPerPartition: 1_048_576,
-        maxBytes: 8_388_608,
+        maxBytesPerPartition: 262_144,
+        maxBytes: 2_097_152,
         readUncommitted: false,
         retry: { retries: 5, initialRetryTime: 100 },
       });

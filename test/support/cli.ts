@@ -13,7 +13,7 @@ export interface CliResult {
 
 /** Runs `crosswalk <args>` to its end, with this environment and no other setting. */
 export async function runCli(args: readonly string[], env: Readonly<Record<string, string>>): Promise<CliResult> {
-  const child = spawn(process.execPath, ['--disable-warning=TimeoutNegativeWarning', 'cli/main.ts', ...args], {
+  const child = spawn(process.execPath, ['cli/main.ts', ...args], {
     cwd: root,
     env: {
       PATH: process.env.PATH,

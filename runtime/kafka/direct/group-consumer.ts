@@ -40,8 +40,8 @@ export async function createDirectGroupConsumer(
   const reader = createPartitionReader(cluster, {
     ...{
       maxWaitMs: options.maxWaitMs ?? 500,
-      maxBytes: 8_388_608,
-      maxBytesPerPartition: 1_048_576,
+      maxBytes: 2_097_152,
+      maxBytesPerPartition: 262_144,
       depth: 2,
       lanes: 3,
     },
