@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { type Config, deadLetterTopicOf, positionTopicOf, topicOf, transactionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import { reach } from '../runtime/faults.ts';
+import { createHopTrace } from '../runtime/hop-trace.ts';
 import { createKafka, type LogWriter } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { addressOf, connect, sourceOptions } from '../runtime/postgres.ts';
@@ -297,6 +298,8 @@ async function runSession(
     releases.push(() => loading);
     const following = followSignals(kafka, config, snapshot, { log, signal: session.signal });
     releases.push(() => following);
+    const trace = createHopTrace(log, config.traceSeconds);
+    releases.push(async () => trace?.close());
     await streamChanges({
       config,
       status,
@@ -317,6 +320,7 @@ async function runSession(
       },
       loaded: new Map(registered.captured.map((captured) => [captured.relation.oid, captured])),
       boundaries: registered.boundaries,
+      trace,
     });
     if (session.signal.aborted && !signal.aborted) throw session.signal.reason;
   } finally {

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { type Config, transactionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { reach } from '../runtime/faults.ts';
+import { type HopTrace, msSince } from '../runtime/hop-trace.ts';
 import type { OutRecord, RecordHeaders } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
@@ -52,6 +53,7 @@ export interface Flow {
   /** The tables as the catalog described them at the start: what chunks are read and written with. */
   readonly loaded: ReadonlyMap<number, Captured>;
   readonly boundaries: ReturnType<typeof createTransactionEncoder>;
+  readonly trace: HopTrace | null;
 }
 
 /** The source transaction at hand. */
@@ -190,7 +192,11 @@ export async function streamChanges(flow: Flow): Promise<void> {
 
   const flush = () => sending(publisher.flush());
 
+  /** Monotonic milliseconds at which the transactions came that are not in Kafka yet; where it is traced. */
+  const received: number[] = [];
+
   const commit = async () => {
+    const startMs = performance.now();
     const last = { topic: deadLetters.topic, records: deadLetters.take() };
     const position = await sending(
       publisher.commit(
@@ -204,6 +210,10 @@ export async function streamChanges(flow: Flow): Promise<void> {
         last,
       ),
     );
+    if (flow.trace !== null) {
+      flow.trace.add('sent and committed in Kafka', performance.now() - startMs);
+      for (const ms of received.splice(0)) flow.trace.add('received to committed in Kafka', performance.now() - ms);
+    }
     written = position.lsn;
     await reach?.('acknowledge.before');
     stream.confirm(position.lsn);
@@ -276,6 +286,10 @@ export async function streamChanges(flow: Flow): Promise<void> {
             timestampMs,
           });
           status.transactions += 1;
+          if (flow.trace !== null) {
+            flow.trace.add('commit in the source to received', msSince(transaction.commitMicros));
+            received.push(performance.now());
+          }
         }
         // Where nothing is to be read no chunk can miss a change; one that is read later waits for these transactions first.
         if (snapshot.isIdle()) unseen.clear();
