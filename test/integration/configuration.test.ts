@@ -113,7 +113,7 @@ describe('a wrong configuration ends with one line that names cause and remedy',
     [
       'more replicas than brokers',
       () => ({ CROSSWALK_REPLICATION_FACTOR: '9', CROSSWALK_TOPIC_PREFIX: `${rig.config.topicPrefix}_nine` }),
-      /topic configuration_\w+_nine\.\S+: Replication-factor is invalid.*CROSSWALK_REPLICATION_FACTOR/,
+      /topic configuration_\w+_nine\.\S+: (Replication-factor is invalid|Unable to replicate).*CROSSWALK_REPLICATION_FACTOR/,
     ],
     [
       'unknown values',

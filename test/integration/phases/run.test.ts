@@ -92,8 +92,19 @@ describe('a migration', () => {
       runAll('--to', 'capture', ...backup),
       sleep(50).then(() => runAll('--to', 'capture')),
     ]);
+    const running = Promise.all([runAll('--timeout', '120'), sleep(50).then(() => runAll('--timeout', '120'))]);
+    running.catch(() => undefined);
+    // The pipeline may be done with so few rows before anybody asks for them.
+    const observed = await connect(env.TARGET_DATABASE_URL!, 'observe');
+    await waitUntil('the load is waited for', async () => {
+      const { rows } = await observed.query(
+        `SELECT FROM crosswalk.phase_log WHERE phase = 'load' AND verdict = 'begun'`,
+      );
+      return rows.length > 0;
+    });
+    await observed.end();
     const pipeline = startPipeline();
-    const both = await Promise.all([runAll('--timeout', '120'), sleep(50).then(() => runAll('--timeout', '120'))]);
+    const both = await running;
     for (const { ok, phases } of [...prepared, ...both]) {
       expect(ok).toBe(true);
       expect(phases.map(({ phase, verdict }) => `${phase} ${verdict}`)).toEqual(
