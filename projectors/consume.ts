@@ -149,7 +149,8 @@ export async function consume(
       if (!signal.aborted) throw session.signal.reason;
     } catch (thrown) {
       if (signal.aborted) break;
-      const error = toCrosswalkError(thrown, `the projections of ${feed.source}`);
+      const of = stoppedBy(thrown) ?? (members.length === 1 ? members[0]!.applier.projection.name : null);
+      const error = toCrosswalkError(thrown, of === null ? `the projections of ${feed.source}` : `projection ${of}`);
       const done = statuses.reduce((sum, { records }) => sum + records, 0);
       const end = patience.failed(error, String(done), `${done} records of ${topic}`);
       if (end !== null) throw attribute(end, stoppedBy(thrown));

@@ -354,10 +354,12 @@ async function fabricateContribution(of: Setting): Promise<Made | null> {
   const row = await pickContribution(of);
   if (row === null) return null;
   const table = row.legacy_table === 'quotes' ? 'quotes_new' : 'contacts';
+  const key = await pickLegacyKey(of, table, of.tenants);
   const fabricated = {
     ...row,
     merge_key: of.random.chance(0.5) ? toUuid(of.random) : ((await pickContribution(of))?.merge_key ?? row.merge_key),
-    legacy_key: await pickLegacyKey(of, table, of.tenants),
+    // Another corruption may have left a row with a key of another form: for a contribution of such a key nothing can be sent.
+    legacy_key: /^[0-9a-f-]{36}$/.test(key) ? key : toUuid(of.random),
   };
   const { rowCount } = await of.client.query(
     `INSERT INTO crosswalk.contribution SELECT $1, $5::uuid, legacy_table, $6, true, NULL, data, source_lsn, source_xid, source_committed_at, mapping_version

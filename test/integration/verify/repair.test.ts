@@ -46,7 +46,9 @@ test(`corruptions are found, named and repaired, seed ${seed}`, async () => {
   expect(ofBusy.filter(({ kind }) => kind !== 'unsettled')).toEqual([]);
 
   const repair = await pipeline.repair(found.run);
-  expect(repair.left).toEqual([]);
+  expect(
+    repair.left.map(({ table, id, column, kind, reason }) => `${table} ${id} ${column ?? kind}: ${reason}`),
+  ).toEqual([]);
   expect(repair.repaired).toBeGreaterThanOrEqual(CORRUPTIONS / 2);
   await traffic.stop();
   await pipeline.untilApplied();
