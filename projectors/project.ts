@@ -21,7 +21,7 @@ import { readTargetShapes } from './write/catalog.ts';
 import { readAppliedOffsets } from './write/offsets.ts';
 
 /**
- * One projector process, until the signal is raised: a member of the consumer group of each source. Throws a CrosswalkError that a person must act on.
+ * One projector process, until the signal is raised: a member of one consumer group for its projections of each source. Throws a CrosswalkError that a person must act on.
  */
 export async function runProjectors(
   config: Config,
@@ -57,7 +57,8 @@ export async function runProjectors(
     const running = [...Map.groupBy(projections, ({ source }) => source)].map(async ([source, together]) => {
       const readToldColumns = toldColumnsOf(kafka, config, source);
       const feed: Feed = {
-        groupId: `${config.topicPrefix}.crosswalk.${source}`,
+        // Of these projections: processes that run others of the source have partitions of their own.
+        groupId: [config.topicPrefix, 'crosswalk', ...together.map(({ name }) => name)].join('.'),
         ...{ source, pool, batchRows: config.batchRows },
         decoder: createChangeDecoder(together, registry, { readToldColumns }),
         members: together.map((projection) => ({

@@ -17,6 +17,7 @@ import { waitUntil } from '../../support/wait-until.ts';
 let rig: ConnectorRig;
 let target: pg.Client;
 let blocker: pg.Client;
+let together: { stop(): Promise<void> };
 const cleanUp: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
@@ -71,7 +72,7 @@ test('a projection that is new to a log catches up while its sibling goes on, an
   // The history reads, and waits to write.
   await blocker.query('BEGIN');
   await blocker.query('LOCK TABLE crosswalk.history_state IN EXCLUSIVE MODE');
-  start([quotes, quoteHistory]);
+  together = start([quotes, quoteHistory]);
   await rig.legacy.query(`UPDATE public.quotes SET notes = 'not held up'`);
   await waitUntil('every quote has its note', async () => {
     const lacking = await count(`crm.quotes_new WHERE notes IS DISTINCT FROM 'not held up'`);
@@ -106,4 +107,15 @@ test('a projection that is stuck is left behind, and joins its sibling again', a
     'both have applied the same',
     async () => (await offsetsOf('quotes')) === (await offsetsOf('quote_history')),
   );
+});
+
+test('projections of one source may run in processes of their own', async () => {
+  await together.stop();
+  start([quotes]);
+  start([quoteHistory]);
+  await rig.legacy.query(`UPDATE public.quotes SET notes = 'each by itself'`);
+  await waitUntil('both have applied all of it', async () => {
+    const lacking = await count(`crm.quotes_new WHERE notes IS DISTINCT FROM 'each by itself'`);
+    return lacking === 0 && (await offsetsOf('quotes')) === (await offsetsOf('quote_history'));
+  });
 });
