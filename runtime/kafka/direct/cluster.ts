@@ -157,29 +157,12 @@ function parseAddress(text: string): Address {
   return { host: host.startsWith('[') ? host.slice(1, -1) : host, port: Number(text.slice(colon + 1)) };
 }
 
-/** What belongs to each broker. */
-export function groupByLeader<T>(items: readonly T[], leaderOf: (item: T) => number): Map<number, T[]> {
-  const groups = new Map<number, T[]>();
-  for (const item of items) {
-    const leader = leaderOf(item);
-    const group = groups.get(leader);
-    if (group === undefined) groups.set(leader, [item]);
-    else group.push(item);
-  }
-  return groups;
-}
-
 /** Partitions under their topics, as requests have them. */
 export function groupByTopic<P, T>(
   items: readonly P[],
   topicOf: (item: P) => string,
   toPartition: (item: P) => T,
 ): { topic: string; partitions: T[] }[] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(topicOf(item));
-    if (group === undefined) groups.set(topicOf(item), [toPartition(item)]);
-    else group.push(toPartition(item));
-  }
-  return [...groups].map(([topic, partitions]) => ({ topic, partitions }));
+  const groups = Map.groupBy(items, topicOf);
+  return [...groups].map(([topic, of]) => ({ topic, partitions: of.map(toPartition) }));
 }

@@ -119,7 +119,7 @@ export class Connection {
         this.#headBytes = 0;
         const size = this.#head.readInt32BE();
         if (size < 4 || size > MAX_ANSWER_BYTES) {
-          this.#fail(new Error('what answers there is no Kafka without TLS'));
+          this.#fail(new Error('the answer is not of Kafka without TLS: does the broker want TLS?'));
           return;
         }
         this.#frame = Buffer.allocUnsafeSlow(size);
@@ -140,7 +140,7 @@ export class Connection {
     const id = frame.readInt32BE();
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) {
-      this.#fail(new Error('an answer that nobody asked for'));
+      this.#fail(new Error('an answer to no request'));
       return;
     }
     this.#waiting.delete(id);

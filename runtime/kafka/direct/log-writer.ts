@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogWriter, OutRecord, SendAnswer } from '../types.ts';
 import { assertDone, isRetriable, KafkaProtocolError, typeOf } from './broker-errors.ts';
-import { type Cluster, groupByLeader, groupByTopic } from './cluster.ts';
+import { type Cluster, groupByTopic } from './cluster.ts';
 import { encodeBatch } from './record-batch.ts';
 import { type Api, addPartitions, endTransaction, initProducerId, type ProducerIdentity, produce } from './requests.ts';
 
@@ -51,7 +51,7 @@ export function createSender(cluster: Cluster, transactionalId: string | null) {
     const left: Batch[] = [];
     let error: unknown;
     const leaderOf = ({ topic, partition }: Batch) => places.get(topic)?.[partition]?.leader ?? -1;
-    const sends = [...groupByLeader(batches, leaderOf)].map(async ([leader, of]) => {
+    const sends = [...Map.groupBy(batches, leaderOf)].map(async ([leader, of]) => {
       const topics = groupByTopic(
         of,
         ({ topic }) => topic,
@@ -75,8 +75,8 @@ export function createSender(cluster: Cluster, transactionalId: string | null) {
       }
     });
     // All are waited for: none may still be under way when it is sent again.
-    const failed = (await Promise.allSettled(sends)).find((send) => send.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    await Promise.allSettled(sends);
+    await Promise.all(sends);
     return { answers, left, error };
   }
 
@@ -171,9 +171,7 @@ export function createDirectLogWriter(cluster: Cluster, transactionalId: string,
     const sent = [...records].flatMap(([topic, list]) =>
       [...new Set(list.map(({ partition }) => partition))].map((partition) => ({ topic, partition })),
     );
-    const missing = new Map(
-      [...sent].filter((place) => !added.has(keyOf(place))).map((place) => [keyOf(place), place]),
-    );
+    const missing = new Map(sent.filter((place) => !added.has(keyOf(place))).map((place) => [keyOf(place), place]));
     if (missing.size > 0) {
       for (const place of lastSent) if (!added.has(keyOf(place))) missing.set(keyOf(place), place);
       const topics = groupByTopic(

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CrosswalkError } from '../../errors.ts';
 import { isRetriable, KafkaProtocolError, typeOf } from './broker-errors.ts';
-import { type Cluster, groupByLeader, groupByTopic } from './cluster.ts';
+import { type Cluster, groupByTopic } from './cluster.ts';
 import { type Chunk, decodeBatches } from './record-batch.ts';
 import { fetch } from './requests.ts';
 
@@ -115,7 +115,7 @@ export function createPartitionReader(cluster: Cluster, options: ReaderOptions):
       ({ isFetching, isAtHand, pauses, chunks }) =>
         !isFetching && pauses === 0 && chunks.length + Number(isAtHand) < options.depth,
     );
-    for (const [leader, of] of groupByLeader(wanted, (reading) => leaders.get(keyOf(reading)) ?? -1)) {
+    for (const [leader, of] of Map.groupBy(wanted, (reading) => leaders.get(keyOf(reading)) ?? -1)) {
       if (leader < 0) {
         void recover(new KafkaProtocolError(3, { topic: of[0]!.topic }));
         return;
