@@ -1,11 +1,10 @@
 // The programs of the peer: fetched by Maven once, checked against their sums, kept beside those of Kafka and the registry.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { repositoryRoot } from '../../infra/stack/jars.ts';
-import { withLock } from '../../infra/stack/lock.ts';
+import { copyDependencies, fetchArchive, install } from '../../infra/stack/jars.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 
 const run = promisify(execFile);
@@ -20,9 +19,6 @@ const sums = {
   converter: '64c9598c5e5fa86177454dd6df96fd1951edf49b92a7ad3d9d5f812f558f18ae',
 };
 
-// As in infra/stack/jars.ts: later versions of this goal insist on a parent pom that is not everywhere.
-const fetchOne = 'org.apache.maven.plugins:maven-dependency-plugin:2.8:get';
-
 /** Where the peer's programs are. */
 export interface PeerJars {
   /** Of the worker. */
@@ -33,51 +29,34 @@ export interface PeerJars {
 
 /** The peer's programs, fetched when missing. Throws where they cannot be had, or are not what was measured before. */
 export async function installPeer(say: (line: string) => void): Promise<PeerJars> {
-  // biome-ignore lint/style/noProcessEnv: the folder that infra/stack/jars.ts uses, which reads it there.
-  const cache = resolve(process.env.CROSSWALK_CACHE ?? join(repositoryRoot, '.crosswalk/jars'));
   const key = createHash('sha256')
     .update(JSON.stringify([versions, sums]))
     .digest('hex')
     .slice(0, 8);
-  const home = join(cache, `debezium-${key}`);
-  const jars = { connect: join(home, 'connect'), plugins: join(home, 'plugins') };
-  if (existsSync(home)) return jars;
-  mkdirSync(cache, { recursive: true });
-  await withLock(join(cache, 'install.lock'), async () => {
-    if (existsSync(home)) return;
-    say(`  Fetching the peer: Debezium ${versions.source}, Kafka Connect ${versions.connect} (once)`);
-    const temporary = `${home}.${process.pid}`;
-    rmSync(temporary, { recursive: true, force: true });
-    try {
-      const plugins = join(temporary, 'plugins');
-      mkdirSync(join(plugins, 'converter'), { recursive: true });
-      for (const [name, artifact] of [
-        ['source', 'debezium-connector-postgres'],
-        ['sink', 'debezium-connector-jdbc'],
-      ] as const) {
-        const archive = join(temporary, `${name}.tar.gz`);
-        await runMaven([
-          ...[fetchOne, '-Dtransitive=false', `-Ddest=${archive}`],
-          `-Dartifact=io.debezium:${artifact}:${versions[name]}:tar.gz:plugin`,
-        ]);
-        assertSum(artifact, sumOf(archive), sums[name]);
-        await run('tar', ['xzf', archive, '-C', plugins]);
-        rmSync(archive);
-      }
-      await copyAll('connect-pom.xml', join(temporary, 'connect'), sums.connect);
-      await copyAll('converter-pom.xml', join(plugins, 'converter'), sums.converter);
-      // Whole or not at all: a folder under its final name is complete.
-      renameSync(temporary, home);
-    } finally {
-      rmSync(temporary, { recursive: true, force: true });
-    }
-  });
-  return jars;
+  const what = `the peer: Debezium ${versions.source}, Kafka Connect ${versions.connect}`;
+  const home = await install(`debezium-${key}`, what, (line) => say(`  ${line}`), fill);
+  return { connect: join(home, 'connect'), plugins: join(home, 'plugins') };
+}
+
+async function fill(dir: string): Promise<void> {
+  const plugins = join(dir, 'plugins');
+  mkdirSync(join(plugins, 'converter'), { recursive: true });
+  for (const [name, artifact] of [
+    ['source', 'debezium-connector-postgres'],
+    ['sink', 'debezium-connector-jdbc'],
+  ] as const) {
+    const archive = join(dir, `${name}.tar.gz`);
+    await fetchArchive(`io.debezium:${artifact}:${versions[name]}:tar.gz:plugin`, archive, toError);
+    assertSum(artifact, sumOf(archive), sums[name]);
+    await run('tar', ['xzf', archive, '-C', plugins]);
+    rmSync(archive);
+  }
+  await copyAll('connect-pom.xml', join(dir, 'connect'), sums.connect);
+  await copyAll('converter-pom.xml', join(plugins, 'converter'), sums.converter);
 }
 
 async function copyAll(pom: string, dir: string, sum: string): Promise<void> {
-  const file = join(import.meta.dirname, pom);
-  await runMaven(['-f', file, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${dir}`]);
+  await copyDependencies(join(import.meta.dirname, pom), dir, toError, ['-DincludeScope=runtime']);
   const names = readdirSync(dir).sort();
   const text = names.map((name) => `${name} ${sumOf(join(dir, name))}\n`).join('');
   assertSum(pom, createHash('sha256').update(text).digest('hex'), sum);
@@ -94,16 +73,10 @@ function assertSum(what: string, found: string, expected: string): void {
   );
 }
 
-async function runMaven(args: readonly string[]): Promise<void> {
-  try {
-    await run('mvn', ['-q', '-B', ...args], { maxBuffer: 64 << 20 });
-  } catch (error) {
-    const { code, stdout = '', stderr = '', message } = error as Error & Record<'code' | 'stdout' | 'stderr', string>;
-    const line = `${stdout}\n${stderr}`.split('\n').find((text) => text.includes('[ERROR]'));
-    throw new CrosswalkError(
-      'unexpected',
-      code === 'ENOENT' ? 'Maven is missing' : `Maven could not fetch the peer: ${(line ?? message).trim()}`,
-      'Install Maven and check its access to Maven Central, or run without PEER.',
-    );
-  }
+function toError(cause: string | null): CrosswalkError {
+  return new CrosswalkError(
+    'unexpected',
+    cause === null ? 'Maven is missing' : `Maven could not fetch the peer: ${cause}`,
+    'Install Maven and check its access to Maven Central, or run without PEER.',
+  );
 }

@@ -17,22 +17,42 @@ const kafkaPom = join(repositoryRoot, 'infra/embedded/kafka/pom.xml');
 // Version 2.8 and no later one: later ones insist on the registry's parent pom, which is not published.
 const fetchOne = 'org.apache.maven.plugins:maven-dependency-plugin:2.8:get';
 
-async function runMaven(args: string[]): Promise<void> {
+/** The error of a fetch that failed; `cause` null: Maven is missing. */
+type ToFetchError = (cause: string | null) => Error;
+
+const toServersError: ToFetchError = (cause) =>
+  new Error(
+    cause === null
+      ? 'Maven is missing: install it, or start Docker, or set KAFKA_BROKERS and SCHEMA_REGISTRY_URL'
+      : `Maven could not fetch the servers (${cause}): check the access to Maven Central and run again`,
+  );
+
+async function runMaven(args: readonly string[], toError: ToFetchError): Promise<void> {
   try {
     await run('mvn', ['-q', '-B', ...args], { maxBuffer: 64 << 20 });
   } catch (error) {
     const { code, stdout = '', stderr = '' } = error as { code?: string; stdout?: string; stderr?: string };
-    if (code === 'ENOENT')
-      throw new Error('Maven is missing: install it, or start Docker, or set KAFKA_BROKERS and SCHEMA_REGISTRY_URL');
-    const cause =
-      `${stdout}\n${stderr}`.split('\n').find((line) => line.includes('[ERROR]')) ?? (error as Error).message;
-    throw new Error(
-      `Maven could not fetch the servers (${cause.trim()}): check the access to Maven Central and run again`,
-    );
+    if (code === 'ENOENT') throw toError(null);
+    const line = `${stdout}\n${stderr}`.split('\n').find((text) => text.includes('[ERROR]'));
+    throw toError((line ?? (error as Error).message).trim());
   }
 }
 
-async function install(name: string, what: string, log: (line: string) => void, fill: (dir: string) => Promise<void>) {
+/** Fetches what a pom depends on into a folder. */
+export const copyDependencies = (pom: string, dir: string, toError: ToFetchError, args: readonly string[] = []) =>
+  runMaven(['-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${dir}`, ...args], toError);
+
+/** Fetches an archive, `group:name:version:type:classifier`, into a file. */
+export const fetchArchive = (artifact: string, file: string, toError: ToFetchError) =>
+  runMaven([fetchOne, '-Dtransitive=false', `-Dartifact=${artifact}`, `-Ddest=${file}`], toError);
+
+/** The folder of this name beside the others, filled where it is missing: whole, by one process at a time. */
+export async function install(
+  name: string,
+  what: string,
+  log: (line: string) => void,
+  fill: (dir: string) => Promise<void>,
+): Promise<string> {
   const cache = resolve(process.env.CROSSWALK_CACHE ?? join(repositoryRoot, '.crosswalk/jars'));
   const target = join(cache, name);
   if (existsSync(target)) return target;
@@ -61,9 +81,7 @@ async function install(name: string, what: string, log: (line: string) => void, 
 /** The folder of Kafka's jars, fetched when missing. */
 export async function installKafka(log: (line: string) => void): Promise<string> {
   const key = createHash('sha256').update(readFileSync(kafkaPom)).digest('hex').slice(0, 8);
-  return install(`kafka-${key}`, 'Apache Kafka', log, (dir) =>
-    runMaven(['-f', kafkaPom, 'dependency:copy-dependencies', `-DoutputDirectory=${dir}`]),
-  );
+  return install(`kafka-${key}`, 'Apache Kafka', log, (dir) => copyDependencies(kafkaPom, dir, toServersError));
 }
 
 /** The folder of the registry, fetched when missing. */
@@ -71,7 +89,7 @@ export async function installRegistry(log: (line: string) => void): Promise<stri
   return install(`apicurio-registry-${registryVersion}`, 'Apicurio Registry', log, async (dir) => {
     const archive = join(dir, 'registry.tar.gz');
     const artifact = `io.apicurio:apicurio-registry-app:${registryVersion}:tar.gz:all`;
-    await runMaven([fetchOne, '-Dtransitive=false', `-Dartifact=${artifact}`, `-Ddest=${archive}`]);
+    await fetchArchive(artifact, archive, toServersError);
     await run('tar', ['xzf', archive, '-C', dir]);
     rmSync(archive);
   });
