@@ -32,6 +32,17 @@ beforeAll(async () => {
 });
 afterAll(() => writer?.close());
 
+/** A publisher that begins at the start of the topic. */
+const publisherOf = (to: LogWriter, slabs?: AvroWriter) =>
+  createPublisher(to, {
+    positionTopic: positions,
+    positionKey: 'slot',
+    offsets: { [events]: ['0'] },
+    limits: new Map(),
+    timeoutMs: 30_000,
+    ...(slabs === undefined ? {} : { slabs }),
+  });
+
 test('in one, with each send after the one before', async () => {
   const watched: LogWriter = {
     begin: () => {
@@ -49,13 +60,7 @@ test('in one, with each send after the one before', async () => {
     abort: () => writer.abort(),
     close: () => writer.close(),
   };
-  const publisher = createPublisher(watched, {
-    positionTopic: positions,
-    positionKey: 'slot',
-    offsets: { [events]: ['0'] },
-    limits: new Map(),
-    timeoutMs: 30_000,
-  });
+  const publisher = publisherOf(watched);
   for (let transaction = 1; transaction <= 2; transaction++) {
     for (let record = 0; record < 3; record++) {
       const value = randomBytes(400_000);
@@ -97,14 +102,7 @@ function holdAnswers() {
     },
   };
   const slabs = new AvroWriter();
-  const publisher = createPublisher(watched, {
-    positionTopic: positions,
-    positionKey: 'slot',
-    offsets: { [events]: ['0'] },
-    limits: new Map(),
-    timeoutMs: 30_000,
-    slabs,
-  });
+  const publisher = publisherOf(watched, slabs);
   const append = (text: string) => {
     slabs.begin(1);
     slabs.text(text);

@@ -3,25 +3,18 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Cells, Change, Relation } from '../../../connectors/change.ts';
 import { createDecoder, createKeyDecoder } from '../../../schemas/avro/decode.ts';
-import { createEncoder, type ValueContext } from '../../../schemas/avro/encode.ts';
+import { createEncoder } from '../../../schemas/avro/encode.ts';
 import { toKeySchema, toValueSchema } from '../../../schemas/avro/relation-schema.ts';
 import { schemaIdOf } from '../../../schemas/avro/wire.ts';
 import { anyCell, TYPE_NAMES } from './any-cell.ts';
-import { sampleChange, sampleRelation, TOPIC, type TypeName } from './sample-relation.ts';
-
-const context: ValueContext = {
-  timeline: 3,
-  snapshot: 'false',
-  transaction: { id: '4000000000:97500059720', totalOrder: 1, dataCollectionOrder: 2 },
-  processedMs: 1_735_718_400_200,
-};
-const options = {
-  topic: TOPIC,
-  ids: { key: 7, value: 8 },
-  serverName: 'legacy',
-  databaseName: 'shop',
-  connectorVersion: '0.1.0',
-};
+import {
+  sampleContext as context,
+  sampleOptions as options,
+  sampleChange,
+  sampleRelation,
+  TOPIC,
+  type TypeName,
+} from './sample-relation.ts';
 
 const encode = (change: Change, given = context) => createEncoder(change.relation, options).encodeValue(change, given);
 const decoderOf = (relation: Relation) => createDecoder(JSON.stringify(toValueSchema(relation, TOPIC)));

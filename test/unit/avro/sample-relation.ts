@@ -1,4 +1,5 @@
 import type { Change, Relation } from '../../../connectors/change.ts';
+import type { ValueContext } from '../../../schemas/avro/encode.ts';
 
 /** Oids of the built-in types with an Avro form of their own, and some without. */
 export const OIDS = {
@@ -29,6 +30,23 @@ export const OIDS = {
 export type TypeName = keyof typeof OIDS;
 
 export const TOPIC = 'legacy.public.sample';
+
+/** What an encoder of a sample relation is made with. */
+export const sampleOptions = {
+  topic: TOPIC,
+  ids: { key: 7, value: 8 },
+  serverName: 'legacy',
+  databaseName: 'shop',
+  connectorVersion: '0.1.0',
+};
+
+/** What a value tells beyond its change. */
+export const sampleContext: ValueContext = {
+  timeline: 3,
+  snapshot: 'false',
+  transaction: { id: '4000000000:97500059720', totalOrder: 1, dataCollectionOrder: 2 },
+  processedMs: 1_735_718_400_200,
+};
 
 /** A relation from `name type` pairs; the first column is the key unless another is given. */
 export function sampleRelation(columns: readonly (readonly [string, TypeName])[], key?: readonly string[]): Relation {

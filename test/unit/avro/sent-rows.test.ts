@@ -7,21 +7,13 @@ import { AvroWriter } from '../../../schemas/avro/avro-writer.ts';
 import { createEncoder, type ValueContext } from '../../../schemas/avro/encode.ts';
 import { byte, int32, message, tuple } from '../connectors/pgoutput-message.ts';
 import { anyCell, TYPE_NAMES } from './any-cell.ts';
-import { sampleChange, sampleRelation, TOPIC, type TypeName } from './sample-relation.ts';
-
-const options = {
-  topic: TOPIC,
-  ids: { key: 7, value: 8 },
-  serverName: 'legacy',
-  databaseName: 'shop',
-  connectorVersion: '0.1.0',
-};
-const context: ValueContext = {
-  timeline: 3,
-  snapshot: 'false',
-  transaction: { id: '4000000000:97500059720', totalOrder: 1, dataCollectionOrder: 2 },
-  processedMs: 1_735_718_400_200,
-};
+import {
+  sampleContext as context,
+  sampleOptions as options,
+  sampleChange,
+  sampleRelation,
+  type TypeName,
+} from './sample-relation.ts';
 
 /** A row as it is sent, with so many other bytes before and behind its message. */
 function sent(cells: Cells, before = 0, behind = 0): SentRow {
