@@ -12,8 +12,11 @@ const HOLD_MS = 2000;
 export interface CatchUp {
   /** Where the feed goes on in a partition: at the place of its foremost member. Those behind it begin to catch up. */
   begin(partition: number): Promise<bigint>;
-  /** Runs the work on one batch of a partition with the members that have joined, all of them at `front`, and moves the front to what it returns. Before, it waits for a member that is about to join. */
-  advance(partition: number, work: (members: readonly FeedMember[], front: bigint) => Promise<bigint>): Promise<bigint>;
+  /** Runs the work on one batch of a partition with the members that have joined, all of them at `front`, and moves the front to where it got. Before, it waits for a member that is about to join. */
+  advance<T extends { readonly reached: bigint }>(
+    partition: number,
+    work: (members: readonly FeedMember[], front: bigint) => Promise<T>,
+  ): Promise<T>;
   /** Parts a member from the others of its partition: it catches up once what it has at hand is applied. */
   leave(member: FeedMember, partition: number, pending: Promise<boolean>): void;
   /** Ends all catching up, as at a rebalance. */
@@ -133,9 +136,9 @@ export function createCatchUp(options: {
       );
       inWork.set(partition, working);
       try {
-        const front = await working;
-        fronts.set(partition, front);
-        return front;
+        const done = await working;
+        fronts.set(partition, done.reached);
+        return done;
       } finally {
         inWork.delete(partition);
       }

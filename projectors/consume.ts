@@ -107,7 +107,7 @@ export async function consume(
         );
       });
       const work = { feed, topic, trace, budget: createRowBudget(LANES_AHEAD * feed.batchRows) };
-      const late = createCatchUp({
+      const joining = createCatchUp({
         ...{ kafka, topic, members: running },
         apply: async (member, partition, records) => {
           const from = await member.position(partition);
@@ -115,7 +115,7 @@ export async function consume(
         },
         onFailure: (error) => session.abort(error),
       });
-      catchUp = late;
+      catchUp = joining;
       consumer = await kafka.createGroupConsumer({
         groupId: feed.groupId,
         topics: [topic],
@@ -123,14 +123,14 @@ export async function consume(
         sessionTimeoutMs: config.sessionTimeoutMs,
         ...(feed.maxWaitMs === undefined ? {} : { maxWaitMs: feed.maxWaitMs }),
         onAssigned: (partitions) => {
-          late.reset();
+          joining.reset();
           for (const member of running) member.forget();
           for (const status of statuses) status.partitions = partitions[topic] ?? [];
           log.info({ partitions: partitions[topic]?.length ?? 0 }, 'partitions assigned');
         },
-        startOffset: (_, partition) => late.begin(partition),
+        startOffset: (_, partition) => joining.begin(partition),
         onBatch: async (batch) => {
-          const working = applyBatch(work, late, batch);
+          const working = applyBatch(work, joining, batch);
           inWork.add(working);
           try {
             return await working;
@@ -153,7 +153,7 @@ export async function consume(
       const error = toCrosswalkError(thrown, of === null ? `the projections of ${feed.source}` : `projection ${of}`);
       const done = statuses.reduce((sum, { records }) => sum + records, 0);
       const end = patience.failed(error, String(done), `${done} records of ${topic}`);
-      if (end !== null) throw attribute(end, stoppedBy(thrown));
+      if (end !== null) throw attribute(end, of);
       log.warn({ code: error.code, err: error.code === 'unexpected' ? thrown : undefined }, error.message);
       await pause(500, signal);
     } finally {
@@ -198,16 +198,13 @@ async function applyBatch(work: Work, catchUp: CatchUp, batch: Batch): Promise<b
   const { partition } = batch;
   const { ends } = work.feed;
   const end = ends?.of(partition);
-  let outcome: Outcome = 'applied';
-  const reached = await catchUp.advance(partition, async (members, start) => {
+  const { outcome, reached } = await catchUp.advance(partition, (members, start) => {
     const records = batch.records.filter(({ offset }) => offset >= start && (end === undefined || offset < end));
     const leave = (member: FeedMember, pending: Promise<boolean>) => catchUp.leave(member, partition, pending);
-    const applied = await applyTo(work, members, partition, records, { from: start, batch, leave });
-    outcome = applied.outcome;
-    return applied.reached;
+    return applyTo(work, members, partition, records, { from: start, batch, leave });
   });
-  if ((outcome as Outcome) === 'moved') return await catchUp.begin(partition);
-  if ((outcome as Outcome) === 'stale') return reached;
+  if (outcome === 'moved') return await catchUp.begin(partition);
+  if (outcome === 'stale') return reached;
   if (end === undefined || batch.records.at(-1)!.offset < end) return null;
   // The partition rests until there is more for it, and the others go on.
   void ends!.behind(partition, reached).then(batch.pause());
@@ -273,12 +270,11 @@ async function applySlice(
   const slow = new Set(leave === undefined ? [] : await findSlow(applied));
   for (const { member, pending } of slow) leave!(member, pending);
   const others = applied.filter((each) => !slow.has(each));
+  const pending = others.map((each) => each.pending);
   // All of them end before any failure counts.
-  const ended = await Promise.allSettled(others.map(({ pending }) => pending));
-  const failed = ended.find((each) => each.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-  const isMoved = ended.some((each) => each.status === 'fulfilled' && !each.value);
-  return isMoved ? [] : others.map(({ member }) => member);
+  await Promise.allSettled(pending);
+  const areOurs = await Promise.all(pending);
+  return areOurs.includes(false) ? [] : others.map(({ member }) => member);
 }
 
 /** Waits until all have ended, or one has and the others take `PATIENCE_MS` longer: those. */

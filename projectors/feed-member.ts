@@ -32,7 +32,6 @@ export interface FeedSlice {
 /** A member in one session of its feed: applies slices, each exactly once, and knows how far it is in each partition. */
 export interface FeedMember {
   readonly name: string;
-  readonly status: ProjectionStatus;
   /** The offset that the member goes on from; asks the database where that is not known. */
   position(partition: number): Promise<bigint>;
   /** Asks the database again: another process may have moved it. */
@@ -75,7 +74,6 @@ export function createFeedMember(
 
   return {
     name,
-    status,
     position: async (partition) => positions.get(partition) ?? (await locate(partition)),
     locate,
     forget: () => positions.clear(),
