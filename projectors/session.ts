@@ -37,7 +37,7 @@ export function createProjectorPool(
   { isReplayable = false } = {},
 ): pg.Pool {
   const options = [OPTIONS, ...(isReplayable ? [REPLAYABLE] : []), searchPathOption(namespace)];
-  return createPool(url, name, max, options.join(' '));
+  return createPool(url, name, max, options.join(' '), { isPipelined: true });
 }
 
 /** One connection as projectors have them. The caller ends it. */

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { userInfo } from 'node:os';
 import pg from 'pg';
 import { useOf } from './address-use.ts';
@@ -104,13 +105,42 @@ export async function connect(url: string, name: string, extraOptions = ''): Pro
   return client;
 }
 
-/** A pool of at most `max` connections. */
-export function createPool(url: string, name: string, max: number, extraOptions = ''): pg.Pool {
+/** Hands the statements of one turn to the system at once. */
+function sendTogether(client: pg.Client): void {
+  const { connection } = client as unknown as { connection: { stream: Socket } };
+  let isGathering = false;
+  const gather = () => {
+    if (isGathering) return;
+    isGathering = true;
+    const { stream } = connection;
+    stream.cork();
+    process.nextTick(() => {
+      isGathering = false;
+      stream.uncork();
+    });
+  };
+  Object.assign(client, {
+    query(...values: unknown[]) {
+      gather();
+      return (pg.Client.prototype.query as (...given: unknown[]) => unknown).apply(client, values);
+    },
+  });
+}
+
+/** A pool of at most `max` connections. `isPipelined`: statements are sent at once, and not when the one before is answered. */
+export function createPool(
+  url: string,
+  name: string,
+  max: number,
+  extraOptions = '',
+  { isPipelined = false } = {},
+): pg.Pool {
   // Each connection has a configuration of its own; the first is made to see that the address is right.
   const { connectionTimeoutMillis = CONNECT_TIMEOUT_MS } = clientConfig(url, name, extraOptions);
   class Client extends pg.Client {
     constructor() {
-      super(clientConfig(url, name, extraOptions));
+      super({ ...clientConfig(url, name, extraOptions), pipeline: isPipelined } as pg.ClientConfig);
+      if (isPipelined) sendTogether(this);
     }
   }
   // A session may be ended in the very moment in which it is ready, before anybody who gets it can listen: unheard, its error would end the process.

@@ -1,12 +1,12 @@
 import type pg from 'pg';
 import { reach } from '../../runtime/faults.ts';
-import { inTransaction } from '../../runtime/postgres.ts';
 import type { ChangeDecoder } from '../decode.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import type { SourceChange } from '../source-change.ts';
-import { applyMapped, type MappedRow } from './apply.ts';
+import { applyMapped, type MappedRow, sendMapped } from './apply.ts';
 import type { TargetShapes } from './catalog.ts';
 import { isDataError, isLockError } from './data-error.ts';
+import { createFlight, type Flight } from './flight.ts';
 import { applyIsolated, type Outcome } from './isolate.ts';
 import { type Defect, mapChanges } from './map-changes.ts';
 import {
@@ -54,22 +54,52 @@ export async function applySlices(
   const changes = slices.flatMap((slice) => slice.changes);
   const mapped = mapChanges(applier.projection, applier.tenants, changes);
   return await withClient(pool, async (client) => {
-    let isolated = false;
+    let pace: Pace = 'at once';
     for (let attempt = 1; ; attempt++) {
       try {
-        const outcome = await inTransaction(client, async () => {
-          const written = await writeSlices(client, applier, slices, { changes, mapped, isolated });
-          await reach?.('target_commit.before');
+        const outcome = await inTransaction(client, async (flight) => {
+          const written = await writeSlices(client, flight, applier, slices, { changes, mapped, pace });
+          if (reach === null) return written;
+          await flight.landed();
+          await reach('target_commit.before');
           return written;
         });
         await reach?.('target_commit.after');
         return outcome;
       } catch (error) {
-        if (isDataError(error) && !isolated) isolated = true;
+        if (error instanceof RowsAreHeld) pace = 'step by step';
+        else if (isDataError(error) && pace !== 'isolated') pace = 'isolated';
         else if (!isLockError(error) || attempt >= LOCK_ATTEMPTS) throw error;
       }
     }
   });
+}
+
+/**
+ * How rows are written. `at once`: without waiting for what is known of their keys; where some have to wait the transaction is taken back, and made step by step. `isolated`: so that what
+ * PostgreSQL refuses harms only its own legacy row.
+ */
+type Pace = 'at once' | 'step by step' | 'isolated';
+
+/** Rows were written that have to wait behind parked changes. */
+class RowsAreHeld extends Error {}
+
+/** As the transaction of the module beside, with BEGIN in flight before the first statement of `work`, and COMMIT behind its last. */
+async function inTransaction<T>(client: pg.ClientBase, work: (flight: Flight) => Promise<T>): Promise<T> {
+  const flight = createFlight();
+  flight.add(client.query('BEGIN'));
+  let isEnding = false;
+  try {
+    const result = await work(flight);
+    isEnding = true;
+    flight.add(client.query('COMMIT'));
+    await flight.landed();
+    return result;
+  } catch (error) {
+    // COMMIT ends a transaction that has failed as well.
+    if (!isEnding) await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
 }
 
 /** Applies the changes of one partition alone. */
@@ -85,21 +115,30 @@ export function applyChanges(
 /** Everything that slices change, in the caller's transaction: the offsets first, so that a stale consumer stops before it writes. */
 async function writeSlices(
   client: pg.ClientBase,
+  flight: Flight,
   applier: Pick<Applier, 'projection' | 'tenants' | 'shapes'>,
   slices: readonly Slice[],
   slice: {
     changes: readonly SourceChange[];
     mapped: { rows: MappedRow[]; defects: Defect[] };
-    isolated: boolean;
+    pace: Pace;
   },
 ): Promise<SliceOutcome> {
   const { projection, tenants, shapes } = applier;
   const moves = slices.map((each) => ({ ...each, last: each.changes.at(-1)?.lineage ?? null }));
   await reach?.('offset_move.before');
-  await moveOffsets(client, projection.name, moves);
-  await reach?.('offset_move.after');
+  const moved = flight.ask(moveOffsets(client, projection.name, moves));
+  if (reach !== null) {
+    await flight.landed();
+    await reach('offset_move.after');
+  }
   const legacyKeys = [...new Set(slice.changes.map((change) => change.legacyKey))];
-  const { parked, dead } = await readHeldKeys(client, projection.name, legacyKeys);
+  const held = flight.ask(readHeldKeys(client, projection.name, legacyKeys));
+  const isAtOnce = slice.pace === 'at once';
+  if (isAtOnce && slice.mapped.rows.length > 0) await sendMapped(client, flight, projection, shapes, slice.mapped.rows);
+  await moved;
+  const { parked, dead } = await held;
+  if (isAtOnce && parked.size > 0) throw new RowsAreHeld();
   const waiting = slice.changes.filter((change) => parked.has(change.legacyKey));
   await parkChanges(
     client,
@@ -109,8 +148,8 @@ async function writeSlices(
   const rows = slice.mapped.rows.filter((row) => !parked.has(row.legacyKey));
   const defects = slice.mapped.defects.filter((defect) => !parked.has(defect.change.legacyKey));
   let outcome: Outcome = { applied: rows, blocked: [], defects: [] };
-  if (rows.length > 0) {
-    if (slice.isolated) outcome = await applyIsolated(client, projection, tenants, shapes, rows);
+  if (!isAtOnce && rows.length > 0) {
+    if (slice.pace === 'isolated') outcome = await applyIsolated(client, projection, tenants, shapes, rows);
     else await applyMapped(client, projection, shapes, rows);
   }
   const allDefects = [...defects, ...outcome.defects];

@@ -4,6 +4,7 @@ import type { Cell, NewRow, Projection } from '../projection.ts';
 import { toCells } from '../source-change.ts';
 import type { TargetShapes } from './catalog.ts';
 import { FoldError } from './data-error.ts';
+import type { Flight } from './flight.ts';
 import { type HistoryStep, isSameState } from './map-history.ts';
 import { LINEAGE_COLUMNS } from './statements.ts';
 
@@ -12,17 +13,18 @@ type StepsByKey = ReadonlyMap<string, readonly HistoryStep[]>;
 
 /**
  * Appends what changes of state add to a history, and stores the states reached. Ids derive from the changes, so that a row is there once however often it is
- * applied. A read of a row that nothing is known of is where its history begins: it adds none.
+ * applied. A read of a row that nothing is known of is where its history begins: it adds none. The last statements are still in flight when it returns.
  */
-export async function applyHistory(
+export async function sendHistory(
   client: pg.ClientBase,
+  flight: Flight,
   projection: Projection,
   shapes: TargetShapes,
   steps: StepsByKey,
 ): Promise<void> {
   const history = projection.history!;
   const unknown = [...steps].filter(([, [first]]) => first?.before === undefined).map(([legacyKey]) => legacyKey);
-  const stored = await readStates(client, projection.name, unknown);
+  const stored = await flight.ask(readStates(client, projection.name, unknown));
   const cells = new Map<string, Cell[][]>();
   for (const [legacyKey, list] of steps) {
     for (const { change, before: known, after } of list) {
@@ -41,9 +43,9 @@ export async function applyHistory(
   }
   for (const { table, columns } of history.targets) {
     const rows = cells.get(table) ?? [];
-    if (rows.length > 0) await append(client, shapes, table, columns, rows);
+    if (rows.length > 0) flight.add(append(client, shapes, table, columns, rows));
   }
-  await writeStates(client, projection.name, steps);
+  flight.add(writeStates(client, projection.name, steps));
 }
 
 function tryRows<T>(rows: () => T): T {

@@ -3,7 +3,7 @@ import { parseLsn } from '../../connectors/lsn.ts';
 import type { Aggregate, Cell, FoldedRow, Implied, NewRow, Projection } from '../projection.ts';
 import { type Lineage, type SourceChange, toCells } from '../source-change.ts';
 import { compareBytes } from '../values/text.ts';
-import { applyHistory } from './apply-history.ts';
+import { sendHistory } from './apply-history.ts';
 import type { TargetShapes } from './catalog.ts';
 import {
   type DesiredContributions,
@@ -15,8 +15,9 @@ import {
   writeContributions,
 } from './contributions.ts';
 import { FoldError } from './data-error.ts';
+import { createFlight, type Flight } from './flight.ts';
 import type { HistoryStep } from './map-history.ts';
-import { retractNamed, toRefolds, toRepairs } from './repair.ts';
+import { type FoldCause, retractNamed, toRefolds, toRepairs } from './repair.ts';
 import { ownedColumns, type TargetWrites, writeTargets } from './write-targets.ts';
 
 type Folded = ReturnType<Aggregate['fold']>;
@@ -38,18 +39,32 @@ export interface MappedRow {
   readonly steps: readonly HistoryStep[];
 }
 
-/**
- * Writes what legacy rows imply: owned rows, parents first, then contributions and folds; rows that are no longer implied are retracted.
- * Runs inside the caller's transaction. Throws what PostgreSQL throws on a constraint.
- */
+/** Writes what legacy rows imply, and waits until it is written: see `sendMapped`. */
 export async function applyMapped(
   client: pg.ClientBase,
   projection: Projection,
   shapes: TargetShapes,
   rows: readonly MappedRow[],
 ): Promise<void> {
+  const flight = createFlight();
+  await sendMapped(client, flight, projection, shapes, rows);
+  await flight.landed();
+}
+
+/**
+ * Writes what legacy rows imply: owned rows, parents first, then contributions and folds; rows that are no longer implied are retracted.
+ * Runs inside the caller's transaction. The last statements are still in flight when it returns: there a constraint of PostgreSQL's may yet throw.
+ */
+export async function sendMapped(
+  client: pg.ClientBase,
+  flight: Flight,
+  projection: Projection,
+  shapes: TargetShapes,
+  rows: readonly MappedRow[],
+): Promise<void> {
   if (projection.history !== undefined) {
-    await applyHistory(client, projection, shapes, new Map(rows.map(({ legacyKey, steps }) => [legacyKey, steps])));
+    const steps = new Map(rows.map(({ legacyKey, steps }) => [legacyKey, steps]));
+    await sendHistory(client, flight, projection, shapes, steps);
     return;
   }
   const repairs = toRepairs(rows);
@@ -73,42 +88,76 @@ export async function applyMapped(
     }
     writes.set(target.table, { scopes, rows: cells });
   }
-  await writeTargets(client, { projection, isRepair }, shapes, writes);
-  // Last, because everybody else who merges into the same rows waits from here to the commit.
+  flight.add(writeTargets(client, { projection, isRepair }, shapes, writes));
   // In one order, whoever writes: projections that share two aggregates wait for each other's merge keys.
-  for (const aggregate of projection.aggregates.toSorted((a, b) => compareBytes(a.name, b.name)))
-    await applyAggregate(client, projection, shapes, aggregate, rows, repairs);
+  const aggregates = projection.aggregates.toSorted((a, b) => compareBytes(a.name, b.name));
+  const legacyKeys = rows.map((row) => row.legacyKey);
+  const live = aggregates.map((aggregate) =>
+    flight.ask(readLiveContributions(client, aggregate, projection, legacyKeys)),
+  );
+  if (aggregates.length === 0) return;
+  await flight.landed();
+  // Last, because everybody else who merges into the same rows waits from here to the commit.
+  const folding: Folding[] = [];
+  for (const [index, aggregate] of aggregates.entries()) {
+    const sent = sendContributions(client, flight, projection, aggregate, {
+      rows,
+      stored: await live[index]!,
+      repairs,
+    });
+    if (sent !== null) folding.push(sent);
+  }
+  await flight.landed();
+  for (const sent of folding) await sendFolded(client, flight, shapes, { projection, isRepair }, sent);
 }
 
-async function applyAggregate(
+/** Merge keys of one aggregate that are locked, with all that is contributed to them. */
+interface Folding {
+  readonly aggregate: Aggregate;
+  readonly causes: ReadonlyMap<string, FoldCause>;
+  readonly contributions: Promise<Map<string, StoredContribution[]>>;
+}
+
+/** Locks the merge keys that rows contribute to, writes their contributions, and reads those of all. Null where nothing changes. */
+function sendContributions(
   client: pg.ClientBase,
+  flight: Flight,
   projection: Projection,
-  shapes: TargetShapes,
   aggregate: Aggregate,
-  rows: readonly MappedRow[],
-  repairs: ReturnType<typeof toRepairs>,
-): Promise<void> {
-  const stored = await readLiveContributions(
-    client,
-    aggregate,
-    projection,
-    rows.map((row) => row.legacyKey),
-  );
-  const desired: DesiredContributions[] = rows.map((row) => ({
+  batch: {
+    readonly rows: readonly MappedRow[];
+    readonly stored: readonly StoredContribution[];
+    readonly repairs: ReturnType<typeof toRepairs>;
+  },
+): Folding | null {
+  const { stored } = batch;
+  const desired: DesiredContributions[] = batch.rows.map((row) => ({
     legacyKey: row.legacyKey,
     lineage: row.lineage,
     live: row.implied.contributions.filter((contribution) => contribution.aggregate === aggregate.name),
     passed: row.passed.filter((contribution) => contribution.aggregate === aggregate.name),
   }));
   const changed = diffContributions(projection.source, projection.version, desired, stored);
-  const causes = toRefolds(aggregate, desired, stored, repairs);
+  const causes = toRefolds(aggregate, desired, stored, batch.repairs);
   for (const { mergeKey, legacyKey, lineage } of changed) causes.set(mergeKey, { legacyKey, lineage });
   const mergeKeys = [...causes.keys()];
-  if (mergeKeys.length === 0) return;
-  await lockMergeKeys(client, aggregate, mergeKeys);
-  if (changed.length > 0) await writeContributions(client, aggregate, changed);
-  const contributions = await readContributions(client, aggregate, mergeKeys);
-  const folded = mergeKeys.map((mergeKey) => fold(aggregate, mergeKey, contributions.get(mergeKey) ?? []));
+  if (mergeKeys.length === 0) return null;
+  flight.add(lockMergeKeys(client, aggregate, mergeKeys));
+  if (changed.length > 0) flight.add(writeContributions(client, aggregate, changed));
+  return { aggregate, causes, contributions: flight.ask(readContributions(client, aggregate, mergeKeys)) };
+}
+
+/** Folds merge keys, and writes the rows that this gives. */
+async function sendFolded(
+  client: pg.ClientBase,
+  flight: Flight,
+  shapes: TargetShapes,
+  owner: { readonly projection: Projection; readonly isRepair: boolean },
+  { aggregate, causes, contributions }: Folding,
+): Promise<void> {
+  const byKey = await contributions;
+  const mergeKeys = [...causes.keys()];
+  const folded = mergeKeys.map((mergeKey) => fold(aggregate, mergeKey, byKey.get(mergeKey) ?? []));
   const writes = new Map<string, TargetWrites>();
   for (const target of aggregate.targets) {
     const results = folded.map((tables) => tables[target.table] ?? []);
@@ -121,7 +170,7 @@ async function applyAggregate(
       rows: results.flat().map((result) => toFoldedCells(result, target.columns)),
     });
   }
-  await writeTargets(client, { projection, aggregate, isRepair: repairs.size > 0 }, shapes, writes);
+  flight.add(writeTargets(client, { ...owner, aggregate }, shapes, writes));
 }
 
 function fold(aggregate: Aggregate, mergeKey: string, contributions: readonly StoredContribution[]): Folded {

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
+import { quoteHistory } from '../../../projectors/projections/lead-history.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
 import { createProjectorPool } from '../../../projectors/session.ts';
 import { createTenants } from '../../../projectors/tenants.ts';
@@ -86,6 +87,16 @@ describe('a batch', () => {
       { id: A, quote_number: '2' },
       { id: B, quote_number: null },
     ]);
+  });
+
+  it('is applied once, too, by a history, which sends all of it before the first answer', async () => {
+    const ofHistory = await createScriptedLog(pool, undefined, [quoteHistory]);
+    const changes = ofHistory.append('quotes', 0, quoteRow(A), quoteRow(B));
+    const states = async () => (await read('SELECT count(*) AS n FROM crosswalk.history_state'))[0].n;
+    await expect(ofHistory.applyAt('quotes', 0, changes, 1n)).rejects.toMatchObject({ code: 'stale_consumer' });
+    expect(await states()).toBe('0');
+    await ofHistory.apply('quotes', 0, changes);
+    expect(await states()).toBe('2');
   });
 
   it('is applied once by two consumers that both believe they own its partition', async () => {
