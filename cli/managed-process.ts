@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CrosswalkError } from '../runtime/errors.ts';
+import { NODE_FLAGS } from '../runtime/node-flags.ts';
 import { COULD_NOT_RUN } from './exit-codes.ts';
 
 /** A child process of crosswalk's own, restarted when it ends by itself, as a container's restart policy would. */
@@ -37,7 +38,7 @@ export function startProcess(
     const log = openSync(options.logFile, 'a');
     const started = spawn(
       process.execPath,
-      ['--max-semi-space-size=8', join(import.meta.dirname, 'main.ts'), name, ...(options.args ?? [])],
+      [...NODE_FLAGS, join(import.meta.dirname, 'main.ts'), name, ...(options.args ?? [])],
       {
         // As crosswalk.sh has it.
         env: {

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { kafkaSettings } from '../../infra/stack/kafka.ts';
 import { postgresSettings } from '../../infra/stack/postgres.ts';
+import { NODE_FLAGS } from '../../runtime/node-flags.ts';
 
 // There may be no Docker engine to try the image and the stack on: what they share with the tested stack is compared instead.
 
@@ -122,4 +123,9 @@ test('docs/operations.md names every metric of connectors and projectors', () =>
   const ofBoth = (text: string) =>
     [...new Set(text.match(/crosswalk_(connector|snapshot|projection)_[a-z_]+/g))].sort();
   expect(ofBoth(read('docs/operations.md'))).toEqual(ofBoth(read('runtime/metrics.ts')));
+});
+
+test.each(NODE_FLAGS)('the image and the command run Node.js with %s', (flag) => {
+  expect(dockerfile).toMatch(new RegExp(`^ENTRYPOINT .*"node", .*"${flag}".*"cli/main.ts"`, 'm'));
+  expect(read('cli/crosswalk.sh')).toMatch(new RegExp(`^exec .* ${flag} .*main.ts`, 'm'));
 });
