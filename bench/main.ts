@@ -50,6 +50,7 @@ const isOn = (name: string) => !['', '0', undefined].includes(process.env[name])
 const USUAL = { rows: 100_000, seconds: 30, repeat: { fast: 3, slow: 1 }, warmUpRows: 2000 };
 const QUICK = { rows: 30_000, seconds: 10, repeat: { fast: 1, slow: 1 }, warmUpRows: 1000 };
 const GROWTH = [10_000, 100_000, 1_000_000];
+const SCALE = { partitions: [1, 3, 12], processes: [1, 2, 4] };
 const HUGE = 5_000_000;
 const ONE_CUSTOMER = 100_000;
 /** What a run that failed half way has measured until then. */
@@ -97,6 +98,7 @@ async function bench(options: Options): Promise<void> {
       rows: [...(options.growth ?? GROWTH), ...(options.huge ? [HUGE] : [])],
       oneCustomer: options.oneCustomer ?? ONE_CUSTOMER,
     },
+    scale: SCALE,
     warmUpRows: Math.min(rows, usual.warmUpRows),
     onResults: (results: Results) => writeFileSync(join(folder, UNFINISHED), `${JSON.stringify(results, null, 2)}\n`),
   };
@@ -156,7 +158,7 @@ const program = new Command('bench')
   )
   .option(
     '--only <steps>',
-    `of ${stepNames.join(',')}; the load comes first in any case. growth is only run when named`,
+    `of ${stepNames.join(',')}; the load comes first in any case. growth and scale are only run when named`,
     steps,
   )
   .option('--peer', 'Debezium, too, on the same servers (or PEER=1)')

@@ -23,6 +23,8 @@ interface Kind {
   /** Tables that the connector captures; by default all of them. */
   readonly tables?: string;
   readonly targetSchema?: string;
+  /** Settings of its processes. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly assertEqual: (databases: Databases) => Promise<void>;
 }
 
@@ -50,7 +52,7 @@ export const flat: Kind = {
 export async function withPipeline<T>(
   run: Run,
   name: string,
-  { tables, targetSchema, assertEqual, ...kind }: Kind,
+  { tables, targetSchema, env, assertEqual, ...kind }: Kind,
   work: (bench: Bench) => Promise<T>,
 ): Promise<T> {
   const id = `bench_${name}`;
@@ -66,6 +68,7 @@ export async function withPipeline<T>(
       CROSSWALK_SLOT: id,
       CROSSWALK_TOPIC_PREFIX: id,
       ...(tables === undefined ? {} : { CROSSWALK_TABLES: tables }),
+      ...env,
     };
     const config = parseConfig({ ...run.env, ...workerEnv });
     for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);

@@ -68,6 +68,13 @@ export interface GrowthPoint {
   readonly applied: number;
 }
 
+/** The projector's leg with several processes. */
+export interface ScalePoint {
+  readonly partitions: number;
+  readonly processes: number;
+  readonly measured: Throughput;
+}
+
 /** Milliseconds from hop to hop of single commits, by name of the hop, in their order; there where processes stamp times (CROSSWALK_TRACE=1). */
 export type Hops = Readonly<Record<string, Distribution>>;
 
@@ -83,6 +90,8 @@ export interface Results {
   readonly legs: Partial<Record<LegName, Throughput[]>>;
   readonly latency: Partial<Record<LatencyName, Latency[]>>;
   readonly growth: GrowthPoint[];
+  /** Results of before have none. */
+  readonly scale?: ScalePoint[];
   hops?: Hops;
   /** Why legs of the peer are missing. Those of crosswalk end the run. */
   readonly failures: string[];

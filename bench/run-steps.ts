@@ -15,14 +15,15 @@ import { measureGrowth } from './steps/growth.ts';
 import { measureLatency } from './steps/latency.ts';
 import { measureLimit } from './steps/limit.ts';
 import { measurePeer } from './steps/peer.ts';
+import { measureScale } from './steps/scale.ts';
 import { measureVerification } from './steps/verification.ts';
 import { summarise } from './summary.ts';
 import { judge } from './targets.ts';
 
-export const stepNames = ['backfill', 'catchup', 'latency', 'verify', 'limit', 'flat', 'growth'] as const;
+export const stepNames = ['backfill', 'catchup', 'latency', 'verify', 'limit', 'flat', 'growth', 'scale'] as const;
 export type StepName = (typeof stepNames)[number];
 /** What a run does that names no steps. */
-export const defaultSteps: readonly StepName[] = stepNames.filter((name) => name !== 'growth');
+export const defaultSteps: readonly StepName[] = stepNames.filter((name) => name !== 'growth' && name !== 'scale');
 
 /** What is asked of a run. */
 export interface Plan {
@@ -33,6 +34,7 @@ export interface Plan {
   readonly repeat: { readonly fast: number; readonly slow: number };
   readonly hasPeer: boolean;
   readonly growth: { readonly rows: readonly number[]; readonly oneCustomer: number };
+  readonly scale: { readonly partitions: readonly number[]; readonly processes: readonly number[] };
   /** Told after each leg of everything so far: a later one may fail. */
   readonly onResults: (results: Results) => void;
   /** Rows of a first round that nothing is told of: servers that have just been started are slower. 0: none. */
@@ -53,7 +55,7 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
     },
     sizes: run.sizes,
     isProfiled: run.profileDir !== null,
-    ...{ legs: {}, latency: {}, growth: [], failures: [] },
+    ...{ legs: {}, latency: {}, growth: [], scale: [], failures: [] },
   };
   const add = (name: LegName, measured: Throughput) => {
     results.legs[name] = [...(results.legs[name] ?? []), measured];
@@ -131,6 +133,11 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
   if (steps.has('growth'))
     await measureGrowth(run, plan.growth, (point) => {
       results.growth.push(point);
+      plan.onResults(results);
+    });
+  if (steps.has('scale'))
+    await measureScale(run, { ...plan.scale, changes: run.sizes.changes }, (point) => {
+      results.scale?.push(point);
       plan.onResults(results);
     });
   return { ...results, summary: summarise(results), targets: judge(results) };

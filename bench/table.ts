@@ -57,6 +57,7 @@ export function toTables(results: Results): Table[] {
     toLatencies(results),
     toHops(results),
     toGrowth(results),
+    toScale(results),
     toTargets(results),
   ].filter((table) => table.rows.length > 0);
 }
@@ -157,6 +158,15 @@ function toGrowth({ growth }: Results): Table {
   const rows = growth.map((point) => [toGrowthTitle(point), count(point.rows), ...toGrowthCells(point)]);
   const head = ['', 'rows', 'rows/s', 'seconds', 'CPU s per million', 'connector MiB', 'projector MiB', 'Kafka MiB'];
   return { title: 'backfills of growing size', head, rows };
+}
+
+function toScale({ scale = [] }: Results): Table {
+  const rows = scale.map(({ partitions, processes, measured: { rowsPerSecond, cpuPerMillion: cpu, peakMiB } }) => [
+    `${partitions} partitions, ${processes} processes`,
+    ...[count(rowsPerSecond), fixed(cpu.project), fixed(cpu.postgres), count(peakMiB.project)],
+  ]);
+  const head = ['', 'rows/s', 'projectors s per million', 'PostgreSQL s per million', 'greatest projector MiB'];
+  return { title: 'projectors side by side', head, rows };
 }
 
 const toGrowthTitle = ({ shape }: GrowthPoint) => (shape === 'as usual' ? 'a customer each' : 'all of one customer');

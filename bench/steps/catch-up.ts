@@ -17,12 +17,13 @@ import { beginUse, followApplied, toRowsAfter, toThroughput } from './throughput
 export async function measureLegs(
   bench: Bench,
   wanted: number,
+  processes = 1,
 ): Promise<{ source: Throughput; projector: Throughput }> {
   const changes = await loadChanges(bench, wanted);
   const lsn = await markNow(bench.legacy);
   const source = await measureSource(bench, changes, lsn);
   say(bench, `  connector alone: ${source.rowsPerSecond} changes/s`);
-  const projector = await measureProjector(bench, changes, lsn);
+  const projector = await measureProjector(bench, { changes, lsn, processes });
   say(bench, `  projector alone: ${projector.rowsPerSecond} changes/s`);
   await bench.assertEqual();
   return { source, projector };
@@ -43,10 +44,16 @@ async function measureSource(bench: Bench, changes: number, lsn: bigint): Promis
 }
 
 /** From its first commit to its last, over the rows between the two: nobody else sees when it takes up its first row. */
-async function measureProjector(bench: Bench, changes: number, lsn: bigint): Promise<Throughput> {
+async function measureProjector(
+  bench: Bench,
+  { changes, lsn, processes }: { changes: number; lsn: bigint; processes: number },
+): Promise<Throughput> {
   const before = (await readApplied(bench)).total;
   resetServerPeaks(bench);
-  return await withWorkers([startWorker(bench, 'project', 'projector')], async (workers) => {
+  const starting = Array.from({ length: processes }, (_, index) =>
+    startWorker(bench, 'project', index === 0 ? 'projector' : `projector_${index + 1}`),
+  );
+  return await withWorkers(starting, async (workers) => {
     let first: Applied | null = null;
     await untilReached(
       bench,
