@@ -110,11 +110,14 @@ export function toWorker(name: Worker['name'], child: ReturnType<typeof startChi
   };
 }
 
+const byName = (workers: readonly Worker[], of: (workers: Worker[]) => number): ByProcess =>
+  Object.fromEntries([...Map.groupBy(workers, ({ name }) => name)].map(([name, some]) => [name, of(some)]));
+
 /** CPU seconds of the workers and of those servers that this machine runs, since their start. */
 export function readCpu({ local }: Run, workers: readonly Worker[]): ByProcess {
   const { postgres, kafka } = local.stack.servers;
   return {
-    ...Object.fromEntries(workers.map((worker) => [worker.name, worker.cpuSeconds()])),
+    ...byName(workers, (of) => of.reduce((sum, worker) => sum + worker.cpuSeconds(), 0)),
     ...(kafka ? { kafka: readCpuSeconds(kafka.pid) } : {}),
     ...(postgres ? { postgres: readTreeCpuSeconds(postgres.pid) } : {}),
   };
@@ -131,11 +134,11 @@ export function resetServerPeaks({ local }: Run): void {
   if (local.stack.servers.kafka) resetPeak(local.stack.servers.kafka.pid);
 }
 
-/** Greatest resident sizes, MiB. Those of PostgreSQL are not there: its processes share most of what they hold. */
+/** Greatest resident sizes, MiB; of several processes of one name that of the greatest. Those of PostgreSQL are not there: its processes share most of what they hold. */
 export function readPeaks({ local }: Run, workers: readonly Worker[]): ByProcess {
   const { kafka } = local.stack.servers;
   return {
-    ...Object.fromEntries(workers.map((worker) => [worker.name, Math.round(worker.peakMiB())])),
+    ...byName(workers, (of) => Math.round(Math.max(...of.map((worker) => worker.peakMiB())))),
     ...(kafka ? { kafka: Math.round(readPeakMiB(kafka.pid)) } : {}),
   };
 }
