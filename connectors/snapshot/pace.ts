@@ -1,5 +1,7 @@
 /** How long the rate of reading looks back. */
 const RATE_WINDOW_MS = 10_000;
+/** Less tells nothing: chunks come in bursts. */
+const LEAST_MS = 1000;
 
 /**
  * Spreads rows over time. `rowsPerSecond` 0: as fast as it goes. Rows are paid for before they are read, so that several connections together keep the rate, and what a chunk did not
@@ -28,7 +30,7 @@ export function createPace(rowsPerSecond: number) {
   };
 }
 
-/** Rows per second over the last ten seconds. */
+/** Rows per second over the last ten seconds; 0: not known yet. */
 export function createRateMeter() {
   let samples: { readonly atMs: number; readonly rows: number }[] = [];
   return {
@@ -36,7 +38,7 @@ export function createRateMeter() {
     add(rows: number, nowMs: number): number {
       samples = [...samples.filter(({ atMs }) => nowMs - atMs <= RATE_WINDOW_MS), { atMs: nowMs, rows }];
       const { atMs, rows: before } = samples[0]!;
-      return nowMs > atMs ? Math.max(0, Math.round(((rows - before) * 1000) / (nowMs - atMs))) : 0;
+      return nowMs - atMs < LEAST_MS ? 0 : Math.max(0, Math.round(((rows - before) * 1000) / (nowMs - atMs)));
     },
   };
 }

@@ -6,7 +6,7 @@ export const MOST_KEYS = 1000;
 /** Bytes of a signal's record. */
 export const MOST_SIGNAL_BYTES = 900_000;
 /** Rows per second that somebody may ask for at most. */
-export const MOST_RATE = 10_000_000;
+export const MOST_RATE = 999_999_999;
 /** Bytes of a key's JSON: the position holds the last key read of each request that is not over, and one Kafka record holds the position. */
 const MOST_KEY_BYTES = 8000;
 /** What PostgreSQL allows a name. */
