@@ -1,5 +1,7 @@
 // Several connections read a table ahead of the stream: killed between chunks, overtaken by changes, held to a rate, paused.
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readCatalog } from '../../../connectors/catalog.ts';
+import { findRange, readRange } from '../../../connectors/snapshot/chunks.ts';
 import {
   controlLoad,
   controlSnapshot,
@@ -193,4 +195,26 @@ test('the initial load is paused, stays so in the next session, and goes on wher
   const counts = [...(await readOps()).values()].map((ops) => ops.split('r').length - 1);
   expect(counts.reduce((sum, count) => sum + count, 0)).toBe(ROWS + 1);
   await expect(controlSnapshot(rig.config, kafka, id, 'pause')).rejects.toThrow(/is over: done/);
+});
+
+test('a range of large rows holds what fits into a chunk, and rows that come into one are read apart', async () => {
+  await rig.legacy.query(`CREATE TABLE large (id integer PRIMARY KEY, body text STORAGE EXTERNAL);
+    ALTER TABLE large REPLICA IDENTITY FULL; ALTER PUBLICATION crosswalk ADD TABLE large;
+    INSERT INTO large SELECT 10 * i, repeat('x', 1000000) FROM generate_series(1, 20) i`);
+  const [relation] = await readCatalog(rig.legacy, { schema: 'public', tables: ['large'], publication: 'crosswalk' });
+  const range = await findRange(rig.legacy, relation!, ['10'], 1000);
+  // 8 MiB.
+  expect(range).toEqual({ upTo: ['90'], found: { rows: 8, hasNoLarge: false } });
+  await rig.legacy.query(`INSERT INTO large VALUES (15, 'x'), (16, 'x'), (17, 'x'); DELETE FROM large WHERE id = 90`);
+  const first = await readRange(rig.legacy, relation!, { after: ['10'], ...range! }, 1000);
+  expect([first.rows.map(([id]) => id), first.isLast]).toEqual([
+    ['15', '16', '17', '20', '30', '40', '50', '60', '70'],
+    false,
+  ]);
+  const rest = await readRange(rig.legacy, relation!, { after: first.lastKey, upTo: range!.upTo, found: null }, 1000);
+  expect(rest.rows.map(([id]) => id)).toEqual(['80']);
+  const none = await readRange(rig.legacy, relation!, { after: rest.lastKey, upTo: range!.upTo, found: null }, 1000);
+  expect([none.rows, none.isLast]).toEqual([[], true]);
+  const last = await findRange(rig.legacy, relation!, ['200'], 1000);
+  expect(last).toBeNull();
 });
