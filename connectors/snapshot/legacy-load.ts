@@ -11,24 +11,27 @@ const LOOK_MS = 1000;
  */
 export function createLegacyLoad(mostSessions: number, log: Log) {
   let lookedAtMs = -Infinity;
+  let isBusy = false;
+
+  async function look(client: pg.ClientBase): Promise<void> {
+    const sessions = await countBusySessions(client);
+    lookedAtMs = performance.now();
+    const wasBusy = isBusy;
+    isBusy = sessions > mostSessions;
+    if (isBusy && !wasBusy) log.info({ sessions, mostSessions }, 'reading rests: the legacy server is busy');
+    if (wasBusy && !isBusy) log.info({ sessions }, 'reading goes on: the legacy server is less busy');
+  }
+
   return {
     /** Waits in looks of a second each, as long as `isWanted` and the server is busy. Answers whether it had to wait. */
     async settle(client: pg.ClientBase, signal: AbortSignal, isWanted: () => boolean): Promise<boolean> {
       if (mostSessions === 0) return false;
-      let waited = false;
-      while (isWanted() && (waited || performance.now() - lookedAtMs > LOOK_MS)) {
-        const sessions = await countBusySessions(client);
-        if (sessions <= mostSessions) {
-          if (waited) log.info({ sessions }, 'reading goes on: the legacy server is less busy');
-          lookedAtMs = performance.now();
-          return waited;
-        }
-        if (!waited) log.info({ sessions, mostSessions }, 'reading rests: the legacy server is busy');
-        waited = true;
+      for (let waited = false; ; waited = true) {
+        if (performance.now() - lookedAtMs >= LOOK_MS) await look(client);
+        if (!isBusy || !isWanted()) return waited;
         await pause(LOOK_MS, signal);
         signal.throwIfAborted();
       }
-      return waited;
     },
   };
 }

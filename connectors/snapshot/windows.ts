@@ -93,11 +93,13 @@ export function createWindows(options: { after: Key | null; marker: string; most
     return null;
   }
 
+  const indexOf = (token: string | null) => stretches.findIndex((stretch) => stretch.marker === token);
+
+  /** Where a marker stands among those that have passed; one that has not stands behind them. */
+  const placeOf = (token: string) => (expected.has(token) ? Infinity : indexOf(token));
+
   /** What the stream changed since a marker passed, and the doubts of then. */
-  const since = (low: string | null) => {
-    const first = stretches.findIndex((stretch) => stretch.marker === low);
-    return first === -1 ? [] : stretches.slice(first);
-  };
+  const since = (low: string | null) => (indexOf(low) === -1 ? [] : stretches.slice(indexOf(low)));
 
   return {
     /** What a connection may do now: read a range, look for the next one, or nothing (null). */
@@ -153,7 +155,8 @@ export function createWindows(options: { after: Key | null; marker: string; most
     /** A marker is about to be sent; and is in the stream. */
     expect: (token: string) => void expected.add(token),
     sent(token: string): void {
-      marker = token;
+      // Its answer may be late: the stream has passed it, perhaps with a later one that others know of already.
+      if (expected.has(token) || placeOf(token) > placeOf(marker)) marker = token;
     },
 
     /** The stream changed the row of a key. */
