@@ -344,6 +344,7 @@ const snapshot = program
   .option('--key <key...>', 'rows by primary key: its text, or a JSON array of the texts of several columns')
   .option('--workspace <id>', 'rows of a workspace')
   .option('--repair', 'write the rows again even where nothing seems changed; keys without a row are deleted')
+  .option('--max-rate <rows>', 'rows per second at most; as the connector is set by default', positiveInteger)
   .option('--dry-run', 'count the rows only')
   .option('--detach', 'do not wait for the end')
   .option('--yes', 'do it without asking')
@@ -374,7 +375,12 @@ snapshot
 for (const kind of ['pause', 'resume', 'cancel'] as const)
   snapshot
     .command(kind)
-    .argument('<id>', 'as `snapshot list` prints it')
+    .argument(
+      '<id>',
+      kind === 'cancel'
+        ? 'as `snapshot list` prints it'
+        : 'as `snapshot list` prints it, or `initial`: the initial load',
+    )
     .addOption(json)
     .description({ pause: 'let it rest', resume: 'go on with it', cancel: 'end it: what it has read stays' }[kind])
     .action((id: string, _: object, command: CommandType) =>

@@ -140,13 +140,11 @@ async function runSession(
     const url = config.legacyUrl();
     const wait = { log, signal: session.signal };
     const capture = captureOf(config);
+    const connectLegacy = (name: string) =>
+      connect(url, name, `${sourceOptions} -c row_security=off -c synchronous_commit=local`);
     const open = (name: string) =>
       hold(
-        untilUp(
-          `legacy database ${addressOf(url)}`,
-          () => connect(url, name, `${sourceOptions} -c row_security=off -c synchronous_commit=local`),
-          wait,
-        ),
+        untilUp(`legacy database ${addressOf(url)}`, () => connectLegacy(name), wait),
         (client) => client.end(),
       );
     // The servers are asked at once: what one of them takes is not added to what another one does.
@@ -266,6 +264,10 @@ async function runSession(
     const progress = toCapturedProgress(stored.snapshot, config.tables, stored.source);
     const snapshot = createSnapshot({
       client: reader,
+      openReader: (name) => hold(connectLegacy(name), (client) => client.end()),
+      readers: config.snapshotConnections,
+      maxRate: config.snapshotMaxRate,
+      maxSessions: config.snapshotMaxSessions,
       work: createWorkList({ relations, progress, signals: stored.signals }),
       chunkRows: config.chunkRows,
       mostRowBytesOf: ({ table }) => Math.min(publisher.limitOf(topicOf(config, table)), MOST_ROW_BYTES),

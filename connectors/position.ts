@@ -32,6 +32,8 @@ export interface TableProgress {
   readonly done: boolean;
   readonly lastKey: readonly string[] | null;
   readonly rows: number;
+  /** How fast it went the last time that something was read; none where it is done. */
+  readonly rowsPerSecond?: number;
 }
 
 /** A snapshot that was asked for and is not over. Its condition or keys are read from the signal topic, at `offset`. */
@@ -45,6 +47,8 @@ export interface ActiveRequest {
   readonly rows: number;
   /** Rows in all, as PostgreSQL estimates them; null until it has begun. */
   readonly total: number | null;
+  /** As in `TableProgress`; none where it does not run. */
+  readonly rowsPerSecond?: number;
 }
 
 /** A snapshot that was asked for and is over. `reason`: why it failed. */
@@ -61,6 +65,8 @@ export interface SignalProgress {
   readonly next: string;
   readonly requests: readonly ActiveRequest[];
   readonly finished: readonly FinishedRequest[];
+  /** Whether the initial load rests because somebody asked for it. */
+  readonly isLoadPaused?: true;
 }
 
 export interface ToldColumns {

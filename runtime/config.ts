@@ -70,6 +70,9 @@ const schema = z.object({
   CROSSWALK_PARTITIONS: count(12, 1, 1000),
   CROSSWALK_REPLICATION_FACTOR: count(-1, -1, 9),
   CROSSWALK_CHUNK_ROWS: count(1000, 1, 100_000),
+  CROSSWALK_SNAPSHOT_CONNECTIONS: count(2, 1, 16),
+  CROSSWALK_SNAPSHOT_MAX_RATE: count(0, 0, 999_999_999),
+  CROSSWALK_SNAPSHOT_MAX_SESSIONS: count(0, 0, 100_000),
   CROSSWALK_SNAPSHOT_TIMEOUT_SECONDS: count(60, 1, 86_400),
   CROSSWALK_BATCH_ROWS: count(250, 1, 100_000),
   CROSSWALK_HEARTBEAT_MS: count(1000, 50, 600_000),
@@ -127,6 +130,12 @@ export interface Config {
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly chunkRows: number;
+  /** Connections that read chunks of a table at once. */
+  readonly snapshotConnections: number;
+  /** Rows per second that the initial load and snapshots read at most, where a snapshot names no other rate; 0: as fast as it goes. */
+  readonly snapshotMaxRate: number;
+  /** Reading rests while more sessions of the legacy server than these, crosswalk's left out, are in a transaction; 0: it never does. */
+  readonly snapshotMaxSessions: number;
   /** How long one statement of a requested snapshot may take. */
   readonly snapshotTimeoutSeconds: number;
   readonly batchRows: number;
@@ -212,6 +221,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     partitions: values.CROSSWALK_PARTITIONS,
     replicationFactor: values.CROSSWALK_REPLICATION_FACTOR,
     chunkRows: values.CROSSWALK_CHUNK_ROWS,
+    snapshotConnections: values.CROSSWALK_SNAPSHOT_CONNECTIONS,
+    snapshotMaxRate: values.CROSSWALK_SNAPSHOT_MAX_RATE,
+    snapshotMaxSessions: values.CROSSWALK_SNAPSHOT_MAX_SESSIONS,
     snapshotTimeoutSeconds: values.CROSSWALK_SNAPSHOT_TIMEOUT_SECONDS,
     batchRows: values.CROSSWALK_BATCH_ROWS,
     heartbeatMs: values.CROSSWALK_HEARTBEAT_MS,

@@ -103,7 +103,9 @@ function connectorFindings({ legacy, kafka, source, tables }: PipelineState, thr
       'warning',
       'load',
       `The initial load has ${loading.length} of ${tables.length} tables to go`,
-      'It goes on by itself while the connector runs.',
+      kafka.position?.signals?.isLoadPaused === true
+        ? 'It is paused: `crosswalk snapshot resume initial` has it go on.'
+        : 'It goes on by itself while the connector runs.',
     );
   if (kafka.state === 'up' && kafka.deadLetters > 0)
     add(

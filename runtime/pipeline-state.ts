@@ -1,6 +1,7 @@
 import { readOpenKeys } from '../connectors/dead-letters.ts';
 import { toLsnText } from '../connectors/lsn.ts';
 import type { Position } from '../connectors/position.ts';
+import { toSecondsLeft } from '../connectors/snapshot/request.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import { type Config, topicOf } from './config.ts';
 import { createKafka } from './kafka.ts';
@@ -12,12 +13,17 @@ import { type Reading, readWithin } from './reading.ts';
 import { pause } from './retry.ts';
 import { CONNECTOR, projectionProcess, readStops, type StopRecord, toCurrentStop } from './stop-records.ts';
 
-/** How much of one captured table the initial load has written; `rows` null where the position is not known. `estimatedRows`: the server's statistics, null without any. */
+/**
+ * How much of one captured table the initial load has written; `rows` null where the position is not known. `estimatedRows`: the server's statistics, null without any.
+ * `rowsPerSecond`, `secondsLeft`: of the table that is being read, as of the last chunk.
+ */
 export interface TableState {
   readonly table: string;
   readonly rows: number | null;
   readonly done: boolean;
   readonly estimatedRows: number | null;
+  readonly rowsPerSecond?: number;
+  readonly secondsLeft?: number | null;
 }
 
 /** A projection as it stands. */
@@ -123,12 +129,25 @@ async function readOnce(config: Config, watched: Watched, log: Log): Promise<Pip
     kafka,
     target,
     source: position !== null && legacy.state === 'up' ? toSourceLag(position, legacy) : null,
-    tables: config.tables.map((table) => ({
-      table,
-      rows: kafka.state === 'up' ? (position?.snapshot[table]?.rows ?? 0) : null,
-      done: position?.snapshot[table]?.done ?? false,
-      estimatedRows: (legacy.state === 'up' ? legacy.estimatedRows[table] : null) ?? null,
-    })),
+    tables: config.tables.map((table) => {
+      const progress = position?.snapshot[table];
+      const estimatedRows = (legacy.state === 'up' ? legacy.estimatedRows[table] : null) ?? null;
+      // The rate of then, where nothing is read now, is none.
+      const isRead = legacy.state === 'up' && legacy.slot?.active === true && position?.signals?.isLoadPaused !== true;
+      const rate = isRead && progress?.done === false ? progress.rowsPerSecond : undefined;
+      return {
+        table,
+        rows: kafka.state === 'up' ? (progress?.rows ?? 0) : null,
+        done: progress?.done ?? false,
+        estimatedRows,
+        ...(rate === undefined
+          ? {}
+          : {
+              rowsPerSecond: rate,
+              secondsLeft: toSecondsLeft(progress!.rows, estimatedRows, { rowsPerSecond: rate }),
+            }),
+      };
+    }),
     projections: watched.map(({ name, source }) => {
       const topic = topicOf(config, source);
       const counts = target.state === 'up' ? target.projections[name] : undefined;

@@ -3,6 +3,7 @@ import { readCatalog } from '../../connectors/catalog.ts';
 import type { Relation } from '../../connectors/change.ts';
 import {
   assertCaptured,
+  controlLoad,
   controlSnapshot,
   listSnapshots,
   requestSnapshot,
@@ -28,6 +29,7 @@ export interface SnapshotOptions {
   readonly key?: readonly string[];
   readonly workspace?: string;
   readonly repair?: boolean;
+  readonly maxRate?: number;
   readonly dryRun?: boolean;
   readonly detach?: boolean;
   readonly yes?: boolean;
@@ -48,7 +50,8 @@ export async function snapshot(context: CommandContext, table: string, options: 
   const question = `Read ${about} of ${table} again, and project them${options.repair ? ' even where nothing seems changed' : ''}?`;
   if (!options.yes && !(await confirm(context, question))) return false;
   const kafka = createKafka(config.kafka(), log);
-  const id = await requestSnapshot(config, kafka, { table, ...selection, repair: options.repair === true });
+  const { repair = false, maxRate } = options;
+  const id = await requestSnapshot(config, kafka, { table, ...selection, repair, maxRate });
   if (!options.detach) {
     if (!options.json) print(`${id}: asked for`);
     return follow(context, kafka, id, options);
@@ -72,16 +75,28 @@ export async function list({ config, log }: CommandContext, options: { json?: bo
   return true;
 }
 
-/** Pauses, resumes or cancels a snapshot. */
+/** What `pause` and `resume` take in the place of an id. */
+const INITIAL = 'initial';
+
+/** Pauses, resumes or cancels a snapshot; `initial`: pauses or resumes the initial load. */
 export async function control(
   { config, log }: CommandContext,
   kind: 'pause' | 'resume' | 'cancel',
   id: string,
   options: { json?: boolean },
 ): Promise<boolean> {
-  await controlSnapshot(config, createKafka(config.kafka(), log), id, kind);
+  const kafka = createKafka(config.kafka(), log);
+  if (id !== INITIAL) await controlSnapshot(config, kafka, id, kind);
+  else if (kind !== 'cancel') await controlLoad(config, kafka, kind);
+  else
+    throw new CrosswalkError(
+      'config_invalid',
+      'The initial load cannot be cancelled',
+      'Pause it: `crosswalk snapshot pause initial`. Tables that are not wanted are left out of CROSSWALK_TABLES.',
+    );
+  const where = id === INITIAL ? 'crosswalk status' : 'crosswalk snapshot list';
   if (options.json) printJson({ id, asked: kind });
-  else print(`${id}: asked to ${kind}. \`crosswalk snapshot list\` shows when the connector has heard it`);
+  else print(`${id}: asked to ${kind}. \`${where}\` shows when the connector has heard it`);
   return true;
 }
 
@@ -89,17 +104,19 @@ export async function control(
 export function toListLines(snapshots: readonly SnapshotState[]): string[] {
   return toTableLines(
     [
-      ['id', 'table', 'state', 'rows', 'of about', ''],
+      ['id', 'table', 'state', 'rows', 'of about', 'rows/s', 'left', ''],
       ...snapshots.map((one) => [
         one.id,
         one.table,
         one.state,
         toCountText(one.rows),
-        'total' in one && one.total !== null ? toCountText(one.total) : '',
+        'total' in one && one.total !== null ? toCountText(Math.max(one.total, one.rows)) : '',
+        one.state === 'running' && one.rowsPerSecond !== undefined ? toCountText(one.rowsPerSecond) : '',
+        one.state === 'running' && one.secondsLeft != null ? toDurationText(one.secondsLeft) : '',
         'reason' in one ? (one.reason ?? '') : '',
       ]),
     ],
-    [3, 4],
+    [3, 4, 5, 6],
   );
 }
 

@@ -44,6 +44,7 @@ export function toStatusDocument(state: PipelineState, findings: readonly Findin
             }
           : null,
       initialLoad: state.tables,
+      initialLoadPaused: isLoadPaused(state),
       snapshots: snapshotsOf(state),
     },
     projections: state.projections.map(({ partitions, ...projection }) => {
@@ -71,7 +72,12 @@ export function toStatusLines(
     ...indent(connectorLines(state, config)),
     '',
     'Initial load',
-    ...indent(toTableLines(state.tables.map(loadCells), [1, 2])),
+    ...indent(
+      toTableLines(
+        state.tables.map((table) => loadCells(table, isLoadPaused(state))),
+        [1, 2],
+      ),
+    ),
     '',
     ...(snapshots.length === 0 ? [] : ['Ad-hoc snapshots', ...indent(toListLines(snapshots)), '']),
     'Projections',
@@ -112,17 +118,25 @@ function snapshotsOf({ kafka }: PipelineState): SnapshotState[] {
     : toStates(signals).filter(({ state }) => state !== 'done' && state !== 'cancelled');
 }
 
-function loadCells({ table, rows, done, estimatedRows }: TableState): string[] {
+function isLoadPaused({ kafka }: PipelineState): boolean {
+  return kafka.state === 'up' && kafka.position?.signals?.isLoadPaused === true;
+}
+
+function loadCells({ table, rows, done, estimatedRows, ...pace }: TableState, isPaused: boolean): string[] {
   const percent =
     done || rows === null || estimatedRows === null || estimatedRows === 0
       ? ''
       : `${Math.min(99, Math.floor((100 * rows) / estimatedRows))} %`;
   const ofAll = estimatedRows === null ? 'under way' : `of about ${toCountText(Math.max(estimatedRows, rows ?? 0))}`;
+  const { rowsPerSecond, secondsLeft } = pace;
+  const speed = rowsPerSecond === undefined ? '' : `, ${toCountText(rowsPerSecond)} rows/s`;
+  const left = secondsLeft == null ? '' : `, ${toDurationText(secondsLeft)} left`;
+  const place = rows === 0 ? 'not begun' : `${ofAll}${speed}${left}`;
   return [
     table,
     rows === null ? '?' : toCountText(rows),
     percent,
-    done ? 'done' : rows === null ? 'unknown' : rows === 0 ? 'not begun' : ofAll,
+    done ? 'done' : rows === null ? 'unknown' : isPaused ? `${place}, paused` : place,
   ];
 }
 

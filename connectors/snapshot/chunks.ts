@@ -3,6 +3,7 @@ import { reach } from '../../runtime/faults.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import { type Cells, keyPositions, type Relation } from '../change.ts';
 import { isBeyondServer, MOST_ROW_BYTES, toRowBytesSql } from '../row-bytes.ts';
+import type { Found, Range } from './windows.ts';
 import { ALL_ROWS, type Selection } from './work.ts';
 
 /**
@@ -15,7 +16,7 @@ export interface Chunk {
   readonly missing: readonly Cells[];
   readonly snapshot: string | null;
   readonly lastKey: readonly string[] | null;
-  /** Whether it holds all rows that there were after the chunk before it. */
+  /** Whether it holds all rows that there were after the chunk before it, up to the key it was to end with. */
   readonly isLast: boolean;
 }
 
@@ -30,25 +31,32 @@ const FEWER = 16;
 /** Prefix of the logical messages that mark positions in the stream. */
 export const MARKER_PREFIX = 'crosswalk.marker';
 
+/** Where a chunk begins, and where it ends at the latest: behind `after`, up to and with `upTo`; null: from the start, to the end. `found`: what was found there, and fits into a chunk; null: not looked for. */
+export interface Bounds {
+  readonly after: readonly string[] | null;
+  readonly upTo: readonly string[] | null;
+  readonly found: Found | null;
+}
+
 /**
- * Reads at most `most` rows after `after`, fewer where they are large, in one statement, so that rows and snapshot belong together. The order of keys is
+ * Reads at most `most` rows of a range, fewer where they are large, in one statement, so that rows and snapshot belong together. The order of keys is
  * PostgreSQL's: keys are never compared here. `ONLY`: rows of inheriting tables have topics of their own. Of a row whose cells take more than `mostRowBytes` only the key is read: the
  * client library could not receive a cell of 512 MiB, and would end the process. `run`: each attempt is run in it, where it needs a transaction of its own.
  */
-export async function readChunk(
+export async function readRange(
   client: pg.ClientBase,
   relation: Relation,
-  after: readonly string[] | null,
+  bounds: Bounds,
   most: number,
   selection: Selection = ALL_ROWS,
   mostRowBytes: number = MOST_ROW_BYTES,
   run: (attempt: () => Promise<Chunk>) => Promise<Chunk> = (attempt) => attempt(),
 ): Promise<Chunk> {
   // A value may have a text that PostgreSQL has no memory for. Its row is found among fewer and fewer of them, and of the one that is left only the key is read.
-  for (let rows = most; ; rows = Math.floor(rows / FEWER)) {
+  for (let rows = most, asked = bounds; ; rows = Math.floor(rows / FEWER), asked = { ...bounds, found: null }) {
     try {
       return await run(() =>
-        readOnce(client, relation, after, Math.max(rows, 1), selection, rows < 1 ? -1 : mostRowBytes),
+        readOnce(client, relation, asked, Math.max(rows, 1), selection, rows < 1 ? -1 : mostRowBytes),
       );
     } catch (error) {
       if (rows < 1 || !isBeyondServer(error)) throw error;
@@ -56,16 +64,32 @@ export async function readChunk(
   }
 }
 
-async function readOnce(
+/** Reads the rows after `after`, as `readRange` does. */
+export function readChunk(
   client: pg.ClientBase,
   relation: Relation,
   after: readonly string[] | null,
   most: number,
+  selection?: Selection,
+  mostRowBytes?: number,
+): Promise<Chunk> {
+  return readRange(client, relation, { after, upTo: null, found: null }, most, selection, mostRowBytes);
+}
+
+async function readOnce(
+  client: pg.ClientBase,
+  relation: Relation,
+  bounds: Bounds,
+  most: number,
   selection: Selection,
   mostRowBytes: number,
 ): Promise<Chunk> {
-  const next = selectAfter(relation, after, selection);
-  const { limit, hasNoLarge } = await readLimit(client, relation, next, most);
+  const next = selectBetween(relation, bounds, selection);
+  // One more than was found in the range: with all of them, nothing is left of it.
+  const { limit, hasNoLarge } =
+    bounds.found === null
+      ? await readLimit(client, relation, next, most)
+      : { limit: bounds.found.rows + 1, hasNoLarge: bounds.found.hasNoLarge };
   // Of keys that are asked for, those go on that were given: a row may spell an equal key in another way.
   const given = selection.keys === null ? [] : next.keys;
   const columns = next.columns.map((column, at) => `${column} AS ${quoteIdent(relation.columns[at]!.name)}`);
@@ -162,13 +186,16 @@ interface NextRows extends Source {
   select(what: string, limit: number, only?: string): string;
 }
 
-function selectAfter(relation: Relation, after: readonly string[] | null, selection: Selection): NextRows {
-  const source = toSource(relation, selection, after?.length ?? 0);
-  const parts = after === null ? ['true'] : toConditions(relation, source.keys);
+function selectBetween(relation: Relation, { after, upTo }: Omit<Bounds, 'found'>, selection: Selection): NextRows {
+  const parameters = [...(after ?? []), ...(upTo ?? [])];
+  const source = toSource(relation, selection, parameters.length);
+  const parts = (after === null ? ['true'] : toConditions(relation, source.keys)).map((part) =>
+    upTo === null ? part : `${part} AND ${toUpToCondition(relation, source.keys, after?.length ?? 0)}`,
+  );
   const names = relation.key.map(quoteIdent).join(', ');
   return {
     ...source,
-    values: [...(after ?? []), ...source.values],
+    values: [...parameters, ...source.values],
     select(what, limit, only = 'true') {
       const [first, ...others] = parts.map(
         (condition) =>
@@ -178,6 +205,40 @@ function selectAfter(relation: Relation, after: readonly string[] | null, select
       return `${[first, ...others].map((part) => `(${part})`).join(' UNION ALL ')} ORDER BY ${names} LIMIT ${limit}`;
     },
   };
+}
+
+/** Whether ranges of this key can be looked for: their end is one comparison of rows, by which an index ends its scan. */
+export function hasRanges(relation: Relation): boolean {
+  return new Set(toOperatorSchemas(relation)).size === 1;
+}
+
+/**
+ * The next range behind a key: of `most` rows, of fewer where they are large, at least one. Null where fewer are left, in one chunk or not. Only keys are read for it, from their index, and sizes where
+ * large values are stored beside the table. A boundary is a value, no row: rows may come and go around it, and every key is in one range. Its text is that of the type's output, as in chunks.
+ */
+export async function findRange(
+  client: pg.ClientBase,
+  relation: Relation,
+  after: readonly string[] | null,
+  most: number,
+): Promise<Range | null> {
+  const next = selectBetween(relation, { after, upTo: null }, ALL_ROWS);
+  const names = relation.key.map(quoteIdent);
+  const order = names.join(', ');
+  const key = names.map((name) => `format('%s', ${name})`).join(', ');
+  const keys = next.keys.map((name, at) => `${name} AS ${names[at]}`).join(', ');
+  const total = `sum("row bytes") OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) AS "row total"`;
+  const numbered = `SELECT *, row_number() OVER (ORDER BY ${order}) AS "row at", ${total} FROM (${toSizedRows(relation, next, most)}) AS sized`;
+  const { rows } = await client.query<{ range: string | null }>(
+    `SELECT CASE WHEN ${toHasNoLargeSql(relation)}
+       THEN (SELECT json_build_array(true, ${most}, ${key})::text FROM (${next.select(keys, most)}) AS next ORDER BY ${order} OFFSET ${most - 1} LIMIT 1)
+       ELSE (SELECT json_build_array(false, "row at", ${key})::text FROM (${numbered}) AS numbered WHERE "row at" = 1 OR "row total" <= ${CHUNK_BYTES} ORDER BY "row at" DESC LIMIT 1) END AS range`,
+    next.values,
+  );
+  const found = rows[0]!.range === null ? null : (JSON.parse(rows[0]!.range) as [boolean, number, ...string[]]);
+  if (found === null) return null;
+  const [hasNoLarge, count, ...upTo] = found;
+  return { upTo, found: { rows: count, hasNoLarge } };
 }
 
 /**
@@ -191,13 +252,7 @@ async function readLimit(
   most: number,
 ): Promise<{ limit: number; hasNoLarge: boolean }> {
   const names = relation.key.map(quoteIdent);
-  const sizes = relation.columns.map(({ typeName }, at) => {
-    const isText = ['text', 'character varying', 'bpchar', 'bytea'].includes(typeName);
-    const column = next.columns[at]!;
-    return `coalesce(${isText ? `octet_length(${column})` : `${STORED_FACTOR} * pg_column_size(${column})`}, 0)::bigint`;
-  });
-  const keys = next.keys.map((key, at) => `${key} AS ${names[at]}`);
-  const sized = next.select(`${keys.join(', ')}, ${sizes.join(' + ')} AS "row bytes"`, most);
+  const sized = toSizedRows(relation, next, most);
   const { rows } = await client.query<{ none: string; fitting: string }>(
     `SELECT ${toHasNoLargeSql(relation)} AS none, CASE WHEN ${toHasNoLargeSql(relation)}
        THEN ${most}
@@ -206,6 +261,18 @@ async function readLimit(
     next.values,
   );
   return { limit: Number(rows[0]!.fitting), hasNoLarge: rows[0]!.none === 't' };
+}
+
+/** Keys and sizes of the next rows. */
+function toSizedRows(relation: Relation, next: NextRows, most: number): string {
+  const names = relation.key.map(quoteIdent);
+  const sizes = relation.columns.map(({ typeName }, at) => {
+    const isText = ['text', 'character varying', 'bpchar', 'bytea'].includes(typeName);
+    const column = next.columns[at]!;
+    return `coalesce(${isText ? `octet_length(${column})` : `${STORED_FACTOR} * pg_column_size(${column})`}, 0)::bigint`;
+  });
+  const keys = next.keys.map((key, at) => `${key} AS ${names[at]}`);
+  return next.select(`${keys.join(', ')}, ${sizes.join(' + ')} AS "row bytes"`, most);
 }
 
 /** Whether no value of a table is stored beside it: looked up once a statement. What a row holds itself takes 2 MB as text at most. */
@@ -231,6 +298,14 @@ function toConditions(relation: Relation, keys: readonly string[]): string[] {
       .map((_, index) => compare(index, index < last ? '=' : '>'))
       .join(' AND '),
   );
+}
+
+/** What a key up to `$first+1, $first+2, …` fulfils. Only of keys that have ranges. */
+function toUpToCondition(relation: Relation, keys: readonly string[], first: number): string {
+  const values = keyPositions(relation).map(
+    (position, index) => `$${first + index + 1}::${relation.columns[position]!.typeName}`,
+  );
+  return `(${keys.join(', ')}) OPERATOR(${toOperatorSchemas(relation)[0]}.<=) (${values.join(', ')})`;
 }
 
 function toOperatorSchemas(relation: Relation): string[] {

@@ -5,6 +5,8 @@ import { toShort } from './work.ts';
 export const MOST_KEYS = 1000;
 /** Bytes of a signal's record. */
 export const MOST_SIGNAL_BYTES = 900_000;
+/** Rows per second that somebody may ask for at most. */
+export const MOST_RATE = 999_999_999;
 /** Bytes of a key's JSON: the position holds the last key read of each request that is not over, and one Kafka record holds the position. */
 const MOST_KEY_BYTES = 8000;
 /** What PostgreSQL allows a name. */
@@ -31,18 +33,24 @@ const snapshotSchema = z.strictObject({
   hints: z.record(z.string(), hint).nullable(),
   by: z.string(),
   at: z.string(),
+  maxRate: z.int().min(1).max(MOST_RATE).optional(),
 });
+/** Of the initial load, which has no id of its own: this is the signal's. */
+const loadSchema = z.strictObject({ v: z.literal(1), id: z.uuid(), kind: z.enum(['pause-load', 'resume-load']) });
 const controlSchema = z.strictObject({ v: z.literal(1), id: z.uuid(), kind: z.enum(['cancel', 'pause', 'resume']) });
 const headSchema = z.looseObject({ v: z.unknown(), id: z.uuid(), kind: z.string() });
 
 /**
  * Asks for rows of one table to be read again: those that fulfil `where` (a condition in SQL), those of `keys` (the texts of the primary key's columns, in key order), or all.
  * `repair`: also keys without a row are told, as deletes, and every record carries the hint that `hints` holds under its key's text. `at`: ISO time.
+ * `maxRate`: rows per second at most; where it is left out, what the connector is set to.
  */
 export type SnapshotSignal = z.infer<typeof snapshotSchema>;
 /** Of a snapshot that was asked for, by its id. */
 export type ControlSignal = z.infer<typeof controlSchema>;
-export type Signal = SnapshotSignal | ControlSignal;
+/** Of the initial load as a whole. */
+export type LoadSignal = z.infer<typeof loadSchema>;
+export type Signal = SnapshotSignal | ControlSignal | LoadSignal;
 
 /** A record of the signal topic. refused: it names a snapshot that cannot be made; unknown: nobody can be told. */
 export type ReadSignal =
@@ -70,7 +78,7 @@ export function parseSignal(value: Buffer | null): ReadSignal {
   const { v, id, kind } = head.data;
   if (v !== 1) return { is: 'unknown', reason: 'it has another version than 1' };
   if (kind !== 'snapshot') {
-    const control = controlSchema.safeParse(raw);
+    const control = z.union([controlSchema, loadSchema]).safeParse(raw);
     return control.success
       ? { is: 'signal', signal: control.data }
       : { is: 'unknown', reason: 'its kind is not known' };

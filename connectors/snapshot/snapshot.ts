@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { CrosswalkError } from '../../runtime/errors.ts';
+import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import type { RecordHeaders } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
 import { pause } from '../../runtime/retry.ts';
 import { type Cells, cellOf, keyPositions, type Relation, type Row } from '../change.ts';
-import { type Chunk, readChunk, writeMarker } from './chunks.ts';
+import { findRange, hasRanges, readRange, writeMarker } from './chunks.ts';
+import { createLegacyLoad } from './legacy-load.ts';
+import { createPace, createRateMeter } from './pace.ts';
 import { inspectSelection, readOnly, toRefusal } from './selection.ts';
 import { parseSignal, REPAIR_HEADER, toKeyText } from './signal.ts';
-import { isVisible, parseSnapshot } from './visibility.ts';
+import { createWindows, type Windows } from './windows.ts';
 import type { Work, WorkList } from './work.ts';
 
 /** Rows of a chunk that no streamed change has overtaken. */
@@ -26,28 +28,29 @@ export interface Read {
   readonly headers?: RecordHeaders;
 }
 
-/** A chunk on its way: read, its high marker sent, not yet seen in the stream. Its low marker is the marker before it. */
-interface Window {
-  readonly chunk: Chunk;
-  readonly high: string;
-  readonly after: readonly string[] | null;
-  readonly last: boolean;
-}
-
-/** Chunks read ahead of the stream. */
-const READ_AHEAD = 2;
-/** Keys of one window that are kept; a transaction that changes more of them makes its chunk void instead of filling the memory. */
-const MOST_TOUCHED = 20_000;
+/** A wait for the rate is looked after in parts: what is read may be dropped meanwhile. */
+const REST_MS = 500;
 
 /**
  * Reads tables beside the stream, for the initial load and on request: in chunks of key order, each between two markers in the stream. A row of a
- * chunk is emitted where its high marker stands, unless the stream touched its key since the low marker: then the stream knows
+ * chunk is emitted where its high marker stands, or behind it, unless the stream touched its key since the low marker: then the stream knows
  * better. A chunk is void, and read again, when its snapshot does not see a transaction that was delivered before the low marker.
+ *
+ * Several connections read ahead. Chunks are emitted in key order all the same, so that one key says how far a table is; for one that waits for another, what the stream touches is remembered
+ * until it is emitted (`windows.ts`). Each reads in statements of its own, none holds a transaction, a lock or a snapshot from one chunk to the next.
  */
 export function createSnapshot(options: {
   client: pg.ClientBase;
+  /** Opens one more connection, which the session ends at the latest. */
+  openReader: (name: string) => Promise<pg.Client>;
+  /** How many read a table at once. */
+  readers: number;
   work: WorkList;
   chunkRows: number;
+  /** Rows per second at most, where a request names no other rate; 0: as fast as it goes. */
+  maxRate: number;
+  /** Reading rests while more sessions of others than these are in a transaction; 0: it never does. */
+  maxSessions: number;
   /** Bytes that a row of this table may take in its topic. */
   mostRowBytesOf: (relation: Relation) => number;
   /** How long a statement of a request may take. */
@@ -59,32 +62,34 @@ export function createSnapshot(options: {
   const { client, work, timeoutMs, log } = options;
   /** What chunks are being read of: the next work of the list, or it is dropped. */
   let current: Work | null = null;
-  let windows: Window[] = [];
-  let firstLow = '';
-  /** Keys changed, and transactions not seen visible, as of the last marker that passed: the low marker of the next window. */
-  let touched = new Set<string>();
-  let isTouchedAll = false;
-  let doubtfulAtLow: readonly bigint[] = [];
+  let windows: Windows | null = null;
   let restart = false;
   let isIdle = work.isIdle();
   /** How often there was something to read after nothing was. What the stream delivered in between is not known here. */
   let rounds = isIdle ? 0 : 1;
-  let wake: () => void = () => undefined;
+  let woken = Promise.withResolvers<void>();
+  const legacyLoad = createLegacyLoad(options.maxSessions, log);
+  /** Further connections, opened where a table has more than a chunk, and ended when there is nothing to read: one that idles for days is one that a firewall cuts. */
+  const others = new Map<number, Promise<pg.Client | null>>();
+  let pace = createPace(0);
+  let meter = createRateMeter();
   const toKey = (relation: Relation, row: Row) => keyPositions(relation).map((position) => cellOf(row, position)!);
 
   async function settled(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-    });
+    await woken.promise;
     signal.throwIfAborted();
+  }
+
+  function wake(): void {
+    woken.resolve();
+    woken = Promise.withResolvers();
   }
 
   /** What there is to read may be something else now. */
   function update(): void {
     if (current !== null && work.next() !== current) {
       current = null;
-      windows = [];
-      touched.clear();
+      windows = null;
     }
     const wasIdle = isIdle;
     isIdle = work.isIdle();
@@ -107,39 +112,123 @@ export function createSnapshot(options: {
     }
   }
 
+  const isGoing = (of: Work, mine: Windows) => current === of && windows === mine && !restart;
+
   /** Reads chunks of a work until its last one is in the log, or it is dropped. */
   async function readAll(of: Work, signal: AbortSignal): Promise<void> {
-    let after: readonly string[] | null = null;
-    let ended = false;
-    const begin = async () => {
-      windows = [];
-      restart = false;
-      ended = false;
-      after = work.reached(of).lastKey;
-      firstLow = randomUUID();
-      await writeMarker(client, firstLow);
-    };
-    await begin();
+    const { where, keys } = of.selection;
+    // The rows of a condition are found by reading them: to look for a boundary first would do that twice.
+    const isRanged = options.readers > 1 && where === null && keys === null && hasRanges(of.relation);
+    pace = createPace(of.request?.maxRate ?? options.maxRate);
+    meter = createRateMeter();
+    meter.add(work.reached(of).rows, performance.now());
     while (current === of) {
-      if (restart) {
-        await pause(200, signal);
-        signal.throwIfAborted();
-        await begin();
-      } else if (ended || windows.length >= READ_AHEAD) {
-        await settled(signal);
-      } else {
-        const limit = options.mostRowBytesOf(of.relation);
-        const run = (attempt: () => Promise<Chunk>) =>
-          of.request === null ? attempt() : readOnly(client, timeoutMs, attempt);
-        const chunk = await readChunk(client, of.relation, after, options.chunkRows, of.selection, limit, run);
-        if (current !== of) return;
-        const high = randomUUID();
-        ended = chunk.isLast;
-        windows.push({ chunk, high, after, last: ended });
-        after = chunk.lastKey ?? after;
-        await writeMarker(client, high);
-      }
+      restart = false;
+      const marker = randomUUID();
+      const readers = isRanged ? options.readers : 1;
+      const mine = createWindows({ after: work.reached(of).lastKey, marker, most: readers + 1 });
+      windows = mine;
+      await writeMarker(client, marker);
+      const results = await Promise.allSettled(
+        Array.from({ length: readers }, async (_, at) => {
+          try {
+            const reader = at === 0 ? client : await openOther(at, of, mine, signal);
+            if (reader !== null) await readChunks(reader, of, mine, isRanged, signal);
+          } catch (error) {
+            // One that failed ends the others.
+            if (windows === mine) windows = null;
+            wake();
+            throw error;
+          }
+        }),
+      );
+      signal.throwIfAborted();
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+      if (restart) await pause(200, signal);
+      signal.throwIfAborted();
     }
+  }
+
+  /** One more connection, once there is more than one chunk to read; null where it is not needed, or not to be had: then the others read. */
+  async function openOther(at: number, of: Work, mine: Windows, signal: AbortSignal): Promise<pg.Client | null> {
+    while (isGoing(of, mine) && !mine.isMany()) await settled(signal);
+    if (!isGoing(of, mine)) return null;
+    const known = others.get(at);
+    if (known !== undefined) return known;
+    const opening = options.openReader(`snapshot-${at + 1}`).catch((error: unknown) => {
+      signal.throwIfAborted();
+      log.warn(`one connection less reads tables: ${toCrosswalkError(error, 'legacy database').message}`);
+      return null;
+    });
+    others.set(at, opening);
+    return opening;
+  }
+
+  function endOthers(): void {
+    for (const opening of others.values()) void opening.then((reader) => reader?.end()).catch(() => undefined);
+    others.clear();
+  }
+
+  /** Reads chunks on one connection, beside others that do. */
+  async function readChunks(
+    reader: pg.ClientBase,
+    of: Work,
+    mine: Windows,
+    isRanged: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { relation, selection, request } = of;
+    const most = pace.limit(options.chunkRows);
+    const run = <T>(attempt: () => Promise<T>) => (request === null ? attempt() : readOnly(reader, timeoutMs, attempt));
+    while (isGoing(of, mine)) {
+      const next = mine.next();
+      if (next === null) {
+        await settled(signal);
+        continue;
+      }
+      let window = next;
+      if (window === 'look') {
+        const after = mine.look();
+        const range = isRanged ? await run(() => findRange(reader, relation, after, most)) : null;
+        if (!isGoing(of, mine)) return;
+        window = mine.add(range);
+      }
+      mine.take(window);
+      wake();
+      const rested = await rest(reader, window.found?.rows ?? most, signal, () => isGoing(of, mine));
+      if (!isGoing(of, mine)) return;
+      if (rested) {
+        // The last marker may be long ago, and much may have changed since.
+        const low = randomUUID();
+        mine.expect(low);
+        await writeMarker(reader, low);
+        mine.sent(low);
+      }
+      mine.begin(window);
+      const chunk = await readRange(reader, relation, window, most, selection, options.mostRowBytesOf(relation), run);
+      if (!isGoing(of, mine)) return;
+      pace.giveBack((window.found?.rows ?? most) - chunk.rows.length - chunk.tooLarge.length - chunk.missing.length);
+      const high = randomUUID();
+      mine.read(window, chunk, high);
+      wake();
+      await writeMarker(reader, high);
+      mine.sent(high);
+    }
+  }
+
+  /** Keeps the rate, and leaves a busy server alone. Answers whether it was busy. */
+  async function rest(
+    reader: pg.ClientBase,
+    rows: number,
+    signal: AbortSignal,
+    isWanted: () => boolean,
+  ): Promise<boolean> {
+    const untilMs = performance.now() + pace.ask(rows, performance.now());
+    for (let leftMs = untilMs - performance.now(); leftMs > 0 && isWanted(); leftMs = untilMs - performance.now()) {
+      await pause(Math.min(leftMs, REST_MS), signal);
+      signal.throwIfAborted();
+    }
+    return legacyLoad.settle(reader, signal, isWanted);
   }
 
   /** A table of the initial load: what fails there, fails the session. */
@@ -177,11 +266,9 @@ export function createSnapshot(options: {
   }
 
   /** The chunk of this window, and those behind it, are void. */
-  function readAgain({ relation }: Work, why: string): null {
+  function readAgain({ relation }: Work, why: string): void {
     log.info({ table: relation.table }, why);
     restart = true;
-    wake();
-    return null;
   }
 
   /** Headers of what is read of a key: a repair tells with each record what else it is about. */
@@ -209,8 +296,10 @@ export function createSnapshot(options: {
       for (let waited = 0; ; ) {
         signal.throwIfAborted();
         const next = work.next();
-        if (next === null) await settled(signal);
-        else if (waited !== rounds) {
+        if (next === null) {
+          if (work.isIdle()) endOthers();
+          await settled(signal);
+        } else if (waited !== rounds) {
           waited = rounds;
           await waitForOpenWriters(signal);
         } else if (next.request === null) await load(next, signal);
@@ -238,11 +327,7 @@ export function createSnapshot(options: {
 
     /** The stream changed a row: before and after may have different keys, and each is one that the stream knows better. */
     touch(relation: Relation, row: Row): void {
-      if (current === null || relation.oid !== current.relation.oid || isTouchedAll) return;
-      touched.add(toKeyText(toKey(relation, row)));
-      if (touched.size <= MOST_TOUCHED) return;
-      isTouchedAll = true;
-      touched.clear();
+      if (current !== null && relation.oid === current.relation.oid) windows?.touch(toKeyText(toKey(relation, row)));
     },
 
     /** The stream emptied tables: what was read of them before is void. */
@@ -252,43 +337,31 @@ export function createSnapshot(options: {
       wake();
     },
 
-    /** A marker passed in the stream. Answers with the rows to emit in its place, or null. `doubtful`: delivered and not seen visible yet. */
+    /** A marker passed in the stream. Answers with the rows to emit in its place, those of one chunk or several, or null. `doubtful`: delivered and not seen visible yet. */
     marker(token: string, doubtful: readonly bigint[]): Emission | null {
-      const window = windows[0];
-      const isHigh = window?.high === token;
-      if (current === null || (!isHigh && token !== firstLow)) return null;
-      const touchedInWindow = touched;
-      const isVoid = isTouchedAll;
-      const doubtfulBefore = doubtfulAtLow;
-      touched = new Set();
-      isTouchedAll = false;
-      doubtfulAtLow = doubtful;
-      if (!isHigh || restart) return null;
-      if (isVoid) return readAgain(current, 'more was changed than a chunk can be compared with: it is read again');
-      if (window.chunk.snapshot !== null) {
-        const snapshot = parseSnapshot(window.chunk.snapshot);
-        if (doubtfulBefore.some((xid) => !isVisible(xid, snapshot)))
-          return readAgain(current, 'a chunk was read before a streamed change was visible: it is read again');
-      }
-      windows.shift();
+      const found = windows?.pass(token, doubtful) ?? null;
+      if (current === null || found === null || restart) return null;
       const of = current;
       const { relation, request } = of;
-      const { chunk } = window;
-      const missing = request?.repair ? chunk.missing : [];
-      const toReads = (rows: readonly Cells[], isMissing: boolean): Read[] =>
-        rows.flatMap((cells) => {
-          const key = toKey(relation, cells);
-          return touchedInWindow.has(toKeyText(key)) ? [] : [{ cells, isMissing, ...toHeaders(of, key) }];
-        });
-      const tooLarge = chunk.tooLarge.flatMap(({ cells, bytes }) =>
-        toReads([cells], false).map((read) => ({ ...read, tooLarge: bytes })),
-      );
-      const reads = [...toReads(chunk.rows, false), ...toReads(missing, true), ...tooLarge];
-      const rows = chunk.rows.length + chunk.tooLarge.length + missing.length;
-      work.advance(of, chunk.lastKey ?? window.after, rows, window.last);
-      if (window.last && request !== null)
-        log.info({ id: request.id, table: relation.table }, 'a snapshot is complete');
+      const reads: Read[] = [];
+      for (const { chunk, reached, isLast, isTouched } of found.passed) {
+        const missing = request?.repair ? chunk.missing : [];
+        const toReads = (rows: readonly Cells[], isMissing: boolean): Read[] =>
+          rows.flatMap((cells) => {
+            const key = toKey(relation, cells);
+            return isTouched(toKeyText(key)) ? [] : [{ cells, isMissing, ...toHeaders(of, key) }];
+          });
+        const tooLarge = chunk.tooLarge.flatMap(({ cells, bytes }) =>
+          toReads([cells], false).map((read) => ({ ...read, tooLarge: bytes })),
+        );
+        for (const read of [...toReads(chunk.rows, false), ...toReads(missing, true), ...tooLarge]) reads.push(read);
+        const rows = chunk.rows.length + chunk.tooLarge.length + missing.length;
+        work.advance(of, reached, rows, isLast, meter.add(work.reached(of).rows + rows, performance.now()));
+        if (isLast && request !== null) log.info({ id: request.id, table: relation.table }, 'a snapshot is complete');
+      }
+      if (found.doubt !== null) readAgain(of, found.doubt);
       update();
+      if (found.passed.length === 0) return null;
       return { relation, reads };
     },
   };

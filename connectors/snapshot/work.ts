@@ -42,7 +42,7 @@ export function toShort(reason: string): string {
 export type WorkList = ReturnType<typeof createWorkList>;
 
 /**
- * What there is to read, and how far it is: tables of the initial load first, in their order, then requests, one after another. Both go on where the stored position left them; what
+ * What there is to read, and how far it is: tables of the initial load first, in their order, unless somebody paused it, then requests, one after another. Both go on where the stored position left them; what
  * a request names comes with its signal, which is taken once more for that.
  */
 export function createWorkList(options: {
@@ -56,17 +56,28 @@ export function createWorkList(options: {
   let next = BigInt(signals?.next ?? 0);
   let requests: readonly ActiveRequest[] = signals?.requests ?? [];
   let finished: readonly FinishedRequest[] = signals?.finished ?? [];
+  let isLoadPaused = signals?.isLoadPaused === true;
   /** By id of the request, once its signal has been read in this session. */
   const requested = new Map<string, Work>();
   let isCaughtUp = false;
 
-  const unloaded = () => tables.find(({ relation }) => progress[relation.table]?.done !== true);
+  const unloaded = () =>
+    isLoadPaused ? undefined : tables.find(({ relation }) => progress[relation.table]?.done !== true);
   const due = () =>
     requests.find(({ state }) => state === 'running') ?? requests.find(({ state }) => state === 'waiting');
   const find = (id: string) => requests.find((request) => request.id === id);
 
   function change(id: string, changes: Partial<ActiveRequest>): void {
     requests = requests.map((request) => (request.id === id ? { ...request, ...changes } : request));
+  }
+
+  /** It does not run any more, and so has no rate. */
+  function rest(id: string, state: 'paused' | 'waiting'): void {
+    requests = requests.map((request) => {
+      if (request.id !== id) return request;
+      const { rowsPerSecond: _, ...known } = request;
+      return { ...known, state };
+    });
   }
 
   function finish(id: string, table: string, state: FinishedRequest['state'], reason?: string): void {
@@ -111,10 +122,14 @@ export function createWorkList(options: {
       finish(id, read.table, 'failed', read.reason);
       return answer(read.reason);
     }
+    if (kind === 'pause-load' || kind === 'resume-load') {
+      isLoadPaused = kind === 'pause-load';
+      return answer(null);
+    }
     if (active === undefined) return answer('no such snapshot waits or runs');
     if (kind === 'cancel') finish(id, active.table, 'cancelled');
-    else if (kind === 'pause') change(id, { state: 'paused' });
-    else if (active.state === 'paused') change(id, { state: 'waiting' });
+    else if (kind === 'pause') rest(id, 'paused');
+    else if (active.state === 'paused') rest(id, 'waiting');
     return answer(null);
   }
 
@@ -122,7 +137,7 @@ export function createWorkList(options: {
     /** As the position holds it: both are values that never change. */
     state: (): { snapshot: Readonly<Record<string, TableProgress>>; signals: SignalProgress } => ({
       snapshot: { ...progress },
-      signals: { next: String(next), requests, finished },
+      signals: { next: String(next), requests, finished, ...(isLoadPaused ? { isLoadPaused } : {}) },
     }),
 
     /** Whether nothing is to be read now. */
@@ -147,14 +162,30 @@ export function createWorkList(options: {
       if (request !== null) change(request.id, { state: 'running', total });
     },
 
-    /** So many more rows of a work are in the log, up to this key. */
-    advance({ relation, request }: Work, lastKey: readonly string[] | null, rows: number, isLast: boolean): void {
+    /** So many more rows of a work are in the log, up to this key, at this rate. */
+    advance(
+      { relation, request }: Work,
+      lastKey: readonly string[] | null,
+      rows: number,
+      isLast: boolean,
+      rowsPerSecond = 0,
+    ): void {
       const table = relation.table;
       if (request === null) {
-        progress[table] = { done: isLast, lastKey, rows: (progress[table]?.rows ?? 0) + rows };
+        const all = (progress[table]?.rows ?? 0) + rows;
+        progress[table] = {
+          done: isLast,
+          lastKey,
+          rows: all,
+          ...(isLast || rowsPerSecond === 0 ? {} : { rowsPerSecond }),
+        };
         return;
       }
-      change(request.id, { lastKey, rows: (find(request.id)?.rows ?? 0) + rows });
+      change(request.id, {
+        lastKey,
+        rows: (find(request.id)?.rows ?? 0) + rows,
+        ...(rowsPerSecond === 0 ? {} : { rowsPerSecond }),
+      });
       if (isLast) finish(request.id, table, 'done');
     },
 

@@ -31,8 +31,8 @@ afterEach(async () => {
 });
 
 /** A connector in the midst of the initial load, or of a snapshot that was asked for after it. */
-async function start(isRequested: boolean): Promise<void> {
-  await startConnector();
+async function start(isRequested: boolean, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  await startConnector(env);
   if (isRequested) {
     await rig.untilCaughtUp();
     await ask();
@@ -40,7 +40,7 @@ async function start(isRequested: boolean): Promise<void> {
   await waitUntil('it is under way', () => readLoaded() > 20, 20_000, 1);
 }
 
-async function startConnector(): Promise<void> {
+async function startConnector(env: Readonly<Record<string, string>> = {}): Promise<void> {
   const table = `docs_${++tests}`;
   rig = await createConnectorRig('hanging', {
     legacyUrl: server.url,
@@ -48,7 +48,10 @@ async function startConnector(): Promise<void> {
     schema: `CREATE TABLE ${table} (id integer PRIMARY KEY, label text);
       INSERT INTO ${table} SELECT i, 'old' FROM generate_series(1, 1500) i;
       CREATE FUNCTION paced_${table}() RETURNS boolean STABLE LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.002); RETURN true; END'`,
-    env: { CROSSWALK_CHUNK_ROWS: '10', CROSSWALK_HEARTBEAT_MS: '50', CROSSWALK_PUBLICATION: table },
+    env: {
+      ...{ CROSSWALK_CHUNK_ROWS: '10', CROSSWALK_HEARTBEAT_MS: '50', CROSSWALK_PUBLICATION: table },
+      ...{ CROSSWALK_SNAPSHOT_CONNECTIONS: '1', ...env },
+    },
   });
   writer = await connect(server.url, 'writer');
   watcher = await connect(server.url, 'watcher', '-c synchronous_commit=local');
@@ -131,29 +134,40 @@ async function expectWholeLog(): Promise<void> {
   await connector.stop();
 }
 
+/** `mostAhead`: rows that may have been under way. */
+async function expectHangingChangeKept(mostAhead: number): Promise<void> {
+  const events = connector.status.events;
+  const { committed } = await updateHanging();
+  await waitUntil('the change is streamed', () => connector.status.events >= events + 1500);
+  // What is read now is the row of before.
+  const loadedAtFirst = readLoaded();
+  await sleep(1000);
+  expect(isDone()).toBe(false);
+  expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + mostAhead);
+  // A restart must not forget it.
+  await connector.stop();
+  connector = rig.run();
+  await waitUntil('it streams again', () => connector.status.state === 'streaming');
+  await sleep(500);
+  expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + mostAhead);
+  await releaseCommits();
+  await committed;
+  await expectWholeLog();
+}
+
+test('by four connections: a change streamed while its commit hangs is not overwritten either', async () => {
+  // Slowly, or all is read before the commit hangs.
+  await start(false, { CROSSWALK_SNAPSHOT_CONNECTIONS: '4', CROSSWALK_SNAPSHOT_MAX_RATE: '300' });
+  await expectHangingChangeKept(60);
+});
+
 describe.each([
   ['the initial load', false],
   ['a snapshot on request', true],
 ])('%s', (_, isRequested) => {
   test('a change streamed while its commit hangs is not overwritten, and the rest is read afterwards', async () => {
     await start(isRequested);
-    const events = connector.status.events;
-    const { committed } = await updateHanging();
-    await waitUntil('the change is streamed', () => connector.status.events >= events + 1500);
-    // What is read now is the row of before. One chunk may have been under way.
-    const loadedAtFirst = readLoaded();
-    await sleep(1000);
-    expect(isDone()).toBe(false);
-    expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + 30);
-    // A restart must not forget it.
-    await connector.stop();
-    connector = rig.run();
-    await waitUntil('it streams again', () => connector.status.state === 'streaming');
-    await sleep(500);
-    expect(readLoaded()).toBeLessThanOrEqual(loadedAtFirst + 30);
-    await releaseCommits();
-    await committed;
-    await expectWholeLog();
+    await expectHangingChangeKept(30);
   });
 
   test('nor where the stream is behind: the commit is visible before the change is handled', async () => {

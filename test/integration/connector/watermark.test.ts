@@ -13,7 +13,8 @@ beforeAll(async () => {
       INSERT INTO docs SELECT i, 'old', CASE WHEN i % 50 = 3 THEN repeat(md5(i::text), 200) END FROM generate_series(1, 200) i;
       CREATE TABLE parent (id integer PRIMARY KEY, label text);
       INSERT INTO parent VALUES (1, 'own'), (3, 'own')`,
-    env: { LOG_LEVEL: 'info', CROSSWALK_CHUNK_ROWS: '100' },
+    // With one connection the second marker is that of the first chunk.
+    env: { LOG_LEVEL: 'info', CROSSWALK_CHUNK_ROWS: '100', CROSSWALK_SNAPSHOT_CONNECTIONS: '1' },
   });
 });
 afterAll(() => rig?.drop());

@@ -52,8 +52,12 @@ test.each(['before the chunk arrives', 'before its marker is written'])('%s', as
     const isCurrent = async () => true;
     snapshot = createSnapshot({
       client,
+      openReader: () => Promise.reject(new Error('one connection is enough')),
+      readers: 1,
       work,
       chunkRows: 10,
+      maxRate: 0,
+      maxSessions: 0,
       mostRowBytesOf: () => 1_000_000,
       timeoutMs: 1000,
       isCurrent,

@@ -2,7 +2,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCatalog } from '../../../connectors/catalog.ts';
-import { type Chunk, readChunk } from '../../../connectors/snapshot/chunks.ts';
+import { type Chunk, findRange, hasRanges, readChunk, readRange } from '../../../connectors/snapshot/chunks.ts';
+import type { Range } from '../../../connectors/snapshot/windows.ts';
 import { planSourceSetup } from '../../../connectors/source-setup.ts';
 import { connect, sourceOptions } from '../../../runtime/postgres.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -118,6 +119,39 @@ test('in chunks of every size a key can end: all rows, in the order of the key',
       );
     // What an index only includes is no part of the key.
     if (relation.key.includes('note')) faults.push(`${tables.get(relation.table)}: ${relation.key.join()}`);
+  }
+  expect(faults).toEqual([]);
+});
+
+test('in ranges that any key can end: all rows, each in one range', async () => {
+  const relations = await readCatalog(reader, { schema: 'public', tables: [...tables.keys()], publication: 'keys' });
+  const ranged = relations.filter(hasRanges);
+  expect(ranged.length).toBeGreaterThan(100);
+  const faults: string[] = [];
+  for (const relation of ranged) {
+    const keys = relation.key.map((name) => pg.escapeIdentifier(name)).join(', ');
+    const { rows } = await client.query<string[]>({
+      text: `SELECT ${keys} FROM ${relation.table} ORDER BY ${keys}`,
+      rowMode: 'array',
+    });
+    const read: (readonly (string | null)[])[] = [];
+    const counts: number[] = [];
+    let after: readonly string[] | null = null;
+    for (let isLast = false; !isLast && counts.length <= rows.length + 1; ) {
+      const range: Range | null = await findRange(reader, relation, after, 2);
+      const bounds = { after, upTo: range?.upTo ?? null, found: range?.found ?? null };
+      const chunk = await readRange(reader, relation, bounds, 10);
+      if (!chunk.isLast) faults.push(`${tables.get(relation.table)}: more rows in a range than were found`);
+      read.push(...chunk.rows.map((row) => row.slice(0, relation.key.length)));
+      counts.push(chunk.rows.length);
+      isLast = range === null;
+      after = range?.upTo ?? after;
+    }
+    const isEven = counts.slice(0, -1).every((count) => count === 2);
+    if (JSON.stringify(read) !== JSON.stringify(rows) || !isEven)
+      faults.push(
+        `${tables.get(relation.table)}: ${counts} ${JSON.stringify(read).slice(0, 200)}, not ${JSON.stringify(rows).slice(0, 200)}`,
+      );
   }
   expect(faults).toEqual([]);
 });

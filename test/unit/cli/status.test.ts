@@ -6,7 +6,16 @@ import type { PipelineState } from '../../../runtime/pipeline-state.ts';
 const signals: SignalProgress = {
   next: '5',
   requests: [
-    { id: 'r', offset: '3', table: 'docs', state: 'running', lastKey: ['secret'], rows: 1200, total: 5000 },
+    {
+      id: 'r',
+      offset: '3',
+      table: 'docs',
+      state: 'running',
+      lastKey: ['secret'],
+      rows: 1200,
+      total: 5000,
+      rowsPerSecond: 50,
+    },
     { id: 'p', offset: '4', table: 'docs', state: 'paused', lastKey: null, rows: 0, total: null },
   ],
   finished: [
@@ -38,12 +47,33 @@ test('snapshots that are not over, or failed, are told with how far they are, an
   const lines = toStatusLines(state, { slot: 's' }, [], 'healthy');
   const from = lines.indexOf('Ad-hoc snapshots');
   expect(lines.slice(from + 1, from + 6).map((line) => line.replaceAll(/ +/g, ' ').trim())).toEqual([
-    'id table state rows of about',
+    'id table state rows of about rows/s left',
     'f docs failed 7 division by zero',
-    'r docs running 1,200 5,000',
+    'r docs running 1,200 5,000 50 1 m 16 s',
     'p docs paused 0',
     '',
   ]);
+});
+
+test('the initial load is told with its rate, the time it has left, and whether it is paused', () => {
+  const table = { table: 'docs', rows: 1200, done: false, estimatedRows: 5000 };
+  const tables = [
+    { ...table, rowsPerSecond: 50, secondsLeft: 76 },
+    { ...table, table: 'pairs', rows: 9, done: true },
+  ];
+  const linesOf = (state: PipelineState) => {
+    const lines = toStatusLines(state, { slot: 's' }, [], 'healthy').map((line) => line.replaceAll(/ +/g, ' ').trim());
+    return lines.slice(lines.indexOf('Initial load') + 1).slice(0, 2);
+  };
+  const running = { ...stateWith({}), tables };
+  expect(linesOf(running)).toEqual(['docs 1,200 24 % of about 5,000, 50 rows/s, 1 m 16 s left', 'pairs 9 done']);
+  const paused = { ...stateWith({ signals: { ...signals, isLoadPaused: true } }), tables: [table, tables[1]!] };
+  expect(linesOf(paused)).toEqual(['docs 1,200 24 % of about 5,000, paused', 'pairs 9 done']);
+  expect(toStatusDocument(running, [], 'healthy').connector).toMatchObject({
+    initialLoad: tables,
+    initialLoadPaused: false,
+  });
+  expect(toStatusDocument(paused, [], 'healthy').connector.initialLoadPaused).toBe(true);
 });
 
 test('where there are none, nothing is said of them', () => {

@@ -26,6 +26,10 @@ test('a signal is read as it was written', () => {
   expect(parseSignal(encodeSignal(snapshot))).toEqual({ is: 'signal', signal: snapshot });
   for (const kind of ['pause', 'resume', 'cancel'] as const)
     expect(parseSignal(encodeSignal({ v: 1, id, kind }))).toEqual({ is: 'signal', signal: { v: 1, id, kind } });
+  for (const kind of ['pause-load', 'resume-load'] as const)
+    expect(parseSignal(encodeSignal({ v: 1, id, kind }))).toEqual({ is: 'signal', signal: { v: 1, id, kind } });
+  const slow = { ...snapshot, maxRate: 500 };
+  expect(parseSignal(encodeSignal(slow))).toEqual({ is: 'signal', signal: slow });
 });
 
 test.each([
@@ -53,6 +57,7 @@ test('a snapshot that cannot be made is refused by its id, and nothing of it is 
   expect(refused({ keys: Array.from({ length: 1001 }, () => ['1']) })).toContain('keys');
   expect(refused({ keys: [['1'], [2]] })).toContain('keys');
   expect(refused({ other: 1 })).toContain('other');
+  for (const maxRate of [0, -1, 0.5, '5', null]) expect(refused({ maxRate })).toContain('maxRate');
   expect(refused({ hints: { secret: 'text' } })).not.toContain('secret');
 });
 

@@ -85,6 +85,39 @@ test('nothing that was asked for begins before all is known of what was said of 
   expect([nextId(), work.isIdle(), over()]).toEqual([null, true, [[1, 'cancelled']]]);
 });
 
+test('the initial load rests and goes on when somebody says so, in later sessions too; what is asked for is read meanwhile', () => {
+  const sayLoad = (number: number, kind: 'pause-load' | 'resume-load'): Signal => ({ v: 1, id: idOf(number), kind });
+  work = create({ ...loaded, b: { done: false, lastKey: ['3'], rows: 3 } });
+  take(ask(1));
+  work.caughtUp();
+  expect(work.next()).toMatchObject({ relation: { table: 'b' }, request: null });
+  expect(take(sayLoad(2, 'pause-load'))).toEqual({ problem: null, id: idOf(2), kind: 'pause-load' });
+  expect([nextId(), work.state().signals.isLoadPaused]).toEqual([idOf(1), true]);
+  work.advance(work.next()!, ['1'], 1, true);
+  expect([work.next(), work.isIdle()]).toEqual([null, true]);
+  restart();
+  readAgain();
+  expect([work.next(), work.isIdle()]).toEqual([null, true]);
+  take(sayLoad(3, 'resume-load'));
+  expect(work.reached(work.next()!)).toEqual({ lastKey: ['3'], rows: 3 });
+  expect(work.state().signals).not.toHaveProperty('isLoadPaused');
+});
+
+test('a rate is that of what is read: none is left of what rests, or is over', () => {
+  take(ask(1));
+  work.caughtUp();
+  work.begin(work.next()!, 10);
+  work.advance(work.next()!, ['4'], 4, false, 50);
+  expect(work.state().signals.requests[0]).toMatchObject({ rows: 4, rowsPerSecond: 50 });
+  take(say(1, 'pause'));
+  expect(work.state().signals.requests[0]).not.toHaveProperty('rowsPerSecond');
+  work = create({ ...loaded, b: { done: false, lastKey: null, rows: 0 } });
+  work.advance(work.next()!, ['4'], 4, false, 50);
+  expect(work.state().snapshot.b).toEqual({ done: false, lastKey: ['4'], rows: 4, rowsPerSecond: 50 });
+  work.advance(work.next()!, ['5'], 1, true, 50);
+  expect(work.state().snapshot.b).toEqual({ done: true, lastKey: ['5'], rows: 5 });
+});
+
 describe('requests', () => {
   beforeEach(() => {
     for (const number of [1, 2, 3]) take(ask(number));

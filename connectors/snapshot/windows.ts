@@ -1,0 +1,206 @@
+import type { Chunk } from './chunks.ts';
+import { isVisible, parseSnapshot } from './visibility.ts';
+
+type Key = readonly string[];
+
+/** What was found in a range of keys: so many rows, and whether no value of the table was large then. */
+export interface Found {
+  readonly rows: number;
+  readonly hasNoLarge: boolean;
+}
+
+/** A range of keys that was looked for: up to and with `upTo`. */
+export interface Range {
+  readonly upTo: Key;
+  readonly found: Found;
+}
+
+/** A range of keys on its way: behind `after`, up to and with `upTo`; null: to the end of the table. */
+export interface Window {
+  readonly after: Key | null;
+  readonly upTo: Key | null;
+  /** Null: not looked for. */
+  readonly found: Found | null;
+}
+
+interface Entry extends Window {
+  isTaken: boolean;
+  /** The marker that was in the stream before it was read, and the one that was sent after it was. */
+  low: string | null;
+  high: string | null;
+  hasPassed: boolean;
+  chunk: Chunk | null;
+  bytes: number;
+}
+
+/** A chunk whose turn it is. `isTouched`: whether the stream has changed the row of a key since the chunk's low marker. `reached`: every row up to this key is read. */
+export interface Passed {
+  readonly chunk: Chunk;
+  readonly reached: Key | null;
+  readonly isLast: boolean;
+  isTouched(key: string): boolean;
+}
+
+/** What the stream changed from one marker to the next. `doubtful`: transactions delivered before it, and not seen visible. */
+interface Stretch {
+  readonly marker: string;
+  readonly doubtful: readonly bigint[];
+  readonly touched: Set<string>;
+  isTouchedAll: boolean;
+}
+
+/** Keys of one stretch that are kept; a transaction that changes more of them makes chunks void instead of filling the memory. */
+const MOST_TOUCHED = 20_000;
+/** What the chunks that are read and not written may take; those that are being read, one a connection, come on top. */
+export const MOST_BYTES_AHEAD = 16 * 1024 * 1024;
+/** What a cell takes beside its text. */
+const CELL_BYTES = 16;
+
+export type Windows = ReturnType<typeof createWindows>;
+
+/**
+ * The chunks of one table that are read ahead, in key order. Each is read after a low marker is in the stream and before its high marker is, by whatever connection, and is written once its
+ * high marker has passed and all before it are written. That may be long after its own window: what the stream changes is therefore remembered from the low marker of the first chunk in hand
+ * until each is written, and a row changed since its chunk's low marker is left to the stream.
+ */
+export function createWindows(options: { after: Key | null; marker: string; most: number; mostBytes?: number }) {
+  const { most, mostBytes = MOST_BYTES_AHEAD } = options;
+  const entries: Entry[] = [];
+  let stretches: Stretch[] = [];
+  /** Sent, or about to be, and not seen in the stream. */
+  const expected = new Set([options.marker]);
+  /** The last marker that is known to be in the stream: the low one of what is read next. */
+  let marker = options.marker;
+  /** Up to where ranges have been given out; and whether the one in hand goes on to the end. */
+  let end = options.after;
+  let isEnded = false;
+  let isLooking = false;
+  let bytes = 0;
+
+  const toEntry = (after: Key | null, upTo: Key | null, found: Found | null): Entry => ({
+    ...{ after, upTo, found, isTaken: false, low: null, high: null, hasPassed: false, chunk: null, bytes: 0 },
+  });
+  const isRoom = () => entries.length === 0 || (entries.length < most && bytes < mostBytes);
+
+  /** Why a chunk that has passed cannot be trusted; null where it can. */
+  function findDoubt({ low, chunk }: Entry, since: readonly Stretch[]): string | null {
+    if (since[0]?.marker !== low || since.some(({ isTouchedAll }) => isTouchedAll))
+      return 'more was changed than a chunk can be compared with: it is read again';
+    if (chunk!.snapshot === null) return null;
+    const snapshot = parseSnapshot(chunk!.snapshot);
+    if (since[0]!.doubtful.some((xid) => !isVisible(xid, snapshot)))
+      return 'a chunk was read before a streamed change was visible: it is read again';
+    return null;
+  }
+
+  const indexOf = (token: string | null) => stretches.findIndex((stretch) => stretch.marker === token);
+
+  /** Where a marker stands among those that have passed; one that has not stands behind them. */
+  const placeOf = (token: string) => (expected.has(token) ? Infinity : indexOf(token));
+
+  /** What the stream changed since a marker passed, and the doubts of then. */
+  const since = (low: string | null) => (indexOf(low) === -1 ? [] : stretches.slice(indexOf(low)));
+
+  return {
+    /** What a connection may do now: read a range, look for the next one, or nothing (null). */
+    next(): Window | 'look' | null {
+      const open = entries.find(({ isTaken }) => !isTaken);
+      if (open !== undefined) return open === entries[0] || bytes < mostBytes ? open : null;
+      return isEnded || isLooking || !isRoom() ? null : 'look';
+    },
+
+    /** Whether there is work for more than one connection. */
+    isMany: () => !isEnded && end !== options.after,
+
+    /** Behind which key the next range is looked for, by one connection at a time, until `add`. */
+    look(): Key | null {
+      isLooking = true;
+      return end;
+    },
+
+    /** The next range; null: what is left of the table. */
+    add(range: Range | null): Window {
+      isLooking = false;
+      const entry = toEntry(end, range?.upTo ?? null, range?.found ?? null);
+      entries.push(entry);
+      if (range === null) isEnded = true;
+      else end = range.upTo;
+      return entry;
+    },
+
+    take(window: Window): void {
+      (window as Entry).isTaken = true;
+    },
+
+    /** A range is read from now on. */
+    begin(window: Window): void {
+      (window as Entry).low = marker;
+    },
+
+    /** A range was read, perhaps not to its end; its high marker is about to be sent. */
+    read(window: Window, chunk: Chunk, high: string): void {
+      const entry = window as Entry;
+      entry.chunk = chunk;
+      entry.high = high;
+      entry.bytes = toBytes(chunk);
+      bytes += entry.bytes;
+      expected.add(high);
+      if (chunk.isLast) return;
+      if (entry.upTo === null) {
+        end = chunk.lastKey;
+        isEnded = false;
+      } else entries.splice(entries.indexOf(entry) + 1, 0, toEntry(chunk.lastKey, entry.upTo, null));
+    },
+
+    /** A marker is about to be sent; and is in the stream. */
+    expect: (token: string) => void expected.add(token),
+    sent(token: string): void {
+      // Its answer may be late: the stream has passed it, perhaps with a later one that others know of already.
+      if (expected.has(token) || placeOf(token) > placeOf(marker)) marker = token;
+    },
+
+    /** The stream changed the row of a key. */
+    touch(key: string): void {
+      const stretch = stretches.at(-1);
+      if (stretch === undefined || stretch.isTouchedAll) return;
+      stretch.touched.add(key);
+      if (stretch.touched.size <= MOST_TOUCHED) return;
+      stretch.isTouchedAll = true;
+      stretch.touched.clear();
+    },
+
+    /** A marker passed in the stream: the chunks whose turn it is, and why the next one, and all behind it, are void. Null for a marker of others. */
+    pass(token: string, doubtful: readonly bigint[]): { passed: Passed[]; doubt: string | null } | null {
+      if (!expected.delete(token)) return null;
+      stretches.push({ marker: token, doubtful, touched: new Set(), isTouchedAll: false });
+      for (const entry of entries) if (entry.high === token) entry.hasPassed = true;
+      const passed: Passed[] = [];
+      let doubt: string | null = null;
+      for (let entry = entries[0]; entry?.hasPassed; entry = entries[0]) {
+        const changes = since(entry.low);
+        doubt = findDoubt(entry, changes);
+        if (doubt !== null) break;
+        entries.shift();
+        bytes -= entry.bytes;
+        const chunk = entry.chunk!;
+        passed.push({
+          chunk,
+          reached: chunk.isLast ? (entry.upTo ?? chunk.lastKey ?? entry.after) : chunk.lastKey,
+          isLast: chunk.isLast && entry.upTo === null,
+          isTouched: (key) => changes.some(({ touched }) => touched.has(key)),
+        });
+      }
+      const needed = new Set([marker, ...entries.map(({ low }) => low)]);
+      const first = stretches.findIndex((stretch) => needed.has(stretch.marker));
+      stretches = first === -1 ? [] : stretches.slice(first);
+      return { passed, doubt };
+    },
+  };
+}
+
+function toBytes({ rows, missing, tooLarge }: Chunk): number {
+  let bytes = 0;
+  for (const cells of [...rows, ...missing, ...tooLarge.map((row) => row.cells)])
+    for (const cell of cells) bytes += CELL_BYTES + (cell?.length ?? 0);
+  return bytes;
+}
