@@ -9,17 +9,13 @@ import {
   type DesiredContributions,
   diffContributions,
   lockMergeKeys,
-  readContributions,
   readLiveContributions,
   type StoredContribution,
-  writeContributions,
 } from './contributions.ts';
-import { FoldError } from './data-error.ts';
+import { foldKeys, rowsThatGo } from './fold-keys.ts';
 import type { HistoryStep } from './map-history.ts';
-import { retractNamed, toRefolds, toRepairs } from './repair.ts';
+import { type FoldCause, retractNamed, toRefolds, toRepairs } from './repair.ts';
 import { ownedColumns, type TargetWrites, writeTargets } from './write-targets.ts';
-
-type Folded = ReturnType<Aggregate['fold']>;
 
 /** What one legacy row implies after a batch, and what it implied on the way there where that matters. */
 export interface MappedRow {
@@ -105,33 +101,26 @@ async function applyAggregate(
   for (const { mergeKey, legacyKey, lineage } of changed) causes.set(mergeKey, { legacyKey, lineage });
   const mergeKeys = [...causes.keys()];
   if (mergeKeys.length === 0) return;
-  await lockMergeKeys(client, aggregate, mergeKeys);
-  if (changed.length > 0) await writeContributions(client, aggregate, changed);
-  const contributions = await readContributions(client, aggregate, mergeKeys);
-  const folded = mergeKeys.map((mergeKey) => fold(aggregate, mergeKey, contributions.get(mergeKey) ?? []));
+  const fronted = await lockMergeKeys(client, aggregate, mergeKeys);
+  const isRepair = repairs.size > 0;
+  const folded = await foldKeys(client, aggregate, { mergeKeys, fronted, changed, isRepair });
   const writes = new Map<string, TargetWrites>();
   for (const target of aggregate.targets) {
-    const results = folded.map((tables) => tables[target.table] ?? []);
-    writes.set(target.table, {
-      scopes: mergeKeys.map((value, index) => ({
-        value,
-        ...causes.get(value)!,
-        ids: results[index]!.map(({ row }) => row.id!),
-      })),
-      rows: results.flat().map((result) => toFoldedCells(result, target.columns)),
-    });
+    const { table, columns } = target;
+    const scopes: TargetWrites['scopes'][number][] = [];
+    const cells: Cell[][] = [];
+    for (const key of folded) {
+      const results = key.rows[table] ?? [];
+      const cause = causes.get(key.mergeKey)!;
+      cells.push(...results.map((result) => toFoldedCells(result, columns)));
+      if (key.before === null || target.key === 'id')
+        scopes.push({ value: key.mergeKey, ...cause, ids: results.map(({ row }) => row.id!) });
+      // Of many rows under one merge key, none is looked for that is not known to go.
+      else cells.push(...rowsThatGo(key, table).map((row) => toGoneCells(row, columns, cause, projection)));
+    }
+    writes.set(table, { scopes, rows: cells });
   }
-  await writeTargets(client, { projection, aggregate, isRepair: repairs.size > 0 }, shapes, writes);
-}
-
-function fold(aggregate: Aggregate, mergeKey: string, contributions: readonly StoredContribution[]): Folded {
-  // Only a repair folds a merge key that nobody contributes to: its rows go.
-  if (contributions.length === 0) return {};
-  try {
-    return aggregate.fold(mergeKey, contributions);
-  } catch (error) {
-    throw new FoldError(error);
-  }
+  await writeTargets(client, { projection, aggregate, isRepair }, shapes, writes);
 }
 
 /** A folded row with the lineage of its newest contributor. */
@@ -146,6 +135,16 @@ export function toFoldedCells(result: FoldedRow, columns: readonly string[]): (s
     [result.deletedAt],
     [newest.legacyTable, newest.legacyKey, lsn, xid, committedAt, newest.mappingVersion],
   );
+}
+
+/** A row as a retraction leaves it. */
+function toGoneCells(
+  row: NewRow,
+  columns: readonly string[],
+  { legacyKey, lineage: { lsn, xid, committedAt } }: FoldCause,
+  { source, version }: Projection,
+): Cell[] {
+  return toWritten(row, columns, [committedAt], [source, legacyKey, lsn, xid, committedAt, version]);
 }
 
 function toWritten(

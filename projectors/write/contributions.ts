@@ -7,6 +7,16 @@ export interface StoredContribution extends Contribution {
   readonly mergeKey: string;
   readonly lineage: Lineage;
   readonly mappingVersion: string;
+  /** Absent: in no front. */
+  readonly place?: Place;
+}
+
+/** Where a contribution stands among the many of a merge key that has a front. */
+export interface Place {
+  readonly inFront: boolean;
+  /** Names its part among those of all merge keys, a UUID; null: it belongs to none. */
+  readonly part: string | null;
+  readonly inPartFront: boolean;
 }
 
 /** What a legacy row is to contribute. The last live one wins; `passed` are those it went through on the way there. */
@@ -20,6 +30,9 @@ export interface DesiredContributions {
     readonly lineage: Lineage;
   }[];
 }
+
+/** A contribution as it was read. */
+export type ReadContribution = StoredContribution & { readonly place: Place };
 
 type Row = Omit<StoredContribution, 'movedTo'> & { movedTo: string | null };
 
@@ -93,12 +106,15 @@ interface StoredRow {
   source_xid: string;
   source_committed_at: string;
   mapping_version: string;
+  front: string | null;
+  part: string | null;
+  in_part_front: string;
 }
 
 const COLUMNS =
-  'merge_key, legacy_table, legacy_key, live, moved_to, data, source_lsn, source_xid, source_committed_at, mapping_version';
+  'merge_key, legacy_table, legacy_key, live, moved_to, data, source_lsn, source_xid, source_committed_at, mapping_version, front, part, in_part_front';
 
-function toContribution(row: StoredRow): StoredContribution {
+function toContribution(row: StoredRow): ReadContribution {
   return {
     mergeKey: row.merge_key,
     legacyTable: row.legacy_table,
@@ -109,6 +125,7 @@ function toContribution(row: StoredRow): StoredContribution {
     data: JSON.parse(row.data) as Record<string, string | null>,
     lineage: { lsn: row.source_lsn, xid: row.source_xid, committedAt: row.source_committed_at },
     mappingVersion: row.mapping_version,
+    place: { inFront: row.front !== null, part: row.part, inPartFront: row.in_part_front === 't' },
   };
 }
 
@@ -128,20 +145,21 @@ export async function readLiveContributions(
 }
 
 /**
- * Locks merge keys in key order until the transaction ends. A statement of its own, before the fold reads: inside one statement
+ * Locks merge keys in key order until the transaction ends; answers with those that have a front. A statement of its own, before the fold reads: inside one statement
  * two sessions would each fold without the contribution that the other is about to commit.
  */
 export async function lockMergeKeys(
   client: pg.ClientBase,
   aggregate: Aggregate,
   mergeKeys: readonly string[],
-): Promise<void> {
-  await client.query({
+): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ merge_key: string; has_front: string }>({
     name: 'crosswalk lock merge keys',
     text: `INSERT INTO merge_key (aggregate, merge_key) SELECT $1, k FROM unnest($2::uuid[]) k ORDER BY k
-     ON CONFLICT (aggregate, merge_key) DO UPDATE SET merge_key = excluded.merge_key`,
+     ON CONFLICT (aggregate, merge_key) DO UPDATE SET merge_key = excluded.merge_key RETURNING merge_key, has_front`,
     values: [aggregate.name, mergeKeys],
   });
+  return new Set(rows.filter(({ has_front }) => has_front === 't').map(({ merge_key }) => merge_key));
 }
 
 /** Writes contributions, live and retired. */
@@ -161,14 +179,18 @@ export async function writeContributions(
     contribution.lineage.xid,
     contribution.committedAt,
     contribution.mappingVersion,
+    contribution.place?.inFront ? contribution.mergeKey : null,
+    contribution.place?.part ?? null,
+    contribution.place?.inPartFront ?? false,
   ]);
   await client.query({
     name: 'crosswalk write contributions',
     text: `INSERT INTO contribution (aggregate, ${COLUMNS})
-     SELECT $1, (r->>0)::uuid, r->>1, r->>2, (r->>3)::boolean, (r->>4)::uuid, r->5, (r->>6)::pg_lsn, (r->>7)::bigint, (r->>8)::timestamptz, r->>9
+     SELECT $1, (r->>0)::uuid, r->>1, r->>2, (r->>3)::boolean, (r->>4)::uuid, r->5, (r->>6)::pg_lsn, (r->>7)::bigint, (r->>8)::timestamptz, r->>9, (r->>10)::uuid, (r->>11)::uuid, (r->>12)::boolean
      FROM jsonb_array_elements($2::jsonb) r
      ON CONFLICT (merge_key, aggregate, legacy_table, legacy_key) DO UPDATE SET live = excluded.live, moved_to = excluded.moved_to, data = excluded.data,
-       source_lsn = excluded.source_lsn, source_xid = excluded.source_xid, source_committed_at = excluded.source_committed_at, mapping_version = excluded.mapping_version`,
+       source_lsn = excluded.source_lsn, source_xid = excluded.source_xid, source_committed_at = excluded.source_committed_at, mapping_version = excluded.mapping_version,
+       front = excluded.front, part = excluded.part, in_part_front = excluded.in_part_front`,
     values: [aggregate.name, JSON.stringify(rows)],
   });
 }
@@ -178,11 +200,122 @@ export async function readContributions(
   client: pg.ClientBase,
   aggregate: Aggregate,
   mergeKeys: readonly string[],
-): Promise<Map<string, StoredContribution[]>> {
+): Promise<Map<string, ReadContribution[]>> {
   const { rows } = await client.query<StoredRow>({
     name: 'crosswalk read contributions',
     text: `SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = ANY ($2::uuid[])`,
     values: [aggregate.name, mergeKeys],
   });
   return Map.groupBy(rows.map(toContribution), (contribution) => contribution.mergeKey);
+}
+
+/**
+ * Contributions by one look-up for each of some UUIDs. `OFFSET 0` keeps the planner to it: while it has no statistics it would choose to read a whole index for a
+ * list of them.
+ */
+const lookUp = (ids: string, where: string) =>
+  `SELECT x.* FROM unnest(${ids}::uuid[]) id CROSS JOIN LATERAL (SELECT ${COLUMNS}, aggregate FROM contribution c WHERE ${where} OFFSET 0) x`;
+
+/** The fronts of merge keys that have one. */
+export async function readFronts(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  mergeKeys: readonly string[],
+): Promise<ReadContribution[]> {
+  const { rows } = await client.query<StoredRow>({
+    name: 'crosswalk read fronts',
+    text: `${lookUp('$2', 'c.front = id')} WHERE x.aggregate = $1`,
+    values: [aggregate.name, mergeKeys],
+  });
+  return rows.map(toContribution);
+}
+
+/** The fronts of parts, of merge keys that have one. */
+export async function readPartFronts(client: pg.ClientBase, parts: readonly string[]): Promise<ReadContribution[]> {
+  if (parts.length === 0) return [];
+  const { rows } = await client.query<StoredRow>({
+    name: 'crosswalk read part fronts',
+    text: lookUp('$1', 'c.part = id AND c.in_part_front'),
+    values: [parts],
+  });
+  return rows.map(toContribution);
+}
+
+/** Contributions as they stand before they are written anew: those of the same merge keys and legacy rows. */
+export async function readEarlier(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  contributions: readonly StoredContribution[],
+): Promise<ReadContribution[]> {
+  const { rows } = await client.query<StoredRow>({
+    name: 'crosswalk read earlier contributions',
+    text: `SELECT x.* FROM unnest($2::uuid[], $3::text[], $4::text[]) k (merge_key, legacy_table, legacy_key) CROSS JOIN LATERAL (
+       SELECT ${COLUMNS} FROM contribution c WHERE c.aggregate = $1 AND c.merge_key = k.merge_key AND c.legacy_table = k.legacy_table AND c.legacy_key = k.legacy_key OFFSET 0) x`,
+    values: [
+      aggregate.name,
+      contributions.map(({ mergeKey }) => mergeKey),
+      contributions.map(({ legacyTable }) => legacyTable),
+      contributions.map(({ legacyKey }) => legacyKey),
+    ],
+  });
+  return rows.map(toContribution);
+}
+
+/** Every contribution to merge keys, live and retired, `PAGE_ROWS` at a time: there may be any number of them. */
+export function readAllPaged(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  mergeKeys: readonly string[],
+): AsyncGenerator<ReadContribution[]> {
+  const text = `SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = ANY ($2::uuid[])`;
+  return paged(client, text, [aggregate.name, mergeKeys]);
+}
+
+/** Every contribution to parts, of merge keys that have a front, `PAGE_ROWS` at a time. */
+export function readPartsPaged(client: pg.ClientBase, parts: readonly string[]): AsyncGenerator<ReadContribution[]> {
+  return paged(client, lookUp('$1', 'c.part = id'), [parts]);
+}
+
+/** About 2 MB of contributions of a usual size. */
+const PAGE_ROWS = 1000;
+
+async function* paged(
+  client: pg.ClientBase,
+  text: string,
+  values: readonly unknown[],
+): AsyncGenerator<ReadContribution[]> {
+  await client.query(`DECLARE crosswalk_page NO SCROLL CURSOR FOR ${text}`, [...values]);
+  for (;;) {
+    const { rows } = await client.query<StoredRow>(`FETCH ${PAGE_ROWS} FROM crosswalk_page`);
+    if (rows.length > 0) yield rows.map(toContribution);
+    if (rows.length < PAGE_ROWS) break;
+  }
+  await client.query('CLOSE crosswalk_page');
+}
+
+/** Writes where contributions stand, and which merge keys have a front from now on, and which have none. */
+export async function writePlaces(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  places: readonly (readonly [StoredContribution, Place])[],
+  fronts: ReadonlyMap<string, boolean>,
+): Promise<void> {
+  if (places.length > 0) {
+    const rows = places.map(([{ mergeKey, legacyTable, legacyKey }, { inFront, part, inPartFront }]) => [
+      ...[mergeKey, legacyTable, legacyKey, inFront ? mergeKey : null, part, inPartFront],
+    ]);
+    await client.query({
+      name: 'crosswalk write places',
+      text: `UPDATE contribution c SET front = (r->>3)::uuid, part = (r->>4)::uuid, in_part_front = (r->>5)::boolean FROM jsonb_array_elements($2::jsonb) r
+       WHERE c.aggregate = $1 AND c.merge_key = (r->>0)::uuid AND c.legacy_table = r->>1 AND c.legacy_key = r->>2`,
+      values: [aggregate.name, JSON.stringify(rows)],
+    });
+  }
+  if (fronts.size > 0) {
+    await client.query({
+      name: 'crosswalk write fronts',
+      text: `UPDATE merge_key m SET has_front = f.has_front FROM unnest($2::uuid[], $3::boolean[]) f (merge_key, has_front) WHERE m.aggregate = $1 AND m.merge_key = f.merge_key`,
+      values: [aggregate.name, [...fronts.keys()], [...fronts.values()]],
+    });
+  }
 }
