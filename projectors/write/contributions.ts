@@ -11,13 +11,20 @@ export interface StoredContribution extends Contribution {
   readonly place?: Place;
 }
 
+/** 0: in the front, which each fold reads; 1: in the reserve, where the next best ones are; 2: behind them. */
+export type Rank = 0 | 1 | 2;
+
 /** Where a contribution stands among the many of a merge key that has a front. */
 export interface Place {
-  readonly inFront: boolean;
+  readonly rank: Rank;
   /** Names its part among those of all merge keys, a UUID; null: it belongs to none. */
   readonly part: string | null;
-  readonly inPartFront: boolean;
+  /** Among those of its part. */
+  readonly partRank: Rank;
 }
+
+/** For how many more changed contributions a reserve is good: by part, that of the whole under ''. */
+export type Reserves = Readonly<Record<string, number>>;
 
 /** What a legacy row is to contribute. The last live one wins; `passed` are those it went through on the way there. */
 export interface DesiredContributions {
@@ -107,12 +114,23 @@ interface StoredRow {
   source_committed_at: string;
   mapping_version: string;
   front: string | null;
+  front_rank: string | null;
   part: string | null;
-  in_part_front: string;
+  part_rank: string;
 }
 
 const COLUMNS =
-  'merge_key, legacy_table, legacy_key, live, moved_to, data, source_lsn, source_xid, source_committed_at, mapping_version, front, part, in_part_front';
+  'merge_key, legacy_table, legacy_key, live, moved_to, data, source_lsn, source_xid, source_committed_at, mapping_version, front, front_rank, part, part_rank';
+
+function toRank(text: string | null): Rank {
+  return text === '0' ? 0 : text === '1' ? 1 : 2;
+}
+
+/** Cells of the columns from `front` on. */
+function toPlaceCells(mergeKey: string, place: Place | undefined): (string | number | null)[] {
+  const { rank, part, partRank } = place ?? { rank: 2, part: null, partRank: 2 };
+  return [...(rank === 2 ? [null, null] : [mergeKey, rank]), part, partRank];
+}
 
 function toContribution(row: StoredRow): ReadContribution {
   return {
@@ -125,7 +143,7 @@ function toContribution(row: StoredRow): ReadContribution {
     data: JSON.parse(row.data) as Record<string, string | null>,
     lineage: { lsn: row.source_lsn, xid: row.source_xid, committedAt: row.source_committed_at },
     mappingVersion: row.mapping_version,
-    place: { inFront: row.front !== null, part: row.part, inPartFront: row.in_part_front === 't' },
+    place: { rank: toRank(row.front_rank), part: row.part, partRank: toRank(row.part_rank) },
   };
 }
 
@@ -145,21 +163,25 @@ export async function readLiveContributions(
 }
 
 /**
- * Locks merge keys in key order until the transaction ends; answers with those that have a front. A statement of its own, before the fold reads: inside one statement
+ * Locks merge keys in key order until the transaction ends; answers with the reserves of those that have a front. A statement of its own, before the fold reads: inside one statement
  * two sessions would each fold without the contribution that the other is about to commit.
  */
 export async function lockMergeKeys(
   client: pg.ClientBase,
   aggregate: Aggregate,
   mergeKeys: readonly string[],
-): Promise<ReadonlySet<string>> {
-  const { rows } = await client.query<{ merge_key: string; has_front: string }>({
+): Promise<ReadonlyMap<string, Reserves>> {
+  const { rows } = await client.query<{ merge_key: string; has_front: string; reserves: string | null }>({
     name: 'crosswalk lock merge keys',
     text: `INSERT INTO merge_key (aggregate, merge_key) SELECT $1, k FROM unnest($2::uuid[]) k ORDER BY k
-     ON CONFLICT (aggregate, merge_key) DO UPDATE SET merge_key = excluded.merge_key RETURNING merge_key, has_front`,
+     ON CONFLICT (aggregate, merge_key) DO UPDATE SET merge_key = excluded.merge_key RETURNING merge_key, has_front, reserves`,
     values: [aggregate.name, mergeKeys],
   });
-  return new Set(rows.filter(({ has_front }) => has_front === 't').map(({ merge_key }) => merge_key));
+  return new Map(
+    rows
+      .filter(({ has_front }) => has_front === 't')
+      .map(({ merge_key, reserves }) => [merge_key, JSON.parse(reserves ?? '{}') as Reserves]),
+  );
 }
 
 /** Writes contributions, live and retired. */
@@ -179,18 +201,16 @@ export async function writeContributions(
     contribution.lineage.xid,
     contribution.committedAt,
     contribution.mappingVersion,
-    contribution.place?.inFront ? contribution.mergeKey : null,
-    contribution.place?.part ?? null,
-    contribution.place?.inPartFront ?? false,
+    ...toPlaceCells(contribution.mergeKey, contribution.place),
   ]);
   await client.query({
     name: 'crosswalk write contributions',
     text: `INSERT INTO contribution (aggregate, ${COLUMNS})
-     SELECT $1, (r->>0)::uuid, r->>1, r->>2, (r->>3)::boolean, (r->>4)::uuid, r->5, (r->>6)::pg_lsn, (r->>7)::bigint, (r->>8)::timestamptz, r->>9, (r->>10)::uuid, (r->>11)::uuid, (r->>12)::boolean
+     SELECT $1, (r->>0)::uuid, r->>1, r->>2, (r->>3)::boolean, (r->>4)::uuid, r->5, (r->>6)::pg_lsn, (r->>7)::bigint, (r->>8)::timestamptz, r->>9, (r->>10)::uuid, (r->>11)::smallint, (r->>12)::uuid, (r->>13)::smallint
      FROM jsonb_array_elements($2::jsonb) r
      ON CONFLICT (merge_key, aggregate, legacy_table, legacy_key) DO UPDATE SET live = excluded.live, moved_to = excluded.moved_to, data = excluded.data,
        source_lsn = excluded.source_lsn, source_xid = excluded.source_xid, source_committed_at = excluded.source_committed_at, mapping_version = excluded.mapping_version,
-       front = excluded.front, part = excluded.part, in_part_front = excluded.in_part_front`,
+       front = excluded.front, front_rank = excluded.front_rank, part = excluded.part, part_rank = excluded.part_rank`,
     values: [aggregate.name, JSON.stringify(rows)],
   });
 }
@@ -224,7 +244,7 @@ export async function readFronts(
 ): Promise<ReadContribution[]> {
   const { rows } = await client.query<StoredRow>({
     name: 'crosswalk read fronts',
-    text: `${lookUp('$2', 'c.front = id')} WHERE x.aggregate = $1`,
+    text: `${lookUp('$2', 'c.front = id AND c.front_rank = 0')} WHERE x.aggregate = $1`,
     values: [aggregate.name, mergeKeys],
   });
   return rows.map(toContribution);
@@ -235,7 +255,7 @@ export async function readPartFronts(client: pg.ClientBase, parts: readonly stri
   if (parts.length === 0) return [];
   const { rows } = await client.query<StoredRow>({
     name: 'crosswalk read part fronts',
-    text: lookUp('$1', 'c.part = id AND c.in_part_front'),
+    text: lookUp('$1', 'c.part = id AND c.part_rank = 0'),
     values: [parts],
   });
   return rows.map(toContribution);
@@ -261,19 +281,31 @@ export async function readEarlier(
   return rows.map(toContribution);
 }
 
-/** Every contribution to merge keys, live and retired, `PAGE_ROWS` at a time: there may be any number of them. */
-export function readAllPaged(
+/** Which contributions are looked through: of the live ones the front and the reserve, the live ones, or all. */
+export type Extent = 'reserve' | 'live' | 'all';
+
+/** Contributions to merge keys that have a front, `PAGE_ROWS` at a time: there may be any number of them. */
+export function readPaged(
   client: pg.ClientBase,
   aggregate: Aggregate,
   mergeKeys: readonly string[],
+  extent: Extent,
 ): AsyncGenerator<ReadContribution[]> {
-  const text = `SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = ANY ($2::uuid[])`;
+  const text =
+    extent === 'reserve'
+      ? `${lookUp('$2', 'c.front = id AND c.live')} WHERE x.aggregate = $1`
+      : `SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = ANY ($2::uuid[])${extent === 'live' ? ' AND live' : ''}`;
   return paged(client, text, [aggregate.name, mergeKeys]);
 }
 
-/** Every contribution to parts, of merge keys that have a front, `PAGE_ROWS` at a time. */
-export function readPartsPaged(client: pg.ClientBase, parts: readonly string[]): AsyncGenerator<ReadContribution[]> {
-  return paged(client, lookUp('$1', 'c.part = id'), [parts]);
+/** Contributions to parts of merge keys that have a front, `PAGE_ROWS` at a time. */
+export function readPartsPaged(
+  client: pg.ClientBase,
+  parts: readonly string[],
+  extent: Extent,
+): AsyncGenerator<ReadContribution[]> {
+  const where = { reserve: ' AND c.part_rank < 2 AND c.live', live: ' AND c.live', all: '' }[extent];
+  return paged(client, lookUp('$1', `c.part = id${where}`), [parts]);
 }
 
 /** About 2 MB of contributions of a usual size. */
@@ -293,29 +325,33 @@ async function* paged(
   await client.query('CLOSE crosswalk_page');
 }
 
-/** Writes where contributions stand, and which merge keys have a front from now on, and which have none. */
+/** Writes where contributions stand, and the reserves of merge keys that have a front from now on; null: it has none. */
 export async function writePlaces(
   client: pg.ClientBase,
   aggregate: Aggregate,
   places: readonly (readonly [StoredContribution, Place])[],
-  fronts: ReadonlyMap<string, boolean>,
+  fronts: ReadonlyMap<string, Reserves | null>,
 ): Promise<void> {
   if (places.length > 0) {
-    const rows = places.map(([{ mergeKey, legacyTable, legacyKey }, { inFront, part, inPartFront }]) => [
-      ...[mergeKey, legacyTable, legacyKey, inFront ? mergeKey : null, part, inPartFront],
+    const rows = places.map(([{ mergeKey, legacyTable, legacyKey }, place]) => [
+      ...[mergeKey, legacyTable, legacyKey],
+      ...toPlaceCells(mergeKey, place),
     ]);
     await client.query({
       name: 'crosswalk write places',
-      text: `UPDATE contribution c SET front = (r->>3)::uuid, part = (r->>4)::uuid, in_part_front = (r->>5)::boolean FROM jsonb_array_elements($2::jsonb) r
+      text: `UPDATE contribution c SET front = (r->>3)::uuid, front_rank = (r->>4)::smallint, part = (r->>5)::uuid, part_rank = (r->>6)::smallint
+       FROM jsonb_array_elements($2::jsonb) r
        WHERE c.aggregate = $1 AND c.merge_key = (r->>0)::uuid AND c.legacy_table = r->>1 AND c.legacy_key = r->>2`,
       values: [aggregate.name, JSON.stringify(rows)],
     });
   }
   if (fronts.size > 0) {
+    const rows = [...fronts].map(([mergeKey, reserves]) => [mergeKey, reserves !== null, reserves]);
     await client.query({
       name: 'crosswalk write fronts',
-      text: `UPDATE merge_key m SET has_front = f.has_front FROM unnest($2::uuid[], $3::boolean[]) f (merge_key, has_front) WHERE m.aggregate = $1 AND m.merge_key = f.merge_key`,
-      values: [aggregate.name, [...fronts.keys()], [...fronts.values()]],
+      text: `UPDATE merge_key m SET has_front = (r->>1)::boolean, reserves = nullif(nullif(r->2, '{}'), 'null') FROM jsonb_array_elements($2::jsonb) r
+       WHERE m.aggregate = $1 AND m.merge_key = (r->>0)::uuid`,
+      values: [aggregate.name, JSON.stringify(rows)],
     });
   }
 }

@@ -2,10 +2,11 @@ import type pg from 'pg';
 import type { Aggregate, NewRow } from '../projection.ts';
 import {
   type ReadContribution,
-  readAllPaged,
+  type Reserves,
   readContributions,
   readEarlier,
   readFronts,
+  readPaged,
   readPartFronts,
   readPartsPaged,
   type StoredContribution,
@@ -14,7 +15,7 @@ import {
 } from './contributions.ts';
 import { FoldError } from './data-error.ts';
 import { choose } from './front.ts';
-import { type Folding, KeyFront, placeAll, SLACK } from './key-front.ts';
+import { type Folding, KeyFront, placeAll, SIZES } from './key-front.ts';
 
 type Folded = ReturnType<Aggregate['fold']>;
 
@@ -28,8 +29,8 @@ export interface FoldedKey {
 
 interface Batch {
   readonly mergeKeys: readonly string[];
-  /** Those that have a front. */
-  readonly fronted: ReadonlySet<string>;
+  /** Those that have a front, with their reserves. */
+  readonly fronted: ReadonlyMap<string, Reserves>;
   readonly changed: readonly StoredContribution[];
   /** Nothing is trusted: every merge key is folded from all its contributions, and its front is made anew. */
   readonly isRepair: boolean;
@@ -45,12 +46,13 @@ export async function foldKeys(
   { mergeKeys, fronted, changed, isRepair }: Batch,
 ): Promise<FoldedKey[]> {
   const keys = isRepair || !hasNeeds(aggregate) ? [] : mergeKeys.filter((mergeKey) => fronted.has(mergeKey));
-  const fronts = keys.length === 0 ? [] : await readKeyFronts(client, aggregate as Folding, keys, changed);
+  const fronts =
+    keys.length === 0 ? [] : await readKeyFronts(client, aggregate as Folding, { mergeKeys: keys, fronted, changed });
   const isFronted = new Set(fronts.map(({ mergeKey }) => mergeKey));
   const others = changed.filter(({ mergeKey }) => !isFronted.has(mergeKey));
   const written = [...others, ...fronts.flatMap((front) => front.judge())];
   if (written.length > 0) await writeContributions(client, aggregate, written);
-  await chooseExhausted(client, aggregate, fronts);
+  await lookThrough(client, aggregate, fronts);
   const folded: FoldedKey[] = [];
   const whole = mergeKeys.filter((mergeKey) => !isFronted.has(mergeKey));
   for (const front of fronts) {
@@ -58,17 +60,20 @@ export async function foldKeys(
     const rows = fold(aggregate, mergeKey, front.after());
     folded.push({ mergeKey, rows, before: fold(aggregate, mergeKey, front.before()) });
   }
-  const places = fronts.flatMap((front) => front.moves());
-  const hasFront = new Map<string, boolean>();
+  const settled = fronts.map((front) => ({ mergeKey: front.mergeKey, ...front.settle() }));
+  const places = settled.flatMap((front) => front.places);
+  const hasFront = new Map<string, Reserves | null>();
+  for (const { mergeKey, reserves } of settled)
+    if (JSON.stringify(reserves) !== JSON.stringify(fronted.get(mergeKey))) hasFront.set(mergeKey, reserves);
   const contributions =
     whole.length === 0 ? new Map<string, never>() : await readContributions(client, aggregate, whole);
   for (const mergeKey of whole) {
     const all: readonly ReadContribution[] = contributions.get(mergeKey) ?? [];
     folded.push({ mergeKey, rows: fold(aggregate, mergeKey, all), before: null });
     if (!hasNeeds(aggregate)) continue;
-    const getsFront = all.length > SLACK && choose(aggregate.needs.whole, all).size <= all.length / 2;
+    const getsFront = all.length > SIZES.slack && choose(aggregate.needs.whole, all).size <= all.length / 2;
     if (getsFront) places.push(...placeAll(aggregate, all));
-    if (getsFront !== fronted.has(mergeKey)) hasFront.set(mergeKey, getsFront);
+    if (getsFront || fronted.has(mergeKey)) hasFront.set(mergeKey, getsFront ? {} : null);
   }
   await writePlaces(client, aggregate, places, hasFront);
   return folded;
@@ -81,8 +86,7 @@ function hasNeeds(aggregate: Aggregate): aggregate is Folding {
 async function readKeyFronts(
   client: pg.ClientBase,
   aggregate: Folding,
-  mergeKeys: readonly string[],
-  changed: readonly StoredContribution[],
+  { mergeKeys, fronted, changed }: Omit<Batch, 'isRepair'>,
 ): Promise<KeyFront[]> {
   const byKey = <C extends StoredContribution>(some: readonly C[]) => Map.groupBy(some, ({ mergeKey }) => mergeKey);
   const changedOf = byKey(changed);
@@ -90,7 +94,8 @@ async function readKeyFronts(
   const front = byKey(await readFronts(client, aggregate, mergeKeys));
   const earlier = byKey(aggregate.needs.parts === undefined ? [] : await readEarlier(client, aggregate, ofKeys));
   const fronts = mergeKeys.map((mergeKey) => {
-    const stored = { front: front.get(mergeKey) ?? [], earlier: earlier.get(mergeKey) ?? [] };
+    const reserves = fronted.get(mergeKey) ?? {};
+    const stored = { front: front.get(mergeKey) ?? [], earlier: earlier.get(mergeKey) ?? [], reserves };
     return new KeyFront(aggregate, mergeKey, stored, changedOf.get(mergeKey) ?? []);
   });
   await readParts(client, fronts);
@@ -103,26 +108,27 @@ async function readParts(client: pg.ClientBase, fronts: readonly KeyFront[]): Pr
   for (const front of fronts) front.addParts(read.get(front.mergeKey) ?? []);
 }
 
-/** Looks through all contributions for those that are chosen now, where only they can tell: page by page, so that there may be any number of them. */
-async function chooseExhausted(
-  client: pg.ClientBase,
-  aggregate: Aggregate,
-  fronts: readonly KeyFront[],
-): Promise<void> {
-  const exhausted = new Map(fronts.filter((front) => front.isExhausted).map((front) => [front.mergeKey, front]));
-  const parts = new Map(fronts.flatMap((front) => front.exhaustedParts().map((part) => [part, front] as const)));
-  if (exhausted.size > 0) {
-    for await (const page of readAllPaged(client, aggregate, [...exhausted.keys()])) {
-      for (const [mergeKey, some] of Map.groupBy(page, (each) => each.mergeKey))
-        exhausted.get(mergeKey)!.addAll(some, null);
+/** Looks for what is chosen now where that is not known: page by page, so that there may be any number of contributions. */
+async function lookThrough(client: pg.ClientBase, aggregate: Aggregate, fronts: readonly KeyFront[]): Promise<void> {
+  const asked = fronts.flatMap((front) => front.extents().map(([name, extent]) => ({ front, name, extent })));
+  if (asked.length === 0) return;
+  for (const [extent, some] of Map.groupBy(asked, (each) => each.extent)) {
+    const whole = new Map(some.filter(({ name }) => name === '').map(({ front }) => [front.mergeKey, front]));
+    const parts = new Map(some.filter(({ name }) => name !== '').map(({ front, name }) => [name, front]));
+    if (whole.size > 0) {
+      for await (const page of readPaged(client, aggregate, [...whole.keys()], extent)) {
+        for (const [mergeKey, found] of Map.groupBy(page, (each) => each.mergeKey))
+          whole.get(mergeKey)!.addAll(found, '');
+      }
     }
-    await readParts(client, [...exhausted.values()]);
-  }
-  if (parts.size > 0) {
-    for await (const page of readPartsPaged(client, [...parts.keys()])) {
-      for (const [part, some] of Map.groupBy(page, ({ place }) => place.part)) parts.get(part!)!.addAll(some, part);
+    if (parts.size > 0) {
+      for await (const page of readPartsPaged(client, [...parts.keys()], extent)) {
+        for (const [part, found] of Map.groupBy(page, ({ place }) => place.part))
+          parts.get(part!)!.addAll(found, part!);
+      }
     }
   }
+  await readParts(client, fronts);
 }
 
 /** Live rows of a table that were folded before and are not any more; none where all rows of the merge key are known. */

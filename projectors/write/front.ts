@@ -41,21 +41,55 @@ function greatestOf<C extends Contribution>(
 }
 
 /**
- * Whether contributions that were not chosen before may be chosen now: one that was the greatest went, or became less, and none that is known took its place.
- * `before` holds what was chosen among all of them, `after` the same with what has changed.
+ * Of which contributions some that were not chosen before may be chosen now: one that was the greatest went, or became less, and none that is known took its
+ * place. `before` holds what was chosen among all of them, `after` the same with what has changed.
  */
-export function isExhausted(
+export function exhaustedOf(
   choices: readonly Choice[],
   before: readonly Contribution[],
   after: readonly Contribution[],
-): boolean {
-  return choices.some(({ among, compare }) => {
-    if (compare === null) return false;
-    return [true, false].some((live) => {
+): { readonly live: boolean; readonly retired: boolean } {
+  const isExhausted = (live: boolean) =>
+    choices.some(({ among, compare }) => {
+      if (compare === null) return false;
       const was = greatestOf(among, compare, live, before);
       if (was === undefined) return false;
       const is = greatestOf(among, compare, live, after);
       return is === undefined || compare(is, was) < 0;
     });
-  });
+  return { live: isExhausted(true), retired: isExhausted(false) };
+}
+
+/** Gathers the greatest live contributions by each choice, at least `most` where there are so many. */
+export class Best<C extends Contribution> {
+  readonly #most: number;
+  readonly #lists: {
+    readonly among: Choice['among'];
+    readonly compare: (a: C, b: C) => number;
+    list: C[];
+    least: C | null;
+  }[];
+
+  constructor(choices: readonly Choice[], most: number) {
+    this.#most = most;
+    this.#lists = choices.flatMap(({ among, compare }) =>
+      compare === null ? [] : [{ among, compare, list: [], least: null }],
+    );
+  }
+
+  add(contribution: C): void {
+    if (!contribution.live) return;
+    for (const each of this.#lists) {
+      if (!each.among(contribution) || (each.least !== null && each.compare(contribution, each.least) <= 0)) continue;
+      each.list.push(contribution);
+      if (each.list.length < 2 * this.#most) continue;
+      // What is less than so many that are known is none of them.
+      each.list = each.list.sort((a, b) => each.compare(b, a)).slice(0, this.#most);
+      each.least = each.list.at(-1)!;
+    }
+  }
+
+  all(): Set<C> {
+    return new Set(this.#lists.flatMap(({ list, compare }) => list.sort((a, b) => compare(b, a)).slice(0, this.#most)));
+  }
 }

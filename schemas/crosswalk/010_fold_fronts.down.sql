@@ -3,5 +3,5 @@ DROP INDEX CONCURRENTLY IF EXISTS crosswalk.contribution_part_idx;
 -- crosswalk: concurrently
 DROP INDEX CONCURRENTLY IF EXISTS crosswalk.contribution_front_idx;
 -- crosswalk: transaction
-ALTER TABLE crosswalk.contribution DROP COLUMN IF EXISTS in_part_front, DROP COLUMN IF EXISTS part, DROP COLUMN IF EXISTS front;
-ALTER TABLE crosswalk.merge_key DROP COLUMN IF EXISTS has_front;
+ALTER TABLE crosswalk.contribution DROP COLUMN IF EXISTS part_rank, DROP COLUMN IF EXISTS part, DROP COLUMN IF EXISTS front_rank, DROP COLUMN IF EXISTS front;
+ALTER TABLE crosswalk.merge_key DROP COLUMN IF EXISTS reserves, DROP COLUMN IF EXISTS has_front;

@@ -138,7 +138,7 @@ describe('a customer with thousands of quotes', () => {
   it('is folded from all of them by a repair, whatever is said to be needed', async () => {
     const customer = keyOf(quoteAt(0));
     await log.deliver('quotes', 0, ...quotesFrom(0, 300));
-    await client.query('UPDATE crosswalk.contribution SET front = NULL, in_part_front = false');
+    await client.query('UPDATE crosswalk.contribution SET front = NULL, front_rank = NULL, part_rank = 2');
     await client.query(`UPDATE crm.customers SET name = 'nobody' WHERE id = $1`, [customer]);
     const repair = log.append('quotes', 0, quoteAt(5)).map((change) => ({ ...change, repair: {} }));
     await log.apply('quotes', 0, repair);
