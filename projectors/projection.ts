@@ -72,6 +72,8 @@ export interface Choice {
 
 /** What a fold needs of the contributions under one merge key, so that it need not read all of many. */
 export interface FoldNeeds {
+  /** Raised with every change of what is chosen, and of parts: what was found to be needed by an earlier version is found anew. */
+  readonly version: string;
   readonly whole: readonly Choice[];
   /**
    * Rows that hang on a part of the contributions (those of one address): for these the fold needs what is chosen among the contributions of the part, and what

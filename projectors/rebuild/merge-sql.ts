@@ -58,8 +58,8 @@ export function mergeKeysSql(unit: Unit, side: Side): string {
 
 /** Merge keys of which a contribution is written: which of them their folds need is found again from all, with the next change. $1 is the round. */
 export function forgetFrontsSql(unit: Unit, side: Side): string {
-  return `UPDATE crosswalk.merge_key m SET has_front = false FROM (SELECT DISTINCT coalesce(s.aggregate, l.aggregate) AS aggregate, coalesce(s.merge_key, l.merge_key) AS merge_key
-      FROM ${differencesFrom(unit, side)}) d WHERE m.aggregate = d.aggregate AND m.merge_key = d.merge_key AND m.has_front`;
+  return `UPDATE crosswalk.merge_key m SET front_version = NULL FROM (SELECT DISTINCT coalesce(s.aggregate, l.aggregate) AS aggregate, coalesce(s.merge_key, l.merge_key) AS merge_key
+      FROM ${differencesFrom(unit, side)}) d WHERE m.aggregate = d.aggregate AND m.merge_key = d.merge_key AND m.front_version IS NOT NULL`;
 }
 
 /**

@@ -163,7 +163,8 @@ export async function readLiveContributions(
 }
 
 /**
- * Locks merge keys in key order until the transaction ends; answers with the reserves of those that have a front. A statement of its own, before the fold reads: inside one statement
+ * Locks merge keys in key order until the transaction ends; answers with the reserves of those that have a front. `aggregate` is updated, and not the key: that is how
+ * projectors without fronts lock it, which a trigger knows them by. A statement of its own, before the fold reads: inside one statement
  * two sessions would each fold without the contribution that the other is about to commit.
  */
 export async function lockMergeKeys(
@@ -171,15 +172,15 @@ export async function lockMergeKeys(
   aggregate: Aggregate,
   mergeKeys: readonly string[],
 ): Promise<ReadonlyMap<string, Reserves>> {
-  const { rows } = await client.query<{ merge_key: string; has_front: string; reserves: string | null }>({
+  const { rows } = await client.query<{ merge_key: string; front_version: string | null; reserves: string | null }>({
     name: 'crosswalk lock merge keys',
     text: `INSERT INTO merge_key (aggregate, merge_key) SELECT $1, k FROM unnest($2::uuid[]) k ORDER BY k
-     ON CONFLICT (aggregate, merge_key) DO UPDATE SET merge_key = excluded.merge_key RETURNING merge_key, has_front, reserves`,
+     ON CONFLICT (aggregate, merge_key) DO UPDATE SET aggregate = excluded.aggregate RETURNING merge_key, front_version, reserves`,
     values: [aggregate.name, mergeKeys],
   });
   return new Map(
     rows
-      .filter(({ has_front }) => has_front === 't')
+      .filter(({ front_version: version }) => version !== null && version === aggregate.needs?.version)
       .map(({ merge_key, reserves }) => [merge_key, JSON.parse(reserves ?? '{}') as Reserves]),
   );
 }
@@ -346,10 +347,14 @@ export async function writePlaces(
     });
   }
   if (fronts.size > 0) {
-    const rows = [...fronts].map(([mergeKey, reserves]) => [mergeKey, reserves !== null, reserves]);
+    const rows = [...fronts].map(([mergeKey, reserves]) => [
+      mergeKey,
+      reserves === null ? null : aggregate.needs?.version,
+      reserves,
+    ]);
     await client.query({
       name: 'crosswalk write fronts',
-      text: `UPDATE merge_key m SET has_front = (r->>1)::boolean, reserves = nullif(nullif(r->2, '{}'), 'null') FROM jsonb_array_elements($2::jsonb) r
+      text: `UPDATE merge_key m SET front_version = r->>1, reserves = nullif(nullif(r->2, '{}'), 'null') FROM jsonb_array_elements($2::jsonb) r
        WHERE m.aggregate = $1 AND m.merge_key = (r->>0)::uuid`,
       values: [aggregate.name, JSON.stringify(rows)],
     });

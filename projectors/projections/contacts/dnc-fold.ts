@@ -24,6 +24,7 @@ export const dncAggregate: Aggregate = {
   needsHistory: true,
   fold: (mergeKey, contributions) => ({ dnc_list: foldEntry(mergeKey, contributions) }),
   needs: {
+    version: '1',
     whole: [
       greatestOf(isOptedOut),
       greatestOf((contribution) => isOptedOut(contribution) && has(contribution.data.opted_out_at)),

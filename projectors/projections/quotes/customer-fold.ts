@@ -43,6 +43,7 @@ export const customersAggregate: Aggregate = {
   needsHistory: false,
   fold: foldCustomer,
   needs: {
+    version: '1',
     whole: [
       greatestOf(),
       ...['name', 'email', 'phone'].flatMap((column) => [
