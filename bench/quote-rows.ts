@@ -41,11 +41,13 @@ export const idOf = (n: string) => `md5('bench quote ' || ${n})::uuid`;
 
 /** Whose quotes the rows are: each of another customer, or all of one and the same. */
 export type Customers = 'each' | 'one';
+/** How many tenants the rows are spread over, where nothing else is said. */
+export const USUAL_TENANTS = 500;
 
 /** Inserts rows $1 to $2 into a table of the legacy shape. A quarter has an invoice, an eighth is paid, every row is a lead and a quote. */
-export const insertQuotes = (table: string, customers: Customers = 'each') => `
+export const insertQuotes = (table: string, customers: Customers = 'each', tenants = USUAL_TENANTS) => `
 INSERT INTO ${table} (${COLUMNS})
-SELECT ${idOf('n')}, md5('bench company ' || c % 500)::uuid,
+SELECT ${idOf('n')}, md5('bench company ' || c % ${tenants})::uuid,
   ${pick(NAMES, 'h')} || ' ' || ${pick(SURNAMES, 'h / 10')},
   'client' || n || '@' || ${pick(['example.com', 'post.example.org', 'house.example.net'], 'n')},
   '+1-' || 201 + g % 780 || '-555-' || lpad((c % 10000)::text, 4, '0'),

@@ -58,9 +58,9 @@ export interface Latency {
   readonly peakMiB: ByProcess;
 }
 
-/** A backfill of another size. `shape`: rows as everywhere else, or all of them quotes of one customer. */
+/** A backfill of another size. `shape`: rows as everywhere else, all of them quotes of one customer, or of other numbers of tenants. */
 export interface GrowthPoint {
-  readonly shape: 'as usual' | 'one customer';
+  readonly shape: 'as usual' | 'one customer' | 'one tenant' | '1,000 tenants';
   readonly rows: number;
   /** Null: not over when its time was. */
   readonly measured: Throughput | null;

@@ -169,7 +169,14 @@ function toScale({ scale = [] }: Results): Table {
   return { title: 'projectors side by side', head, rows };
 }
 
-const toGrowthTitle = ({ shape }: GrowthPoint) => (shape === 'as usual' ? 'a customer each' : 'all of one customer');
+const GROWTH_TITLES = {
+  'as usual': 'a customer each',
+  'one tenant': 'a customer each, one tenant',
+  '1,000 tenants': 'a customer each, 1,000 tenants',
+  'one customer': 'all of one customer',
+} as const;
+
+const toGrowthTitle = ({ shape }: GrowthPoint) => GROWTH_TITLES[shape];
 
 function toGrowthCells({ measured, applied }: GrowthPoint): string[] {
   if (measured === null) return [`not over: ${count(applied)} applied`, '', '', '', '', ''];

@@ -15,10 +15,10 @@ export async function loadRows(
   client: pg.ClientBase,
   table: string,
   rows: number,
-  customers: Customers = 'each',
+  { customers, tenants }: { readonly customers?: Customers; readonly tenants?: number } = {},
 ): Promise<void> {
   const progress = startProgress(run, 'rows made', rows);
-  const text = insertQuotes(table, customers);
+  const text = insertQuotes(table, customers, tenants);
   for (let from = 1; from <= rows; from += LOAD_ROWS) {
     run.signal.throwIfAborted();
     const to = Math.min(rows, from + LOAD_ROWS - 1);

@@ -61,6 +61,30 @@ export interface FoldedRow {
   readonly from: readonly Contribution[];
 }
 
+/**
+ * Contributions that a fold needs: the greatest one by a total order of those that it is `among`, or all of those. Live and retired ones are chosen apart.
+ */
+export interface Choice {
+  readonly among: (contribution: Contribution) => boolean;
+  /** Positive where `left` is the greater one; 0 between versions of one legacy row alone. Null: all of them are needed. */
+  readonly compare: ((left: Contribution, right: Contribution) => number) | null;
+}
+
+/** What a fold needs of the contributions under one merge key, so that it need not read all of many. */
+export interface FoldNeeds {
+  /** Raised with every change of what is chosen, and of parts: what was found to be needed by an earlier version is found anew. */
+  readonly version: string;
+  readonly whole: readonly Choice[];
+  /**
+   * Rows that hang on a part of the contributions (those of one address): for these the fold needs what is chosen among the contributions of the part, and what
+   * is chosen for the whole. Null: a contribution of no part.
+   */
+  readonly parts?: {
+    readonly of: (contribution: Contribution) => string | null;
+    readonly choices: readonly Choice[];
+  };
+}
+
 /** Tables whose rows have several contributors, folded together under one merge key: one lock, one fold. */
 export interface Aggregate {
   readonly name: string;
@@ -73,6 +97,11 @@ export interface Aggregate {
     mergeKey: string,
     contributions: readonly Contribution[],
   ) => Readonly<Record<string, readonly FoldedRow[]>>;
+  /**
+   * Any contributions that hold the chosen ones must fold to the same rows as all of them: those of the whole, and those of every part of which the chosen ones
+   * are among them. Without it every fold reads all contributions of its merge key.
+   */
+  readonly needs?: FoldNeeds;
 }
 
 /** The set of rows and contributions that one legacy row implies. */

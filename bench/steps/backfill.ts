@@ -9,9 +9,9 @@ import { beginUse, followApplied, toThroughput } from './throughput.ts';
 export async function measureBackfill(
   bench: Bench,
   rows: number,
-  options: { readonly customers?: Customers; readonly timeoutMs?: number } = {},
+  options: { readonly customers?: Customers; readonly tenants?: number; readonly timeoutMs?: number } = {},
 ): Promise<Throughput> {
-  await loadRows(bench, bench.legacy, 'quotes', rows, options.customers);
+  await loadRows(bench, bench.legacy, 'quotes', rows, options);
   bench.lastRow = rows;
   resetServerPeaks(bench);
   const starting = [startWorker(bench, 'connect', 'backfill'), startWorker(bench, 'project', 'backfill')];

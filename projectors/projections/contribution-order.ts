@@ -1,16 +1,35 @@
-import type { Cell, Contribution } from '../projection.ts';
+import type { Cell, Choice, Contribution } from '../projection.ts';
 import { compareBytes, has } from '../values/text.ts';
 import { compareTimestamps, compareTimestampsNullsFirst, latest } from '../values/timestamp.ts';
 
-/** Contributions, greatest first: by their row's `updated_at` (nulls are least), then by legacy key in byte order; of several legacy tables then by table. */
+/** By their row's `updated_at` (nulls are least), then by legacy key in byte order; of several legacy tables then by table. */
+function compareGreatness(left: Contribution, right: Contribution): number {
+  return (
+    compareTimestampsNullsFirst(left.data.updated_at ?? null, right.data.updated_at ?? null) || compareKeys(left, right)
+  );
+}
+
+function compareKeys(left: Contribution, right: Contribution): number {
+  return compareBytes(left.legacyKey, right.legacyKey) || compareBytes(left.legacyTable, right.legacyTable);
+}
+
+/** The greatest contributor: what `toGreatestFirst` gives first, which has the greatest `updated_at` too. */
+export const greatestOf = (among: Choice['among'] = () => true): Choice => ({ among, compare: compareGreatness });
+
+/** One with the least `created_at`, for `earliest`. */
+export const earliestOf = (among: Choice['among'] = () => true): Choice => ({
+  among: (contribution) => (contribution.data.created_at ?? null) !== null && among(contribution),
+  compare: (left, right) =>
+    compareTimestamps(right.data.created_at ?? '', left.data.created_at ?? '') || compareKeys(left, right),
+});
+
+/** The one that was retired last, for `lastRetiredOf` and `latestCommitOf`. */
+export const lastRetired: Choice = { among: ({ live }) => !live, compare: compareRetirement };
+
+/** Contributions, greatest first. */
 export function toGreatestFirst(contributions: readonly Contribution[]): readonly Contribution[] {
   if (contributions.length < 2) return contributions;
-  return [...contributions].sort(
-    (left, right) =>
-      compareTimestampsNullsFirst(right.data.updated_at ?? null, left.data.updated_at ?? null) ||
-      compareBytes(right.legacyKey, left.legacyKey) ||
-      compareBytes(right.legacyTable, left.legacyTable),
-  );
+  return [...contributions].sort((left, right) => compareGreatness(right, left));
 }
 
 /** The first non-blank cell of a column. */
@@ -42,9 +61,5 @@ export function lastRetiredOf(retired: readonly Contribution[]): Contribution | 
 }
 
 function compareRetirement(left: Contribution, right: Contribution): number {
-  return (
-    compareTimestamps(left.committedAt, right.committedAt) ||
-    compareBytes(left.legacyKey, right.legacyKey) ||
-    compareBytes(left.legacyTable, right.legacyTable)
-  );
+  return compareTimestamps(left.committedAt, right.committedAt) || compareKeys(left, right);
 }

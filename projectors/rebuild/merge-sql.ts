@@ -56,6 +56,12 @@ export function mergeKeysSql(unit: Unit, side: Side): string {
     JOIN ${shadowTable(unit, side)} x ON ${byKey(unit, 'x', 's')} WHERE d.kind IN ('add', 'change') ON CONFLICT DO NOTHING`;
 }
 
+/** Merge keys of which a contribution is written: which of them their folds need is found again from all, with the next change. $1 is the round. */
+export function forgetFrontsSql(unit: Unit, side: Side): string {
+  return `UPDATE crosswalk.merge_key m SET front_version = NULL FROM (SELECT DISTINCT coalesce(s.aggregate, l.aggregate) AS aggregate, coalesce(s.merge_key, l.merge_key) AS merge_key
+      FROM ${differencesFrom(unit, side)}) d WHERE m.aggregate = d.aggregate AND m.merge_key = d.merge_key AND m.front_version IS NOT NULL`;
+}
+
 /**
  * Tables in an order in which rows may come: each after those that its rows refer to at once. References that are checked at commit do not count. Where they go
  * round in a circle the order given decides.

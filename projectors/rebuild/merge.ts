@@ -3,7 +3,15 @@ import { reach } from '../../runtime/faults.ts';
 import { compareAgain, readFailures } from './compare.ts';
 import type { Side } from './compare-sql.ts';
 import { isNewlyOpen, isNoLongerOpen, isNoLongerWaiting } from './held.ts';
-import { deleteSql, insertSql, mergeKeysSql, parentsFirst, softDeleteSql, updateSql } from './merge-sql.ts';
+import {
+  deleteSql,
+  forgetFrontsSql,
+  insertSql,
+  mergeKeysSql,
+  parentsFirst,
+  softDeleteSql,
+  updateSql,
+} from './merge-sql.ts';
 import type { Failure } from './report.ts';
 import { readStale } from './stale.ts';
 import type { Unit } from './units.ts';
@@ -60,6 +68,7 @@ async function writeRows(client: pg.ClientBase, side: Side, units: readonly Unit
     tables[unit.table] ??= { added: 0, changed: 0, removed: 0 };
     tables[unit.table]![what] += rowCount ?? 0;
   };
+  for (const unit of units) if (unit.kind === 'contribution') await client.query(forgetFrontsSql(unit, side), [round]);
   for (const unit of units.toReversed()) await run(unit, 'removed', deleteSql(unit, side));
   for (const unit of units) await run(unit, 'removed', softDeleteSql(unit, side));
   for (const unit of units) {

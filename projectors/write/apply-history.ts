@@ -24,7 +24,9 @@ export async function sendHistory(
 ): Promise<void> {
   const history = projection.history!;
   const unknown = [...steps].filter(([, [first]]) => first?.before === undefined).map(([legacyKey]) => legacyKey);
-  const stored = await flight.ask(readStates(client, projection.name, unknown));
+  const reading = flight.ask(readStates(client, projection.name, unknown));
+  if (unknown.length > 0) await flight.landed();
+  const stored = await reading;
   const cells = new Map<string, Cell[][]>();
   for (const [legacyKey, list] of steps) {
     for (const { change, before: known, after } of list) {

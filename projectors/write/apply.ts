@@ -9,18 +9,14 @@ import {
   type DesiredContributions,
   diffContributions,
   lockMergeKeys,
-  readContributions,
   readLiveContributions,
   type StoredContribution,
-  writeContributions,
 } from './contributions.ts';
-import { FoldError } from './data-error.ts';
 import { createFlight, type Flight } from './flight.ts';
+import { foldKeys, rowsThatGo } from './fold-keys.ts';
 import type { HistoryStep } from './map-history.ts';
 import { type FoldCause, retractNamed, toRefolds, toRepairs } from './repair.ts';
 import { ownedColumns, type TargetWrites, writeTargets } from './write-targets.ts';
-
-type Folded = ReturnType<Aggregate['fold']>;
 
 /** What one legacy row implies after a batch, and what it implied on the way there where that matters. */
 export interface MappedRow {
@@ -98,28 +94,25 @@ export async function sendMapped(
   if (aggregates.length === 0) return;
   await flight.landed();
   // Last, because everybody else who merges into the same rows waits from here to the commit.
-  const folding: Folding[] = [];
+  const merges: Merge[] = [];
   for (const [index, aggregate] of aggregates.entries()) {
-    const sent = sendContributions(client, flight, projection, aggregate, {
-      rows,
-      stored: await live[index]!,
-      repairs,
-    });
-    if (sent !== null) folding.push(sent);
+    const merge = sendLocks(client, flight, projection, aggregate, { rows, stored: await live[index]!, repairs });
+    if (merge !== null) merges.push(merge);
   }
   await flight.landed();
-  for (const sent of folding) await sendFolded(client, flight, shapes, { projection, isRepair }, sent);
+  for (const merge of merges) await sendMerge(client, flight, shapes, { projection, isRepair }, merge);
 }
 
-/** Merge keys of one aggregate that are locked, with all that is contributed to them. */
-interface Folding {
+/** Merge keys of one aggregate that are being locked, and what is to change under them. */
+interface Merge {
   readonly aggregate: Aggregate;
   readonly causes: ReadonlyMap<string, FoldCause>;
-  readonly contributions: Promise<Map<string, StoredContribution[]>>;
+  readonly changed: readonly StoredContribution[];
+  readonly fronted: ReturnType<typeof lockMergeKeys>;
 }
 
-/** Locks the merge keys that rows contribute to, writes their contributions, and reads those of all. Null where nothing changes. */
-function sendContributions(
+/** Locks the merge keys that rows contribute to. Null where nothing changes. */
+function sendLocks(
   client: pg.ClientBase,
   flight: Flight,
   projection: Projection,
@@ -129,7 +122,7 @@ function sendContributions(
     readonly stored: readonly StoredContribution[];
     readonly repairs: ReturnType<typeof toRepairs>;
   },
-): Folding | null {
+): Merge | null {
   const { stored } = batch;
   const desired: DesiredContributions[] = batch.rows.map((row) => ({
     legacyKey: row.legacyKey,
@@ -140,47 +133,37 @@ function sendContributions(
   const changed = diffContributions(projection.source, projection.version, desired, stored);
   const causes = toRefolds(aggregate, desired, stored, batch.repairs);
   for (const { mergeKey, legacyKey, lineage } of changed) causes.set(mergeKey, { legacyKey, lineage });
-  const mergeKeys = [...causes.keys()];
-  if (mergeKeys.length === 0) return null;
-  flight.add(lockMergeKeys(client, aggregate, mergeKeys));
-  if (changed.length > 0) flight.add(writeContributions(client, aggregate, changed));
-  return { aggregate, causes, contributions: flight.ask(readContributions(client, aggregate, mergeKeys)) };
+  if (causes.size === 0) return null;
+  return { aggregate, causes, changed, fronted: flight.ask(lockMergeKeys(client, aggregate, [...causes.keys()])) };
 }
 
-/** Folds merge keys, and writes the rows that this gives. */
-async function sendFolded(
+/** Writes contributions under locked merge keys, folds these, and writes the rows that this gives. */
+async function sendMerge(
   client: pg.ClientBase,
   flight: Flight,
   shapes: TargetShapes,
   owner: { readonly projection: Projection; readonly isRepair: boolean },
-  { aggregate, causes, contributions }: Folding,
+  { aggregate, causes, changed, ...merge }: Merge,
 ): Promise<void> {
-  const byKey = await contributions;
-  const mergeKeys = [...causes.keys()];
-  const folded = mergeKeys.map((mergeKey) => fold(aggregate, mergeKey, byKey.get(mergeKey) ?? []));
+  const batch = { mergeKeys: [...causes.keys()], fronted: await merge.fronted, changed, isRepair: owner.isRepair };
+  const folded = await foldKeys(client, flight, aggregate, batch);
   const writes = new Map<string, TargetWrites>();
   for (const target of aggregate.targets) {
-    const results = folded.map((tables) => tables[target.table] ?? []);
-    writes.set(target.table, {
-      scopes: mergeKeys.map((value, index) => ({
-        value,
-        ...causes.get(value)!,
-        ids: results[index]!.map(({ row }) => row.id!),
-      })),
-      rows: results.flat().map((result) => toFoldedCells(result, target.columns)),
-    });
+    const { table, columns } = target;
+    const scopes: TargetWrites['scopes'][number][] = [];
+    const cells: Cell[][] = [];
+    for (const key of folded) {
+      const results = key.rows[table] ?? [];
+      const cause = causes.get(key.mergeKey)!;
+      cells.push(...results.map((result) => toFoldedCells(result, columns)));
+      if (key.before === null || target.key === 'id')
+        scopes.push({ value: key.mergeKey, ...cause, ids: results.map(({ row }) => row.id!) });
+      // Of many rows under one merge key, none is looked for that is not known to go.
+      else cells.push(...rowsThatGo(key, table).map((row) => toGoneCells(row, columns, cause, owner.projection)));
+    }
+    writes.set(table, { scopes, rows: cells });
   }
   flight.add(writeTargets(client, { ...owner, aggregate }, shapes, writes));
-}
-
-function fold(aggregate: Aggregate, mergeKey: string, contributions: readonly StoredContribution[]): Folded {
-  // Only a repair folds a merge key that nobody contributes to: its rows go.
-  if (contributions.length === 0) return {};
-  try {
-    return aggregate.fold(mergeKey, contributions);
-  } catch (error) {
-    throw new FoldError(error);
-  }
 }
 
 /** A folded row with the lineage of its newest contributor. */
@@ -195,6 +178,16 @@ export function toFoldedCells(result: FoldedRow, columns: readonly string[]): (s
     [result.deletedAt],
     [newest.legacyTable, newest.legacyKey, lsn, xid, committedAt, newest.mappingVersion],
   );
+}
+
+/** A row as a retraction leaves it. */
+function toGoneCells(
+  row: NewRow,
+  columns: readonly string[],
+  { legacyKey, lineage: { lsn, xid, committedAt } }: FoldCause,
+  { source, version }: Projection,
+): Cell[] {
+  return toWritten(row, columns, [committedAt], [source, legacyKey, lsn, xid, committedAt, version]);
 }
 
 function toWritten(

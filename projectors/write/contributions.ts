@@ -7,7 +7,24 @@ export interface StoredContribution extends Contribution {
   readonly mergeKey: string;
   readonly lineage: Lineage;
   readonly mappingVersion: string;
+  /** Absent: in no front. */
+  readonly place?: Place;
 }
+
+/** 0: in the front, which each fold reads; 1: in the reserve, where the next best ones are; 2: behind them. */
+export type Rank = 0 | 1 | 2;
+
+/** Where a contribution stands among the many of a merge key that has a front. */
+export interface Place {
+  readonly rank: Rank;
+  /** Names its part among those of all merge keys, a UUID; null: it belongs to none. */
+  readonly part: string | null;
+  /** Among those of its part. */
+  readonly partRank: Rank;
+}
+
+/** For how many more changed contributions a reserve is good: by part, that of the whole under ''. */
+export type Reserves = Readonly<Record<string, number>>;
 
 /** What a legacy row is to contribute. The last live one wins; `passed` are those it went through on the way there. */
 export interface DesiredContributions {
@@ -20,6 +37,9 @@ export interface DesiredContributions {
     readonly lineage: Lineage;
   }[];
 }
+
+/** A contribution as it was read. */
+export type ReadContribution = StoredContribution & { readonly place: Place };
 
 type Row = Omit<StoredContribution, 'movedTo'> & { movedTo: string | null };
 
@@ -93,12 +113,26 @@ interface StoredRow {
   source_xid: string;
   source_committed_at: string;
   mapping_version: string;
+  front: string | null;
+  front_rank: string | null;
+  part: string | null;
+  part_rank: string;
 }
 
 const COLUMNS =
-  'merge_key, legacy_table, legacy_key, live, moved_to, data, source_lsn, source_xid, source_committed_at, mapping_version';
+  'merge_key, legacy_table, legacy_key, live, moved_to, data, source_lsn, source_xid, source_committed_at, mapping_version, front, front_rank, part, part_rank';
 
-function toContribution(row: StoredRow): StoredContribution {
+function toRank(text: string | null): Rank {
+  return text === '0' ? 0 : text === '1' ? 1 : 2;
+}
+
+/** Cells of the columns from `front` on. */
+function toPlaceCells(mergeKey: string, place: Place | undefined): (string | number | null)[] {
+  const { rank, part, partRank } = place ?? { rank: 2, part: null, partRank: 2 };
+  return [...(rank === 2 ? [null, null] : [mergeKey, rank]), part, partRank];
+}
+
+function toContribution(row: StoredRow): ReadContribution {
   return {
     mergeKey: row.merge_key,
     legacyTable: row.legacy_table,
@@ -109,6 +143,7 @@ function toContribution(row: StoredRow): StoredContribution {
     data: JSON.parse(row.data) as Record<string, string | null>,
     lineage: { lsn: row.source_lsn, xid: row.source_xid, committedAt: row.source_committed_at },
     mappingVersion: row.mapping_version,
+    place: { rank: toRank(row.front_rank), part: row.part, partRank: toRank(row.part_rank) },
   };
 }
 
@@ -128,20 +163,26 @@ export async function readLiveContributions(
 }
 
 /**
- * Locks merge keys in key order until the transaction ends. A statement of its own, before the fold reads: inside one statement
+ * Locks merge keys in key order until the transaction ends; answers with the reserves of those that have a front. `aggregate` is updated, and not the key: that is how
+ * projectors without fronts lock it, which a trigger knows them by. A statement of its own, before the fold reads: inside one statement
  * two sessions would each fold without the contribution that the other is about to commit.
  */
 export async function lockMergeKeys(
   client: pg.ClientBase,
   aggregate: Aggregate,
   mergeKeys: readonly string[],
-): Promise<void> {
-  await client.query({
+): Promise<ReadonlyMap<string, Reserves>> {
+  const { rows } = await client.query<{ merge_key: string; front_version: string | null; reserves: string | null }>({
     name: 'crosswalk lock merge keys',
     text: `INSERT INTO merge_key (aggregate, merge_key) SELECT $1, k FROM unnest($2::uuid[]) k ORDER BY k
-     ON CONFLICT (aggregate, merge_key) DO UPDATE SET merge_key = excluded.merge_key`,
+     ON CONFLICT (aggregate, merge_key) DO UPDATE SET aggregate = excluded.aggregate RETURNING merge_key, front_version, reserves`,
     values: [aggregate.name, mergeKeys],
   });
+  return new Map(
+    rows
+      .filter(({ front_version: version }) => version !== null && version === aggregate.needs?.version)
+      .map(({ merge_key, reserves }) => [merge_key, JSON.parse(reserves ?? '{}') as Reserves]),
+  );
 }
 
 /** Writes contributions, live and retired. */
@@ -161,14 +202,16 @@ export async function writeContributions(
     contribution.lineage.xid,
     contribution.committedAt,
     contribution.mappingVersion,
+    ...toPlaceCells(contribution.mergeKey, contribution.place),
   ]);
   await client.query({
     name: 'crosswalk write contributions',
     text: `INSERT INTO contribution (aggregate, ${COLUMNS})
-     SELECT $1, (r->>0)::uuid, r->>1, r->>2, (r->>3)::boolean, (r->>4)::uuid, r->5, (r->>6)::pg_lsn, (r->>7)::bigint, (r->>8)::timestamptz, r->>9
+     SELECT $1, (r->>0)::uuid, r->>1, r->>2, (r->>3)::boolean, (r->>4)::uuid, r->5, (r->>6)::pg_lsn, (r->>7)::bigint, (r->>8)::timestamptz, r->>9, (r->>10)::uuid, (r->>11)::smallint, (r->>12)::uuid, (r->>13)::smallint
      FROM jsonb_array_elements($2::jsonb) r
      ON CONFLICT (merge_key, aggregate, legacy_table, legacy_key) DO UPDATE SET live = excluded.live, moved_to = excluded.moved_to, data = excluded.data,
-       source_lsn = excluded.source_lsn, source_xid = excluded.source_xid, source_committed_at = excluded.source_committed_at, mapping_version = excluded.mapping_version`,
+       source_lsn = excluded.source_lsn, source_xid = excluded.source_xid, source_committed_at = excluded.source_committed_at, mapping_version = excluded.mapping_version,
+       front = excluded.front, front_rank = excluded.front_rank, part = excluded.part, part_rank = excluded.part_rank`,
     values: [aggregate.name, JSON.stringify(rows)],
   });
 }
@@ -178,11 +221,142 @@ export async function readContributions(
   client: pg.ClientBase,
   aggregate: Aggregate,
   mergeKeys: readonly string[],
-): Promise<Map<string, StoredContribution[]>> {
+): Promise<Map<string, ReadContribution[]>> {
   const { rows } = await client.query<StoredRow>({
     name: 'crosswalk read contributions',
     text: `SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = ANY ($2::uuid[])`,
     values: [aggregate.name, mergeKeys],
   });
   return Map.groupBy(rows.map(toContribution), (contribution) => contribution.mergeKey);
+}
+
+/**
+ * Contributions by one look-up for each of some UUIDs. `OFFSET 0` keeps the planner to it: while it has no statistics it would choose to read a whole index for a
+ * list of them.
+ */
+const lookUp = (ids: string, where: string) =>
+  `SELECT x.* FROM unnest(${ids}::uuid[]) id CROSS JOIN LATERAL (SELECT ${COLUMNS}, aggregate FROM contribution c WHERE ${where} OFFSET 0) x`;
+
+/** The fronts of merge keys that have one. */
+export async function readFronts(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  mergeKeys: readonly string[],
+): Promise<ReadContribution[]> {
+  const { rows } = await client.query<StoredRow>({
+    name: 'crosswalk read fronts',
+    text: `${lookUp('$2', 'c.front = id AND c.front_rank = 0')} WHERE x.aggregate = $1`,
+    values: [aggregate.name, mergeKeys],
+  });
+  return rows.map(toContribution);
+}
+
+/** The fronts of parts, of merge keys that have one. */
+export async function readPartFronts(client: pg.ClientBase, parts: readonly string[]): Promise<ReadContribution[]> {
+  if (parts.length === 0) return [];
+  const { rows } = await client.query<StoredRow>({
+    name: 'crosswalk read part fronts',
+    text: lookUp('$1', 'c.part = id AND c.part_rank = 0'),
+    values: [parts],
+  });
+  return rows.map(toContribution);
+}
+
+/** Contributions as they stand before they are written anew: those of the same merge keys and legacy rows. */
+export async function readEarlier(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  contributions: readonly StoredContribution[],
+): Promise<ReadContribution[]> {
+  const { rows } = await client.query<StoredRow>({
+    name: 'crosswalk read earlier contributions',
+    text: `SELECT x.* FROM unnest($2::uuid[], $3::text[], $4::text[]) k (merge_key, legacy_table, legacy_key) CROSS JOIN LATERAL (
+       SELECT ${COLUMNS} FROM contribution c WHERE c.aggregate = $1 AND c.merge_key = k.merge_key AND c.legacy_table = k.legacy_table AND c.legacy_key = k.legacy_key OFFSET 0) x`,
+    values: [
+      aggregate.name,
+      contributions.map(({ mergeKey }) => mergeKey),
+      contributions.map(({ legacyTable }) => legacyTable),
+      contributions.map(({ legacyKey }) => legacyKey),
+    ],
+  });
+  return rows.map(toContribution);
+}
+
+/** Which contributions are looked through: of the live ones the front and the reserve, the live ones, or all. */
+export type Extent = 'reserve' | 'live' | 'all';
+
+/** Contributions to merge keys that have a front, `PAGE_ROWS` at a time: there may be any number of them. */
+export function readPaged(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  mergeKeys: readonly string[],
+  extent: Extent,
+): AsyncGenerator<ReadContribution[]> {
+  const text =
+    extent === 'reserve'
+      ? `${lookUp('$2', 'c.front = id AND c.live')} WHERE x.aggregate = $1`
+      : `SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = ANY ($2::uuid[])${extent === 'live' ? ' AND live' : ''}`;
+  return paged(client, text, [aggregate.name, mergeKeys]);
+}
+
+/** Contributions to parts of merge keys that have a front, `PAGE_ROWS` at a time. */
+export function readPartsPaged(
+  client: pg.ClientBase,
+  parts: readonly string[],
+  extent: Extent,
+): AsyncGenerator<ReadContribution[]> {
+  const where = { reserve: ' AND c.part_rank < 2 AND c.live', live: ' AND c.live', all: '' }[extent];
+  return paged(client, lookUp('$1', `c.part = id${where}`), [parts]);
+}
+
+/** About 2 MB of contributions of a usual size. */
+const PAGE_ROWS = 1000;
+
+async function* paged(
+  client: pg.ClientBase,
+  text: string,
+  values: readonly unknown[],
+): AsyncGenerator<ReadContribution[]> {
+  await client.query(`DECLARE crosswalk_page NO SCROLL CURSOR FOR ${text}`, [...values]);
+  for (;;) {
+    const { rows } = await client.query<StoredRow>(`FETCH ${PAGE_ROWS} FROM crosswalk_page`);
+    if (rows.length > 0) yield rows.map(toContribution);
+    if (rows.length < PAGE_ROWS) break;
+  }
+  await client.query('CLOSE crosswalk_page');
+}
+
+/** Writes where contributions stand, and the reserves of merge keys that have a front from now on; null: it has none. */
+export async function writePlaces(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  places: readonly (readonly [StoredContribution, Place])[],
+  fronts: ReadonlyMap<string, Reserves | null>,
+): Promise<void> {
+  if (places.length > 0) {
+    const rows = places.map(([{ mergeKey, legacyTable, legacyKey }, place]) => [
+      ...[mergeKey, legacyTable, legacyKey],
+      ...toPlaceCells(mergeKey, place),
+    ]);
+    await client.query({
+      name: 'crosswalk write places',
+      text: `UPDATE contribution c SET front = (r->>3)::uuid, front_rank = (r->>4)::smallint, part = (r->>5)::uuid, part_rank = (r->>6)::smallint
+       FROM jsonb_array_elements($2::jsonb) r
+       WHERE c.aggregate = $1 AND c.merge_key = (r->>0)::uuid AND c.legacy_table = r->>1 AND c.legacy_key = r->>2`,
+      values: [aggregate.name, JSON.stringify(rows)],
+    });
+  }
+  if (fronts.size > 0) {
+    const rows = [...fronts].map(([mergeKey, reserves]) => [
+      mergeKey,
+      reserves === null ? null : aggregate.needs?.version,
+      reserves,
+    ]);
+    await client.query({
+      name: 'crosswalk write fronts',
+      text: `UPDATE merge_key m SET front_version = r->>1, reserves = nullif(nullif(r->2, '{}'), 'null') FROM jsonb_array_elements($2::jsonb) r
+       WHERE m.aggregate = $1 AND m.merge_key = (r->>0)::uuid`,
+      values: [aggregate.name, JSON.stringify(rows)],
+    });
+  }
 }

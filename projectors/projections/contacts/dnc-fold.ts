@@ -2,7 +2,7 @@ import type { Aggregate, Cell, Contribution, FoldedRow } from '../../projection.
 import { has, toLowerCase, trim } from '../../values/text.ts';
 import { earliest, latest } from '../../values/timestamp.ts';
 import { uuid5 } from '../../values/uuid5.ts';
-import { cellsOf, firstFilled, toGreatestFirst } from '../contribution-order.ts';
+import { cellsOf, earliestOf, firstFilled, greatestOf, toGreatestFirst } from '../contribution-order.ts';
 
 /** What a do-not-call entry is kept under. */
 export interface DncIdentity {
@@ -23,6 +23,14 @@ export const dncAggregate: Aggregate = {
   // Someone who opts out and changes the number within one batch must stay on the list under the old number.
   needsHistory: true,
   fold: (mergeKey, contributions) => ({ dnc_list: foldEntry(mergeKey, contributions) }),
+  needs: {
+    version: '1',
+    whole: [
+      greatestOf(isOptedOut),
+      greatestOf((contribution) => isOptedOut(contribution) && has(contribution.data.opted_out_at)),
+      earliestOf(isOptedOut),
+    ],
+  },
 };
 
 /** Merge key of an identity: the id of its entry. */
@@ -38,9 +46,13 @@ export function toDncIdentity(phoneE164: Cell, phoneNumber: Cell, email: Cell): 
   return has(email) ? { kind: 'email', identity: toLowerCase(trim(email)) } : null;
 }
 
+function isOptedOut({ data }: Contribution): boolean {
+  return data.opted_out === 't';
+}
+
 // Retired contributions count as much as live ones: only the same contact, opted in under this identity, lifts its own.
 function foldEntry(mergeKey: string, contributions: readonly Contribution[]): readonly FoldedRow[] {
-  const optedOut = toGreatestFirst(contributions.filter(({ data }) => data.opted_out === 't'));
+  const optedOut = toGreatestFirst(contributions.filter(isOptedOut));
   const greatest = optedOut[0];
   if (greatest === undefined) return [];
   const row = {

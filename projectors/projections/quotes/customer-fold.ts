@@ -1,12 +1,23 @@
-import type { Aggregate, Cell, Contribution, FoldedRow } from '../../projection.ts';
+import type { Aggregate, Cell, Choice, Contribution, FoldedRow } from '../../projection.ts';
 import { joinJsonbObject } from '../../values/json-text.ts';
 import { has } from '../../values/text.ts';
 import { earliest, latest } from '../../values/timestamp.ts';
 import { uuid5 } from '../../values/uuid5.ts';
 import { cellOf } from '../cell.ts';
-import { cellsOf, firstFilled, lastRetiredOf, latestCommitOf, toGreatestFirst } from '../contribution-order.ts';
+import {
+  cellsOf,
+  earliestOf,
+  firstFilled,
+  greatestOf,
+  lastRetired,
+  lastRetiredOf,
+  latestCommitOf,
+  toGreatestFirst,
+} from '../contribution-order.ts';
 import { isRealPhone } from './customer-key.ts';
 import type { LegacyQuote } from './legacy-quote.ts';
+
+const withMetadata: Choice = { among: ({ data }) => Boolean(data.source_metadata), compare: null };
 
 /** Customers with their addresses: merge key is the customer's id. */
 export const customersAggregate: Aggregate = {
@@ -31,6 +42,24 @@ export const customersAggregate: Aggregate = {
   ],
   needsHistory: false,
   fold: foldCustomer,
+  needs: {
+    version: '1',
+    whole: [
+      greatestOf(),
+      ...['name', 'email', 'phone'].flatMap((column) => [
+        greatestOf((contribution) => isReal(contribution, column) && has(contribution.data[column])),
+        greatestOf(({ data }) => has(data[column])),
+      ]),
+      greatestOf((contribution) => addressOf(contribution) !== ''),
+      earliestOf(),
+      lastRetired,
+      withMetadata,
+    ],
+    parts: {
+      of: (contribution) => addressOf(contribution) || null,
+      choices: [greatestOf(), earliestOf(), lastRetired],
+    },
+  },
 };
 
 /** What a quote says about its customer. `metadata` is what no other row of the quote can keep. */
@@ -67,8 +96,17 @@ function toPlaceholders({ row, person }: LegacyQuote): Cell {
 
 /** The greatest contributor's that is real; where nobody knows better, the greatest contributor's. */
 function firstReal(contributions: readonly Contribution[], column: string): Cell {
-  const isReal = ({ data }: Contribution) => !(data.placeholders?.split(' ').includes(column) ?? false);
-  return firstFilled(contributions.filter(isReal), column) ?? firstFilled(contributions, column);
+  const real = contributions.filter((contribution) => isReal(contribution, column));
+  return firstFilled(real, column) ?? firstFilled(contributions, column);
+}
+
+function isReal({ data }: Contribution, column: string): boolean {
+  return !(data.placeholders?.split(' ').includes(column) ?? false);
+}
+
+/** Normalised; empty where it has none. */
+function addressOf({ data }: Contribution): string {
+  return data.normalised_address ?? '';
 }
 
 function foldCustomer(mergeKey: string, contributions: readonly Contribution[]) {
@@ -131,7 +169,7 @@ function toAddresses(customerId: string, live: GreatestFirst, retired: GreatestF
 function groupByAddress(contributions: GreatestFirst): Map<string, Contribution[]> {
   const groups = new Map<string, Contribution[]>();
   for (const contribution of contributions) {
-    const address = contribution.data.normalised_address ?? '';
+    const address = addressOf(contribution);
     if (address === '') continue;
     const group = groups.get(address);
     if (group === undefined) groups.set(address, [contribution]);

@@ -191,6 +191,36 @@ test('a row of the application that has the id of a projected one stays as it is
   });
 });
 
+test('what the fold of a customer with many quotes needs is found anew after its contributions were merged', async () => {
+  const { owner } = rig;
+  const { legacy } = rig.source;
+  const { rows: made } = await legacy.query<{ id: string }>(
+    `INSERT INTO quotes SELECT (jsonb_populate_record(NULL::quotes, to_jsonb(q) || jsonb_build_object('id', gen_random_uuid(), 'customer_name', 'Ann', 'phone', '+1-415-555-2732', 'updated_at', timestamptz '2030-01-01' + n * interval '1 day'))).*
+     FROM (SELECT * FROM quotes ORDER BY id LIMIT 1) q, generate_series(1, 80) n RETURNING id::text`,
+  );
+  await rig.untilApplied();
+  const [oldest, best] = [made[0]!.id, made.at(-1)!.id];
+  const { rows } = await owner.query<{ merge_key: string; front_version: string | null }>(
+    `SELECT m.merge_key, m.front_version FROM crosswalk.merge_key m JOIN crosswalk.contribution c USING (aggregate, merge_key) WHERE c.legacy_key = $1 AND c.live`,
+    [best],
+  );
+  expect(rows).toMatchObject([{ front_version: '1' }]);
+  // As a program would leave it in which this quote is another one.
+  await change(
+    `UPDATE crosswalk.contribution SET data = data || '{"name": "X", "updated_at": null}', front = NULL, front_rank = NULL, part_rank = 2 WHERE legacy_key = $1 AND live`,
+    [best],
+  );
+  expect(await rig.rebuild({ projections: [quotes] })).toMatchObject({ state: 'merged' });
+  await legacy.query(`UPDATE quotes SET customer_name = 'Bea' WHERE id::text = $1`, [oldest]);
+  await rig.untilApplied();
+  expect(await rig.differences()).toEqual([]);
+  const { rows: customers } = await owner.query(
+    `SELECT name, updated_at::date::text AS day FROM crm.customers WHERE id = $1`,
+    [rows[0]!.merge_key],
+  );
+  expect(customers).toEqual([{ name: 'Ann', day: '2030-03-22' }]);
+});
+
 test('nobody agrees: nothing changes, and the shadow is there to be read, gone on with, or dropped', async () => {
   const id = await idOf('tenants', 0);
   await change(`UPDATE crm.tenants SET name = 'tampered' WHERE id::text = $1`, [id]);

@@ -1,0 +1,152 @@
+import type pg from 'pg';
+import type { Aggregate, NewRow } from '../projection.ts';
+import {
+  type ReadContribution,
+  type Reserves,
+  readContributions,
+  readEarlier,
+  readFronts,
+  readPaged,
+  readPartFronts,
+  readPartsPaged,
+  type StoredContribution,
+  writeContributions,
+  writePlaces,
+} from './contributions.ts';
+import { FoldError } from './data-error.ts';
+import type { Flight } from './flight.ts';
+import { choose } from './front.ts';
+import { type Folding, KeyFront, placeAll, SIZES } from './key-front.ts';
+
+type Folded = ReturnType<Aggregate['fold']>;
+
+/** What the contributions of a merge key fold to. */
+export interface FoldedKey {
+  readonly mergeKey: string;
+  readonly rows: Folded;
+  /** What it was folded from its front before, where it is again: of the rows under the merge key both are those that may have changed, and all others stay. Null: `rows` are all there are. */
+  readonly before: Folded | null;
+}
+
+interface Batch {
+  readonly mergeKeys: readonly string[];
+  /** Those that have a front, with their reserves. */
+  readonly fronted: ReadonlyMap<string, Reserves>;
+  readonly changed: readonly StoredContribution[];
+  /** Nothing is trusted: every merge key is folded from all its contributions, and its front is made anew. */
+  readonly isRepair: boolean;
+}
+
+/**
+ * Writes contributions and folds their merge keys, which the caller holds locked. Of a merge key with many contributions only those are read that its fold needs, beside those that
+ * changed; all of them only where one that was needed went or became less. Throws `FoldError`.
+ */
+export async function foldKeys(
+  client: pg.ClientBase,
+  flight: Flight,
+  aggregate: Aggregate,
+  { mergeKeys, fronted, changed, isRepair }: Batch,
+): Promise<FoldedKey[]> {
+  const keys = isRepair || !hasNeeds(aggregate) ? [] : mergeKeys.filter((mergeKey) => fronted.has(mergeKey));
+  const fronts =
+    keys.length === 0 ? [] : await readKeyFronts(client, aggregate as Folding, { mergeKeys: keys, fronted, changed });
+  const isFronted = new Set(fronts.map(({ mergeKey }) => mergeKey));
+  const others = changed.filter(({ mergeKey }) => !isFronted.has(mergeKey));
+  const written = [...others, ...fronts.flatMap((front) => front.judge())];
+  if (written.length > 0) flight.add(writeContributions(client, aggregate, written));
+  const whole = mergeKeys.filter((mergeKey) => !isFronted.has(mergeKey));
+  const reading = whole.length === 0 ? null : flight.ask(readContributions(client, aggregate, whole));
+  await flight.landed();
+  await lookThrough(client, aggregate, fronts);
+  const folded: FoldedKey[] = [];
+  for (const front of fronts) {
+    const { mergeKey } = front;
+    const rows = fold(aggregate, mergeKey, front.after());
+    folded.push({ mergeKey, rows, before: fold(aggregate, mergeKey, front.before()) });
+  }
+  const settled = fronts.map((front) => ({ mergeKey: front.mergeKey, ...front.settle() }));
+  const places = settled.flatMap((front) => front.places);
+  const hasFront = new Map<string, Reserves | null>();
+  for (const { mergeKey, reserves } of settled)
+    if (JSON.stringify(reserves) !== JSON.stringify(fronted.get(mergeKey))) hasFront.set(mergeKey, reserves);
+  const contributions = (await reading) ?? new Map<string, never>();
+  for (const mergeKey of whole) {
+    const all: readonly ReadContribution[] = contributions.get(mergeKey) ?? [];
+    folded.push({ mergeKey, rows: fold(aggregate, mergeKey, all), before: null });
+    if (!hasNeeds(aggregate)) continue;
+    const getsFront = all.length > SIZES.slack && choose(aggregate.needs.whole, all).size <= all.length / 2;
+    if (getsFront) places.push(...placeAll(aggregate, all));
+    if (getsFront || fronted.has(mergeKey)) hasFront.set(mergeKey, getsFront ? {} : null);
+  }
+  await writePlaces(client, aggregate, places, hasFront);
+  return folded;
+}
+
+function hasNeeds(aggregate: Aggregate): aggregate is Folding {
+  return aggregate.needs !== undefined;
+}
+
+async function readKeyFronts(
+  client: pg.ClientBase,
+  aggregate: Folding,
+  { mergeKeys, fronted, changed }: Omit<Batch, 'isRepair'>,
+): Promise<KeyFront[]> {
+  const byKey = <C extends StoredContribution>(some: readonly C[]) => Map.groupBy(some, ({ mergeKey }) => mergeKey);
+  const changedOf = byKey(changed);
+  const ofKeys = mergeKeys.flatMap((mergeKey) => changedOf.get(mergeKey) ?? []);
+  const front = byKey(await readFronts(client, aggregate, mergeKeys));
+  const earlier = byKey(aggregate.needs.parts === undefined ? [] : await readEarlier(client, aggregate, ofKeys));
+  const fronts = mergeKeys.map((mergeKey) => {
+    const reserves = fronted.get(mergeKey) ?? {};
+    const stored = { front: front.get(mergeKey) ?? [], earlier: earlier.get(mergeKey) ?? [], reserves };
+    return new KeyFront(aggregate, mergeKey, stored, changedOf.get(mergeKey) ?? []);
+  });
+  await readParts(client, fronts);
+  return fronts;
+}
+
+async function readParts(client: pg.ClientBase, fronts: readonly KeyFront[]): Promise<void> {
+  const parts = fronts.flatMap((front) => front.partsToRead());
+  const read = Map.groupBy(await readPartFronts(client, parts), ({ mergeKey }) => mergeKey);
+  for (const front of fronts) front.addParts(read.get(front.mergeKey) ?? []);
+}
+
+/** Looks for what is chosen now where that is not known: page by page, so that there may be any number of contributions. */
+async function lookThrough(client: pg.ClientBase, aggregate: Aggregate, fronts: readonly KeyFront[]): Promise<void> {
+  const asked = fronts.flatMap((front) => front.extents().map(([name, extent]) => ({ front, name, extent })));
+  if (asked.length === 0) return;
+  for (const [extent, some] of Map.groupBy(asked, (each) => each.extent)) {
+    const whole = new Map(some.filter(({ name }) => name === '').map(({ front }) => [front.mergeKey, front]));
+    const parts = new Map(some.filter(({ name }) => name !== '').map(({ front, name }) => [name, front]));
+    if (whole.size > 0) {
+      for await (const page of readPaged(client, aggregate, [...whole.keys()], extent)) {
+        for (const [mergeKey, found] of Map.groupBy(page, (each) => each.mergeKey))
+          whole.get(mergeKey)!.addAll(found, '');
+      }
+    }
+    if (parts.size > 0) {
+      for await (const page of readPartsPaged(client, [...parts.keys()], extent)) {
+        for (const [part, found] of Map.groupBy(page, ({ place }) => place.part))
+          parts.get(part!)!.addAll(found, part!);
+      }
+    }
+  }
+  await readParts(client, fronts);
+}
+
+/** Live rows of a table that were folded before and are not any more; none where all rows of the merge key are known. */
+export function rowsThatGo({ rows, before }: Pick<FoldedKey, 'rows' | 'before'>, table: string): NewRow[] {
+  const ids = new Set(rows[table]?.map(({ row }) => row.id));
+  const gone = before?.[table]?.filter(({ row, deletedAt }) => deletedAt === null && !ids.has(row.id)) ?? [];
+  return gone.map(({ row }) => row);
+}
+
+function fold(aggregate: Aggregate, mergeKey: string, contributions: readonly StoredContribution[]): Folded {
+  // Only a repair folds a merge key that nobody contributes to: its rows go.
+  if (contributions.length === 0) return {};
+  try {
+    return aggregate.fold(mergeKey, contributions);
+  } catch (error) {
+    throw new FoldError(error);
+  }
+}
