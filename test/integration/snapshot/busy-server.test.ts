@@ -2,6 +2,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countBusySessions } from '../../../connectors/snapshot/legacy-load.ts';
+import { requestSnapshot, waitForSnapshot } from '../../../connectors/snapshot/request.ts';
+import { createKafka } from '../../../runtime/kafka.ts';
+import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { startCli } from '../../support/connector-process.ts';
@@ -9,8 +12,12 @@ import { type OwnPostgres, startOwnPostgres } from '../../support/own-postgres.t
 
 let own: OwnPostgres;
 let rig: ConnectorRig;
+let url: URL;
 beforeAll(async () => {
   own = await startOwnPostgres();
+  url = new URL(own.url);
+  url.username = 'reader';
+  url.password = 'reader';
   rig = await createConnectorRig('busy', {
     legacyUrl: own.url,
     tables: ['docs'],
@@ -27,9 +34,6 @@ afterAll(async () => {
 });
 
 test('with more sessions in a transaction than it may have, no row is read; with fewer, all are', async () => {
-  const url = new URL(own.url);
-  url.username = 'reader';
-  url.password = 'reader';
   const sessions = await Promise.all(
     ['a', 'b'].map(async () => {
       const client = new pg.Client({ connectionString: own.url });
@@ -58,5 +62,24 @@ test('with more sessions in a transaction than it may have, no row is read; with
     connector.child.kill('SIGKILL');
     await connector.ended;
     await Promise.all([reader, ...sessions].map((client) => client.end()));
+  }
+});
+
+test('where there are fewer connections than it would read by, it reads by those that it has', async () => {
+  await own.admin('ALTER ROLE reader CONNECTION LIMIT 4');
+  const kafka = createKafka(rig.config.kafka(), createLog('silent'));
+  const id = await requestSnapshot(rig.config, kafka, { table: 'docs' });
+  const connector = startCli(['connect'], {
+    ...rig.env,
+    ...{ LEGACY_DATABASE_URL: url.href, CROSSWALK_SNAPSHOT_CONNECTIONS: '8' },
+  });
+  try {
+    const { signal } = new AbortController();
+    const result = await waitForSnapshot(rig.config, kafka, id, { signal, timeoutMs: 60_000 });
+    expect(result).toMatchObject({ state: 'done', rows: 50 });
+    expect(connector.stderr()).toContain('one connection less reads tables');
+  } finally {
+    connector.child.kill('SIGKILL');
+    await connector.ended;
   }
 });
