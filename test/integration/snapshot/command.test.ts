@@ -136,3 +136,19 @@ test('while no connector runs it says so, and goes on once one does', async () =
   expect(await command.ended).toBe(0);
   expect(command.stdout()).toContain('done. 17 rows of docs in the log');
 });
+
+test('the initial load is paused and resumed by its name, and not cancelled', async () => {
+  const isPaused = async () => (await rig.readPosition())?.signals?.isLoadPaused === true;
+  expect(await runJson('pause', 'initial')).toEqual({ code: 0, answer: { id: 'initial', asked: 'pause' } });
+  await waitUntil('it is paused', isPaused);
+  expect((await run('resume', 'initial')).out).toContain('initial: asked to resume. `crosswalk status` shows');
+  await waitUntil('it goes on', async () => !(await isPaused()));
+  const { code, error } = await run('cancel', 'initial');
+  expect([code, error]).toEqual([2, expect.stringContaining('The initial load cannot be cancelled.')]);
+});
+
+test('a rate is a whole number, and is asked for with the rest', async () => {
+  expect((await run('docs', '--max-rate', '0.5', '--yes')).error).toContain('a whole number above 0');
+  const { code, answer } = await runJson('docs', '--max-rate', '5000', '--yes');
+  expect([code, answer]).toEqual([0, expect.objectContaining({ state: 'done', rows: 100 })]);
+});
