@@ -187,6 +187,7 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
   const common = { legacy, target, workspace, findings, looks, pace, signal };
   const begin = (part: string) => parts[part] ?? NOT_BEGUN;
 
+  let checking: ReturnType<typeof checkWhole>;
   try {
     restore(run, sessions, looks);
     for (const plan of plans) {
@@ -200,6 +201,9 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
     }
     await looks.drain();
     await save();
+    // They join whole tables, and nothing but these: beside what asks this process more than the databases.
+    checking = checkWhole(sessions.whole, workspace);
+    checking.catch(() => undefined);
     for (const table of new Set(plans.flatMap(({ owned }) => owned.map(({ target: of }) => of.table)))) {
       const part = `backward ${table}`;
       if (begin(part).done) continue;
@@ -213,7 +217,7 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
         const part = `folds ${merged.aggregate.name}`;
         if (begin(part).done) continue;
         await compareFolds({
-          ...{ ...common, plan, merged, plans, relations, chunkRows, from: begin(part) },
+          ...{ ...common, plan, merged, plans, relations, chunkRows, lineages: store, from: begin(part) },
           onProgress: (rows, progress) => note(part, progress, { target: rows }),
         });
       }
@@ -236,8 +240,9 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
   );
   const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL);
   if (status !== undefined) status.state = 'checking';
-  const checks = [...toTotalChecks(totals, columns), ...(await runChecks(sessions.whole, workspace))];
-  const strayMoney = await readStrayMoney(sessions.whole, workspace);
+  const whole = await checking;
+  const checks = [...toTotalChecks(totals, columns), ...whole.checks];
+  const { strayMoney } = whole;
   const exceptions = await countExceptions(store, workspace);
   const counts = await readCounts(store, run.id);
   const tables = verifiedTables(projections);
@@ -256,6 +261,11 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
     })),
     ...{ sums: columns, checks, strayMoney, unmappable, exceptions },
   };
+}
+
+/** What holds within the new tables alone. */
+async function checkWhole(whole: pg.ClientBase, workspace: string | null) {
+  return { checks: await runChecks(whole, workspace), strayMoney: await readStrayMoney(whole, workspace) };
 }
 
 async function openRun({ legacy, store }: Sessions, options: RunOptions, isResumed: boolean): Promise<Run> {
