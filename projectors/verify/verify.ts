@@ -171,6 +171,17 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       throw error;
     }
   };
+  // Beside the rows that come next: what was found and how far that is were taken together when it began.
+  let saving: Promise<void> = Promise.resolve();
+  const saveBeside = async () => {
+    await saving;
+    saving = save();
+    saving.catch(() => undefined);
+  };
+  const saveAll = async () => {
+    await saving;
+    await save();
+  };
   const total = await estimateRows(sessions);
   const note = async (part: string, progress: PartProgress, rows: { legacy?: number; target?: number }) => {
     parts[part] = progress;
@@ -182,7 +193,7 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       status.suspects = looks.waiting().length;
     }
     touch();
-    if (performance.now() - savedAtMs > SAVE_EVERY_MS) await save();
+    if (performance.now() - savedAtMs > SAVE_EVERY_MS) await saveBeside();
   };
   const common = { legacy, target, workspace, findings, looks, pace, signal };
   const begin = (part: string) => parts[part] ?? NOT_BEGUN;
@@ -200,7 +211,7 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       });
     }
     await looks.drain();
-    await save();
+    await saveAll();
     // They join whole tables, and nothing but these: beside what asks this process more than the databases.
     checking = checkWhole(sessions.whole, workspace);
     checking.catch(() => undefined);
@@ -217,17 +228,18 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
         const part = `folds ${merged.aggregate.name}`;
         if (begin(part).done) continue;
         await compareFolds({
-          ...{ ...common, plan, merged, plans, relations, chunkRows, lineages: store, from: begin(part) },
+          ...{ ...common, plan, merged, plans, relations, chunkRows, lineages: sessions.whole, from: begin(part) },
           onProgress: (rows, progress) => note(part, progress, { target: rows }),
         });
       }
     }
     await looks.drain();
-    await save();
+    await saveAll();
   } catch (error) {
     // Whatever was found is kept for --resume; the cause of the end matters more than a failure to save.
     await fence.close();
     await looks.close();
+    await saving.catch(() => undefined);
     await save().catch(() => undefined);
     throw error;
   } finally {
