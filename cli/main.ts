@@ -561,8 +561,8 @@ program
   );
 program
   .command('demo')
-  .option('--rows <count>', 'legacy contacts and quotes each', positiveInteger, 20_000)
-  .option('--seconds <count>', 'how long live traffic runs', positiveInteger, 20)
+  .option('--rows <count>', 'legacy contacts and quotes each', positiveInteger, 5000)
+  .option('--seconds <count>', 'how long live traffic runs', positiveInteger, 10)
   .description('load a sample legacy database, watch it arrive, run live traffic, verify every row')
   .action((options: { rows: number; seconds: number }) =>
     run('demo', async (context) => (await import('./commands/demo.ts')).demo(context, options)),

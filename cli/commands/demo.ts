@@ -37,6 +37,8 @@ interface Demo {
 export async function demo(context: CommandContext, options: { rows: number; seconds: number }): Promise<boolean> {
   const startedAtMs = performance.now();
   const size = { contacts: options.rows, quotes: options.rows };
+  const secondsSoFar = () => ((performance.now() - startedAtMs) / 1000).toFixed(0);
+  const step = (title: string) => print(`\n${title} (after ${secondsSoFar()} s)`);
   print('1. servers: PostgreSQL, Kafka, schema registry');
   const local = await openLocalStack(context, {
     dir: DIR,
@@ -46,10 +48,10 @@ export async function demo(context: CommandContext, options: { rows: number; sec
   });
   const clients: pg.Client[] = [];
   try {
-    print(`\n2. a legacy database with ${options.rows} contacts and ${options.rows} quotes, as messy as real ones`);
+    step(`2. a legacy database with ${options.rows} contacts and ${options.rows} quotes, as messy as real ones`);
     await load(context, local, size);
 
-    print('\n3. the pipeline: one connector, one projector process; initial load');
+    step('3. the pipeline: one connector, one projector process; initial load');
     const config = parseConfig({ ...context.ownEnv, ...local.env });
     clients.push(await connect(local.ownerUrl, 'demo'), await connect(config.targetUrl(), 'demo'));
     const demo: Demo = {
@@ -63,7 +65,7 @@ export async function demo(context: CommandContext, options: { rows: number; sec
     };
     await watchLoad(demo);
 
-    print(`\n4. the legacy application at work: ${CHANGES_PER_SECOND} changes a second for ${options.seconds} s`);
+    step(`4. the legacy application at work: ${CHANGES_PER_SECOND} changes a second for ${options.seconds} s`);
     const report = await runTraffic(demo, size, options.seconds);
     print(`  ${report.rowChanges} changes in ${report.transactions} transactions; waiting until they are applied`);
     await waitForLsn(config, demo.kafka, demo.target, projections, {
@@ -72,7 +74,7 @@ export async function demo(context: CommandContext, options: { rows: number; sec
       signal: context.signal,
     });
 
-    print('\n5. verification: every row recomputed from the legacy tables and compared');
+    step('5. verification: every row recomputed from the legacy tables and compared');
     const verification = await verifyAll(config, projections, readTenants(), {
       kafka: demo.kafka,
       limit: 20,
@@ -82,7 +84,7 @@ export async function demo(context: CommandContext, options: { rows: number; sec
     const rejectsMatch = await compareRejects(demo.target, report.plantedRejects);
     const ok = verification.ok && rejectsMatch;
     print(
-      `\n${ok ? 'The new schema equals the legacy database.' : 'The demo FAILED: see above.'} (${((performance.now() - startedAtMs) / 1000).toFixed(0)} s)`,
+      `\n${ok ? 'The new schema equals the legacy database.' : 'The demo FAILED: see above.'} (${secondsSoFar()} s)`,
     );
     if (ok)
       print(

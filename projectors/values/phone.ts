@@ -1,4 +1,5 @@
 import { type CountryCode, type PhoneNumber, parsePhoneNumberFromString } from 'libphonenumber-js/max';
+import { isValidInNorthAmerica, toTenDigits } from './north-american-phone.ts';
 
 /** Longest raw text that is looked at, in UTF-16 code units: the library's own bound. */
 const maxRawLength = 250;
@@ -20,13 +21,20 @@ export function toE164(raw: string | null | undefined, country: string): string 
   const recent = young.get(key);
   if (recent !== undefined) return recent;
   const earlier = old.get(key);
-  const found = earlier === undefined ? parseE164(raw, country) : earlier;
+  const found = earlier === undefined ? readE164(raw, country) : earlier;
   if (young.size >= maxGenerationSize) {
     old = young;
     young = new Map();
   }
   young.set(key, found);
   return found;
+}
+
+function readE164(raw: string, country: string): string | null {
+  const ten = toTenDigits(raw, country);
+  if (ten === null) return parseE164(raw, country);
+  const { digits } = ten;
+  return isValidInNorthAmerica(ten) && !isFillerNumber(digits) && !isFiction(digits) ? `+1${digits}` : null;
 }
 
 // The full metadata knows every country's number ranges; smaller sets know lengths only.

@@ -79,8 +79,11 @@ export async function compareBackward(
       values,
       rowMode: 'array',
     });
-    return rows.map(([count, legacyTable, legacyKey, ...of]) => ({
-      ...{ legacyTable: legacyTable!, legacyKey: legacyKey!, scopes: of, rows: Number(count) },
+    return rows.map((row) => ({
+      rows: Number(row[0]),
+      legacyTable: row[1]!,
+      legacyKey: row[2]!,
+      scopes: row.slice(3),
     }));
   }
 
@@ -127,8 +130,14 @@ export async function compareBackward(
     const suspects: Suspect[] = [];
     for (const [at, { plan, relation, owned }] of owners.entries()) {
       const keyed: Keyed[] = [];
-      const ofSource = groups.filter(({ legacyTable }) => legacyTable === plan.projection.source);
-      for (const [legacyKey, named] of Map.groupBy(ofSource, (group) => group.legacyKey)) {
+      const byKey = new Map<string, Group[]>();
+      for (const group of groups) {
+        if (group.legacyTable !== plan.projection.source) continue;
+        const named = byKey.get(group.legacyKey);
+        if (named === undefined) byKey.set(group.legacyKey, [group]);
+        else named.push(group);
+      }
+      for (const [legacyKey, named] of byKey) {
         const texts = toKeyTexts(relation, legacyKey);
         const scope = owned.target.scope.of(legacyKey);
         const isInside = (group: Group) => group.scopes[at] === scope;

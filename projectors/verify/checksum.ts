@@ -1,57 +1,81 @@
 import { hash } from 'node:crypto';
 import { quoteLiteral as literal, quoteIdent } from '../../schemas/quote.ts';
 import { compareBytes } from '../values/text.ts';
-import type { Expected, Plan } from './plan.ts';
-import { toArrayText, toJsonbObjectText, toRecordText } from './spelling.ts';
+import type { Expected, OwnedPlan, Plan } from './plan.ts';
+import { addMarked, holdsMark, marks, toArrayText, toJsonbObjectText, toMarkedSql } from './spelling.ts';
 
 /**
- * One statement that answers with a checksum for each legacy key, in their order: md5 of the texts of the live rows under its scope and of its live contributions. $1: legacy keys; then the
- * scopes of each owned table.
+ * One statement that answers with a checksum for each legacy key, in their order: SHA-256 of the texts of the live rows under its scope and of its live contributions. $1: legacy keys; then
+ * the scopes of each owned table. `nullMark` stands for null. Rows of a table that may hold several of a key stand behind their number: no text of theirs can be that of more or fewer of them.
  */
-export function toChecksumSql({ projection, owned, merged }: Plan): string {
+export function toChecksumSql({ projection, owned, merged }: Plan, nullMark: string): string {
   const source = literal(projection.source);
-  const rows = owned.map(({ target, columns, hasDeletedAt }, at) => {
-    const cells = [...columns, 'legacy_key'].map((column) => `x.${quoteIdent(column)}`).join(', ');
+  const part = literal(marks.part);
+  const rows = owned.map(({ target, shape, columns, hasDeletedAt }, at) => {
+    const cells = [...columns, 'legacy_key'].map((column) => ({
+      sql: `x.${quoteIdent(column)}`,
+      type: shape.types[column] ?? '',
+    }));
     const found = `FROM ${quoteIdent(target.table)} x WHERE x.${quoteIdent(target.scope.column)} = k.s${at}
       AND x.origin = 'cdc' AND x.legacy_table = ${source}${hasDeletedAt ? ' AND x.deleted_at IS NULL' : ''}`;
-    return target.scope.column === 'id'
-      ? `(SELECT ROW(${cells})::text ${found})`
-      : `(SELECT string_agg(ROW(${cells})::text, '' ORDER BY x.id) ${found})`;
+    return isSingle(owned[at]!)
+      ? `(SELECT ${toMarkedSql(cells, nullMark)} ${found})`
+      : `(SELECT count(*) || ${part} || string_agg(${toMarkedSql(cells, nullMark)}, ${part} ORDER BY x.id) ${found})`;
   });
   const contributions = merged.map(
-    ({ aggregate }) => `(SELECT string_agg(c.merge_key || c.data::text, '' ORDER BY c.merge_key) FROM contribution c
+    ({
+      aggregate,
+    }) => `(SELECT string_agg(c.merge_key || ${part} || c.data::text, ${part} ORDER BY c.merge_key) FROM contribution c
       WHERE c.aggregate = ${literal(aggregate.name)} AND c.legacy_table = ${source} AND c.legacy_key = k.key AND c.live)`,
   );
-  const parts = [...rows, ...contributions].map((part) => `coalesce(${part}, '')`).join(` || '|' || `);
+  // Null, where there are no rows, is no part.
+  const parts = [...rows, ...contributions].flatMap((sql) => [sql, literal(marks.table)]);
   const scopes = owned.map(({ target, shape }, at) => `$${at + 2}::${shape.types[target.scope.column]}[]`);
   const names = ['key', ...owned.map((_, at) => `s${at}`), 'ord'].join(', ');
-  return `SELECT md5(${parts === '' ? `''` : parts}) FROM unnest(${['$1::text[]', ...scopes].join(', ')}) WITH ORDINALITY AS k (${names}) ORDER BY k.ord`;
+  return `SELECT sha256(convert_to(concat_ws(${[part, ...parts].join(', ')}), 'UTF8')) FROM unnest(${['$1::text[]', ...scopes].join(', ')}) WITH ORDINALITY AS k (${names}) ORDER BY k.ord`;
 }
 
-/** Parameters of that statement. */
-export function toParameters({ owned }: Plan, expected: readonly Expected[]): string[] {
-  const scopes = owned.map(({ target: { scope } }, at) =>
+/** Whether a legacy key can have one row at most. */
+function isSingle({ target }: OwnedPlan): boolean {
+  return target.scope.column === 'id';
+}
+
+/** What the statement is asked of a legacy key: the key, and its scope in each owned table. */
+export function toAsked({ owned }: Plan, { legacyKey, rows }: Expected): string[] {
+  const asked = [legacyKey];
+  for (let at = 0; at < owned.length; at += 1) {
     // An id that is implied need not be derived from the key once more.
-    toArrayText(
-      expected.map(({ legacyKey, rows }) => (scope.column === 'id' && rows[at]![0]?.[0]) || scope.of(legacyKey)),
-    ),
-  );
-  return [toArrayText(expected.map(({ legacyKey }) => legacyKey)), ...scopes];
+    const implied = isSingle(owned[at]!) ? rows[at]![0]?.[0] : undefined;
+    asked.push(implied ?? owned[at]!.target.scope.of(legacyKey));
+  }
+  return asked;
 }
 
-/** What the statement answers where the rows of a key are as expected. */
-export function toChecksum(expected: Expected, { merged }: Plan): string {
-  let text = '';
-  for (const rows of expected.rows) {
+/** Parameters of the statement. */
+export function toParameters({ owned }: Plan, asked: readonly (readonly string[])[]): string[] {
+  return Array.from({ length: owned.length + 1 }, (_, at) => toArrayText(asked.map((of) => of[at]!)));
+}
+
+/** What the statement answers where the rows of a key are as expected; null where their text might be that of others, so that they have to be looked at closely. */
+export function toChecksum(expected: Expected, { owned, merged }: Plan, nullMark: string): string | null {
+  const { legacyKey } = expected;
+  if (holdsMark(legacyKey)) return null;
+  const parts: string[] = [];
+  for (let at = 0; at < owned.length; at += 1) {
+    const rows = expected.rows[at]!;
     const inOrder = rows.length < 2 ? rows : [...rows].sort((a, b) => compareBytes(a[0]!, b[0]!));
-    for (const cells of inOrder) text += toRecordText(cells, expected.legacyKey);
-    text += '|';
+    if (rows.length > 0 && !isSingle(owned[at]!)) parts.push(String(rows.length));
+    for (const cells of inOrder) {
+      if (!addMarked(parts, cells, nullMark)) return null;
+      parts.push(legacyKey, marks.row);
+    }
+    parts.push(marks.table);
   }
   for (const { aggregate } of merged) {
     const own = expected.contributions.filter((contribution) => contribution.aggregate === aggregate.name);
     if (own.length > 1) own.sort((a, b) => compareBytes(a.mergeKey, b.mergeKey));
-    for (const { mergeKey, data } of own) text += mergeKey + toJsonbObjectText(data);
-    text += '|';
+    for (const { mergeKey, data } of own) parts.push(mergeKey, toJsonbObjectText(data));
+    parts.push(marks.table);
   }
-  return hash('md5', text.slice(0, -1));
+  return `\\x${hash('sha256', parts.join(marks.part))}`;
 }

@@ -1,7 +1,7 @@
 import type { Cell, LegacyRow } from '../projection.ts';
 import { legacyTotals } from './checks.ts';
 import type { RowResult } from './compare-key.ts';
-import { CONTRIBUTION, type Expected, type Plan, tenantOf } from './plan.ts';
+import { CONTRIBUTION, type Expected, type MergedPlan, type Plan, tenantOf } from './plan.ts';
 import type { Difference } from './run-store.ts';
 import type { Tally } from './tally.ts';
 
@@ -19,12 +19,49 @@ export interface Unmappable {
   readonly reason?: 'too large';
 }
 
+/** What a legacy row adds to counts and sums where its rows are all as expected: little enough to be kept until that is known, for all rows of a chunk. */
+export interface Figures {
+  /** Rows by table and tenant, in turn: the place of the owned table (behind them all: contributions), the tenant, how many. */
+  readonly counts: readonly (number | string)[];
+  /** Numeric cells, in the order of the owned tables, of their numeric columns, and of the rows. */
+  readonly numbers: readonly Cell[];
+  /** Cells of the totals of its legacy table, in their order. */
+  readonly totals: readonly Cell[];
+}
+
+/** Takes the figures of a legacy row. */
+export function toFigures({ owned, projection }: Plan, { rows, contributions }: Expected, row: LegacyRow): Figures {
+  const counts: (number | string)[] = [];
+  const numbers: Cell[] = [];
+  const count = (at: number, tenant: string) => {
+    const last = counts.length - 3;
+    if (last >= 0 && counts[last] === at && counts[last + 1] === tenant)
+      counts[last + 2] = Number(counts[last + 2]) + 1;
+    else counts.push(at, tenant, 1);
+  };
+  for (let at = 0; at < owned.length; at += 1) {
+    const { tenantAt, numericAt } = owned[at]!;
+    for (const cells of rows[at]!) count(at, tenantOf(cells, tenantAt));
+    for (const place of numericAt) for (const cells of rows[at]!) numbers.push(cells[place]!);
+  }
+  for (const { data } of contributions) count(owned.length, data.tenant_id ?? '');
+  return { counts, numbers, totals: totalsOf(projection.source).map(({ of }) => of(row)) };
+}
+
+const totalsBySource = Map.groupBy(legacyTotals, ({ source }) => source);
+const totalsOf = (source: string) => totalsBySource.get(source) ?? [];
+
 /** What a run has found since it was last saved. */
 export interface Findings {
   readonly tally: Tally;
   readonly unmappable: readonly Unmappable[];
   /** A legacy row whose rows are all as expected. */
-  addEqual(plan: Plan, expected: Expected, row: LegacyRow): void;
+  addEqual(plan: Plan, figures: Figures): void;
+  /** A merged row that is as expected. */
+  addEqualRow(
+    of: Pick<MergedPlan['targets'][number], 'table' | 'columns' | 'tenantAt' | 'numericAt'>,
+    cells: readonly Cell[],
+  ): void;
   /** The rows of a legacy key, looked at until it was clear what they are, or until that was given up. */
   addSettled(
     of: {
@@ -49,10 +86,9 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
   let differences: Difference[] = [];
   const unmappable = [...unmappableBefore];
 
-  const addTotals = (plan: Plan, row: LegacyRow) => {
-    for (const total of legacyTotals) {
-      if (total.source === plan.projection.source) tally.sum(LEGACY_TOTAL, total.name, 'expected', total.of(row));
-    }
+  const addTotals = (plan: Plan, cells: readonly Cell[]) => {
+    for (const [at, { name }] of totalsOf(plan.projection.source).entries())
+      tally.sum(LEGACY_TOTAL, name, 'expected', cells[at]!);
   };
 
   const addNumbers = ({ table, numbers }: RowResult) => {
@@ -87,27 +123,33 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
   return {
     tally,
     unmappable,
-    addEqual(plan, expected, row) {
-      for (const [at, { target, columns, tenantAt, numericAt }] of plan.owned.entries()) {
-        const rows = expected.rows[at]!;
-        for (let first = 0; first < rows.length; ) {
-          const tenant = tenantOf(rows[first]!, tenantAt);
-          let next = first + 1;
-          while (next < rows.length && tenantOf(rows[next]!, tenantAt) === tenant) next += 1;
-          tally.countEqual(target.table, tenant, next - first);
-          first = next;
-        }
-        for (const place of numericAt)
-          for (const cells of rows) tally.sum(target.table, columns[place]!, 'both', cells[place]!);
+    addEqual(plan, { counts, numbers, totals }) {
+      for (let at = 0; at < counts.length; at += 3) {
+        const table = plan.owned[counts[at] as number]?.target.table ?? CONTRIBUTION;
+        tally.countEqual(table, counts[at + 1] as string, counts[at + 2] as number);
       }
-      for (const { data } of expected.contributions) tally.countEqual(CONTRIBUTION, data.tenant_id ?? '', 1);
-      addTotals(plan, row);
+      let next = 0;
+      for (const [at, { target, columns, numericAt }] of plan.owned.entries()) {
+        const rows = rowsOf(counts, at);
+        for (const place of numericAt)
+          for (const end = next + rows; next < end; next += 1)
+            tally.sum(target.table, columns[place]!, 'both', numbers[next]!);
+      }
+      addTotals(plan, totals);
+    },
+    addEqualRow({ table, columns, tenantAt, numericAt }, cells) {
+      tally.countEqual(table, tenantOf(cells, tenantAt), 1);
+      for (const at of numericAt) tally.sum(table, columns[at]!, 'both', cells[at]!);
     },
     addSettled({ plan, legacyKey, row, explained }, results, isSettled) {
       const of = { legacyTable: plan.projection.source, legacyKey, explained };
       for (const result of results) addRow(result, of, isSettled);
       // Either all of a legacy row is in the totals, or nothing.
-      if (row !== null && isSettled) addTotals(plan, row);
+      if (row !== null && isSettled)
+        addTotals(
+          plan,
+          totalsOf(plan.projection.source).map((total) => total.of(row)),
+        );
     },
     addRow,
     addUnmappable(plan, legacyKey, tenant, reason) {
@@ -125,6 +167,13 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
       differences = [...taken, ...differences];
     },
   };
+}
+
+/** Rows of one owned table. */
+function rowsOf(counts: Figures['counts'], table: number): number {
+  let rows = 0;
+  for (let at = 0; at < counts.length; at += 3) if (counts[at] === table) rows += counts[at + 2] as number;
+  return rows;
 }
 
 /** A line for each cell that differs; one where the row itself does. */

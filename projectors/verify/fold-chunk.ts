@@ -1,17 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { quoteLiteral as literal, quoteIdent } from '../../schemas/quote.ts';
 import type { Cell, Contribution } from '../projection.ts';
 import type { FoundLineage } from './compare-key.ts';
 import type { MergedPlan } from './plan.ts';
+import { toMarkedSql, toMarkedText, toNullMark } from './spelling.ts';
 import { toTexts } from './target-rows.ts';
-
-export interface Stored extends Contribution {
-  readonly lineage: FoundLineage;
-}
 
 /** Merge keys with all their contributions and live rows. */
 export interface FoldChunk {
-  readonly contributions: ReadonlyMap<string, readonly Stored[]>;
+  readonly contributions: ReadonlyMap<string, readonly Contribution[]>;
   /** By table, then by id. */
   readonly rows: readonly ReadonlyMap<string, { readonly mergeKey: string; readonly text: string }>[];
   /** The last merge key of the chunk; null where no others follow. */
@@ -34,6 +32,14 @@ export interface Detail {
 interface Range {
   readonly condition: (key: string) => string;
   readonly values: readonly unknown[];
+}
+
+/** Texts of rows are compared as they are, within this process. */
+const FOLD_NULL = toNullMark(randomUUID().slice(0, 13));
+
+/** The text of a row as a chunk has it; null where it might be that of another row. */
+export function toFoldText(cells: readonly Cell[]): string | null {
+  return toMarkedText(cells, FOLD_NULL);
 }
 
 const isLive = `origin = 'cdc' AND deleted_at IS NULL`;
@@ -97,40 +103,59 @@ export async function readFolds(
   { aggregate, targets }: MergedPlan,
   { condition, values }: Range,
 ): Promise<FoldChunk> {
-  const contributions = new Map<string, Stored[]>();
+  const contributions = new Map<string, Contribution[]>();
   const { rows } = await target.query<string[]>({
-    text: `SELECT merge_key, legacy_table, legacy_key, live, moved_to, data, source_lsn, source_xid, source_committed_at, mapping_version FROM contribution
+    text: `SELECT merge_key, legacy_table, legacy_key, live, moved_to, data, source_committed_at FROM contribution
       WHERE aggregate = ${literal(aggregate.name)} AND ${condition('merge_key')}`,
     values: [...values],
     rowMode: 'array',
   });
-  for (const [mergeKey, legacyTable, legacyKey, live, movedTo, data, lsn, xid, committedAt, mappingVersion] of rows) {
-    let list = contributions.get(mergeKey!);
-    if (list === undefined) {
-      list = [];
-      contributions.set(mergeKey!, list);
-    }
-    list.push({
-      legacyTable: legacyTable!,
-      legacyKey: legacyKey!,
-      live: live === 't',
-      movedTo: movedTo ?? null,
-      committedAt: committedAt!,
-      data: toTexts(data!),
-      lineage: { lsn: lsn!, xid: xid!, committedAt: committedAt!, mappingVersion: mappingVersion! },
-    });
+  for (const row of rows) {
+    const contribution = {
+      legacyTable: row[1]!,
+      legacyKey: row[2]!,
+      live: row[3] === 't',
+      movedTo: row[4] ?? null,
+      committedAt: row[6]!,
+      data: toTexts(row[5]!),
+    };
+    const list = contributions.get(row[0]!);
+    if (list === undefined) contributions.set(row[0]!, [contribution]);
+    else list.push(contribution);
   }
   const found: FoldChunk['rows'][number][] = [];
-  for (const { table, key, columns } of targets) {
+  for (const { table, key, columns, shape } of targets) {
     const column = quoteIdent(key);
+    const cells = columns.map((name) => ({ sql: quoteIdent(name), type: shape.types[name] ?? '' }));
     const result = await target.query<string[]>({
-      text: `SELECT id, ${column}, ROW(${columns.map(quoteIdent).join(', ')}) FROM ${quoteIdent(table)} WHERE ${isLive} AND ${condition(column)}`,
+      text: `SELECT id, ${column}, ${toMarkedSql(cells, FOLD_NULL)} FROM ${quoteIdent(table)} WHERE ${isLive} AND ${condition(column)}`,
       values: [...values],
       rowMode: 'array',
     });
-    found.push(new Map(result.rows.map(([id, mergeKey, text]) => [id!, { mergeKey: mergeKey!, text: text! }])));
+    found.push(new Map(result.rows.map((row) => [row[0]!, { mergeKey: row[1]!, text: row[2]! }])));
   }
   return { contributions, rows: found, last: null };
+}
+
+/** The change that wrote a contribution last; null where it is gone. */
+export async function readContributionLineage(
+  target: pg.ClientBase,
+  of: {
+    readonly aggregate: string;
+    readonly mergeKey: string;
+    readonly legacyTable: string;
+    readonly legacyKey: string;
+  },
+): Promise<FoundLineage | null> {
+  const { rows } = await target.query<string[]>({
+    text: `SELECT source_lsn, source_xid, source_committed_at, mapping_version FROM contribution
+      WHERE aggregate = $1 AND merge_key = $2 AND legacy_table = $3 AND legacy_key = $4`,
+    values: [of.aggregate, of.mergeKey, of.legacyTable, of.legacyKey],
+    rowMode: 'array',
+  });
+  if (rows.length === 0) return null;
+  const [lsn, xid, committedAt, mappingVersion] = rows[0]!;
+  return { lsn: lsn!, xid: xid!, committedAt: committedAt!, mappingVersion: mappingVersion! };
 }
 
 /** Reads rows of a merged table by their ids. */

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Relation } from '../../connectors/change.ts';
 import { inTransaction } from '../../runtime/postgres.ts';
-import type { Cell } from '../projection.ts';
+import type { Cell, Contribution } from '../projection.ts';
 import { toCells } from '../source-change.ts';
 import type { CellDifference, RowResult } from './compare-key.ts';
 import type { Findings } from './findings.ts';
@@ -10,17 +10,17 @@ import {
   type FoldChunk,
   type MergedTarget,
   ofKeys,
+  readContributionLineage,
   readDetails,
   readFoldChunk,
   readFolds,
-  type Stored,
+  toFoldText,
 } from './fold-chunk.ts';
 import { isolating } from './isolating.ts';
 import { findAbsent, toKeyTexts } from './legacy-rows.ts';
 import type { Suspect } from './looks.ts';
 import type { PartOptions } from './part.ts';
 import { CONTRIBUTION, type MergedPlan, type Plan, tenantOf, toContributionName } from './plan.ts';
-import { toRecordText } from './spelling.ts';
 import { withoutSpellings } from './target-rows.ts';
 import { toTenantCondition } from './tenant-condition.ts';
 
@@ -44,31 +44,98 @@ export async function compareFolds(
     plans: readonly Plan[];
     relations: ReadonlyMap<string, Relation>;
     chunkRows: number;
+    /** Tells what wrote a row, while `target` is in a snapshot. */
+    lineages: pg.ClientBase;
   },
 ): Promise<void> {
-  const { target, merged, chunkRows, workspace, findings, looks, pace, signal } = options;
-  let after = options.from.after?.[0] ?? null;
-  for (;;) {
-    signal.throwIfAborted();
-    const { chunk, results } = await inTransaction(
+  const { target, plan, merged, chunkRows, workspace, findings, looks, pace, signal } = options;
+  const read = (after: string | null): Promise<FoldChunk> => {
+    const chunk = inTransaction(
       target,
-      async () => {
-        const found = await readFoldChunk(target, merged, { after, most: chunkRows, workspace });
-        return { chunk: found, results: await foldAll(target, options.plan, merged, found, findings) };
-      },
+      () => readFoldChunk(target, merged, { after, most: chunkRows, workspace }),
       SNAPSHOT,
     );
-    const suspects = await findUnfounded(chunk, options);
-    for (const { result, legacyTable, legacyKey } of results)
-      findings.addRow(result, { legacyTable, legacyKey, explained: null }, true);
-    looks.add(suspects);
+    // It may fail while another one is at hand.
+    chunk.catch(() => undefined);
+    return chunk;
+  };
+  let next = read(options.from.after?.[0] ?? null);
+  for (;;) {
+    signal.throwIfAborted();
+    const chunk = await next;
+    const { last } = chunk;
+    if (last !== null) next = read(last);
+    const suspecting = findUnfounded(chunk, options);
+    suspecting.catch(() => undefined);
+    const { equal, differing } = compareChunk(merged, chunk);
+    if (differing.size > 0) {
+      // In one snapshot of their own, with what differs: the session must be out of the one of the next chunk.
+      await next;
+      const results = await foldKeys(target, plan, merged, [...differing], findings);
+      for (const { result, legacyTable, legacyKey } of results)
+        findings.addRow(result, { legacyTable, legacyKey, explained: null }, true);
+    }
+    for (const { of, cells } of equal) findings.addEqualRow(of, cells);
+    looks.add(await suspecting);
     const contributions = [...chunk.contributions.values()].reduce((sum, list) => sum + list.length, 0);
-    after = chunk.last;
-    await options.onProgress(contributions, { after: after === null ? null : [after], done: after === null });
+    await options.onProgress(contributions, { after: last === null ? null : [last], done: last === null });
     await looks.untilRoom();
-    if (after === null) return;
+    if (last === null) return;
     await pace.take(contributions);
   }
+}
+
+/** Folds every merge key of a chunk: the rows that are there as they must be, and the keys of which anything else is. */
+function compareChunk(
+  { aggregate, targets }: MergedPlan,
+  chunk: FoldChunk,
+): { equal: { of: MergedTarget; cells: readonly Cell[] }[]; differing: Set<string> } {
+  const differing = new Set<string>();
+  const folded = new Map<string, ReturnType<typeof aggregate.fold>>();
+  for (const [mergeKey, contributions] of chunk.contributions) {
+    try {
+      folded.set(mergeKey, aggregate.fold(mergeKey, contributions));
+    } catch {
+      differing.add(mergeKey);
+    }
+  }
+  const equal: { mergeKey: string; of: MergedTarget; cells: readonly Cell[] }[] = [];
+  for (const [at, of] of targets.entries()) {
+    const found = chunk.rows[at]!;
+    let matched = 0;
+    for (const [mergeKey, rows] of folded) {
+      for (const { row, deletedAt } of rows[of.table] ?? []) {
+        if (deletedAt !== null) continue;
+        const cells = toCells(row, of.columns);
+        const actual = found.get(row.id!);
+        if (actual === undefined || actual.text !== toFoldText(cells)) differing.add(mergeKey);
+        else {
+          equal.push({ mergeKey, of, cells });
+          matched += 1;
+        }
+      }
+    }
+    if (matched === found.size) continue;
+    // Rows that no fold has, or that differ: whose they are is what they say, or what folds them.
+    const known = new Set(equal.filter((row) => row.of === of).map(({ cells }) => cells[of.columns.indexOf('id')]!));
+    for (const [id, { mergeKey }] of found) if (!known.has(id)) differing.add(mergeKey);
+  }
+  return { equal: equal.filter(({ mergeKey }) => !differing.has(mergeKey)), differing };
+}
+
+/** Folds merge keys once more, in a snapshot of their own, and tells of each of their rows what it is. */
+async function foldKeys(
+  target: pg.ClientBase,
+  plan: Plan,
+  merged: MergedPlan,
+  mergeKeys: readonly string[],
+  findings: Findings,
+): Promise<FoldedResult[]> {
+  return await inTransaction(
+    target,
+    async () => foldAll(target, plan, merged, await readFolds(target, merged, ofKeys(mergeKeys)), findings),
+    SNAPSHOT,
+  );
 }
 
 /** Compares the folds of some merge keys again. Answers with the rows that differ. */
@@ -79,15 +146,8 @@ export async function compareMergeKeys(
   mergeKeys: readonly string[],
   findings: Findings,
 ): Promise<RowResult[]> {
-  return await inTransaction(
-    target,
-    async () => {
-      const chunk = await readFolds(target, merged, ofKeys(mergeKeys));
-      const results = await foldAll(target, plan, merged, chunk, findings);
-      return results.map(({ result }) => result).filter(({ kind }) => kind !== 'equal');
-    },
-    SNAPSHOT,
-  );
+  const results = await foldKeys(target, plan, merged, mergeKeys, findings);
+  return results.map(({ result }) => result).filter(({ kind }) => kind !== 'equal');
 }
 
 /** Folds every merge key, and compares the live rows. */
@@ -119,7 +179,7 @@ async function foldAll(
   for (const [at, of] of targets.entries()) {
     const found = chunk.rows[at]!;
     const wanted = expected[at]!;
-    const different = [...wanted].filter(([id, { cells }]) => found.get(id)?.text !== toRecordText(cells));
+    const different = [...wanted].filter(([id, { cells }]) => found.get(id)?.text !== toFoldText(cells));
     const extra = [...found].filter(([id, { mergeKey }]) => !wanted.has(id) && !failed.has(mergeKey));
     const details = await readDetails(target, of, [...different.map(([id]) => id), ...extra.map(([id]) => id)]);
     const isDifferent = new Set(different.map(([id]) => id));
@@ -183,7 +243,7 @@ function toResult(
       cells.push({ column: 'deleted_at', expected: null, actual: detail.deletedAt, type: null });
     if (detail.origin !== 'cdc') cells.push({ column: 'origin', expected: 'cdc', actual: detail.origin, type: null });
   }
-  const kind = expected === null ? 'extra' : detail === undefined ? 'missing' : 'differs';
+  const kind = expected === null ? 'extra' : detail === undefined ? 'missing' : cells.length > 0 ? 'differs' : 'equal';
   return {
     result: {
       ...{ table: of.table, id, kind, cells },
@@ -199,46 +259,35 @@ function toResult(
 /** Live contributions whose legacy row is not there, or another tenant's where one alone is verified; those of a table that contributes nothing are extra for certain. */
 async function findUnfounded(
   chunk: FoldChunk,
-  { legacy, merged, plans, relations, findings, workspace }: Parameters<typeof compareFolds>[0],
+  { legacy, merged, plans, relations, findings, workspace, lineages }: Parameters<typeof compareFolds>[0],
 ): Promise<Suspect[]> {
   const { name } = merged.aggregate;
   const suspects: Suspect[] = [];
-  const bySource = new Map<string, { mergeKey: string; of: Stored }[]>();
+  const extra: { mergeKey: string; of: Contribution }[] = [];
+  const bySource = new Map<string, { mergeKey: string; of: Contribution }[]>();
   for (const [mergeKey, list] of chunk.contributions) {
     for (const of of list) {
       if (!of.live) continue;
-      const known = bySource.get(of.legacyTable) ?? [];
-      if (known.length === 0) bySource.set(of.legacyTable, known);
-      known.push({ mergeKey, of });
+      const known = bySource.get(of.legacyTable);
+      if (known === undefined) bySource.set(of.legacyTable, [{ mergeKey, of }]);
+      else known.push({ mergeKey, of });
     }
   }
-  const addExtra = ({ mergeKey, of }: { mergeKey: string; of: Stored }) => {
-    const { legacyTable, legacyKey, lineage } = of;
-    const result: RowResult = {
-      ...{
-        table: CONTRIBUTION,
-        id: toContributionName({ aggregate: name, mergeKey }, of),
-        tenant: of.data.tenant_id ?? '',
-        kind: 'extra',
-      },
-      ...{ cells: [], numbers: [], lineage, physical: null, merged: { aggregate: name, mergeKey } },
-    };
-    findings.addRow(result, { legacyTable, legacyKey, explained: null }, true);
-  };
   for (const [source, contributions] of bySource) {
     const plan = plans.find(
       (other) => other.projection.source === source && other.merged.some(({ aggregate }) => aggregate.name === name),
     );
     const relation = relations.get(source);
     if (plan === undefined || relation === undefined) {
-      contributions.forEach(addExtra);
+      extra.push(...contributions);
       continue;
     }
-    const keyed = contributions.flatMap((contribution) => {
-      const texts = toKeyTexts(relation, contribution.of.legacyKey);
-      if (texts === null) addExtra(contribution);
-      return texts === null ? [] : [{ ...contribution, texts }];
-    });
+    const keyed: { mergeKey: string; of: Contribution; texts: readonly string[] }[] = [];
+    for (const { mergeKey, of } of contributions) {
+      const texts = toKeyTexts(relation, of.legacyKey);
+      if (texts === null) extra.push({ mergeKey, of });
+      else keyed.push({ mergeKey, of, texts });
+    }
     await isolating(
       keyed,
       async (some) => {
@@ -252,8 +301,20 @@ async function findUnfounded(
           suspects.push({ plan, relation, legacyKey: of.legacyKey, keyTexts: texts, strays: new Map() });
         }
       },
-      addExtra,
+      (of) => extra.push(of),
     );
+  }
+  for (const { mergeKey, of } of extra) {
+    const { legacyTable, legacyKey } = of;
+    const result: RowResult = {
+      table: CONTRIBUTION,
+      id: toContributionName({ aggregate: name, mergeKey }, of),
+      tenant: of.data.tenant_id ?? '',
+      kind: 'extra',
+      ...{ cells: [], numbers: [], physical: null, merged: { aggregate: name, mergeKey } },
+      lineage: await readContributionLineage(lineages, { aggregate: name, mergeKey, legacyTable, legacyKey }),
+    };
+    findings.addRow(result, { legacyTable, legacyKey, explained: null }, true);
   }
   return suspects;
 }

@@ -1,21 +1,26 @@
+import { randomUUID } from 'node:crypto';
 import { type Cells, keyPositions, type Relation } from '../../connectors/change.ts';
 import { type Chunk, readChunk } from '../../connectors/snapshot/chunks.ts';
-import type { LegacyRow, Tenants } from '../projection.ts';
-import { toChecksum, toChecksumSql, toParameters } from './checksum.ts';
+import type { Tenants } from '../projection.ts';
+import { toAsked, toChecksum, toChecksumSql, toParameters } from './checksum.ts';
+import { type Figures, toFigures } from './findings.ts';
 import { isolating } from './isolating.ts';
 import { keyOfRow, toLegacyRow } from './legacy-rows.ts';
 import type { Suspect } from './looks.ts';
 import type { PartOptions } from './part.ts';
-import { countImplied, type Expected, type Plan, tenantOfLegacy, toExpected } from './plan.ts';
+import { countImplied, type Plan, tenantOfLegacy, toExpected } from './plan.ts';
 import type { PartProgress } from './run-store.ts';
+import { toNullMark } from './spelling.ts';
 import { toTenantCondition } from './tenant-condition.ts';
 
-/** A legacy row with what it implies. */
+/** What is left of a legacy row once it is mapped. What it implies, many times as much, is gone before the next row: a chunk of it would outlive the nursery of the heap. */
 interface Mapped {
-  readonly row: LegacyRow;
-  readonly keyTexts: readonly string[];
-  readonly expected: Expected;
-  readonly checksum: string;
+  readonly cells: Cells;
+  readonly asked: readonly string[];
+  readonly implied: number;
+  readonly figures: Figures;
+  /** Null where no checksum can tell. */
+  readonly checksum: string | null;
 }
 
 const NO_STRAYS = new Map<string, ReadonlySet<string>>();
@@ -35,7 +40,8 @@ export async function compareForward(
   },
 ): Promise<void> {
   const { legacy, target, plan, relation, chunkRows, findings, looks, pace, signal } = options;
-  const statement = { name: `crosswalk verify ${plan.projection.name}`, text: toChecksumSql(plan) };
+  const nullMark = toNullMark(randomUUID().slice(0, 13));
+  const statement = { name: `crosswalk verify ${plan.projection.name}`, text: toChecksumSql(plan, nullMark) };
   const selection =
     options.workspace === null
       ? undefined
@@ -57,22 +63,31 @@ export async function compareForward(
         findings.addUnmappable(plan, key, tenantOfLegacy(plan, row));
         return [];
       }
-      const keyTexts = keyPositions(relation).map((at) => cells[at]!);
-      return [{ row, keyTexts, expected, checksum: toChecksum(expected, plan) }];
+      return [
+        {
+          cells,
+          asked: toAsked(plan, expected),
+          implied: countImplied(expected),
+          figures: toFigures(plan, expected, row),
+          checksum: toChecksum(expected, plan, nullMark),
+        },
+      ];
     });
   }
 
   async function compare(mapped: readonly Mapped[], tooLarge: number, progress: PartProgress): Promise<void> {
     const suspects: Suspect[] = [];
     const equal: Mapped[] = [];
-    const suspect = ({ expected, keyTexts }: Mapped) =>
-      suspects.push({ plan, relation, legacyKey: expected.legacyKey, keyTexts, strays: NO_STRAYS });
+    const suspect = ({ cells }: Mapped) => {
+      const keyTexts = keyPositions(relation).map((at) => cells[at]!);
+      suspects.push({ plan, relation, legacyKey: keyOfRow(relation, cells), keyTexts, strays: NO_STRAYS });
+    };
     await isolating(
       mapped,
       async (some) => {
         const values = toParameters(
           plan,
-          some.map(({ expected }) => expected),
+          some.map(({ asked }) => asked),
         );
         const { rows } = await target.query<[string]>({ ...statement, values, rowMode: 'array' });
         for (const [at, of] of some.entries()) {
@@ -82,7 +97,7 @@ export async function compareForward(
       },
       suspect,
     );
-    for (const { expected, row } of equal) findings.addEqual(plan, expected, row);
+    for (const { figures } of equal) findings.addEqual(plan, figures);
     looks.add(suspects);
     await options.onProgress(mapped.length + tooLarge, progress);
     await looks.untilRoom();
@@ -101,7 +116,7 @@ export async function compareForward(
     comparing.catch(() => undefined);
     if (chunk.isLast) break;
     // Of both sides the one that is read more of sets the pace.
-    const implied = mapped.reduce((sum, { expected }) => sum + countImplied(expected), 0);
+    const implied = mapped.reduce((sum, of) => sum + of.implied, 0);
     await pace.take(Math.max(chunk.rows.length, implied));
   }
   await comparing;

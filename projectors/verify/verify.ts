@@ -171,6 +171,17 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       throw error;
     }
   };
+  // Beside the rows that come next: what was found and how far that is were taken together when it began.
+  let saving: Promise<void> = Promise.resolve();
+  const saveBeside = async () => {
+    await saving;
+    saving = save();
+    saving.catch(() => undefined);
+  };
+  const saveAll = async () => {
+    await saving;
+    await save();
+  };
   const total = await estimateRows(sessions);
   const note = async (part: string, progress: PartProgress, rows: { legacy?: number; target?: number }) => {
     parts[part] = progress;
@@ -182,11 +193,12 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       status.suspects = looks.waiting().length;
     }
     touch();
-    if (performance.now() - savedAtMs > SAVE_EVERY_MS) await save();
+    if (performance.now() - savedAtMs > SAVE_EVERY_MS) await saveBeside();
   };
   const common = { legacy, target, workspace, findings, looks, pace, signal };
   const begin = (part: string) => parts[part] ?? NOT_BEGUN;
 
+  let checking: ReturnType<typeof checkWhole>;
   try {
     restore(run, sessions, looks);
     for (const plan of plans) {
@@ -199,7 +211,10 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       });
     }
     await looks.drain();
-    await save();
+    await saveAll();
+    // They join whole tables, and nothing but these: beside what asks this process more than the databases.
+    checking = checkWhole(sessions.whole, workspace);
+    checking.catch(() => undefined);
     for (const table of new Set(plans.flatMap(({ owned }) => owned.map(({ target: of }) => of.table)))) {
       const part = `backward ${table}`;
       if (begin(part).done) continue;
@@ -213,17 +228,18 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
         const part = `folds ${merged.aggregate.name}`;
         if (begin(part).done) continue;
         await compareFolds({
-          ...{ ...common, plan, merged, plans, relations, chunkRows, from: begin(part) },
+          ...{ ...common, plan, merged, plans, relations, chunkRows, lineages: sessions.whole, from: begin(part) },
           onProgress: (rows, progress) => note(part, progress, { target: rows }),
         });
       }
     }
     await looks.drain();
-    await save();
+    await saveAll();
   } catch (error) {
     // Whatever was found is kept for --resume; the cause of the end matters more than a failure to save.
     await fence.close();
     await looks.close();
+    await saving.catch(() => undefined);
     await save().catch(() => undefined);
     throw error;
   } finally {
@@ -236,8 +252,9 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
   );
   const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL);
   if (status !== undefined) status.state = 'checking';
-  const checks = [...toTotalChecks(totals, columns), ...(await runChecks(sessions.whole, workspace))];
-  const strayMoney = await readStrayMoney(sessions.whole, workspace);
+  const whole = await checking;
+  const checks = [...toTotalChecks(totals, columns), ...whole.checks];
+  const { strayMoney } = whole;
   const exceptions = await countExceptions(store, workspace);
   const counts = await readCounts(store, run.id);
   const tables = verifiedTables(projections);
@@ -256,6 +273,11 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
     })),
     ...{ sums: columns, checks, strayMoney, unmappable, exceptions },
   };
+}
+
+/** What holds within the new tables alone. */
+async function checkWhole(whole: pg.ClientBase, workspace: string | null) {
+  return { checks: await runChecks(whole, workspace), strayMoney: await readStrayMoney(whole, workspace) };
 }
 
 async function openRun({ legacy, store }: Sessions, options: RunOptions, isResumed: boolean): Promise<Run> {

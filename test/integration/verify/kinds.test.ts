@@ -145,3 +145,14 @@ test('rows of the application are none, and nobody waits for a pipeline that sta
   pipeline.startProjectors();
   expect((await verifySettled()).ok).toBe(true);
 });
+
+test('texts that hold what stands between the cells of a compared row', async () => {
+  await pipeline.legacy.query(
+    `UPDATE public.quotes SET job_name = E'a\\x1fb', description = 'c', customer_name = E'Ann\\x1fBell\\x1e' WHERE id = '${quote.id}'`,
+  );
+  await pipeline.untilApplied();
+  expect((await verifySettled()).ok).toBe(true);
+  expect(
+    await verifyWith(`UPDATE crm.quotes_new SET job_name = 'a', description = E'b\\x1fc' WHERE id = '${quote.id}'`),
+  ).toEqual([`quotes_new ${quote.id} description`, `quotes_new ${quote.id} job_name`]);
+});

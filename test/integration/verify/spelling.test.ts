@@ -1,7 +1,7 @@
 // Both sides of a comparison spell rows: as PostgreSQL does, or whole tables would have to be looked at twice.
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { toArrayText, toJsonbObjectText, toRecordText } from '../../../projectors/verify/spelling.ts';
+import { toArrayText, toJsonbObjectText, toMarkedSql, toMarkedText } from '../../../projectors/verify/spelling.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { createRandom } from '../../../sample/random.ts';
 import { stackAddresses } from '../../support/stack.ts';
@@ -51,24 +51,55 @@ function texts(count: number): (string | null)[] {
   );
 }
 
-test(`records, seed ${seed}`, async () => {
+test(`rows, seed ${seed}`, async () => {
   for (let at = 0; at < 40; at += 1) {
     const cells = texts(30);
-    const { rows } = await client.query<{ text: string }>(
-      `SELECT ROW(${cells.map((_, place) => `$${place + 1}::text`).join(', ')})::text AS text`,
-      cells,
+    const sql = toMarkedSql(
+      cells.map((_, place) => ({ sql: `$${place + 1}::text`, type: 'text' })),
+      '\u001enull',
     );
-    expect(toRecordText(cells)).toBe(rows[0]!.text);
+    const { rows } = await client.query<{ text: string }>(`SELECT ${sql} AS text`, cells);
+    expect(toMarkedText(cells, '\u001enull')).toBe(rows[0]!.text);
   }
 });
 
 test('values of other types', async () => {
-  const { rows } = await client.query<Record<string, string>>(
-    `SELECT v.*, ROW(v.*)::text AS record FROM (SELECT true AS a, false AS b, 1.50::numeric AS c, '{"b": 1, "a": [1, "x y"]}'::jsonb AS d, ARRAY['a b', 'c"d', NULL] AS e,
-       '2024-02-03 04:05:06.789+00'::timestamptz AS f, '2024-02-03'::date AS g, '\\xdeadbeef'::bytea AS h, gen_random_uuid() AS i, 7::bigint AS j, NULL::text AS k) v`,
+  const values = [
+    ['true', 'boolean'],
+    ['false', 'boolean'],
+    ['NULL', 'boolean'],
+    ['1.50', 'numeric'],
+    ['1.50', 'numeric(12,2)'],
+    [`'{"b": 1, "a": [1, "x y"]}'`, 'jsonb'],
+    [`'{"b": 1}'`, 'json'],
+    [`ARRAY['a b', 'c"d', NULL]`, 'text[]'],
+    [`ARRAY[true, false]`, 'boolean[]'],
+    [`'2024-02-03 04:05:06.789+00'`, 'timestamp with time zone'],
+    [`'2024-02-03 04:05:06.789'`, 'timestamp without time zone'],
+    [`'2024-02-03'`, 'date'],
+    [`'04:05:06.7'`, 'time without time zone'],
+    [`'1 day 02:03:04'`, 'interval'],
+    [`'\\xdeadbeef'`, 'bytea'],
+    ['gen_random_uuid()', 'uuid'],
+    ['7', 'bigint'],
+    ['0.1', 'double precision'],
+    [`'a  '`, 'character(5)'],
+    [`'a  '`, 'character varying(9)'],
+    [`'10.0.0.1'`, 'inet'],
+    ['NULL', 'text'],
+    ['NULL', 'inet'],
+  ] as const;
+  const columns = values.map(([sql, type], at) => `${sql}::${type} AS c${at}`);
+  const marked = toMarkedSql(
+    values.map(([, type], at) => ({ sql: `v.c${at}`, type })),
+    '\u001enull',
   );
-  const { record, ...values } = rows[0]!;
-  expect(toRecordText(Object.values(values))).toBe(record);
+  const { rows } = await client.query<(string | null)[]>({
+    text: `SELECT ${marked}, v.* FROM (SELECT ${columns.join(', ')}) v`,
+    rowMode: 'array',
+  });
+  const [text, ...cells] = rows[0]!;
+  expect(toMarkedText(cells, '\u001enull')).toBe(text);
 });
 
 test(`objects of texts, seed ${seed}`, async () => {

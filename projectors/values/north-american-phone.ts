@@ -1,0 +1,90 @@
+import { type CountryCode, Metadata } from 'libphonenumber-js/max';
+
+// Numbers of the plan that 25 countries share, the way that they are mostly written, are read with the library's own metadata and without its detours: it makes 25 objects and as many
+// regular expressions for each number. Whatever is written in another way is left to the library. test/unit/values/north-american-phone.test.ts holds both against each other.
+
+const CALLING_CODE = '1';
+/** The country whose plan counts where a number belongs to none. */
+const MAIN = 'US';
+const TYPES = [
+  ...['FIXED_LINE', 'MOBILE', 'PREMIUM_RATE', 'TOLL_FREE', 'SHARED_COST', 'VOIP', 'PERSONAL_NUMBER', 'PAGER'],
+  ...['UAN', 'VOICEMAIL'],
+];
+
+/** What the library's metadata answers beyond what its types declare. */
+interface Plans {
+  getCountryCodesForCallingCode(code: string): readonly CountryCode[];
+  selectNumberingPlan(country: CountryCode): void;
+  readonly numberingPlan: {
+    leadingDigits(): string | undefined;
+    nationalNumberPattern(): string;
+    type(name: string): { pattern(): string | undefined; possibleLengths(): number[] | undefined } | undefined;
+  };
+}
+
+/** `leading`: digits that make a number the country's, valid or not; null: it is the country's when it is valid there. */
+interface Country {
+  readonly leading: RegExp | null;
+  readonly isValid: (tenDigits: string) => boolean;
+}
+
+/** Ten digits, and the country that they are read in when they belong to none. */
+export interface TenDigits {
+  readonly digits: string;
+  readonly country: string;
+}
+
+const written = /^(\+1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([0-9]{3})[ .-]?([0-9]{4})$/;
+
+/** In the library's order, the main one first. */
+let known: ReadonlyMap<string, Country> | null = null;
+
+/** The ten digits of a number in the usual writing, with +1 or, where `country` belongs to the plan, without; null for everything else. */
+export function toTenDigits(raw: string, country: string): TenDigits | null {
+  const match = written.exec(raw);
+  if (match === null) return null;
+  known ??= readCountries();
+  const isNational = match[1] === undefined;
+  if (isNational && !known.has(country)) return null;
+  return {
+    digits: match[2]! + match[3]! + match[4]!,
+    country: isNational ? country : MAIN,
+  };
+}
+
+/** Whether a subscriber may have these digits: in the first country that they belong to. */
+export function isValidInNorthAmerica({ digits, country }: TenDigits): boolean {
+  known ??= readCountries();
+  for (const { leading, isValid } of known.values()) {
+    if (leading === null) {
+      if (isValid(digits)) return true;
+    } else if (leading.test(digits)) return isValid(digits);
+  }
+  return known.get(country)!.isValid(digits);
+}
+
+function readCountries(): Map<string, Country> {
+  const metadata = new Metadata() as unknown as Plans;
+  return new Map(
+    metadata.getCountryCodesForCallingCode(CALLING_CODE).map((country) => {
+      metadata.selectNumberingPlan(country);
+      return [country, toCountry(metadata.numberingPlan)];
+    }),
+  );
+}
+
+function toCountry(plan: Plans['numberingPlan']): Country {
+  const entire = (pattern: string) => new RegExp(`^(?:${pattern})$`);
+  const national = entire(plan.nationalNumberPattern());
+  const types = TYPES.flatMap((name) => {
+    const type = plan.type(name);
+    const pattern = type?.pattern();
+    const lengths = type?.possibleLengths();
+    return pattern && (lengths === undefined || lengths.includes(10)) ? [entire(pattern)] : [];
+  });
+  const leading = plan.leadingDigits();
+  return {
+    leading: leading ? new RegExp(`^(?:${leading})`) : null,
+    isValid: (digits) => national.test(digits) && types.some((type) => type.test(digits)),
+  };
+}
