@@ -186,6 +186,9 @@ async function runTraffic(
     plantRejects: true,
   });
   const endAtMs = performance.now() + seconds * 1000;
+  // It ends on time, also where a look at how far the pipeline is takes longer.
+  const ending = pause(seconds * 1000, context.signal).then(() => traffic.stop());
+  ending.catch(() => undefined);
   while (performance.now() < endAtMs && !context.signal.aborted) {
     await pause(Math.min(2000, Math.max(0, endAtMs - performance.now())), context.signal);
     assertRunning(processes, DIR);
@@ -199,7 +202,7 @@ async function runTraffic(
       `  ${String(traffic.progress().rowChanges).padStart(6)} changes; what was committed is applied after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`,
     );
   }
-  return await traffic.stop();
+  return await ending;
 }
 
 /** Compares the rejects found with those that generator and traffic planted: by table, key, path and reason. */
