@@ -23,7 +23,7 @@ export function createLegacyLoad(mostSessions: number, log: Log) {
   }
 
   return {
-    /** Waits in looks of a second each, as long as `isWanted` and the server is busy. Answers whether it had to wait. */
+    /** Waits in looks of a second each, as long as `isWanted` and the server is busy. Returns whether it had to wait. */
     async settle(client: pg.ClientBase, signal: AbortSignal, isWanted: () => boolean): Promise<boolean> {
       if (mostSessions === 0) return false;
       for (let waited = false; ; waited = true) {

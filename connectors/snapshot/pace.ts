@@ -34,7 +34,7 @@ export function createPace(rowsPerSecond: number) {
 export function createRateMeter() {
   let samples: { readonly atMs: number; readonly rows: number }[] = [];
   return {
-    /** So many rows are read in all; answers with the rate. */
+    /** So many rows are read in all; returns the rate. */
     add(rows: number, nowMs: number): number {
       samples = [...samples.filter(({ atMs }) => nowMs - atMs <= RATE_WINDOW_MS), { atMs: nowMs, rows }];
       const { atMs, rows: before } = samples[0]!;

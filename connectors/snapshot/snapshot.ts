@@ -216,7 +216,7 @@ export function createSnapshot(options: {
     }
   }
 
-  /** Keeps the rate, and leaves a busy server alone. Answers whether it was busy. */
+  /** Keeps the rate, and leaves a busy server alone. Returns whether it was busy. */
   async function rest(
     reader: pg.ClientBase,
     rows: number,
@@ -337,7 +337,7 @@ export function createSnapshot(options: {
       wake();
     },
 
-    /** A marker passed in the stream. Answers with the rows to emit in its place, those of one chunk or several, or null. `doubtful`: delivered and not seen visible yet. */
+    /** A marker passed in the stream. Returns the rows to emit in its place, those of one chunk or several, or null. `doubtful`: delivered and not seen visible yet. */
     marker(token: string, doubtful: readonly bigint[]): Emission | null {
       const found = windows?.pass(token, doubtful) ?? null;
       if (current === null || found === null || restart) return null;

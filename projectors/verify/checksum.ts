@@ -5,7 +5,7 @@ import type { Expected, OwnedPlan, Plan } from './plan.ts';
 import { addMarked, holdsMark, marks, toArrayText, toJsonbObjectText, toMarkedSql } from './spelling.ts';
 
 /**
- * One statement that answers with a checksum for each legacy key, in their order: SHA-256 of the texts of the live rows under its scope and of its live contributions. $1: legacy keys; then
+ * One statement that returns a checksum for each legacy key, in their order: SHA-256 of the texts of the live rows under its scope and of its live contributions. $1: legacy keys; then
  * the scopes of each owned table. `nullMark` stands for null. Rows of a table that may hold several of a key stand behind their number: no text of theirs can be that of more or fewer of them.
  */
 export function toChecksumSql({ projection, owned, merged }: Plan, nullMark: string): string {

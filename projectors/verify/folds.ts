@@ -138,7 +138,7 @@ async function foldKeys(
   );
 }
 
-/** Compares the folds of some merge keys again. Answers with the rows that differ. */
+/** Compares the folds of some merge keys again. Returns the rows that differ. */
 export async function compareMergeKeys(
   target: pg.ClientBase,
   plan: Plan,

@@ -57,7 +57,7 @@ export async function applySlices(
     let pace: Pace = 'at once';
     for (let attempt = 1; ; attempt++) {
       try {
-        const outcome = await inTransaction(client, async (flight) => {
+        const outcome = await inPipelinedTransaction(client, async (flight) => {
           const written = await writeSlices(client, flight, applier, slices, { changes, mapped, pace });
           if (reach === null) return written;
           await flight.landed();
@@ -84,8 +84,8 @@ type Pace = 'at once' | 'step by step' | 'isolated';
 /** Rows were written that have to wait behind parked changes. */
 class RowsAreHeld extends Error {}
 
-/** As the transaction of the module beside, with BEGIN in flight before the first statement of `work`, and COMMIT behind its last. */
-async function inTransaction<T>(client: pg.ClientBase, work: (flight: Flight) => Promise<T>): Promise<T> {
+/** Runs `work` in one transaction on a pipelined connection: BEGIN is sent together with its first statement, and COMMIT behind its last without waiting for that. Rolls back and throws on any error. */
+async function inPipelinedTransaction<T>(client: pg.ClientBase, work: (flight: Flight) => Promise<T>): Promise<T> {
   const flight = createFlight();
   flight.add(client.query('BEGIN'));
   let isEnding = false;

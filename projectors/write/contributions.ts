@@ -163,7 +163,7 @@ export async function readLiveContributions(
 }
 
 /**
- * Locks merge keys in key order until the transaction ends; answers with the reserves of those that have a front. `aggregate` is updated, and not the key: that is how
+ * Locks merge keys in key order until the transaction ends; returns the reserves of those that have a front. `aggregate` is updated, and not the key: that is how
  * projectors without fronts lock it, which a trigger knows them by. A statement of its own, before the fold reads: inside one statement
  * two sessions would each fold without the contribution that the other is about to commit.
  */

@@ -18,7 +18,7 @@ export function choose<C extends Contribution>(choices: readonly Choice[], contr
       if (compare === null) {
         for (const each of all) if (each.live === live && among(each)) chosen.add(each);
       } else {
-        const greatest = greatestOf(among, compare, live, all);
+        const greatest = findGreatest(among, compare, live, all);
         if (greatest !== undefined) chosen.add(greatest);
       }
     }
@@ -26,7 +26,7 @@ export function choose<C extends Contribution>(choices: readonly Choice[], contr
   return chosen;
 }
 
-function greatestOf<C extends Contribution>(
+function findGreatest<C extends Contribution>(
   among: Choice['among'],
   compare: NonNullable<Choice['compare']>,
   live: boolean,
@@ -52,9 +52,9 @@ export function exhaustedOf(
   const isExhausted = (live: boolean) =>
     choices.some(({ among, compare }) => {
       if (compare === null) return false;
-      const was = greatestOf(among, compare, live, before);
+      const was = findGreatest(among, compare, live, before);
       if (was === undefined) return false;
-      const is = greatestOf(among, compare, live, after);
+      const is = findGreatest(among, compare, live, after);
       return is === undefined || compare(is, was) < 0;
     });
   return { live: isExhausted(true), retired: isExhausted(false) };

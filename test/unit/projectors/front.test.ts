@@ -112,7 +112,7 @@ function createKey(aggregate: Folding) {
       place(placeAll(aggregate, contributions));
       show(aggregate.fold('k', contributions), {});
     },
-    /** As `foldKeys` does. Answers with how many contributions were looked through. */
+    /** As `foldKeys` does. Returns how many contributions were looked through. */
     change(changed: readonly StoredContribution[]): number {
       const names = new Set(changed.map(nameOf));
       const kept = {
