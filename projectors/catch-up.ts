@@ -26,7 +26,7 @@ export interface CatchUp {
 }
 
 export function createCatchUp(options: {
-  kafka: Kafka;
+  kafka: Pick<Kafka, 'readRanges'>;
   topic: string;
   members: readonly FeedMember[];
   /** Has a member apply records that begin at its position. False where another projector has moved it. */
@@ -121,10 +121,12 @@ export function createCatchUp(options: {
     leave(member, partition, pending) {
       const late = behind.get(partition)!;
       const { signal } = followed.get(partition)!;
+      // It may be behind already, where the batch at hand is one of before a rebalance: two who follow it would each undo the other's work.
+      const isFollowed = late.has(member);
       late.add(member);
       run(signal, async () => {
         if (!(await pending)) await member.locate(partition);
-        await follow(member, partition, late, signal);
+        if (!isFollowed) await follow(member, partition, late, signal);
       });
     },
     async advance(partition, work) {
