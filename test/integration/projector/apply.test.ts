@@ -1,39 +1,26 @@
 import type pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
 import { quoteHistory } from '../../../projectors/projections/lead-history.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { createTenants } from '../../../projectors/tenants.ts';
 import { applySlices } from '../../../projectors/write/apply-changes.ts';
 import { createRandom } from '../../../sample/random.ts';
 import { topicOf } from '../../support/change-log.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
-import { createDatabases } from '../../support/stack.ts';
-import { clearTarget, dumpTarget, insertAppRows, openTarget } from '../../support/target-database.ts';
+import { useScriptedTarget } from '../../support/scripted-target.ts';
+import { dumpTarget, insertAppRows } from '../../support/target-database.ts';
 
 const idAt = (n: number) => `b0000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const [A, B, C] = [idAt(1), idAt(2), idAt(3)];
 
-let databases: Awaited<ReturnType<typeof createDatabases>>;
 let client: pg.Client;
 let pool: pg.Pool;
 let log: ScriptedLog;
 
-beforeAll(async () => {
-  databases = await createDatabases('apply');
-  client = await openTarget(databases.targetUrl);
-  pool = createProjectorPool(databases.targetUrl, 'projector', 8);
-});
-beforeEach(async () => {
-  await clearTarget(client);
-  log = await createScriptedLog(pool);
-});
-afterAll(async () => {
-  await pool?.end();
-  await client?.end();
-  await databases?.drop();
+useScriptedTarget('apply', 8, (target) => {
+  ({ client, pool, log } = target);
 });
 
 const read = async (sql: string) => (await client.query(sql)).rows;

@@ -1,18 +1,16 @@
 // A customer with very many quotes: what a change of one of them reads, and that the rows are what all of them say.
 import type pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Cell, LegacyRow } from '../../../projectors/projection.ts';
 import { customersAggregate } from '../../../projectors/projections/quotes/customer-fold.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { toCells } from '../../../projectors/source-change.ts';
 import { createTenants } from '../../../projectors/tenants.ts';
 import { readContributions } from '../../../projectors/write/contributions.ts';
 import { withClient } from '../../../projectors/write/with-client.ts';
 import { createRandom } from '../../../sample/random.ts';
-import { createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
-import { createDatabases } from '../../support/stack.ts';
-import { clearTarget, openTarget } from '../../support/target-database.ts';
+import { quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
+import { useScriptedTarget } from '../../support/scripted-target.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? String(Date.now());
 const idAt = (n: number) => `b0000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -20,24 +18,12 @@ const timeAt = (n: number) =>
   new Date(Date.UTC(2024, 0, 1) + n * 1000).toISOString().replace('T', ' ').replace('.000Z', '+00');
 const PHONES = ['+1-415-555-2732', '+1-415-555-2671'];
 
-let databases: Awaited<ReturnType<typeof createDatabases>>;
 let client: pg.Client;
 let pool: pg.Pool;
 let log: ScriptedLog;
 
-beforeAll(async () => {
-  databases = await createDatabases('big_customer');
-  client = await openTarget(databases.targetUrl);
-  pool = createProjectorPool(databases.targetUrl, 'projector', 2);
-});
-beforeEach(async () => {
-  await clearTarget(client);
-  log = await createScriptedLog(pool);
-});
-afterAll(async () => {
-  await pool?.end();
-  await client?.end();
-  await databases?.drop();
+useScriptedTarget('big_customer', 2, (target) => {
+  ({ client, pool, log } = target);
 });
 
 /** Quote n of the first customer, written in second n. */

@@ -1,10 +1,11 @@
 import type pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { createProjectorPool } from '../../../projectors/session.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, optionRow, type ScriptedLog } from '../../support/scripted-log.ts';
-import { createDatabases } from '../../support/stack.ts';
-import { clearTarget, openTarget, PROJECTED_TABLES } from '../../support/target-database.ts';
+import { useScriptedTarget } from '../../support/scripted-target.ts';
+import type { createDatabases } from '../../support/stack.ts';
+import { PROJECTED_TABLES } from '../../support/target-database.ts';
 
 const [A, B, C, D] = [1, 2, 3, 4].map((n) => `a0000000-0000-4000-8000-00000000000${n}`) as [
   string,
@@ -15,26 +16,14 @@ const [A, B, C, D] = [1, 2, 3, 4].map((n) => `a0000000-0000-4000-8000-0000000000
 
 let databases: Awaited<ReturnType<typeof createDatabases>>;
 let client: pg.Client;
-let pool: pg.Pool;
 let log: ScriptedLog;
 const open: { close(): Promise<void> }[] = [];
 
-beforeAll(async () => {
-  databases = await createDatabases('parked');
-  client = await openTarget(databases.targetUrl);
-  pool = createProjectorPool(databases.targetUrl, 'projector', 6);
-});
-beforeEach(async () => {
-  await clearTarget(client);
-  log = await createScriptedLog(pool);
+useScriptedTarget('parked', 6, (target) => {
+  ({ databases, client, log } = target);
 });
 afterEach(async () => {
   for (const retry of open.splice(0)) await retry.close();
-});
-afterAll(async () => {
-  await pool?.end();
-  await client?.end();
-  await databases?.drop();
 });
 
 function retryParked(source: string, loaded?: () => boolean) {

@@ -1,6 +1,6 @@
 // Dead letters and what applies them again: in every order with later changes, parked changes, and other letters.
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { LetterId } from '../../../projectors/dead-letters/letter-id.ts';
 import { readLetters, type Selection } from '../../../projectors/dead-letters/letters.ts';
 import { type Redriven, redrive } from '../../../projectors/dead-letters/redrive.ts';
@@ -8,42 +8,29 @@ import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
 import { contacts } from '../../../projectors/projections/contacts.ts';
 import { quotes } from '../../../projectors/projections/quotes.ts';
 import { statusOptions } from '../../../projectors/projections/status-options.ts';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { createTenants } from '../../../projectors/tenants.ts';
 import { withClient } from '../../../projectors/write/with-client.ts';
 import { createRandom } from '../../../sample/random.ts';
 import { logDecoder } from '../../support/change-log.ts';
 import { pollUntil } from '../../support/poll.ts';
-import { contactRow, createScriptedLog, optionRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
-import { createDatabases } from '../../support/stack.ts';
-import { clearTarget, dumpTarget, openTarget } from '../../support/target-database.ts';
+import { contactRow, optionRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
+import { useScriptedTarget } from '../../support/scripted-target.ts';
+import { dumpTarget } from '../../support/target-database.ts';
 
 const idAt = (n: number) => `d0000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const [A, B, C, D] = [1, 2, 3, 4].map(idAt) as [string, string, string, string];
 
-let databases: Awaited<ReturnType<typeof createDatabases>>;
 let client: pg.Client;
 let pool: pg.Pool;
 let log: ScriptedLog;
 const open: { close(): Promise<void> }[] = [];
 
-beforeAll(async () => {
-  databases = await createDatabases('redrive');
-  client = await openTarget(databases.targetUrl);
-  pool = createProjectorPool(databases.targetUrl, 'projector', 8);
-});
-beforeEach(async () => {
-  await clearTarget(client);
-  log = await createScriptedLog(pool);
+useScriptedTarget('redrive', 8, (target) => {
+  ({ client, pool, log } = target);
 });
 afterEach(async () => {
   vi.restoreAllMocks();
   for (const retry of open.splice(0)) await retry.close();
-});
-afterAll(async () => {
-  await pool?.end();
-  await client?.end();
-  await databases?.drop();
 });
 
 const read = async (sql: string, values: unknown[] = []) => (await client.query(sql, values)).rows;

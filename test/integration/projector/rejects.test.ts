@@ -1,15 +1,11 @@
 // Every kind of reject through the real writer: there as long as the legacy row has it, and no longer.
 import type pg from 'pg';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createProjectorPool } from '../../../projectors/session.ts';
+import { expect, it } from 'vitest';
 import { type RejectKind, rejectKinds } from '../../support/reject-kinds.ts';
-import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
-import { createDatabases } from '../../support/stack.ts';
-import { clearTarget, openTarget } from '../../support/target-database.ts';
+import { contactRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
+import { useScriptedTarget } from '../../support/scripted-target.ts';
 
-let databases: Awaited<ReturnType<typeof createDatabases>>;
 let client: pg.Client;
-let pool: pg.Pool;
 let log: ScriptedLog;
 
 const keyed = rejectKinds.map((kind, n) => ({
@@ -18,19 +14,8 @@ const keyed = rejectKinds.map((kind, n) => ({
 }));
 type Keyed = (typeof keyed)[number];
 
-beforeAll(async () => {
-  databases = await createDatabases('rejects');
-  client = await openTarget(databases.targetUrl);
-  pool = createProjectorPool(databases.targetUrl, 'projector', 2);
-});
-beforeEach(async () => {
-  await clearTarget(client);
-  log = await createScriptedLog(pool);
-});
-afterAll(async () => {
-  await pool?.end();
-  await client?.end();
-  await databases?.drop();
+useScriptedTarget('rejects', 2, (target) => {
+  ({ client, log } = target);
 });
 
 async function deliver(

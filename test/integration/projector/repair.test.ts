@@ -1,37 +1,23 @@
 // What a repair writes: everything that its legacy row implies, even where nothing seems changed, and nothing that belongs to another row.
 import type pg from 'pg';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { toRepairHint } from '../../../projectors/decode.ts';
 import type { LegacyRow } from '../../../projectors/projection.ts';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import type { RepairHint } from '../../../projectors/source-change.ts';
-import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
-import { createDatabases } from '../../support/stack.ts';
-import { clearTarget, dumpTarget, openTarget } from '../../support/target-database.ts';
+import { contactRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
+import { useScriptedTarget } from '../../support/scripted-target.ts';
+import { dumpTarget } from '../../support/target-database.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const idAt = (n: number) => `b0000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const [A, B, C, X] = [idAt(1), idAt(2), idAt(3), idAt(9)];
 const company = 'c0000000-0000-4000-8000-000000000001';
 
-let databases: Awaited<ReturnType<typeof createDatabases>>;
 let client: pg.Client;
-let pool: pg.Pool;
 let log: ScriptedLog;
 
-beforeAll(async () => {
-  databases = await createDatabases('repair');
-  client = await openTarget(databases.targetUrl);
-  pool = createProjectorPool(databases.targetUrl, 'projector', 4);
-});
-beforeEach(async () => {
-  await clearTarget(client);
-  log = await createScriptedLog(pool);
-});
-afterAll(async () => {
-  await pool?.end();
-  await client?.end();
-  await databases?.drop();
+useScriptedTarget('repair', 4, (target) => {
+  ({ client, log } = target);
 });
 
 const quote = (id: string, cells: Record<string, string> = {}): LegacyRow =>
