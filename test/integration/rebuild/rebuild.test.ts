@@ -195,8 +195,10 @@ test('what the fold of a customer with many quotes needs is found anew after its
   const { owner } = rig;
   const { legacy } = rig.source;
   const { rows: made } = await legacy.query<{ id: string }>(
-    `INSERT INTO quotes SELECT (jsonb_populate_record(NULL::quotes, to_jsonb(q) || jsonb_build_object('id', gen_random_uuid(), 'customer_name', 'Ann', 'phone', '+1-415-555-2732', 'updated_at', timestamptz '2030-01-01' + n * interval '1 day'))).*
-     FROM (SELECT * FROM quotes ORDER BY id LIMIT 1) q, generate_series(1, 80) n RETURNING id::text`,
+    // Quotes of their own, and no copies of the sample's: where each of them keeps something that no other row does, all of them are needed.
+    `INSERT INTO quotes (id, company_id, customer_name, phone, lead_status, created_at, updated_at)
+     SELECT gen_random_uuid(), 'c0000000-0000-4000-8000-000000000001', 'Ann', '+1-415-555-2732', 'new', timestamptz '2029-01-01', timestamptz '2030-01-01' + n * interval '1 day'
+     FROM generate_series(1, 80) n RETURNING id::text`,
   );
   await rig.untilApplied();
   const [oldest, best] = [made[0]!.id, made.at(-1)!.id];
