@@ -224,8 +224,9 @@ test('a rule that only the live tables have refuses the merge as a whole', async
 });
 
 test('a mapping that is right is merged, and what was dead before is alive after', async () => {
-  const { rows } = await rig.source.legacy.query<{ id: string }>(
-    'SELECT id::text FROM quotes WHERE job_name IS NOT NULL ORDER BY id LIMIT 1',
+  // One that has a row: the sample also has quotes that are rejected.
+  const { rows } = await rig.owner.query<{ id: string }>(
+    `SELECT id::text FROM crm.quotes_new WHERE origin = 'cdc' AND deleted_at IS NULL AND job_name IS NOT NULL ORDER BY id LIMIT 1`,
   );
   const id = rows[0]!.id;
   await rig.owner.query(`ALTER TABLE crm.quotes_new ADD CONSTRAINT no_odd_name CHECK (job_name <> 'odd')`);
