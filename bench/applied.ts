@@ -1,4 +1,4 @@
-import { parseLsn } from '../connectors/lsn.ts';
+import { parseLsn } from '../changes/lsn.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import { topicOf } from '../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';

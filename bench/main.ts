@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { openLocalStack } from '../cli/local-stack.ts';
+import crm from '../pipelines/crm/pipeline.ts';
 import { parseConfig } from '../runtime/config.ts';
 import { toCrosswalkError, toErrorLine } from '../runtime/errors.ts';
 import { createKafka } from '../runtime/kafka.ts';
@@ -120,11 +121,20 @@ async function bench(options: Options): Promise<void> {
     write(`The machine is busy (load ${machine.loadAtStart.toFixed(2)}): the figures will not be quotable.\n`);
   write('servers: PostgreSQL, Kafka, schema registry\n');
   const local = await openLocalStack(
-    { config: parseConfig(env), env, ownEnv: env, log, signal: stopping.signal, isTerminal, giveUp: () => undefined },
+    {
+      pipeline: crm,
+      config: parseConfig(env, crm),
+      env,
+      ownEnv: env,
+      log,
+      signal: stopping.signal,
+      isTerminal,
+      giveUp: () => undefined,
+    },
     { dir: `${DIR}/stack`, keepData: false, isEmpty: () => undefined },
   );
   try {
-    const config = parseConfig({ ...env, ...local.env });
+    const config = parseConfig({ ...env, ...local.env }, crm);
     const run = {
       ...{ local, env, log, sizes, isTerminal, write },
       kafka: createKafka(config.kafka(), log),

@@ -1,12 +1,13 @@
 import pg from 'pg';
 import { planSourceSetup } from '../connectors/source-setup.ts';
 import { captureOf } from '../connectors/source-state.ts';
+import crm from '../pipelines/crm/pipeline.ts';
+import { createLegacySchema } from '../pipelines/crm/sample/load.ts';
+import { migrationsOf } from '../projectors/pipeline.ts';
 import type { Projection } from '../projectors/projection.ts';
-import { allProjections } from '../projectors/projections/all.ts';
 import { parseConfig } from '../runtime/config.ts';
 import { addressConfig, connect } from '../runtime/postgres.ts';
 import { untilTrue } from '../runtime/retry.ts';
-import { createLegacySchema } from '../sample/load.ts';
 import { migrateUp } from '../schemas/migrations.ts';
 import { quoteIdent } from '../schemas/quote.ts';
 import { type Bench, type Databases, type Run, shippedProjector } from './bench.ts';
@@ -30,7 +31,7 @@ interface Kind {
 
 /** The product as it is shipped: each quote fans out to eight tables. */
 export const fanOut: Kind = {
-  projections: allProjections,
+  projections: crm.projections,
   projection: 'quotes',
   projector: shippedProjector,
   visibleIn: 'crm.quotes_new',
@@ -70,12 +71,12 @@ export async function withPipeline<T>(
       ...(tables === undefined ? {} : { CROSSWALK_TABLES: tables }),
       ...env,
     };
-    const config = parseConfig({ ...run.env, ...workerEnv });
+    const config = parseConfig({ ...run.env, ...workerEnv }, crm);
     for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
     const captured = config.tables.map((table) => `${quoteIdent(config.legacySchema)}.${quoteIdent(table)}`);
     await legacy.query(`GRANT USAGE ON SCHEMA ${quoteIdent(config.legacySchema)} TO crosswalk_connector`);
     await legacy.query(`GRANT SELECT ON ${captured.join(', ')} TO crosswalk_connector`);
-    await migrateUp(target, () => undefined);
+    await migrateUp(target, () => undefined, { migrations: migrationsOf(crm) });
     if (targetSchema !== undefined) await target.query(targetSchema);
     const bench: Bench = {
       ...run,

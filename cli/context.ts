@@ -1,9 +1,11 @@
+import type { Pipeline } from '../projectors/pipeline.ts';
 import type { Config } from '../runtime/config.ts';
 import type { CrosswalkError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 
-/** What every command is given. A command answers false where it found something wrong, and throws where it could not run. */
+/** What every command is given. A command returns false where it found something wrong, and throws where it could not run. */
 export interface CommandContext {
+  readonly pipeline: Pipeline;
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The environment alone, without what a running stack wrote about itself. */

@@ -6,9 +6,9 @@ import { planSourceSetup } from '../connectors/source-setup.ts';
 import { captureOf } from '../connectors/source-state.ts';
 import { findFreePort } from '../infra/stack/free-port.ts';
 import { openStack, type Stack } from '../infra/stack/stack.ts';
+import { migrationsOf } from '../projectors/pipeline.ts';
 import { parseConfig } from '../runtime/config.ts';
 import { addressConfig, connect } from '../runtime/postgres.ts';
-import { createLegacySchema } from '../sample/load.ts';
 import { migrateUp } from '../schemas/migrations.ts';
 import { quoteIdent } from '../schemas/quote.ts';
 import { type CommandContext, print } from './context.ts';
@@ -54,7 +54,8 @@ export async function openLocalStack(
       const legacy = new pg.Client(addressConfig(ownerUrl, 'crosswalk-prepare'));
       await legacy.connect();
       try {
-        if (await createLegacySchema(legacy)) options.isEmpty('the legacy schema is created');
+        const sample = await context.pipeline.sample?.();
+        if (await sample?.createSchema(legacy)) options.isEmpty('the legacy schema is created');
       } finally {
         await legacy.end();
       }
@@ -66,14 +67,14 @@ export async function openLocalStack(
       KAFKA_BROKERS: stack.kafkaBrokers,
       SCHEMA_REGISTRY_URL: stack.registryUrl,
     };
-    const config = parseConfig(settings);
+    const config = parseConfig(settings, context.pipeline);
     const legacy = await connect(ownerUrl, 'prepare', '-c lock_timeout=5s');
     const target = await connect(targetOwnerUrl, 'prepare');
     let urls = { legacy: stack.legacyUrl, target: stack.targetUrl, operator: given.TARGET_OPERATOR_URL };
     try {
       for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
       await tellAdminEmail(target, config);
-      await migrateUp(target, () => undefined);
+      await migrateUp(target, () => undefined, { migrations: migrationsOf(context.pipeline) });
       if (stack.kind.postgres !== 'given') {
         const password = readPassword(dir);
         const tables = config.tables

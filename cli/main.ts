@@ -22,6 +22,7 @@ const [
   { switchOnFaults },
   { createLog },
   { parseDuration },
+  { loadPipeline },
   { COULD_NOT_RUN, NOT_DONE, STALLED },
 ] = await Promise.all([
   import('commander'),
@@ -30,6 +31,7 @@ const [
   import('../runtime/faults.ts'),
   import('../runtime/log.ts'),
   import('./duration.ts'),
+  import('./load-pipeline.ts'),
   import('./exit-codes.ts'),
 ]);
 
@@ -61,7 +63,8 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
   }
   try {
     const env = readEnvironment();
-    const config = parseConfig(env);
+    const pipeline = await loadPipeline(program.opts<{ config?: string }>().config ?? env.CROSSWALK_CONFIG);
+    const config = parseConfig(env, pipeline);
     const log = createLog(config.logLevel, { command: name });
     process.on('unhandledRejection', (reason) => {
       // The Kafka client leaves requests behind whose caller has given up, and rejects them when their connection closes.
@@ -74,7 +77,7 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
       process.stderr.write(`crosswalk ${name}: ${toErrorLine(error)}\n`);
       process.exit(STALLED);
     };
-    const context = { config, env, ownEnv: process.env, log, giveUp, signal: stopping.signal, isTerminal };
+    const context = { pipeline, config, env, ownEnv: process.env, log, giveUp, signal: stopping.signal, isTerminal };
     process.exitCode = (await work(context)) ? 0 : NOT_DONE;
   } catch (thrown) {
     if (stopping.signal.aborted) {
@@ -98,7 +101,11 @@ const json = new Option('--json', 'machine-readable output');
 
 const program = new Command('crosswalk')
   .description('Streams legacy tables through Kafka into the new schema, and verifies every row.')
-  .version('0.1.0');
+  .version('0.1.0')
+  .option(
+    '--config <file>',
+    'the pipeline, as its default export; crosswalk.config.ts or the one that comes with crosswalk',
+  );
 
 program
   .command('connect')
@@ -213,7 +220,7 @@ backup
   .argument('<dir>', 'a folder that does not exist yet')
   .option(
     '--schema <names...>',
-    'schemas of the new database, or `legacy`: the legacy tables; crm and crosswalk by default',
+    'schemas of the new database, or `legacy`: the legacy tables; the new schema and crosswalk by default',
   )
   .addOption(json)
   .description('write a backup')
@@ -288,7 +295,7 @@ program
   .command('pin')
   .option('--dry-run', 'print what would be pinned, and write nothing')
   .addOption(json)
-  .description('pin the countries that the legacy workspaces name: phones are read in them after a rebuild')
+  .description('pin what the legacy database itself says of tenants, such as their country: it counts after a rebuild')
   .action((options: { dryRun?: boolean; json?: boolean }) =>
     run('tenants pin', async (context) => (await import('./commands/tenants.ts')).pinTenants(context, options)),
   );
@@ -554,14 +561,14 @@ stage
   );
 program
   .command('up')
-  .option('--rows <count>', 'legacy contacts and quotes each, where SAMPLE=1 asks for them', positiveInteger, 20_000)
+  .option('--rows <count>', 'size of the sample, where SAMPLE=1 asks for it', positiveInteger, 20_000)
   .description('start a stack with connector and projectors and keep it running until Ctrl-C')
   .action((options: { rows: number }) =>
     run('up', async (context) => (await import('./commands/up.ts')).up(context, options)),
   );
 program
   .command('demo')
-  .option('--rows <count>', 'legacy contacts and quotes each', positiveInteger, 5000)
+  .option('--rows <count>', 'size of the sample', positiveInteger, 5000)
   .option('--seconds <count>', 'how long live traffic runs', positiveInteger, 10)
   .description('load a sample legacy database, watch it arrive, run live traffic, verify every row')
   .action((options: { rows: number; seconds: number }) =>

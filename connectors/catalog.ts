@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Relation } from './change.ts';
+import type { Relation } from '../changes/change.ts';
 import { assertRequirements } from './source-requirements.ts';
 import { type CaptureOptions, readSource } from './source-state.ts';
 

@@ -1,4 +1,4 @@
-import { CUT_CELL } from './pgoutput.ts';
+import { CUT_CELL } from '../changes/pgoutput.ts';
 
 const COPY_DATA = 0x64;
 const HEADER_BYTES = 5;

@@ -1,8 +1,8 @@
+import { type Change, cellOf, keyPositions } from '../changes/change.ts';
+import { toLsnText } from '../changes/lsn.ts';
 import { type Config, deadLetterTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka, OutRecord } from '../runtime/kafka.ts';
-import { type Change, cellOf, keyPositions } from './change.ts';
-import { toLsnText } from './lsn.ts';
 
 /** A change that is not in the log because it is too large for its topic. Never holds a cell that is not part of the primary key. */
 export interface SourceDeadLetter {

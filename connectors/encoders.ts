@@ -1,3 +1,5 @@
+import type { Column, Relation } from '../changes/change.ts';
+import type { RelationMessage } from '../changes/pgoutput.ts';
 import { type Config, topicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
@@ -5,8 +7,6 @@ import { readColumns } from '../schemas/avro/decode.ts';
 import { createEncoder, type Encoder } from '../schemas/avro/encode.ts';
 import { type Registry, RegistryError } from '../schemas/avro/registry.ts';
 import { type AvroRecord, toKeySchema, toValueSchema } from '../schemas/avro/relation-schema.ts';
-import type { Column, Relation } from './change.ts';
-import type { RelationMessage } from './pgoutput.ts';
 
 export const CONNECTOR_VERSION = '0.1.0';
 

@@ -1,5 +1,5 @@
+import { parseLsn, toLsnText } from '../changes/lsn.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
-import { parseLsn, toLsnText } from './lsn.ts';
 import type { SourceFingerprint } from './source-fingerprint.ts';
 
 /** What a position is valid for: another server, history, slot or Kafka cluster means a gap that nothing else would show. */

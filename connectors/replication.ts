@@ -2,12 +2,12 @@ import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
+import { decodeMessage, MOST_CELL_BYTES, type PgoutputMessage } from '../changes/pgoutput.ts';
+import { isBeyondServer } from '../changes/row-bytes.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import { addressOf, clientConfig, sourceOptions } from '../runtime/postgres.ts';
 import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
 import { createCellCutter } from './cell-cutter.ts';
-import { decodeMessage, MOST_CELL_BYTES, type PgoutputMessage } from './pgoutput.ts';
-import { isBeyondServer } from './row-bytes.ts';
 
 /** What the stream delivers, in the order of the server. `lsn` of a keepalive: everything before it has been sent. */
 export type StreamItem =

@@ -1,5 +1,5 @@
+import { toLsnText } from '../changes/lsn.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
-import { toLsnText } from './lsn.ts';
 import type { Position } from './position.ts';
 
 /**

@@ -1,9 +1,9 @@
 import type pg from 'pg';
+import { parseLsn, toLsnText } from '../changes/lsn.ts';
 import type { Config } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import { amendPosition } from './connect.ts';
-import { parseLsn, toLsnText } from './lsn.ts';
 import type { Position } from './position.ts';
 import type { SilentChange, SourceFingerprint } from './source-fingerprint.ts';
 import { listSilentChanges, toRemedy } from './source-health.ts';

@@ -1,11 +1,11 @@
 import pg from 'pg';
+import { parseLsn } from '../changes/lsn.ts';
 import { type Config, positionTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { addressOf, clientConfig } from '../runtime/postgres.ts';
 import { quoteIdent } from '../schemas/quote.ts';
-import { parseLsn } from './lsn.ts';
 import { type Binding, decodePosition, type ServerState, type TimelineSwitch } from './position.ts';
 import { parseTimelineHistory } from './timeline.ts';
 

@@ -1,5 +1,3 @@
-import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
 import {
   type Change,
   type ChangePlace,
@@ -8,10 +6,12 @@ import {
   toChanges,
   toIncompleteRemedy,
   toSureChanges,
-} from './change.ts';
+} from '../changes/change.ts';
+import { parseLsn } from '../changes/lsn.ts';
+import type { RelationMessage, RowMessage } from '../changes/pgoutput.ts';
+import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
+import type { Log } from '../runtime/log.ts';
 import { type Captured, toChangedRelation } from './encoders.ts';
-import { parseLsn } from './lsn.ts';
-import type { RelationMessage, RowMessage } from './pgoutput.ts';
 import type { Position } from './position.ts';
 import { tellColumns } from './told-columns.ts';
 

@@ -1,4 +1,4 @@
-import { parseLsn, toLsnText } from './lsn.ts';
+import { parseLsn, toLsnText } from '../changes/lsn.ts';
 import type { TimelineSwitch } from './position.ts';
 
 /** A timeline history file: the timelines that this one came from, oldest first, each with the LSN at which it was left. */

@@ -1,7 +1,7 @@
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Projection } from './projection.ts';
 
-const REMEDY = 'Change their declarations in projectors/projections/.';
+const REMEDY = 'Change their declarations.';
 
 /**
  * What must hold between projections, beside what holds within each. A contribution names its aggregate, legacy table and key, and no projection: two projections of one

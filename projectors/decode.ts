@@ -1,4 +1,4 @@
-import { toLsnText } from '../connectors/lsn.ts';
+import { toLsnText } from '../changes/lsn.ts';
 import { REPAIR_HEADER } from '../connectors/snapshot/signal.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { InRecord } from '../runtime/kafka.ts';

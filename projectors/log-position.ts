@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { toLsnText } from '../connectors/lsn.ts';
+import { toLsnText } from '../changes/lsn.ts';
 import type { Position } from '../connectors/position.ts';
 import { type Config, topicOf } from '../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
@@ -7,7 +7,6 @@ import type { Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
 import { connect } from '../runtime/postgres.ts';
 import { pause } from '../runtime/retry.ts';
-import { allProjections } from './projections/all.ts';
 import { followPosition } from './read-position.ts';
 
 /** Pause after a position that this process recorded. */
@@ -35,8 +34,11 @@ export interface LogPosition {
 }
 
 /** Projections that run elsewhere count too: whoever waits for a write waits for all of them. */
-export function toLogPosition(config: Pick<Config, 'topicPrefix' | 'legacySchema'>, position: Position): LogPosition {
-  const sources = [...new Set(allProjections.map(({ source }) => source))];
+export function toLogPosition(
+  config: Pick<Config, 'topicPrefix' | 'legacySchema' | 'projectedTables'>,
+  position: Position,
+): LogPosition {
+  const sources = config.projectedTables;
   const offsetsOf = (source: string) => [topicOf(config, source), position.offsets[topicOf(config, source)] ?? []];
   return {
     lsn: toLsnText(position.lsn),

@@ -94,7 +94,7 @@ export function createParkedRetry(options: {
     applied: ReadonlyMap<string, bigint>,
   ): Promise<boolean> {
     const { rows: lock } = await client.query<{ held: string; shadow: string }>(
-      `SELECT pg_try_advisory_xact_lock(${PARKED_LOCK})::text AS held, (current_schema() <> 'crm')::text AS shadow`,
+      `SELECT pg_try_advisory_xact_lock(${PARKED_LOCK})::text AS held, starts_with(current_schema(), 'crosswalk_shadow_')::text AS shadow`,
       [projection.name],
     );
     if (lock[0]?.held !== 'true') return true;

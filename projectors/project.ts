@@ -13,7 +13,7 @@ import { CONCURRENCY } from './feed-member.ts';
 import { recordPositions } from './log-position.ts';
 import type { Projection, Tenants } from './projection.ts';
 import { toldColumnsOf } from './read-position.ts';
-import { createProjectorPool, LIVE } from './session.ts';
+import { createProjectorPool, liveNamespace } from './session.ts';
 import type { ProjectionStatus } from './status.ts';
 import { stoppedBy } from './stopped-by.ts';
 import { keepUp } from './upkeep.ts';
@@ -32,9 +32,15 @@ export async function runProjectors(
 ): Promise<void> {
   const { log, signal } = options;
   const url = config.targetUrl();
-  const pool = createProjectorPool(url, 'projector', projections.length * CONCURRENCY + 2, LIVE, {
-    isReplayable: true,
-  });
+  const pool = createProjectorPool(
+    url,
+    'projector',
+    projections.length * CONCURRENCY + 2,
+    liveNamespace(config.targetSchema),
+    {
+      isReplayable: true,
+    },
+  );
   const kafka = createKafka(config.kafka(), log);
   const { url: baseUrl, ...credentials } = config.registry();
   const registry = createRegistry({ baseUrl, ...credentials });

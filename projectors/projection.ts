@@ -7,25 +7,11 @@ export type LegacyRow = Readonly<Record<string, Cell>>;
 /** A new row without lineage: column name → cell. Columns of its target that it leaves out are null. */
 export type NewRow = Readonly<Record<string, Cell>>;
 
-/** Pinned configuration of one tenant; part of the mapping version. */
-export interface TenantSettings {
-  /** ISO 3166 alpha-2 country that national phone numbers are read in. */
-  readonly country: string;
-  readonly userId: string;
-  readonly chatbotId: string;
-  readonly placeholders: Placeholders;
-}
-
-/** What people write where they know nothing: it identifies nobody, and never replaces what somebody knew. Lower case, trimmed. */
-export interface Placeholders {
-  /** Local parts of e-mail addresses. */
-  readonly mailboxes: ReadonlySet<string>;
-  /** Names, white space collapsed. */
-  readonly names: ReadonlySet<string>;
-}
+/** Pinned settings of one tenant, as a pipeline defines them; part of the mapping version. */
+export type TenantSettings = object;
 
 /** Looks up the settings of a tenant; total: unknown tenants have the defaults. */
-export type Tenants = (tenantId: string) => TenantSettings;
+export type Tenants<Settings extends object = TenantSettings> = (tenantId: string) => Settings;
 
 /**
  * A table whose rows are each implied by exactly one legacy row.
@@ -128,13 +114,13 @@ export interface StateChange {
 }
 
 /** Append-only rows: each change of a state adds its own, and none is ever changed. Pure and total, both functions. */
-export interface History {
+export interface History<Settings extends object = TenantSettings> {
   /** Projected columns, `id` first; lineage is the runtime's. */
   readonly targets: readonly { readonly table: string; readonly columns: readonly string[] }[];
   /** Finds every row that a legacy row may ever have added, in each target: those where `column`, which has an index, equals `of(legacy key)`. */
   readonly scope: OwnedTarget['scope'];
   /** What of a legacy row the history is about; null where it has none of it. */
-  readonly stateOf: (row: LegacyRow, tenants: Tenants) => NewRow | null;
+  stateOf(row: LegacyRow, tenants: Tenants<Settings>): NewRow | null;
   /** Rows by table. Only called where the two states differ. */
   readonly rowsOf: (change: StateChange) => Readonly<Record<string, readonly NewRow[]>>;
 }
@@ -143,7 +129,7 @@ export interface History {
  * A projection is data: a source, targets, and a pure and total `map`. Its name is that of its offsets, and the metric label.
  * Owned targets are written in the order given here, parents first, aggregates after them: references to a merged row are checked at commit.
  */
-export interface Projection {
+export interface Projection<Settings extends object = TenantSettings> {
   readonly name: string;
   /** Raised with every change of `map`, of a fold or of pinned configuration. */
   readonly version: string;
@@ -157,13 +143,25 @@ export interface Projection {
   readonly reads: readonly string[];
   readonly owned: readonly OwnedTarget[];
   readonly aggregates: readonly Aggregate[];
-  readonly map: (row: LegacyRow, tenants: Tenants) => Implied;
+  map(row: LegacyRow, tenants: Tenants<Settings>): Implied;
   /** Of a history projection, which implies no other rows. */
-  readonly history?: History;
+  readonly history?: History<Settings>;
+}
+
+/** Projections of what is, without the histories: their rows depend on the legacy rows alone, and can be verified against them. */
+export function statesOf(projections: readonly Projection[]): Projection[] {
+  return projections.filter(({ history }) => history === undefined);
+}
+
+/** What was defined here. */
+const known = new WeakSet<object>();
+
+export function isProjection(value: unknown): value is Projection {
+  return typeof value === 'object' && value !== null && known.has(value);
 }
 
 /** Checks a projection's declaration when its module is loaded, and returns it. */
-export function defineProjection(projection: Projection): Projection {
+export function defineProjection<Settings extends object>(projection: Projection<Settings>): Projection<Settings> {
   for (const target of projection.owned) {
     if (target.columns[0] !== 'id')
       throw new Error(`projection ${projection.name}: ${target.table} must list id first`);
@@ -171,27 +169,33 @@ export function defineProjection(projection: Projection): Projection {
   const unread = projection.requires.filter((column) => !projection.reads.includes(column));
   if (unread.length > 0)
     throw new Error(`projection ${projection.name}: requires ${unread.join(', ')}, which its rules do not read`);
-  return { ...projection, map: rememberPerRow(projection.map) };
+  const defined = { ...projection, map: rememberPerRow<Settings>((row, tenants) => projection.map(row, tenants)) };
+  known.add(defined);
+  return defined;
 }
 
 /** What a row implies, worked out once as long as the row is there: the history of a projection's rows asks for it again. */
-function rememberPerRow(map: Projection['map']): Projection['map'] {
-  const known = new WeakMap<LegacyRow, { readonly tenants: Tenants; readonly implied: Implied }>();
+function rememberPerRow<Settings extends object>(
+  map: (row: LegacyRow, tenants: Tenants<Settings>) => Implied,
+): (row: LegacyRow, tenants: Tenants<Settings>) => Implied {
+  const remembered = new WeakMap<LegacyRow, { readonly tenants: Tenants<Settings>; readonly implied: Implied }>();
   return (row, tenants) => {
-    const earlier = known.get(row);
+    const earlier = remembered.get(row);
     if (earlier?.tenants === tenants) return earlier.implied;
     const implied = map(row, tenants);
-    known.set(row, { tenants, implied });
+    remembered.set(row, { tenants, implied });
     return implied;
   };
 }
 
 /** A projection that keeps the history of a state, and nothing else. */
-export function defineHistory({
+export function defineHistory<Settings extends object>({
   history,
   ...projection
-}: Pick<Projection, 'name' | 'version' | 'source' | 'requires' | 'reads'> & { readonly history: History }): Projection {
-  return defineProjection({
+}: Pick<Projection, 'name' | 'version' | 'source' | 'requires' | 'reads'> & {
+  readonly history: History<Settings>;
+}): Projection<Settings> {
+  return defineProjection<Settings>({
     ...projection,
     owned: [],
     aggregates: [],

@@ -8,7 +8,9 @@ import { connect, createPool } from '../runtime/postgres.ts';
 export type Namespace = readonly string[];
 
 /** The tables that the application reads. */
-export const LIVE: Namespace = ['crm', 'crosswalk'];
+export function liveNamespace(targetSchema: string): Namespace {
+  return [targetSchema, 'crosswalk'];
+}
 
 /** Startup options: temporary tables never stand before those of a namespace. */
 export function searchPathOption(namespace: Namespace): string {
@@ -33,7 +35,7 @@ export function createProjectorPool(
   url: string,
   name: string,
   max: number,
-  namespace = LIVE,
+  namespace: Namespace,
   { isReplayable = false } = {},
 ): pg.Pool {
   const options = [OPTIONS, ...(isReplayable ? [REPLAYABLE] : []), searchPathOption(namespace)];
@@ -41,9 +43,9 @@ export function createProjectorPool(
 }
 
 /** One connection as projectors have them. The caller ends it. */
-export function connectProjector(url: string, name: string, namespace = LIVE): Promise<pg.Client> {
+export function connectProjector(url: string, name: string, namespace: Namespace): Promise<pg.Client> {
   return connect(url, name, `${OPTIONS} ${searchPathOption(namespace)}`);
 }
 
 /** Keys of the advisory lock under which the parked changes of one projection ($1) of the session's namespace are applied. */
-export const PARKED_LOCK = `hashtext('crosswalk.parked'), hashtext($1 || CASE current_schema() WHEN 'crm' THEN '' ELSE current_schema() END)`;
+export const PARKED_LOCK = `hashtext('crosswalk.parked'), hashtext($1 || CASE WHEN starts_with(current_schema(), 'crosswalk_shadow_') THEN current_schema() ELSE '' END)`;

@@ -32,8 +32,8 @@ export async function readFigures(client: pg.ClientBase): Promise<Figures | null
 
 /** What is due once many rows have come at once, by a load or a rebuild: statistics for the planner, and the figures. Waits for another process that is at it. */
 export async function keepUpAfterFilling(client: pg.ClientBase): Promise<void> {
-  await client.query('SELECT crosswalk.analyze_projected()');
-  await client.query('SELECT crm.refresh_dashboard_stats()');
+  await client.query('SELECT crosswalk.analyze_adopted()');
+  await client.query('SELECT crosswalk.refresh_figures()');
 }
 
 /** The same over a connection of its own. What fails is told and left to the next time: nothing that was filled is wrong for it. */
@@ -91,7 +91,7 @@ async function askOnce(
   signal.addEventListener('abort', cut, { once: true });
   try {
     const { rows } = await client.query<{ filled: string; did: string }>(
-      'SELECT is_filled::text AS filled, did::text AS did FROM crosswalk.keep_up($1::interval)',
+      'SELECT is_filled::text AS filled, did::text AS did FROM crosswalk.do_upkeep($1::interval)',
       [every],
     );
     return { filled: rows[0]!.filled === 'true', did: rows[0]!.did };

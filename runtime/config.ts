@@ -56,14 +56,12 @@ const schema = z.object({
   CROSSWALK_LEGACY_SCHEMA: name('public'),
   CROSSWALK_TABLES: z
     .string()
-    .default(
-      'workspaces,status_options,contacts,quotes,messages,appointments,opportunities,orders,campaigns,campaign_subscribers,clients,leads',
-    )
     .transform(parseList)
     .refine(
       (tables) => tables.length > 0 && tables.every((table) => /^[a-z0-9_]+$/.test(table)),
       'must be table[,table…] of lower-case letters, digits and _',
-    ),
+    )
+    .optional(),
   CROSSWALK_SLOT: name('crosswalk'),
   CROSSWALK_PUBLICATION: name('crosswalk'),
   CROSSWALK_TOPIC_PREFIX: name('legacy'),
@@ -108,6 +106,17 @@ export interface RegistrySettings {
   readonly password?: string;
 }
 
+/** What a pipeline says of the databases. */
+export interface PipelineTables {
+  /** Legacy tables that are captured, unless CROSSWALK_TABLES names others. */
+  readonly sources: readonly string[];
+  readonly targetSchema: string;
+  readonly projections: readonly { readonly source: string }[];
+  /** Table of values without a valid form, in the target schema. */
+  readonly rejects?: string;
+  readonly tenants: { /** Table with a row for each tenant. */ readonly table?: string };
+}
+
 /** Everything that can be set, checked. Addresses are asked for when first needed: a command that needs no Kafka runs without one. */
 export interface Config {
   readonly legacyUrl: () => string;
@@ -124,6 +133,13 @@ export interface Config {
   readonly registry: () => RegistrySettings;
   readonly legacySchema: string;
   readonly tables: readonly string[];
+  /** Those that projections read, whether they run here or elsewhere. */
+  readonly projectedTables: readonly string[];
+  /** Of the new tables. */
+  readonly targetSchema: string;
+  /** In the target schema; null: there is none. */
+  readonly rejectsTable: string | null;
+  readonly tenantsTable: string | null;
   readonly slot: string;
   readonly publication: string;
   readonly topicPrefix: string;
@@ -162,8 +178,8 @@ export interface Config {
   readonly logLevel: string;
 }
 
-/** Reads the configuration from an environment. Throws `config_invalid` that names every wrong variable, never its value. */
-export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+/** Reads the configuration from an environment, for a pipeline. Throws `config_invalid` that names every wrong variable, never its value. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>, pipeline: PipelineTables): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
@@ -214,7 +230,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
         : {}),
     }),
     legacySchema: values.CROSSWALK_LEGACY_SCHEMA,
-    tables: values.CROSSWALK_TABLES,
+    tables: values.CROSSWALK_TABLES ?? pipeline.sources,
+    projectedTables: [...new Set(pipeline.projections.map(({ source }) => source))],
+    targetSchema: pipeline.targetSchema,
+    rejectsTable: pipeline.rejects ?? null,
+    tenantsTable: pipeline.tenants.table ?? null,
     slot: values.CROSSWALK_SLOT,
     publication: values.CROSSWALK_PUBLICATION,
     topicPrefix: values.CROSSWALK_TOPIC_PREFIX,

@@ -8,7 +8,6 @@ import {
   planBookkeeping,
   readApplied,
   readMigrationState,
-  readMigrations,
 } from './migrations.ts';
 import { quoteLiteral } from './quote.ts';
 
@@ -19,11 +18,11 @@ export interface PlanSection {
 }
 
 /** What `migrateUp` would run; empty where nothing is missing. Reads only. */
-export async function planUp(client: pg.ClientBase, options: MigrateOptions = {}): Promise<PlanSection[]> {
+export async function planUp(client: pg.ClientBase, options: MigrateOptions): Promise<PlanSection[]> {
   const ddl = { ...ddlDefaults, ...options };
-  const state = await readMigrationState(client, options.migrations ?? readMigrations());
+  const state = await readMigrationState(client, options.migrations);
   const pending = state.filter(({ appliedAt }) => appliedAt === null).map(({ migration }) => migration);
-  const bookkeeping = await planBookkeeping(client);
+  const bookkeeping = await planBookkeeping(client, options.migrations);
   const { rows: told } = await client.query<{ email: string | null }>(
     `SELECT nullif(current_setting('crosswalk.admin_email', true), '') AS email`,
   );
@@ -43,10 +42,10 @@ export async function planUp(client: pg.ClientBase, options: MigrateOptions = {}
 export async function planUndo(
   client: pg.ClientBase,
   names: readonly string[],
-  options: MigrateOptions = {},
+  options: MigrateOptions,
 ): Promise<PlanSection[]> {
   const ddl = { ...ddlDefaults, ...options };
-  const applied = await readApplied(client, options.migrations ?? readMigrations());
+  const applied = await readApplied(client, options.migrations);
   return applied
     .filter((migration) => names.includes(labelOf(migration)))
     .flatMap((migration) => {

@@ -23,7 +23,7 @@ const CREATE = new RegExp(
 const DROP = new RegExp(`^DROP INDEX CONCURRENTLY IF EXISTS ${NAME}\\.${NAME}\\s*;$`);
 
 /**
- * Splits the text of a migration where a line says `-- crosswalk: concurrently` or `-- crosswalk: transaction`; without one it is a single transaction. Where there are
+ * Splits the text of a migration where a line says `-- crosswalk: concurrently` or `-- crosswalk: transaction`; without one it is a single transaction, also where it holds no statement. Where there are
  * several steps, each must do no harm when it is run again: a run that was killed begins them anew. Throws `migration_failed` for a concurrent step of another form.
  */
 export function parseSteps(sql: string, name: string): MigrationStep[] {
@@ -38,7 +38,7 @@ export function parseSteps(sql: string, name: string): MigrationStep[] {
         : { kind: 'concurrently', sql: withoutComments(text), index: parseIndex(withoutComments(text), name) },
     );
   }
-  return steps;
+  return steps.length > 0 ? steps : [{ kind: 'transaction', sql: 'SELECT;' }];
 }
 
 /** Whether all of a migration is one transaction, with its mark. */

@@ -10,14 +10,24 @@ import { type DdlOptions, ddlDefaults, inDdlTransaction, retryLocked } from './d
 import { type MigrationStep, parseSteps } from './migration-steps.ts';
 import { toRefusal } from './refusal.ts';
 
-/** One numbered migration of one schema. `checksum` of the up file: an applied migration must not change afterwards. */
+/**
+ * One numbered migration of one schema. `checksum` of the up file: an applied migration must not change afterwards, unless its first line names the checksum that it replaces: then it
+ * leaves, together with the later ones, what that one left.
+ */
 export interface Migration {
-  readonly schema: 'crosswalk' | 'crm';
+  readonly schema: string;
   readonly number: number;
   readonly name: string;
   readonly up: string;
   readonly down: string;
   readonly checksum: string;
+  readonly replaces: string | null;
+}
+
+/** Numbered migrations of one schema. */
+export interface MigrationFolder {
+  readonly schema: string;
+  readonly folder: string;
 }
 
 export interface MigrationState {
@@ -25,15 +35,20 @@ export interface MigrationState {
   readonly appliedAt: string | null;
 }
 
-/** All migrations in the order of application: the projectors' state first, then the new schema. */
-export function readMigrations(folder = import.meta.dirname): Migration[] {
-  return (['crosswalk', 'crm'] as const).flatMap((schema) =>
-    readdirSync(join(folder, schema))
+/** The engine's own. */
+const ENGINE: MigrationFolder = { schema: 'crosswalk', folder: join(import.meta.dirname, 'crosswalk') };
+
+const REPLACES = /^-- crosswalk: replaces ([0-9a-f]{64})$/m;
+
+/** All migrations in the order of application: the engine's first, then those of the new schema; null: another tool makes that. */
+export function readMigrations(target: MigrationFolder | null, engine = ENGINE): Migration[] {
+  return [engine, ...(target === null ? [] : [target])].flatMap(({ schema, folder }) =>
+    readdirSync(folder)
       .filter((file) => file.endsWith('.up.sql'))
       .sort()
       .map((file) => {
-        const up = readFileSync(join(folder, schema, file), 'utf8');
-        const down = readFileSync(join(folder, schema, file.replace('.up.sql', '.down.sql')), 'utf8');
+        const up = readFileSync(join(folder, file), 'utf8');
+        const down = readFileSync(join(folder, file.replace('.up.sql', '.down.sql')), 'utf8');
         return {
           schema,
           number: Number(file.slice(0, 3)),
@@ -41,12 +56,13 @@ export function readMigrations(folder = import.meta.dirname): Migration[] {
           up,
           down,
           checksum: createHash('sha256').update(up).digest('hex'),
+          replaces: REPLACES.exec(up.slice(0, up.indexOf('\n')))?.[1] ?? null,
         };
       }),
   );
 }
 
-/** A migration as people name it: `crm/003_quotes`. */
+/** A migration as people name it: `crosswalk/003_verification`. */
 export function labelOf(migration: Pick<Migration, 'schema' | 'number' | 'name'>): string {
   return `${migration.schema}/${String(migration.number).padStart(3, '0')}_${migration.name}`;
 }
@@ -54,7 +70,7 @@ export function labelOf(migration: Pick<Migration, 'schema' | 'number' | 'name'>
 /** Which migrations are applied. Throws `migration_failed` where an applied one was changed, or where the database knows one that this program does not. */
 export async function readMigrationState(
   client: pg.ClientBase,
-  migrations: readonly Migration[] = readMigrations(),
+  migrations: readonly Migration[],
 ): Promise<MigrationState[]> {
   const { rows: exists } = await client.query<{ found: string | null }>(
     `SELECT to_regclass('crosswalk.migration')::text AS found`,
@@ -76,7 +92,7 @@ export async function readMigrationState(
         'Run the version of crosswalk that applied it, or a later one.',
       );
     }
-    if (known.checksum !== row.checksum) {
+    if (known.checksum !== row.checksum && known.replaces !== row.checksum) {
       throw new CrosswalkError(
         'migration_failed',
         `Migration ${labelOf(known)} is not the one that was applied`,
@@ -95,9 +111,9 @@ export async function readMigrationState(
 /** Serialises migration runs against one database. */
 const LOCK = 'crosswalk.migration';
 
-/** What applying and undoing may be told. `migrations`: others than the project's own. `guard` runs in each transaction, before its statements: it throws to keep what they would drop. */
+/** What applying and undoing is told. `guard` runs in each transaction, before its statements: it throws to keep what they would drop. */
 export interface MigrateOptions extends Partial<DdlOptions> {
-  readonly migrations?: readonly Migration[];
+  readonly migrations: readonly Migration[];
   readonly guard?: (client: pg.ClientBase, sql: string) => Promise<void>;
 }
 
@@ -105,12 +121,12 @@ export interface MigrateOptions extends Partial<DdlOptions> {
 export async function migrateUp(
   client: pg.ClientBase,
   onApplied: (name: string) => void,
-  options: MigrateOptions = {},
+  options: MigrateOptions,
 ): Promise<string[]> {
   const ddl = { ...ddlDefaults, ...options };
-  const migrations = options.migrations ?? readMigrations();
+  const { migrations } = options;
   return await whileAlone(client, ddl, async () => {
-    const bookkeeping = await planBookkeeping(client);
+    const bookkeeping = await planBookkeeping(client, migrations);
     if (bookkeeping !== null) await client.query(bookkeeping);
     const applied: string[] = [];
     for (const { migration, appliedAt } of await readMigrationState(client, migrations)) {
@@ -138,7 +154,7 @@ export async function migrateDown(
   client: pg.ClientBase,
   steps: number,
   onUndone: (name: string) => void,
-  options: MigrateOptions = {},
+  options: MigrateOptions,
 ): Promise<string[]> {
   return await undo(client, onUndone, options, (applied) => applied.slice(0, steps));
 }
@@ -148,7 +164,7 @@ export async function undoMigrations(
   client: pg.ClientBase,
   names: readonly string[],
   onUndone: (name: string) => void,
-  options: MigrateOptions = {},
+  options: MigrateOptions,
 ): Promise<string[]> {
   return await undo(client, onUndone, options, (applied) => applied.filter((one) => names.includes(labelOf(one))));
 }
@@ -160,15 +176,14 @@ async function undo(
   choose: (applied: Migration[]) => Migration[],
 ): Promise<string[]> {
   const ddl = { ...ddlDefaults, ...options };
-  const migrations = options.migrations ?? readMigrations();
+  const { migrations } = options;
   return await whileAlone(client, ddl, async () => {
     const undone: string[] = [];
     for (const migration of choose(await readApplied(client, migrations))) {
-      const steps = parseSteps(migration.down, labelOf(migration));
       await runSteps(
         client,
         migration,
-        steps.length > 0 ? steps : [{ kind: 'transaction', sql: 'SELECT' }],
+        parseSteps(migration.down, labelOf(migration)),
         ddl,
         () =>
           client.query('DELETE FROM crosswalk.migration WHERE schema = $1 AND number = $2', [
@@ -184,10 +199,7 @@ async function undo(
 }
 
 /** Applied migrations, the last one first. Those of one moment are in the order of their numbers. */
-export async function readApplied(
-  client: pg.ClientBase,
-  migrations: readonly Migration[] = readMigrations(),
-): Promise<Migration[]> {
+export async function readApplied(client: pg.ClientBase, migrations: readonly Migration[]): Promise<Migration[]> {
   const state = await readMigrationState(client, migrations);
   const applied = state.filter(({ appliedAt }) => appliedAt !== null).map(({ migration }) => migration);
   if (applied.length === 0) return [];
@@ -200,8 +212,12 @@ export async function readApplied(
 }
 
 /** The statements of undoing these migrations that run in transactions, in their order. */
-export async function readUndoStatements(client: pg.ClientBase, names: readonly string[]): Promise<string[]> {
-  return (await readApplied(client))
+export async function readUndoStatements(
+  client: pg.ClientBase,
+  names: readonly string[],
+  migrations: readonly Migration[],
+): Promise<string[]> {
+  return (await readApplied(client, migrations))
     .filter((migration) => names.includes(labelOf(migration)))
     .flatMap((migration) => parseSteps(migration.down, labelOf(migration)))
     .filter(({ kind }) => kind === 'transaction')
@@ -245,9 +261,10 @@ async function whileAlone<T>(client: pg.ClientBase, ddl: DdlOptions, work: () =>
 }
 
 /** The statements that make the list of migrations where it is missing; null where it is there. Schemas that an administrator has made need no right to make them. */
-export async function planBookkeeping(client: pg.ClientBase): Promise<string | null> {
+export async function planBookkeeping(client: pg.ClientBase, migrations: readonly Migration[]): Promise<string | null> {
   const { rows: schemas } = await client.query<{ schema: string }>(
-    `SELECT s AS schema FROM unnest(ARRAY['crosswalk', 'crm']) AS s WHERE to_regnamespace(s) IS NULL`,
+    'SELECT quote_ident(s) AS schema FROM unnest($1::text[]) AS s WHERE to_regnamespace(quote_ident(s)) IS NULL',
+    [[...new Set(migrations.map(({ schema }) => schema))]],
   );
   const { rows } = await client.query<{ found: string | null }>(
     `SELECT to_regclass('crosswalk.migration')::text AS found`,

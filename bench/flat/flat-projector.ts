@@ -1,4 +1,6 @@
 // The projector process of the flat copy: what `crosswalk project` runs, with the benchmark's own projection in place of those that are shipped.
+
+import crm from '../../pipelines/crm/pipeline.ts';
 import { runProjectors } from '../../projectors/project.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
@@ -15,10 +17,10 @@ process.on('unhandledRejection', (reason) => {
 });
 try {
   // biome-ignore lint/style/noProcessEnv: the entry of a process, as cli/main.ts is.
-  const config = parseConfig(process.env);
+  const config = parseConfig(process.env, crm);
   const statuses = new Map([[flatQuotes.name, createProjectionStatus(flatQuotes.name)]]);
   const log = createLog(config.logLevel, { command: 'flat' });
-  await runProjectors(config, [flatQuotes], readTenants(), statuses, { log, signal: stopping.signal });
+  await runProjectors(config, [flatQuotes], readTenants(crm), statuses, { log, signal: stopping.signal });
 } catch (thrown) {
   if (!stopping.signal.aborted) {
     process.stderr.write(`crosswalk flat: ${toErrorLine(toCrosswalkError(thrown, 'flat'))}\n`);

@@ -1,3 +1,5 @@
+import crm from '../../pipelines/crm/pipeline.ts';
+import { migrationsOf } from '../../projectors/pipeline.ts';
 import { migrateUp } from '../../schemas/migrations.ts';
 import { type Run, resetServerPeaks, say, startProgress } from '../bench.ts';
 import { limitStatements } from '../limit-statements.ts';
@@ -9,7 +11,7 @@ import { beginUse, toThroughput } from './throughput.ts';
 /** What one session of plain SQL needs for the same rows on the same server, all constraints and indexes on: the price of the new rows themselves. */
 export async function measureLimit(run: Run, rows: number): Promise<Throughput> {
   return await withDatabases(run, 'bench_limit', 'crm.quotes_new', async ({ legacy, target }) => {
-    await migrateUp(target, () => undefined);
+    await migrateUp(target, () => undefined, { migrations: migrationsOf(crm) });
     await target.query(await readQuotesTable(legacy));
     await loadRows(run, target, 'public.quotes', rows);
     const progress = startProgress(run, 'tables filled', limitStatements.length);

@@ -1,4 +1,5 @@
-import { projections } from '../../projectors/projections/all.ts';
+import crm from '../../pipelines/crm/pipeline.ts';
+import { statesOf } from '../../projectors/projection.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { verifyAll } from '../../projectors/verify/verify.ts';
 import { markNow, waitForLsn } from '../../projectors/wait.ts';
@@ -14,7 +15,7 @@ export async function measureVerification(bench: Bench): Promise<Throughput> {
   const starting = [startWorker(bench, 'connect', 'verify'), startWorker(bench, 'project', 'verify')];
   return await withWorkers(starting, async (workers) => {
     // The time that the processes take to start is not part of it.
-    await waitForLsn(bench.config, bench.kafka, bench.target, projections, {
+    await waitForLsn(bench.config, bench.kafka, bench.target, statesOf(crm.projections), {
       lsn: await markNow(bench.legacy),
       timeoutMs: WAIT_MS,
       signal: bench.signal,
@@ -24,7 +25,8 @@ export async function measureVerification(bench: Bench): Promise<Throughput> {
     const use = beginUse(bench, workers);
     // It is this process that verifies.
     const own = process.cpuUsage();
-    const found = await verifyAll(bench.config, projections, readTenants(), {
+    const found = await verifyAll(bench.config, statesOf(crm.projections), readTenants(crm), {
+      ...(crm.checks === undefined ? {} : { checks: crm.checks }),
       kafka: bench.kafka,
       limit: 5,
       onRows: (done, total) => progress.update(done, total),

@@ -13,7 +13,6 @@ import { toRestoreAddress } from '../restore-address.ts';
 
 /** `legacy` stands for the schema of the legacy tables, in their database; every other name is a schema of the target database. */
 const LEGACY = 'legacy';
-const DEFAULT_SCHEMAS = ['crm', 'crosswalk'];
 
 async function withLog<T>(context: CommandContext, isJson: boolean, work: (run: BackupRun) => Promise<T>): Promise<T> {
   const log = await openOwner(context, 'target');
@@ -80,7 +79,7 @@ async function toSource(
   }
   const { rows } = await target.query<{ name: string }>(
     'SELECT s AS name FROM unnest($1::text[]) AS s WHERE to_regnamespace(quote_ident(s)) IS NOT NULL',
-    [DEFAULT_SCHEMAS],
+    [[config.targetSchema, 'crosswalk']],
   );
   return { url: config.targetOwnerUrl(), schemas: schemas.length > 0 ? [...schemas] : rows.map(({ name }) => name) };
 }

@@ -1,9 +1,9 @@
 import { runConnector } from '../../connectors/connect.ts';
 import { createConnectorStatus } from '../../connectors/status.ts';
-import { connectorHealth } from '../../runtime/health.ts';
-import { serveHealth } from '../../runtime/http.ts';
-import { registerConnectorMetrics } from '../../runtime/metrics.ts';
-import { watchStall } from '../../runtime/watchdog.ts';
+import { connectorHealth } from '../../monitor/health.ts';
+import { serveHealth } from '../../monitor/http.ts';
+import { registerConnectorMetrics } from '../../monitor/metrics.ts';
+import { watchStall } from '../../monitor/watchdog.ts';
 import type { CommandContext } from '../context.ts';
 
 /** One connector until SIGTERM. */

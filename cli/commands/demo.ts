@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { projections } from '../../projectors/projections/all.ts';
+import type { Sample, SampleReport } from '../../projectors/pipeline.ts';
+import { type Projection, statesOf } from '../../projectors/projection.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { verifyAll } from '../../projectors/verify/verify.ts';
 import { markNow, waitForLsn } from '../../projectors/wait.ts';
@@ -8,9 +9,7 @@ import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
 import { addressConfig, connect } from '../../runtime/postgres.ts';
 import { pause } from '../../runtime/retry.ts';
-import { createLegacySchema, loadSample } from '../../sample/load.ts';
-import { plantedRejects } from '../../sample/planted-rejects.ts';
-import { startTraffic, type TrafficReport } from '../../sample/traffic.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import { type CommandContext, print } from '../context.ts';
 import { type LocalStack, openLocalStack } from '../local-stack.ts';
 import { assertRunning, type ManagedProcess } from '../managed-process.ts';
@@ -24,6 +23,9 @@ const CHANGES_PER_SECOND = 200;
 const WAIT_MS = 300_000;
 
 interface Demo {
+  readonly sample: Sample;
+  readonly projections: readonly Projection[];
+  readonly rows: number;
   readonly context: CommandContext;
   readonly config: Config;
   readonly kafka: Kafka;
@@ -36,7 +38,15 @@ interface Demo {
 /** Everything once, on sample data: load, stream, live traffic, verify. True when every row is equal and the planted rejects are exactly those found. */
 export async function demo(context: CommandContext, options: { rows: number; seconds: number }): Promise<boolean> {
   const startedAtMs = performance.now();
-  const size = { contacts: options.rows, quotes: options.rows };
+  const { pipeline } = context;
+  const projections = statesOf(pipeline.projections);
+  const sample = await pipeline.sample?.();
+  if (sample === undefined)
+    throw new CrosswalkError(
+      'config_invalid',
+      `The pipeline ${pipeline.name} has no sample`,
+      'Run the demo of the pipeline that comes with crosswalk, or give yours a `sample`.',
+    );
   const secondsSoFar = () => ((performance.now() - startedAtMs) / 1000).toFixed(0);
   const step = (title: string) => print(`\n${title} (after ${secondsSoFar()} s)`);
   print('1. servers: PostgreSQL, Kafka, schema registry');
@@ -44,17 +54,18 @@ export async function demo(context: CommandContext, options: { rows: number; sec
     dir: DIR,
     keepData: false,
     isEmpty: (message) => print(`  ${message}`),
-    beforePrepare: prepareEmpty,
+    beforePrepare: (url) => prepareEmpty(url, sample),
   });
   const clients: pg.Client[] = [];
   try {
-    step(`2. a legacy database with ${options.rows} contacts and ${options.rows} quotes, as messy as real ones`);
-    await load(context, local, size);
+    step(`2. a legacy database with ${sample.describe(options.rows)}, as messy as real ones`);
+    await load(context, local, sample, options.rows);
 
     step('3. the pipeline: one connector, one projector process; initial load');
-    const config = parseConfig({ ...context.ownEnv, ...local.env });
+    const config = parseConfig({ ...context.ownEnv, ...local.env }, pipeline);
     clients.push(await connect(local.ownerUrl, 'demo'), await connect(config.targetUrl(), 'demo'));
     const demo: Demo = {
+      ...{ sample, projections, rows: options.rows },
       context,
       config,
       local,
@@ -66,7 +77,7 @@ export async function demo(context: CommandContext, options: { rows: number; sec
     await watchLoad(demo);
 
     step(`4. the legacy application at work: ${CHANGES_PER_SECOND} changes a second for ${options.seconds} s`);
-    const report = await runTraffic(demo, size, options.seconds);
+    const report = await runTraffic(demo, options.seconds);
     print(`  ${report.rowChanges} changes in ${report.transactions} transactions; waiting until they are applied`);
     await waitForLsn(config, demo.kafka, demo.target, projections, {
       lsn: await markNow(demo.legacy),
@@ -75,13 +86,14 @@ export async function demo(context: CommandContext, options: { rows: number; sec
     });
 
     step('5. verification: every row recomputed from the legacy tables and compared');
-    const verification = await verifyAll(config, projections, readTenants(), {
+    const verification = await verifyAll(config, projections, readTenants(pipeline), {
+      ...(pipeline.checks === undefined ? {} : { checks: pipeline.checks }),
       kafka: demo.kafka,
       limit: 20,
       signal: context.signal,
     });
     printVerification(verification, { limit: 20, unmask: false });
-    const rejectsMatch = await compareRejects(demo.target, report.plantedRejects);
+    const rejectsMatch = await compareRejects(demo.target, config, report.plantedRejects);
     const ok = verification.ok && rejectsMatch;
     print(
       `\n${ok ? 'The new schema equals the legacy database.' : 'The demo FAILED: see above.'} (${secondsSoFar()} s)`,
@@ -98,13 +110,12 @@ export async function demo(context: CommandContext, options: { rows: number; sec
 }
 
 /** The demo fills a database: never one that holds something. Creates the legacy schema where there is none. */
-async function prepareEmpty(url: string): Promise<void> {
+async function prepareEmpty(url: string, sample: Sample): Promise<void> {
   const client = new pg.Client(addressConfig(url, 'crosswalk-demo'));
   await client.connect();
   try {
-    if (await createLegacySchema(client)) return;
-    const { rowCount } = await client.query('SELECT FROM public.contacts UNION ALL SELECT FROM public.quotes LIMIT 1');
-    if (rowCount !== 0)
+    if (await sample.createSchema(client)) return;
+    if (!(await sample.isEmpty(client)))
       throw new CrosswalkError(
         'config_invalid',
         'The legacy database given to the demo is not empty',
@@ -115,29 +126,17 @@ async function prepareEmpty(url: string): Promise<void> {
   }
 }
 
-async function load(
-  context: CommandContext,
-  local: LocalStack,
-  size: { contacts: number; quotes: number },
-): Promise<void> {
+async function load(context: CommandContext, local: LocalStack, sample: Sample, size: number): Promise<void> {
   const legacy = new pg.Client(addressConfig(local.ownerUrl, 'crosswalk-demo'));
   await legacy.connect();
   try {
     const progress = createProgress({
       label: 'rows',
-      total: size.contacts + size.quotes,
+      total: 0,
       isTerminal: context.isTerminal,
       write: (text) => process.stdout.write(text),
     });
-    const byTable: Record<string, number> = {};
-    const rows = await loadSample(legacy, {
-      seed: SEED,
-      ...size,
-      onProgress: ({ table, rows: done }) => {
-        byTable[table] = done;
-        progress.update((byTable.contacts ?? 0) + (byTable.quotes ?? 0));
-      },
-    });
+    const rows = await sample.load(legacy, { seed: SEED, rows: size, onRows: progress.update });
     progress.close();
     print(
       `  ${Object.entries(rows)
@@ -149,7 +148,7 @@ async function load(
   }
 }
 
-async function watchLoad({ context, config, kafka, legacy, target, processes }: Demo): Promise<void> {
+async function watchLoad({ context, projections, config, kafka, legacy, target, processes }: Demo): Promise<void> {
   const total = await countLegacyRows(legacy, config, projections);
   const progress = createProgress({
     label: 'applied',
@@ -173,17 +172,12 @@ async function watchLoad({ context, config, kafka, legacy, target, processes }: 
 }
 
 async function runTraffic(
-  { context, local, legacy, target, config, kafka, processes }: Demo,
-  size: { contacts: number; quotes: number },
+  { context, sample, projections, rows, local, legacy, target, config, kafka, processes }: Demo,
   seconds: number,
-): Promise<TrafficReport> {
-  const traffic = startTraffic({
-    url: () => addressConfig(local.ownerUrl, 'legacy traffic'),
-    seed: SEED,
-    changesPerSecond: CHANGES_PER_SECOND,
-    largestTransaction: 100,
-    planted: plantedRejects(SEED, size),
-    plantRejects: true,
+): Promise<SampleReport> {
+  const traffic = sample.startTraffic({
+    address: () => addressConfig(local.ownerUrl, 'legacy traffic'),
+    ...{ seed: SEED, rows, changesPerSecond: CHANGES_PER_SECOND },
   });
   const endAtMs = performance.now() + seconds * 1000;
   // It ends on time, also where a look at how far the pipeline is takes longer.
@@ -208,10 +202,12 @@ async function runTraffic(
 /** Compares the rejects found with those that generator and traffic planted: by table, key, path and reason. */
 async function compareRejects(
   target: pg.Client,
+  { targetSchema, rejectsTable }: Config,
   planted: readonly { table: string; key: string; path: string; reason: string }[],
 ): Promise<boolean> {
+  if (rejectsTable === null) return planted.length === 0;
   const { rows } = await target.query<{ legacy_table: string; legacy_key: string; path: string; reason: string }>(
-    `SELECT legacy_table, legacy_key, path, reason FROM crm.rejects WHERE origin = 'cdc'`,
+    `SELECT legacy_table, legacy_key, path, reason FROM ${quoteIdent(targetSchema)}.${quoteIdent(rejectsTable)} WHERE origin = 'cdc'`,
   );
   const expected = new Set(planted.map(({ table, key, path, reason }) => [table, key, path, reason].join(' ')));
   const found = new Set(rows.map((row) => [row.legacy_table, row.legacy_key, row.path, row.reason].join(' ')));

@@ -12,9 +12,8 @@ import {
 } from '../../projectors/dead-letters/letters.ts';
 import { redrive as redriveLetters } from '../../projectors/dead-letters/redrive.ts';
 import { createChangeDecoder } from '../../projectors/decode.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
-import { connectProjector, createProjectorPool } from '../../projectors/session.ts';
+import { connectProjector, createProjectorPool, liveNamespace } from '../../projectors/session.ts';
 import type { SourceChange } from '../../projectors/source-change.ts';
 import type { Applier } from '../../projectors/write/apply-changes.ts';
 import { readTargetShapes } from '../../projectors/write/catalog.ts';
@@ -41,7 +40,7 @@ const PAGE = 1000;
 async function withTarget<T>({ config }: CommandContext, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const url = config.targetUrl();
   try {
-    const client = await connectProjector(url, 'dlq');
+    const client = await connectProjector(url, 'dlq', liveNamespace(config.targetSchema));
     try {
       return await work(client);
     } finally {
@@ -53,8 +52,12 @@ async function withTarget<T>({ config }: CommandContext, work: (client: pg.Clien
 }
 
 /** What the arguments select. Throws `config_invalid` where they select nothing, so that nothing is done to all by omission. */
-function toSelection(ids: readonly string[], { projection, reason, all }: LetterOptions): Selection {
-  if (projection !== undefined) chooseProjections([projection]);
+function toSelection(
+  { pipeline }: CommandContext,
+  ids: readonly string[],
+  { projection, reason, all }: LetterOptions,
+): Selection {
+  if (projection !== undefined) chooseProjections(pipeline.projections, [projection]);
   const named = parseLetterIds(ids);
   const isNarrow = named.length > 0 || projection !== undefined || reason !== undefined;
   if (isNarrow === (all === true)) {
@@ -77,7 +80,7 @@ export async function list(
   options: LetterOptions & { limit: number; json?: boolean },
 ): Promise<boolean> {
   const { projection, reason, all } = options;
-  if (projection !== undefined) chooseProjections([projection]);
+  if (projection !== undefined) chooseProjections(context.pipeline.projections, [projection]);
   const selection: Selection = {
     ...(projection === undefined ? {} : { projection }),
     ...(reason === undefined ? {} : { reason }),
@@ -101,9 +104,9 @@ export async function list(
 type SourceReading = { readonly letters: readonly SourceDeadLetter[] } | { readonly problem: string };
 
 /** Rows that are too large for the log, of one projection's table or of all. */
-async function readSource({ config, log }: CommandContext, projection?: string): Promise<SourceReading> {
+async function readSource({ pipeline, config, log }: CommandContext, projection?: string): Promise<SourceReading> {
   const tables = new Set(
-    chooseProjections(projection === undefined ? [] : [projection]).map(
+    chooseProjections(pipeline.projections, projection === undefined ? [] : [projection]).map(
       ({ source }) => `${config.legacySchema}.${source}`,
     ),
   );
@@ -204,7 +207,7 @@ export async function show(
     printJson({ id: toLetterId(letter), ...letter, change, row: { open: openSiblings, parked: siblings.parked } });
     return true;
   }
-  const program = allProjections.find(({ name }) => name === letter.projection)?.version;
+  const program = context.pipeline.projections.find(({ name }) => name === letter.projection)?.version;
   const lines: [string, string][] = [
     ['id', toLetterId(letter)],
     ['row', `${letter.legacyTable}, key ${letter.legacyKey}`],
@@ -237,11 +240,11 @@ export async function show(
 }
 
 async function readContent(
-  { config }: CommandContext,
+  { pipeline, config }: CommandContext,
   letter: Letter,
   record: { key: Buffer; value: Buffer },
 ): Promise<SourceChange | { readonly problem: string }> {
-  const projection = allProjections.find(({ name }) => name === letter.projection);
+  const projection = pipeline.projections.find(({ name }) => name === letter.projection);
   if (projection === undefined) return { problem: `this program has no projection ${letter.projection}` };
   let registry: ReturnType<typeof createRegistry> | null = null;
   try {
@@ -266,20 +269,20 @@ export async function redrive(
   ids: readonly string[],
   options: LetterOptions & { dryRun?: boolean; json?: boolean },
 ): Promise<boolean> {
-  const { config, signal, isTerminal } = context;
-  const selection = toSelection(ids, options);
+  const { pipeline, config, signal, isTerminal } = context;
+  const selection = toSelection(context, ids, options);
   const by = await withTarget(context, readUser);
   const url = config.targetUrl();
-  const pool = createProjectorPool(url, 'dlq', 1);
+  const pool = createProjectorPool(url, 'dlq', 1, liveNamespace(config.targetSchema));
   const { url: baseUrl, ...credentials } = config.registry();
   const registry = createRegistry({ baseUrl, ...credentials });
   const progress = options.json
     ? null
     : createProgress({ label: 'redrive', total: 0, isTerminal, write: (text) => process.stdout.write(text) });
   try {
-    const shapes = await readTargetShapes(pool, allProjections);
-    const tenants = readTenants();
-    const appliers = allProjections.map(
+    const shapes = await readTargetShapes(pool, pipeline.projections);
+    const tenants = readTenants(pipeline);
+    const appliers = pipeline.projections.map(
       (projection): Applier => ({
         ...{ projection, tenants, shapes },
         // A letter for want of a column stays one.
@@ -336,7 +339,7 @@ export async function discard(
   },
 ): Promise<boolean> {
   const { reason: why, matching, ...rest } = options;
-  const selection = toSelection(ids, matching === undefined ? rest : { ...rest, reason: matching });
+  const selection = toSelection(context, ids, matching === undefined ? rest : { ...rest, reason: matching });
   if (why.trim() === '') {
     throw new CrosswalkError('config_invalid', '--reason is empty', 'Say why these changes may be left out for good.');
   }

@@ -3,17 +3,16 @@ import { assertBound } from '../../connectors/position.ts';
 import { readIdentity, readServerState } from '../../connectors/slot.ts';
 import { readStoredPosition } from '../../connectors/stored-position.ts';
 import { topicSpecs } from '../../connectors/topics.ts';
-import { findCountryDifferences } from '../../projectors/pinned-countries.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
+import { type Check, checksOf, toLogChecks, toTopicChecks } from '../../monitor/checks.ts';
+import { toFindings } from '../../monitor/findings.ts';
+import { type PipelineState, readPipelineState } from '../../monitor/pipeline-state.ts';
+import { readSourceChecks } from '../../monitor/source-checks.ts';
+import { readTargetChecks } from '../../monitor/target-checks.ts';
+import { migrationsOf, type Pipeline } from '../../projectors/pipeline.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { type Config, topicOf, transactionTopicOf } from '../../runtime/config.ts';
-import { toFindings } from '../../runtime/findings.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
-import { type Check, checksOf, toLogChecks, toTopicChecks } from '../../runtime/pipeline-checks.ts';
-import { readSourceChecks } from '../../runtime/pipeline-source.ts';
-import { type PipelineState, readPipelineState } from '../../runtime/pipeline-state.ts';
-import { readTargetChecks } from '../../runtime/pipeline-target.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { readWithin } from '../../runtime/reading.ts';
 import { COMPATIBILITY, createRegistry } from '../../schemas/avro/registry.ts';
@@ -37,14 +36,16 @@ export async function doctor(context: CommandContext, options: { json?: boolean 
 }
 
 /** Every check, server by server. Never changes anything. */
-export async function examine(context: Pick<CommandContext, 'config' | 'log' | 'signal'>): Promise<Check[]> {
+export async function examine(
+  context: Pick<CommandContext, 'pipeline' | 'config' | 'log' | 'signal'>,
+): Promise<Check[]> {
   const { config } = context;
-  const state = await readPipelineState(config, allProjections, context);
+  const state = await readPipelineState(config, context.pipeline.projections, context);
   const checks = await Promise.all([
     checkSource(context, state),
     checkKafka(context, state),
     checkRegistry(config),
-    checkTarget(config, state),
+    checkTarget(context, state),
     checkPipeline(config, state),
   ]);
   return checks.flat();
@@ -69,33 +70,36 @@ async function within(
 }
 
 async function checkSource(
-  { config }: Pick<CommandContext, 'config'>,
+  { pipeline, config }: Pick<CommandContext, 'pipeline' | 'config'>,
   state: PipelineState,
 ): Promise<readonly Check[]> {
   if (state.legacy.state !== 'up') return [];
   const position = state.kafka.state === 'up' ? state.kafka.position : null;
   return within('source', 'legacy database', (signal) =>
     withClient(config.legacyUrl(), '-c row_security=off', async (client) => [
-      ...(await readSourceChecks(client, config, position, signal)),
-      await checkCountries(client, config),
+      ...(await readSourceChecks(client, config, position, signal, pipeline.projections)),
+      ...(await checkTenants(client, pipeline, config)),
     ]),
   );
 }
 
-/** Whether phones are read in the countries that the workspaces name. */
-async function checkCountries(client: pg.Client, config: Config): Promise<Check> {
+/** Whether tenants have pinned what the legacy database itself says of them. */
+async function checkTenants(client: pg.Client, pipeline: Pipeline, config: Config): Promise<Check[]> {
   const { ok, warning } = checksOf('source');
-  const differences = await findCountryDifferences(client, config.legacySchema, readTenants());
-  if (differences.length === 0) return ok('countries', 'every workspace that names a country has it pinned');
-  const named = differences
+  if (pipeline.tenants.hints === undefined) return [];
+  const hints = await pipeline.tenants.hints(client, config.legacySchema, readTenants(pipeline));
+  if (hints.length === 0) return [ok('tenants', 'settings are pinned as the legacy database names them')];
+  const named = hints
     .slice(0, 5)
-    .map(({ tenantId, workspace, pinned }) => `${tenantId} ${workspace} (${pinned})`);
-  const more = differences.length > named.length ? `, and ${differences.length - named.length} more` : '';
-  return warning(
-    'countries',
-    `Phones are read in another country than the workspace names: ${named.join(', ')}${more}`,
-    'Run `crosswalk tenants pin`, deploy its file, and rebuild contacts and quotes.',
-  );
+    .map(({ tenantId, setting, legacy, pinned }) => `${tenantId} ${setting} ${legacy} (${pinned})`);
+  const more = hints.length > named.length ? `, and ${hints.length - named.length} more` : '';
+  return [
+    warning(
+      'tenants',
+      `Settings of tenants are pinned otherwise than the legacy database names them: ${named.join(', ')}${more}`,
+      'Run `crosswalk tenants pin`, deploy its file, and rebuild what depends on it.',
+    ),
+  ];
 }
 
 async function checkKafka(
@@ -176,10 +180,15 @@ async function checkRegistry(config: Config): Promise<readonly Check[]> {
   });
 }
 
-async function checkTarget(config: Config, state: PipelineState): Promise<readonly Check[]> {
+async function checkTarget(
+  { pipeline, config }: Pick<CommandContext, 'pipeline' | 'config'>,
+  state: PipelineState,
+): Promise<readonly Check[]> {
   if (state.target.state === 'down') return [];
   return within('target', 'target database', () =>
-    withClient(config.targetUrl(), '', (client) => readTargetChecks(client)),
+    withClient(config.targetUrl(), '', (client) =>
+      readTargetChecks(client, { ...pipeline, migrations: migrationsOf(pipeline) }),
+    ),
   );
 }
 

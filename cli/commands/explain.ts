@@ -1,7 +1,6 @@
 import type { ExplainContext, ExplainOptions } from '../../projectors/explain/context.ts';
 import { explainLegacy } from '../../projectors/explain/explain-legacy.ts';
 import { explainRow } from '../../projectors/explain/explain-row.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { createKafka } from '../../runtime/kafka.ts';
@@ -41,8 +40,10 @@ export async function explain(
     config,
     kafka: createKafka(config.kafka(), log),
     registry,
-    projections: allProjections,
-    tenants: readTenants(),
+    projections: context.pipeline.projections,
+    tenants: readTenants(context.pipeline),
+    otherSettings: context.pipeline.tenants.others ?? {},
+    rejects: context.pipeline.rejects,
     signal,
     onProgress: progress.update,
   };

@@ -1,14 +1,13 @@
 import type pg from 'pg';
-import { allProjections } from '../../projectors/projections/all.ts';
-import { readTenants } from '../../projectors/read-tenants.ts';
 import {
   confirm as addConfirmation,
   evaluateGate,
   type Gate,
   type StoredGate,
   storeGate,
-} from '../../projectors/stages/gate.ts';
-import type { GateLimits } from '../../projectors/stages/gate-lines.ts';
+} from '../../monitor/stages/gate.ts';
+import type { GateLimits } from '../../monitor/stages/gate-lines.ts';
+import { readTenants } from '../../projectors/read-tenants.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect } from '../../runtime/postgres.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
@@ -76,15 +75,15 @@ export function toLimits({ maxLagSeconds, verifiedWithin }: LimitOptions): GateL
 
 /** Evaluates a gate with everything that this process knows of the pipeline. */
 export async function evaluate(
-  { config, log, signal }: Pick<CommandContext, 'config' | 'log' | 'signal'>,
+  { pipeline, config, log, signal }: Pick<CommandContext, 'pipeline' | 'config' | 'log' | 'signal'>,
   target: pg.Client,
   workspace: string | null,
   options: LimitOptions,
 ): Promise<Gate> {
   const limits = toLimits(options);
   return evaluateGate(config, target, workspace, {
-    projections: allProjections,
-    tenants: readTenants(),
+    projections: pipeline.projections,
+    tenants: readTenants(pipeline),
     limits,
     log,
     signal,

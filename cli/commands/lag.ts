@@ -1,14 +1,13 @@
-import { toLsnText } from '../../connectors/lsn.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
-import { type Finding, toFindings, toVerdict, type Verdict } from '../../runtime/findings.ts';
-import { toTotalLag } from '../../runtime/pipeline-lag.ts';
-import { type PipelineState, readPipelineState } from '../../runtime/pipeline-state.ts';
+import { toLsnText } from '../../changes/lsn.ts';
+import { type Finding, toFindings, toVerdict, type Verdict } from '../../monitor/findings.ts';
+import { toTotalLag } from '../../monitor/lag.ts';
+import { type PipelineState, readPipelineState } from '../../monitor/pipeline-state.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
 
 /** How far behind, by topic and partition. Answers false when lag, or a server that is down, makes the pipeline fail. */
 export async function lag(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
-  const state = await readPipelineState(context.config, allProjections, context);
+  const state = await readPipelineState(context.config, context.pipeline.projections, context);
   const findings = toFindings(state, context.config).filter(({ about }) =>
     ['server', 'connector', 'lag'].includes(about),
   );

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { planSourceSetup } from '../../connectors/source-setup.ts';
 import { captureOf } from '../../connectors/source-state.ts';
+import { migrationsOf } from '../../projectors/pipeline.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { inDdlTransaction, retryLocked } from '../../schemas/ddl-retry.ts';
 import { labelOf, migrateDown, migrateUp, readApplied, readMigrationState } from '../../schemas/migrations.ts';
@@ -175,12 +176,14 @@ export async function status(context: CommandContext, options: { json?: boolean 
   const target = await openOwner(context, 'target');
   try {
     const standings = toStandings(await readEntries(target));
-    const migrations = (await readMigrationState(target)).map(({ migration, appliedAt }) => ({
-      schema: migration.schema,
-      number: migration.number,
-      name: migration.name,
-      appliedAt,
-    }));
+    const migrations = (await readMigrationState(target, migrationsOf(context.pipeline))).map(
+      ({ migration, appliedAt }) => ({
+        schema: migration.schema,
+        number: migration.number,
+        name: migration.name,
+        appliedAt,
+      }),
+    );
     if (options.json) printJson({ phases: standings, migrations });
     else {
       print('Phases');
@@ -210,6 +213,7 @@ export async function up(context: CommandContext, options: LockOptions & { dryRu
   try {
     const applied = await migrateUp(target, (name) => print(`applied ${name}`), {
       ...ddlOptions(context, config.targetOwnerUrl(), options.lockTimeout, say),
+      migrations: migrationsOf(context.pipeline),
       guard: await createDropGuard(target, null),
     });
     if (applied.length === 0) print('the new schema is up to date');
@@ -259,9 +263,10 @@ export async function down(
       'Say --yes to do it. The log stays, and projected rows can be projected again; those of the application cannot.',
     );
   const url = context.config.targetOwnerUrl();
+  const migrations = migrationsOf(context.pipeline);
   const target = await openOwner(context, 'target');
   try {
-    if ((await readApplied(target)).length === 0) {
+    if ((await readApplied(target, migrations)).length === 0) {
       print('nothing to undo');
       return true;
     }
@@ -279,6 +284,7 @@ export async function down(
     try {
       await migrateDown(target, steps, onUndone, {
         ...ddlOptions(context, url, options.lockTimeout, (message) => print(message)),
+        migrations,
         guard: await createDropGuard(target, withoutBackup),
       });
       await appendEntry(target, { ...entry, verdict: 'done', detail: { undone } });

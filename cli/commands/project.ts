@@ -1,23 +1,22 @@
+import { projectorHealth } from '../../monitor/health.ts';
+import { serveHealth } from '../../monitor/http.ts';
+import { createLagWatch } from '../../monitor/lag-watch.ts';
+import { registerProjectorMetrics } from '../../monitor/metrics.ts';
+import { createLagSampler } from '../../monitor/stages/lag-samples.ts';
+import { watchStall } from '../../monitor/watchdog.ts';
 import { runProjectors } from '../../projectors/project.ts';
 import type { Projection } from '../../projectors/projection.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
-import { createLagSampler } from '../../projectors/stages/lag-samples.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
-import { projectorHealth } from '../../runtime/health.ts';
-import { serveHealth } from '../../runtime/http.ts';
-import { createLagWatch } from '../../runtime/lag-watch.ts';
-import { registerProjectorMetrics } from '../../runtime/metrics.ts';
-import { watchStall } from '../../runtime/watchdog.ts';
 import type { CommandContext } from '../context.ts';
 
 /** One projector process until SIGTERM. */
 export async function project(
-  { config, log, giveUp, signal }: CommandContext,
+  { pipeline, config, log, giveUp, signal }: CommandContext,
   names: readonly string[],
 ): Promise<boolean> {
-  const chosen = chooseProjections(names);
+  const chosen = chooseProjections(pipeline.projections, names);
   const statuses = new Map(chosen.map((projection) => [projection.name, createProjectionStatus(projection.name)]));
   registerProjectorMetrics([...statuses.values()]);
   const health = () => projectorHealth([...statuses.values()], config);
@@ -28,7 +27,7 @@ export async function project(
     onLags: createLagSampler(config.targetUrl(), chosen, { log }).note,
   });
   try {
-    await runProjectors(config, chosen, readTenants(), statuses, { log, signal });
+    await runProjectors(config, chosen, readTenants(pipeline), statuses, { log, signal });
   } finally {
     watchdog.close();
     watch.close();
@@ -38,15 +37,15 @@ export async function project(
 }
 
 /** Projections by name, each once; all of them for none. Throws `config_invalid` for an unknown one. */
-export function chooseProjections(names: readonly string[]): readonly Projection[] {
-  if (names.length === 0) return allProjections;
+export function chooseProjections(projections: readonly Projection[], names: readonly string[]): readonly Projection[] {
+  if (names.length === 0) return projections;
   return [...new Set(names)].map((name) => {
-    const found = allProjections.find((projection) => projection.name === name);
+    const found = projections.find((projection) => projection.name === name);
     if (found === undefined) {
       throw new CrosswalkError(
         'config_invalid',
         `There is no projection ${name}`,
-        `Known: ${allProjections.map((projection) => projection.name).join(', ')}.`,
+        `Known: ${projections.map((projection) => projection.name).join(', ')}.`,
       );
     }
     return found;

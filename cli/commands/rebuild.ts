@@ -1,4 +1,3 @@
-import { allProjections } from '../../projectors/projections/all.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { readMapping } from '../../projectors/rebuild/mapping.ts';
 import { type RebuildResult, rebuild as runRebuild } from '../../projectors/rebuild/rebuild.ts';
@@ -34,8 +33,8 @@ export async function rebuild(
   options: RebuildCommandOptions,
 ): Promise<boolean> {
   const names = [...new Set(given)];
-  const { config, log, signal, isTerminal } = context;
-  const chosen = chooseProjections(names.includes('all') ? [] : names);
+  const { pipeline, config, log, signal, isTerminal } = context;
+  const chosen = chooseProjections(pipeline.projections, names.includes('all') ? [] : names);
   const name = options.name ?? toName(names);
   const command = `crosswalk rebuild ${names.join(' ')}${options.name === undefined ? '' : ` --name ${options.name}`}`;
   try {
@@ -65,7 +64,13 @@ export async function rebuild(
     const result = await runRebuild(
       config,
       {
-        ...{ name, projections: chosen, all: allProjections, tenants: readTenants(), mapping: readMapping(chosen) },
+        ...{
+          name,
+          projections: chosen,
+          all: pipeline.projections,
+          tenants: readTenants(pipeline),
+          mapping: readMapping(pipeline, chosen),
+        },
         ...{ start: parseStart(options.from), resume: options.resume === true, dryRun: options.dryRun === true },
         ...{ maxRate: options.maxRate ?? null, limit: options.limit, lockTimeoutMs: LOCK_TIMEOUT_MS },
       },

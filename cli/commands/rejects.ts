@@ -1,5 +1,6 @@
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect } from '../../runtime/postgres.ts';
+import { quoteIdent } from '../../schemas/quote.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toCountText, toTableLines } from '../quantity-text.ts';
 
@@ -20,7 +21,7 @@ export async function rejects(
   options: { limit: number; unmask?: boolean; json?: boolean },
 ): Promise<boolean> {
   const url = config.targetUrl();
-  const { counts, rows } = await readRejects(url, options).catch((error: unknown) => {
+  const { counts, rows } = await readRejects(url, config, options).catch((error: unknown) => {
     throw toCrosswalkError(error, `target database ${addressOf(url)}`);
   });
   const total = counts.reduce((sum, { count }) => sum + count, 0);
@@ -38,19 +39,22 @@ interface RejectCount {
 
 async function readRejects(
   url: string,
+  { targetSchema, rejectsTable }: CommandContext['config'],
   options: { limit: number; unmask?: boolean },
 ): Promise<{ counts: RejectCount[]; rows: Reject[] }> {
+  if (rejectsTable === null) return { counts: [], rows: [] };
+  const table = `${quoteIdent(targetSchema)}.${quoteIdent(rejectsTable)}`;
   const client = await connect(url, 'rejects');
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     // A number in a path is the place in an array: one pattern for all of them.
     const { rows: counts } = await client.query<Omit<RejectCount, 'count'> & { count: string }>(
       `SELECT legacy_table AS table, regexp_replace(path, '[0-9]+', '*', 'g') AS path, reason, count(*)::text
-       FROM crm.rejects GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+       FROM ${table} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
     );
     const { rows } = await client.query<Reject>(
       `SELECT legacy_table AS table, legacy_key AS key, path, reason${options.unmask ? ', raw_value AS "rawValue"' : ''}
-       FROM crm.rejects ORDER BY legacy_table, path, reason, legacy_key, id LIMIT $1`,
+       FROM ${table} ORDER BY legacy_table, path, reason, legacy_key, id LIMIT $1`,
       [options.limit],
     );
     return { counts: counts.map((row) => ({ ...row, count: Number(row.count) })), rows };

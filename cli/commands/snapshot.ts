@@ -1,6 +1,6 @@
 import type pg from 'pg';
+import type { Relation } from '../../changes/change.ts';
 import { readCatalog } from '../../connectors/catalog.ts';
-import type { Relation } from '../../connectors/change.ts';
 import {
   assertCaptured,
   controlLoad,
@@ -14,7 +14,7 @@ import {
 import { countRows, inspectSelection, toRefusal } from '../../connectors/snapshot/selection.ts';
 import type { Selection } from '../../connectors/snapshot/work.ts';
 import { captureOf } from '../../connectors/source-state.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
+import type { Pipeline } from '../../projectors/pipeline.ts';
 import { toTenantCondition } from '../../projectors/verify/tenant-condition.ts';
 import { CrosswalkError, RIGHT_MISSING, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
@@ -122,7 +122,7 @@ export function toListLines(snapshots: readonly SnapshotState[]): string[] {
 
 /** Looks with the legacy database what is asked for, as the connector will; with the number of rows, counted for a dry run, else estimated. */
 async function inspect(
-  { config }: CommandContext,
+  { pipeline, config }: CommandContext,
   table: string,
   options: SnapshotOptions,
 ): Promise<{ selection: Selection; rows: number }> {
@@ -142,7 +142,7 @@ async function inspect(
   try {
     legacy = await connect(url, 'snapshot-request', `${sourceOptions} -c row_security=off`);
     const [relation] = await readCatalog(legacy, { ...captureOf(config), tables: [table] });
-    const selection = toSelection(relation!, options);
+    const selection = toSelection(relation!, options, tenantColumnOf(pipeline, table));
     const estimate = await inspectSelection(legacy, relation!, selection, timeoutMs).catch(refuse);
     if (!options.dryRun) return { selection, rows: estimate };
     return { selection, rows: await countRows(legacy, relation!, selection, timeoutMs).catch(refuse) };
@@ -153,8 +153,19 @@ async function inspect(
   }
 }
 
+/** The column that names the tenant of a legacy table's rows. */
+function tenantColumnOf({ projections, tenants }: Pipeline, table: string): string | undefined {
+  return (
+    projections.find(({ source, tenant }) => source === table && tenant !== undefined)?.tenant?.column ?? tenants.column
+  );
+}
+
 /** What the options name. Throws `config_invalid` for what cannot be understood. */
-export function toSelection(relation: Relation, { where, key, workspace }: SnapshotOptions): Selection {
+export function toSelection(
+  relation: Relation,
+  { where, key, workspace }: SnapshotOptions,
+  tenantColumn: string | undefined,
+): Selection {
   if ([where, key, workspace].filter((given) => given !== undefined).length > 1)
     throw new CrosswalkError(
       'config_invalid',
@@ -166,10 +177,9 @@ export function toSelection(relation: Relation, { where, key, workspace }: Snaps
     return { where: null, keys: [...keys.values()] };
   }
   if (workspace === undefined) return { where: where ?? null, keys: null };
-  const column = allProjections.find(({ source }) => source === relation.table)?.tenant?.column ?? 'workspace_id';
-  if (!relation.columns.some(({ name }) => name === column))
+  if (tenantColumn === undefined || !relation.columns.some(({ name }) => name === tenantColumn))
     throw new CrosswalkError('config_invalid', `${relation.table} names no workspace`, 'Give --where.');
-  return { where: toTenantCondition(column, workspace), keys: null };
+  return { where: toTenantCondition(tenantColumn, workspace), keys: null };
 }
 
 function toKey(relation: Relation, text: string): readonly string[] {

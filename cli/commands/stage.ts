@@ -1,4 +1,4 @@
-import { type Gate, type StoredGate, storeGate } from '../../projectors/stages/gate.ts';
+import { type Gate, type StoredGate, storeGate } from '../../monitor/stages/gate.ts';
 import {
   addStage,
   isChange,
@@ -6,11 +6,10 @@ import {
   readHistory,
   readStage,
   readStages,
-  STAGES,
   type StageChange,
   type StageEntry,
   toStageChange,
-} from '../../projectors/stages/stage-log.ts';
+} from '../../monitor/stages/stage-log.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toTableLines } from '../quantity-text.ts';
@@ -34,14 +33,15 @@ export async function get(
     } else if (workspace !== null) {
       const found = await readStage(target, workspace);
       if (options.json) printJson({ workspace, ...found });
-      else for (const line of toStageLines([[workspace, found.stage, found.entry]])) print(line);
+      else
+        for (const line of toStageLines([[workspace, found.stage, found.entry]], context.pipeline.stages)) print(line);
     } else {
       const stages = await readStages(target);
       if (options.json) printJson(stages);
       else {
         const named = stages.workspaces.map((entry): Standing => [entry.workspace!, entry.stage, entry]);
         const others: Standing = [named.length === 0 ? 'all' : 'all others', stages.others.stage, stages.others.entry];
-        for (const line of toStageLines([...named, others])) print(line);
+        for (const line of toStageLines([...named, others], context.pipeline.stages)) print(line);
       }
     }
   });
@@ -50,13 +50,13 @@ export async function get(
 
 type Standing = readonly [workspace: string, stage: number, entry: StageEntry | null];
 
-function toStageLines(standings: readonly Standing[]): string[] {
+function toStageLines(standings: readonly Standing[], titles: readonly string[]): string[] {
   return toTableLines([
     ['workspace', 'stage', '', 'since', 'by', ''],
     ...standings.map(([workspace, stage, entry]) => [
       workspace,
       String(stage),
-      STAGES[stage]!,
+      titles[stage] ?? '',
       ...(entry === null ? ['', '', 'never set'] : [entry.at.slice(0, 19), entry.setBy, toWhy(entry)]),
     ]),
   ]);
@@ -104,7 +104,7 @@ export interface SetOptions extends LimitOptions {
  */
 export async function set(context: CommandContext, name: string, level: string, options: SetOptions): Promise<boolean> {
   const workspace = toWorkspace(name);
-  const stage = toStage(level);
+  const stage = toStage(level, context.pipeline.stages);
   const by = toName('--by', options.by);
   const reason = options.reason === undefined ? null : toName('--reason', options.reason);
   const isForced = options.force === true;
@@ -116,7 +116,7 @@ export async function set(context: CommandContext, name: string, level: string, 
     );
   return withTarget(context, 'stage', async (target) => {
     const change = toStageChange(await readStages(target), workspace, stage);
-    const told = (outcome: Outcome) => tell(change, outcome, options.json === true);
+    const told = (outcome: Outcome) => tell(change, outcome, options.json === true, context.pipeline.stages);
     if (!isChange(change)) return told({ kind: 'same' });
     if (!isRaise(change)) {
       if (options.dryRun) return told({ kind: 'dry run', gate: null });
@@ -133,12 +133,12 @@ export async function set(context: CommandContext, name: string, level: string, 
   });
 }
 
-function toStage(text: string): number {
-  if (/^[0-4]$/.test(text)) return Number(text);
+function toStage(text: string, titles: readonly string[]): number {
+  if (/^\d{1,3}$/.test(text) && Number(text) < titles.length) return Number(text);
   throw new CrosswalkError(
     'config_invalid',
     `${JSON.stringify(text)} is no stage`,
-    `Stages are 0 to 4: ${STAGES.map((what, stage) => `${stage} ${what}`).join('; ')}.`,
+    `Stages are 0 to ${titles.length - 1}: ${titles.map((what, stage) => `${stage} ${what}`).join('; ')}.`,
   );
 }
 
@@ -149,21 +149,21 @@ type Outcome =
   | { readonly kind: 'set'; readonly entry: StageEntry; readonly gate: StoredGate | null };
 
 /** Prints what was done. Answers false for what was refused. */
-function tell(change: StageChange, outcome: Outcome, json: boolean): boolean {
+function tell(change: StageChange, outcome: Outcome, json: boolean, titles: readonly string[]): boolean {
   const isRefused = outcome.kind === 'refused' || (outcome.kind === 'dry run' && outcome.isRefused === true);
   if (json)
     printJson({ outcome: outcome.kind, ...change, ...outcome, ...(outcome.kind === 'dry run' ? { isRefused } : {}) });
-  else for (const line of toSetLines(change, outcome, isRefused)) print(line);
+  else for (const line of toSetLines(change, outcome, isRefused, titles)) print(line);
   return !isRefused;
 }
 
-function toSetLines(change: StageChange, outcome: Outcome, isRefused: boolean): string[] {
+function toSetLines(change: StageChange, outcome: Outcome, isRefused: boolean, titles: readonly string[]): string[] {
   const { stage, workspace } = change;
   const who = workspace ?? 'all workspaces';
   if (outcome.kind === 'same') return [`Nothing to do: ${who} ${workspace === null ? 'are' : 'is'} at stage ${stage}.`];
   const lines = [
     ...(outcome.gate === null ? [] : [...toGateText(outcome.gate), '']),
-    ...toChangeLines(change),
+    ...toChangeLines(change, titles),
     ...toSteps(change),
   ];
   if (isRefused)
@@ -176,10 +176,10 @@ function toSetLines(change: StageChange, outcome: Outcome, isRefused: boolean): 
   return [...lines, `Set${forced}. It is in effect from the next statement of every session on.`];
 }
 
-function toChangeLines({ workspace, stage, others, raises, lowers }: StageChange): string[] {
+function toChangeLines({ workspace, stage, others, raises, lowers }: StageChange, titles: readonly string[]): string[] {
   if (workspace !== null) {
     const from = [...raises, ...lowers][0]!.from;
-    return [`${workspace}: stage ${from} → ${stage}, ${STAGES[stage]}`];
+    return [`${workspace}: stage ${from} → ${stage}, ${titles[stage] ?? ''}`];
   }
   const named = (moved: StageChange['raises']) =>
     moved.length <= NAMED
@@ -188,7 +188,7 @@ function toChangeLines({ workspace, stage, others, raises, lowers }: StageChange
   return [
     others === null
       ? `all others are at stage ${stage} already`
-      : `all others: stage ${others.from} → ${stage}, ${STAGES[stage]}`,
+      : `all others: stage ${others.from} → ${stage}, ${titles[stage] ?? ''}`,
     ...(raises.length === 0 ? [] : [`raised to ${stage} with them: ${named(raises)}`]),
     ...(lowers.length === 0 ? [] : [`lowered to ${stage} with them: ${named(lowers)}`]),
   ];

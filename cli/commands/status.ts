@@ -1,10 +1,9 @@
-import { toLsnText } from '../../connectors/lsn.ts';
+import { toLsnText } from '../../changes/lsn.ts';
 import { type SnapshotState, toStates } from '../../connectors/snapshot/request.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
+import { type Finding, toFindings, toVerdict, type Verdict } from '../../monitor/findings.ts';
+import { toTotalLag } from '../../monitor/lag.ts';
+import { type PipelineState, readPipelineState, type TableState } from '../../monitor/pipeline-state.ts';
 import type { Config } from '../../runtime/config.ts';
-import { type Finding, toFindings, toVerdict, type Verdict } from '../../runtime/findings.ts';
-import { toTotalLag } from '../../runtime/pipeline-lag.ts';
-import { type PipelineState, readPipelineState, type TableState } from '../../runtime/pipeline-state.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
 import { toListLines } from './snapshot.ts';
@@ -12,7 +11,7 @@ import { toListLines } from './snapshot.ts';
 /** The pipeline on one screen. Answers whether it is healthy. */
 export async function status(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const { config } = context;
-  const state = await readPipelineState(config, allProjections, context);
+  const state = await readPipelineState(config, context.pipeline.projections, context);
   const findings = toFindings(state, config);
   const verdict = toVerdict(findings);
   if (options.json) printJson(toStatusDocument(state, findings, verdict));

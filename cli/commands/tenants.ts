@@ -1,38 +1,45 @@
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
-import { type CountryDifference, findCountryDifferences, pinCountries } from '../../projectors/pinned-countries.ts';
+import type { Pipeline, TenantHint } from '../../projectors/pipeline.ts';
 import type { Tenants } from '../../projectors/projection.ts';
-import { readConfiguration, readTenants, TENANTS_FILE } from '../../projectors/read-tenants.ts';
+import { readConfiguration, readTenants, tenantsFileOf } from '../../projectors/read-tenants.ts';
+import { pinHints } from '../../projectors/tenant-hints.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect } from '../../runtime/postgres.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toCountText } from '../quantity-text.ts';
 
 /**
- * Writes the countries of the legacy workspaces into the pinned configuration of tenants, `file`, from which phones are read. Rows change with the next rebuild. Throws where the
- * legacy database does not answer, and `config_invalid` where the file cannot be written.
+ * Writes what the legacy database itself says of tenants into their pinned configuration, `file`. Rows change with the next rebuild. Throws where the legacy database does not answer, and
+ * `config_invalid` where the file cannot be written.
  */
 export async function pinTenants(
-  { config }: Pick<CommandContext, 'config'>,
+  { pipeline, config }: Pick<CommandContext, 'pipeline' | 'config'>,
   options: { dryRun?: boolean; json?: boolean; file?: string },
 ): Promise<boolean> {
-  const { file = TENANTS_FILE, dryRun = false } = options;
-  const tenants = readTenants(file);
+  const { file = tenantsFileOf(pipeline), dryRun = false } = options;
+  const tenants = readTenants(pipeline, file);
   const url = config.legacyUrl();
-  const differences = await readDifferences(url, config.legacySchema, tenants).catch((error: unknown) => {
+  const hints = await readHints(url, config.legacySchema, pipeline, tenants).catch((error: unknown) => {
     throw toCrosswalkError(error, `legacy database ${addressOf(url)}`);
   });
-  const isWritten = !dryRun && differences.length > 0;
-  if (isWritten) write(file, pinCountries(readConfiguration(file), differences));
-  if (options.json) printJson({ file, written: isWritten, differences });
-  else for (const line of toPinLines(relative(process.cwd(), file), differences, dryRun)) print(line);
+  const isWritten = !dryRun && hints.length > 0;
+  if (isWritten) write(file, pinHints(readConfiguration(file), hints));
+  if (options.json) printJson({ file, written: isWritten, differences: hints });
+  else for (const line of toPinLines(relative(process.cwd(), file), hints, dryRun)) print(line);
   return true;
 }
 
-async function readDifferences(url: string, schema: string, tenants: Tenants): Promise<CountryDifference[]> {
+async function readHints(
+  url: string,
+  schema: string,
+  { tenants: source }: Pipeline,
+  tenants: Tenants,
+): Promise<readonly TenantHint[]> {
+  if (source.hints === undefined) return [];
   const client = await connect(url, 'tenants');
   try {
-    return await findCountryDifferences(client, schema, tenants);
+    return await source.hints(client, schema, tenants);
   } finally {
     await client.end();
   }
@@ -51,15 +58,15 @@ function write(file: string, configuration: unknown): void {
   }
 }
 
-function toPinLines(file: string, differences: readonly CountryDifference[], dryRun: boolean): string[] {
-  if (differences.length === 0) return [`${file} names the country of every workspace that has one`];
+function toPinLines(file: string, hints: readonly TenantHint[], dryRun: boolean): string[] {
+  if (hints.length === 0) return [`${file} has every setting that the legacy database names`];
   return [
-    ...differences.map(({ tenantId, workspace, pinned }) => `${tenantId}: ${workspace}, was ${pinned}`),
-    `${toCountText(differences.length)} tenants ${dryRun ? 'would be' : 'are'} pinned in ${file}`,
+    ...hints.map(({ tenantId, setting, legacy, pinned }) => `${tenantId}: ${setting} ${legacy}, was ${pinned}`),
+    `${toCountText(hints.length)} settings ${dryRun ? 'would be' : 'are'} pinned in ${file}`,
     ...(dryRun
       ? []
       : [
-          'Next: preview with `crosswalk rebuild contacts --dry-run` and `crosswalk rebuild quotes --dry-run`; commit the file and deploy; then `crosswalk rebuild contacts` and `crosswalk rebuild quotes`.',
+          'Next: preview with `crosswalk rebuild all --dry-run`; commit the file and deploy; then `crosswalk rebuild all`.',
         ]),
   ];
 }

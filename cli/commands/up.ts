@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
-import { addressOf } from '../../runtime/postgres.ts';
+import pg from 'pg';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import { addressConfig, addressOf } from '../../runtime/postgres.ts';
 import { pause } from '../../runtime/retry.ts';
-import { loadSample } from '../../sample/load.ts';
 import { type CommandContext, print } from '../context.ts';
 import { openLocalStack } from '../local-stack.ts';
 import { assertRunning } from '../managed-process.ts';
@@ -28,7 +29,7 @@ export async function up(context: CommandContext, options: { rows: number }): Pr
   try {
     if (isEmpty && context.env.SAMPLE === '1') {
       print('filling the legacy database with sample data');
-      await loadSample(local.ownerUrl, { seed: 1, contacts: options.rows, quotes: options.rows });
+      await fill(context, local.ownerUrl, options.rows);
     }
     writeFileSync(
       ENV_FILE,
@@ -54,6 +55,19 @@ export async function up(context: CommandContext, options: { rows: number }): Pr
     await local.close();
   }
   return true;
+}
+
+async function fill({ pipeline }: CommandContext, url: string, rows: number): Promise<void> {
+  const sample = await pipeline.sample?.();
+  if (sample === undefined)
+    throw new CrosswalkError('config_invalid', `The pipeline ${pipeline.name} has no sample`, 'Leave SAMPLE out.');
+  const legacy = new pg.Client(addressConfig(url, 'crosswalk-sample'));
+  await legacy.connect();
+  try {
+    await sample.load(legacy, { seed: 1, rows, onRows: () => undefined });
+  } finally {
+    await legacy.end();
+  }
 }
 
 function toShortHash(text: string): string {

@@ -1,6 +1,10 @@
-import { projections } from '../../projectors/projections/all.ts';
+import { verifyHealth } from '../../monitor/health.ts';
+import { serveHealth } from '../../monitor/http.ts';
+import { registerVerifyMetrics } from '../../monitor/metrics.ts';
+import { watchStall } from '../../monitor/watchdog.ts';
+import { statesOf } from '../../projectors/projection.ts';
 import { readConfiguredTenants, readTenants } from '../../projectors/read-tenants.ts';
-import { LIVE, searchPathOption } from '../../projectors/session.ts';
+import { liveNamespace, searchPathOption } from '../../projectors/session.ts';
 import { compareWithOracle } from '../../projectors/verify/oracle/compare-with-oracle.ts';
 import { verifiedTables } from '../../projectors/verify/plan.ts';
 import { type Repair, repairRun } from '../../projectors/verify/repair.ts';
@@ -9,12 +13,8 @@ import { createVerifyStatus } from '../../projectors/verify/status.ts';
 import { type Verification, verifyAll } from '../../projectors/verify/verify.ts';
 import { watchVerification } from '../../projectors/verify/watch.ts';
 import { waitForLsn } from '../../projectors/wait.ts';
-import { verifyHealth } from '../../runtime/health.ts';
-import { serveHealth } from '../../runtime/http.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
-import { registerVerifyMetrics } from '../../runtime/metrics.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { watchStall } from '../../runtime/watchdog.ts';
 import { confirm } from '../confirm.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { createProgress } from '../progress.ts';
@@ -40,11 +40,12 @@ export interface VerifyCommandOptions {
 
 /** Compares every row with what the legacy rows imply, while everything goes on, and repairs what differs where asked to. Answers whether all are equal, in the end. */
 export async function verify(context: CommandContext, options: VerifyCommandOptions): Promise<boolean> {
-  const { config, log, signal } = context;
+  const { pipeline, config, log, signal } = context;
   const kafka = createKafka(config.kafka(), log);
   const progress = showProgress(context, options, 'comparing');
-  const result = await verifyAll(config, projections, readTenants(), {
+  const result = await verifyAll(config, statesOf(pipeline.projections), readTenants(pipeline), {
     ...{ kafka, signal, limit: options.limit },
+    ...(pipeline.checks === undefined ? {} : { checks: pipeline.checks }),
     workspace: options.workspace ?? null,
     maxRate: options.maxRate ?? null,
     resume: options.resume ?? false,
@@ -82,10 +83,16 @@ async function repairAll(
   const question = `Have the legacy rows of ${toCountText(rows)} rows read again, and projected?`;
   if (!options.yes && !(await confirm(context, question))) return null;
   const progress = showProgress(context, options, 'repaired');
-  const repair = await repairRun(context.config, projections, readTenants(), result.run, {
-    ...{ kafka, signal: context.signal },
-    onProgress: (done, total) => progress?.update(done, total),
-  });
+  const repair = await repairRun(
+    context.config,
+    statesOf(context.pipeline.projections),
+    readTenants(context.pipeline),
+    result.run,
+    {
+      ...{ kafka, signal: context.signal },
+      onProgress: (done, total) => progress?.update(done, total),
+    },
+  );
   progress?.close();
   const left = repair.left.map((difference) => (options.unmask ? difference : hidden(difference)));
   if (!options.json) {
@@ -103,18 +110,18 @@ async function repairAll(
 
 /** Waits until everything is applied, and compares with rows that are computed by SQL of its own. Answers whether all are equal. */
 export async function askOracle(
-  { config, log, signal }: CommandContext,
+  { pipeline, config, log, signal }: CommandContext,
   options: VerifyCommandOptions,
 ): Promise<boolean> {
   const lsn = await markLegacy(config.legacyUrl());
-  const target = await connect(config.targetUrl(), 'verify', searchPathOption(LIVE));
+  const target = await connect(config.targetUrl(), 'verify', searchPathOption(liveNamespace(config.targetSchema)));
   try {
     const kafka = createKafka(config.kafka(), log);
-    await waitForLsn(config, kafka, target, projections, { lsn, timeoutMs: WAIT_MS, signal });
+    await waitForLsn(config, kafka, target, statesOf(pipeline.projections), { lsn, timeoutMs: WAIT_MS, signal });
   } finally {
     await target.end();
   }
-  const found = await compareWithOracle(config, readTenants(), readConfiguredTenants());
+  const found = await compareWithOracle(config, pipeline, readTenants(pipeline), readConfiguredTenants(pipeline));
   const shown = options.unmask
     ? found
     : found.map((of) => ({ ...of, expected: hide(of.expected), actual: hide(of.actual) }));
@@ -141,13 +148,14 @@ function showProgress({ isTerminal }: CommandContext, options: VerifyCommandOpti
 /** Verifies again and again until SIGTERM: what a container runs. */
 export async function watch(context: CommandContext, options: VerifyCommandOptions): Promise<boolean> {
   const { config, log, signal, giveUp } = context;
-  const status = createVerifyStatus(verifiedTables(projections));
+  const status = createVerifyStatus(verifiedTables(context.pipeline.projections));
   registerVerifyMetrics(status);
   const health = () => verifyHealth(status, config);
   const server = await serveHealth(config, health);
   const watchdog = watchStall(health, giveUp);
   try {
-    await watchVerification(config, projections, readTenants(), {
+    await watchVerification(config, statesOf(context.pipeline.projections), readTenants(context.pipeline), {
+      ...(context.pipeline.checks === undefined ? {} : { checks: context.pipeline.checks }),
       ...{ kafka: createKafka(config.kafka(), log), log, signal, status },
       ...{ restSeconds: options.rest, maxRate: options.maxRate ?? null, workspace: options.workspace ?? null },
     });
@@ -188,10 +196,10 @@ export function printVerification(result: Verification, options: { limit: number
     print(
       `${check.ok ? 'ok    ' : 'FAILED'} ${check.name}${check.ok ? ` (${check.actual})` : `: expected ${check.expected}, found ${check.actual}`}`,
     );
-  for (const { reason, count, sum } of shown.strayMoney)
+  for (const { reason, count, counted, sum, summed } of shown.notes)
     if (count > 0)
       print(
-        `note   ${reason}: ${toCountText(count)} quotes${sum === null ? '' : `, sum of totals ${sum}`} (see crosswalk rejects)`,
+        `note   ${reason}: ${toCountText(count)} ${counted}${sum === null ? '' : `, ${summed} ${sum}`} (see crosswalk rejects)`,
       );
   for (const { table, column, expected, actual } of shown.sums)
     if (expected !== actual) print(`FAILED sum of ${table}.${column}: expected ${expected}, found ${actual}`);

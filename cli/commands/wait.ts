@@ -1,5 +1,4 @@
-import { parseLsn, toLsnText } from '../../connectors/lsn.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
+import { parseLsn, toLsnText } from '../../changes/lsn.ts';
 import { markNow, waitForLsn } from '../../projectors/wait.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { createKafka } from '../../runtime/kafka.ts';
@@ -8,14 +7,14 @@ import { type CommandContext, print, printJson } from '../context.ts';
 
 /** Waits until everything up to an LSN is applied. */
 export async function wait(
-  { config, log, signal }: CommandContext,
+  { pipeline, config, log, signal }: CommandContext,
   options: { lsn?: string; timeout: number; json?: boolean },
 ): Promise<boolean> {
   const startedAtMs = performance.now();
   const lsn = options.lsn === undefined ? await markLegacy(config.legacyUrl()) : parseGiven(options.lsn);
   const target = await connect(config.targetUrl(), 'wait');
   try {
-    await waitForLsn(config, createKafka(config.kafka(), log), target, allProjections, {
+    await waitForLsn(config, createKafka(config.kafka(), log), target, pipeline.projections, {
       lsn,
       timeoutMs: options.timeout * 1000,
       signal,

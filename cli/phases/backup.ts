@@ -4,8 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 import { type CaptureState, planCaptureUndo, readCaptureState } from '../../connectors/capture-state.ts';
 import { planSourceSetup } from '../../connectors/source-setup.ts';
 import { captureOf } from '../../connectors/source-state.ts';
+import { type Check, checksOf } from '../../monitor/checks.ts';
 import { toCrosswalkError } from '../../runtime/errors.ts';
-import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
 import { addressOf } from '../../runtime/postgres.ts';
 import {
   findCover,
@@ -21,9 +21,8 @@ import { planUp } from '../../schemas/migration-plan.ts';
 import { mayCreateDatabases, restoreElsewhere, takeBackup } from '../backup-run.ts';
 import { toBytesText } from '../quantity-text.ts';
 import { readDatabase } from './drop-guard.ts';
-import { nothingToDo, type Outcome, type Phase, type PhasePlan, type PhaseRun } from './phase.ts';
+import { nothingToDo, type Outcome, type Phase, type PhasePlan, type PhaseRun, schemasOf } from './phase.ts';
 
-const SCHEMAS = ['crm', 'crosswalk'] as const;
 /** Records of what was done: they are no rows to lose. */
 const isRecord = (table: string) => table === 'crosswalk.migration' || table === 'crosswalk.phase_log';
 
@@ -35,8 +34,10 @@ export const backup: Phase = {
   forward: {
     check,
     plan,
-    count: async ({ target }) =>
-      Object.fromEntries(Object.entries(await countTables(target, SCHEMAS)).filter(([table]) => !isRecord(table))),
+    count: async (run) =>
+      Object.fromEntries(
+        Object.entries(await countTables(run.target, schemasOf(run))).filter(([table]) => !isRecord(table)),
+      ),
     work,
     confirm,
     asks: true,
@@ -66,17 +67,18 @@ function needOf(run: PhaseRun): Promise<Need> {
 
 async function readNeed(run: PhaseRun): Promise<Need> {
   const { target, legacy, context } = run;
-  const migrations = await planUp(target);
+  const schemas = schemasOf(run);
+  const migrations = await planUp(target, { migrations: run.migrations });
   const statements = await planSourceSetup(legacy, captureOf(context.config));
   const filled =
-    migrations.length > 0 ? (await readFilledTables(target, SCHEMAS)).filter((table) => !isRecord(table)) : [];
+    migrations.length > 0 ? (await readFilledTables(target, schemas)).filter((table) => !isRecord(table)) : [];
   const backups = filled.length === 0 ? [] : verifiedBackups(await run.entries());
   const mayCover = backups.some(({ tables }) => filled.every((table) => table in tables));
   const { cover } = mayCover
     ? await findCover(
         backups,
         await readDatabase(target),
-        await readHoldings(target, SCHEMAS, ({ schema, name }) => filled.includes(`${schema}.${name}`)),
+        await readHoldings(target, schemas, ({ schema, name }) => filled.includes(`${schema}.${name}`)),
       )
     : { cover: null };
   return { ofTarget: migrations.length > 0 && cover === null, statements, filled: cover === null ? filled : [], cover };
@@ -111,7 +113,7 @@ async function check(run: PhaseRun): Promise<Check[]> {
   }
   const { rows } = await run.target.query<{ bytes: string }>(
     `SELECT coalesce(sum(pg_table_size(c.oid)), 0)::text AS bytes FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname = ANY ($1)`,
-    [ofTarget ? SCHEMAS : ['crosswalk']],
+    [ofTarget ? schemasOf(run) : ['crosswalk']],
   );
   const bytes = BigInt(rows[0]!.bytes);
   const free = await readFreeBytes(dir);
@@ -173,7 +175,7 @@ async function work(run: PhaseRun): Promise<Record<string, unknown>> {
   const backupRun = { log: target, runId, env: context.env, signal: context.signal, say, progress };
   const { rows } = await target.query<{ name: string }>(
     'SELECT s AS name FROM unnest($1::text[]) AS s WHERE to_regnamespace(s) IS NOT NULL',
-    [ofTarget ? SCHEMAS : ['crosswalk']],
+    [ofTarget ? schemasOf(run) : ['crosswalk']],
   );
   const { manifest, digest } = await takeBackup(backupRun, dir, {
     url: config.targetOwnerUrl(),

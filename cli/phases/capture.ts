@@ -2,7 +2,7 @@ import { type CaptureState, planCaptureUndo, readCaptureState } from '../../conn
 import { findShortcomings } from '../../connectors/source-requirements.ts';
 import { planSourceSetup } from '../../connectors/source-setup.ts';
 import { captureOf, readSource } from '../../connectors/source-state.ts';
-import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { type Check, checksOf } from '../../monitor/checks.ts';
 import { inDdlTransaction, retryLocked } from '../../schemas/ddl-retry.ts';
 import type { LogEntry } from '../../schemas/phase-log.ts';
 import type { Counts, Outcome, Phase, PhasePlan, PhaseRun } from './phase.ts';

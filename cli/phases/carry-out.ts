@@ -1,6 +1,6 @@
+import type { Check } from '../../monitor/checks.ts';
 import { CrosswalkError, toCrosswalkError, toErrorLine } from '../../runtime/errors.ts';
 import { reach } from '../../runtime/faults.ts';
-import type { Check } from '../../runtime/pipeline-checks.ts';
 import { appendEntry, type LogVerdict, type NewEntry } from '../../schemas/phase-log.ts';
 import { toLines } from '../commands/doctor.ts';
 import { confirm } from '../confirm.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
+import { type Check, checksOf } from '../../monitor/checks.ts';
 import { toCrosswalkError } from '../../runtime/errors.ts';
-import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
 import {
   createFaultFinder,
   findCover,
@@ -40,8 +40,10 @@ export async function checkDrops(
     const lost = await retryLocked(client, 'trying the statements', ddl, () =>
       inDdlTransaction(client, ddl.lockTimeoutMs, () => findLosses(client, statements)),
     );
-    const holdings = await readHoldings(client, ['crm', 'crosswalk'], ({ schema, name }) =>
-      lost.includes(`${schema}.${name}`),
+    const holdings = await readHoldings(
+      client,
+      [...new Set(lost.map((table) => table.slice(0, table.indexOf('.'))))],
+      ({ schema, name }) => lost.includes(`${schema}.${name}`),
     );
     if (holdings.length === 0) return ok('backup', 'no row is lost');
     if (options.withoutBackup !== null) return ok('backup', `none is asked for, because: ${options.withoutBackup}`);

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { allProjections, projections } from '../../projectors/projections/all.ts';
+import { type Check, checksOf } from '../../monitor/checks.ts';
+import { toFindings } from '../../monitor/findings.ts';
+import { readPipelineState } from '../../monitor/pipeline-state.ts';
+import { statesOf } from '../../projectors/projection.ts';
 import { keepUpAfterFilling } from '../../projectors/upkeep.ts';
 import { targetTables } from '../../projectors/write/catalog.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
-import { toFindings } from '../../runtime/findings.ts';
 import { createKafka } from '../../runtime/kafka.ts';
-import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
-import { readPipelineState } from '../../runtime/pipeline-state.ts';
 import { readHoldings } from '../../schemas/backup/coverage.ts';
 import { retryLocked } from '../../schemas/ddl-retry.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
@@ -46,13 +46,14 @@ export const load: Phase = {
   },
   back: {
     check: checkBack,
-    plan: async ({ target, options }) => {
-      const statements = await planUnload(target);
+    plan: async ({ context, target, options }) => {
+      const schema = context.config.targetSchema;
+      const statements = await planUnload(target, schema);
       const sql = [
         'BEGIN;',
         `SET LOCAL lock_timeout = ${options.lockTimeoutMs};`,
         'SET LOCAL statement_timeout = 0;',
-        ...(statements.length === 0 ? [] : [`${await lockProjectedSql(target)};`]),
+        ...(statements.length === 0 ? [] : [`${await lockProjectedSql(target, schema)};`]),
         ...statements.map((one) => `${one};`),
         'COMMIT;',
       ];
@@ -89,11 +90,12 @@ async function checkForward({ context }: PhaseRun): Promise<Check[]> {
 }
 
 /** How many legacy rows the projections of their tables have applied; done once the histories, which read the same log, are too. */
-async function readProgress({ context: { config, log }, target }: PhaseRun, total: number) {
+async function readProgress({ context: { pipeline, config, log }, target }: PhaseRun, total: number) {
   const kafka = createKafka(config.kafka(), log);
   try {
-    const { applied, isDone } = await readLoadProgress(config, kafka, target, projections, total);
-    return { applied, isDone: isDone && (await readLoadProgress(config, kafka, target, allProjections, total)).isDone };
+    const all = pipeline.projections;
+    const { applied, isDone } = await readLoadProgress(config, kafka, target, statesOf(all), total);
+    return { applied, isDone: isDone && (await readLoadProgress(config, kafka, target, all, total)).isDone };
   } catch (thrown) {
     // The connector has not created its topics yet, or the new schema is not there yet.
     if (['server_down', 'schema_missing'].includes(toCrosswalkError(thrown, 'Kafka').code))
@@ -105,7 +107,7 @@ async function readProgress({ context: { config, log }, target }: PhaseRun, tota
 async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
   const { context, legacy, options, say } = run;
   const startedAtMs = performance.now();
-  const total = await countLegacyRows(legacy, context.config, projections);
+  const total = await countLegacyRows(legacy, context.config, statesOf(context.pipeline.projections));
   const progress = run.progress('applied', total);
   let lookAtMs = startedAtMs + LOOK_MS;
   const told = new Set<string>();
@@ -123,7 +125,7 @@ async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
         );
       if (performance.now() > lookAtMs) {
         lookAtMs = performance.now() + LOOK_MS;
-        const state = await readPipelineState(context.config, allProjections, context);
+        const state = await readPipelineState(context.config, context.pipeline.projections, context);
         for (const { level, about, what, remedy } of toFindings(state, context.config)) {
           if (about === 'load' || about === 'lag' || told.has(what)) continue;
           told.add(what);
@@ -141,23 +143,23 @@ async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
 }
 
 /** Legacy rows by table; live projected rows and those of the application by new table; what could not be applied. */
-async function count({ legacy, target, context: { config } }: PhaseRun): Promise<Counts> {
+async function count({ legacy, target, context: { pipeline, config } }: PhaseRun): Promise<Counts> {
   const counts: Record<string, Record<string, number>> = {};
-  for (const source of new Set(allProjections.map((projection) => projection.source))) {
+  for (const source of new Set(pipeline.projections.map((projection) => projection.source))) {
     const { rows } = await legacy.query<{ n: string }>(
       `SELECT count(*)::text AS n FROM ONLY ${quoteIdent(config.legacySchema)}.${quoteIdent(source)}`,
     );
     counts[`legacy ${source}`] = { rows: Number(rows[0]!.n) };
   }
-  for (const table of new Set(allProjections.flatMap(targetTables))) {
+  for (const table of new Set(pipeline.projections.flatMap(targetTables))) {
     const { rows: found } = await target.query<{ name: string | null }>(`SELECT to_regclass($1)::text AS name`, [
-      `crm.${table}`,
+      `${config.targetSchema}.${table}`,
     ]);
     if (found[0]!.name === null) continue;
     const { rows } = await target.query<{ projected: string; app: string }>(
-      `SELECT count(*) FILTER (WHERE origin = 'cdc')::text AS projected, count(*) FILTER (WHERE origin <> 'cdc')::text AS app FROM crm.${quoteIdent(table)}`,
+      `SELECT count(*) FILTER (WHERE origin = 'cdc')::text AS projected, count(*) FILTER (WHERE origin <> 'cdc')::text AS app FROM ${quoteIdent(config.targetSchema)}.${quoteIdent(table)}`,
     );
-    counts[`crm.${table}`] = { projected: Number(rows[0]!.projected), app: Number(rows[0]!.app) };
+    counts[`${config.targetSchema}.${table}`] = { projected: Number(rows[0]!.projected), app: Number(rows[0]!.app) };
   }
   const { rows: found } = await target.query<{ there: string }>(
     `SELECT (to_regclass('crosswalk.dead_letter') IS NOT NULL AND to_regclass('crosswalk.parked_change') IS NOT NULL)::text AS there`,
@@ -173,10 +175,11 @@ async function count({ legacy, target, context: { config } }: PhaseRun): Promise
 
 async function confirmForward(run: PhaseRun, { after }: Outcome): Promise<Check[]> {
   const { ok, failing, warning } = checksOf('pipeline');
-  const empty = projections.filter(
+  const { pipeline, config } = run.context;
+  const empty = statesOf(pipeline.projections).filter(
     (projection) =>
       (after[`legacy ${projection.source}`]?.rows ?? 0) > 0 &&
-      targetTables(projection).every((table) => (after[`crm.${table}`]?.projected ?? 0) === 0),
+      targetTables(projection).every((table) => (after[`${config.targetSchema}.${table}`]?.projected ?? 0) === 0),
   );
   const { 'dead letters': letters = 0, parked = 0 } = after['not applied'] ?? {};
   return [
@@ -209,16 +212,17 @@ async function confirmForward(run: PhaseRun, { after }: Outcome): Promise<Check[
 
 async function checkBack(run: PhaseRun): Promise<Check[]> {
   const { ok, failing } = checksOf('target');
-  const statements = await planUnload(run.target);
+  const schema = run.context.config.targetSchema;
+  const statements = await planUnload(run.target, schema);
   if (statements.length === 0) return [ok('rows', 'there is nothing to remove')];
   const workers = (await readWorkers(run)).filter((name) => !name.startsWith('crosswalk-wait'));
-  const { rows } = await run.target.query<{ table: string; column: string; refers: string }>(REFERENCES);
+  const { rows } = await run.target.query<{ table: string; column: string; refers: string }>(REFERENCES, [schema]);
   const blocking: string[] = [];
   for (const { table, column, refers } of rows) {
     const { rows: found } = await run.target.query(
-      `SELECT FROM crm.${quoteIdent(table)} a JOIN crm.${quoteIdent(refers)} p ON p.id = a.${quoteIdent(column)} WHERE a.origin <> 'cdc' AND p.origin = 'cdc' LIMIT 1`,
+      `SELECT FROM ${quoteIdent(schema)}.${quoteIdent(table)} a JOIN ${quoteIdent(schema)}.${quoteIdent(refers)} p ON p.id = a.${quoteIdent(column)} WHERE a.origin <> 'cdc' AND p.origin = 'cdc' LIMIT 1`,
     );
-    if (found.length > 0) blocking.push(`crm.${table}.${column}`);
+    if (found.length > 0) blocking.push(`${schema}.${table}.${column}`);
   }
   const discarded = await readHoldings(run.target, ['crosswalk'], ({ name }) => name === 'dead_letter');
   const isDecided = discarded.some(({ irreplaceable }) => (irreplaceable?.rows ?? 0) > 0);
@@ -248,7 +252,7 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
 /** Foreign keys between projected tables, by what refers. */
 const REFERENCES = `SELECT c.relname AS table, a.attname AS column, f.relname AS refers FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
-  WHERE k.contype = 'f' AND c.relnamespace = 'crm'::regnamespace AND f.relnamespace = 'crm'::regnamespace
+  WHERE k.contype = 'f' AND c.relnamespace = to_regnamespace(quote_ident($1)) AND f.relnamespace = c.relnamespace
     AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'origin') AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = f.oid AND o.attname = 'origin')`;
 
 /** Without its beginning, or without a server that holds it, the log would not bring every row back. */
@@ -285,8 +289,8 @@ async function unload(run: PhaseRun): Promise<Record<string, unknown>> {
     try {
       await target.query(`SET LOCAL lock_timeout = ${options.lockTimeoutMs}`);
       await target.query('SET LOCAL statement_timeout = 0');
-      await target.query(await lockProjectedSql(target));
-      for (const statement of await planUnload(target))
+      await target.query(await lockProjectedSql(target, run.context.config.targetSchema));
+      for (const statement of await planUnload(target, run.context.config.targetSchema))
         removed[statement] = (await target.query(statement)).rowCount ?? 0;
       await target.query('COMMIT');
     } catch (error) {

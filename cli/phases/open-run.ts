@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import { migrationsOf } from '../../projectors/pipeline.ts';
 import type { Config } from '../../runtime/config.ts';
 import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
 import { untilUp } from '../../runtime/retry.ts';
@@ -64,6 +65,7 @@ export async function withRun<T>(
       const urls = { target: config.targetOwnerUrl(), legacy: config.legacyOwnerUrl() };
       return await work({
         context,
+        migrations: migrationsOf(context.pipeline),
         target,
         legacy,
         options,

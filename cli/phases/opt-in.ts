@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { type Check, checksOf } from '../../monitor/checks.ts';
 import { evaluate } from '../commands/gate.ts';
 import { nothingToDo, type Phase, type PhaseRun, type Undertaking } from './phase.ts';
 

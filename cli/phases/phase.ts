@@ -1,6 +1,7 @@
 import type pg from 'pg';
-import type { Check } from '../../runtime/pipeline-checks.ts';
+import type { Check } from '../../monitor/checks.ts';
 import type { DdlOptions } from '../../schemas/ddl-retry.ts';
+import type { Migration } from '../../schemas/migrations.ts';
 import type { LogEntry, PhaseName } from '../../schemas/phase-log.ts';
 import type { CommandContext } from '../context.ts';
 
@@ -22,6 +23,8 @@ export interface PhaseOptions {
 /** What every phase is given. The sessions are those of the owners. */
 export interface PhaseRun {
   readonly context: CommandContext;
+  /** Of the target database, in the order of application. */
+  readonly migrations: readonly Migration[];
   readonly target: pg.Client;
   readonly legacy: pg.Client;
   readonly options: PhaseOptions;
@@ -87,6 +90,11 @@ export interface Phase {
   readonly forward: Undertaking;
   /** Null: it leaves nothing behind. */
   readonly back: Undertaking | null;
+}
+
+/** Schemas of the target database that are crosswalk's affair. */
+export function schemasOf({ context: { config } }: Pick<PhaseRun, 'context'>): string[] {
+  return [config.targetSchema, 'crosswalk'];
 }
 
 export const nothingToDo: PhasePlan = { isNeeded: false, sections: [], notes: [] };

@@ -1,8 +1,7 @@
-import type pg from 'pg';
 import { findShortcomings } from '../../connectors/source-requirements.ts';
 import { captureOf, readSource } from '../../connectors/source-state.ts';
+import { type Check, checksOf } from '../../monitor/checks.ts';
 import { toCrosswalkError } from '../../runtime/errors.ts';
-import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
 import { labelOf, readMigrationState } from '../../schemas/migrations.ts';
 import { phaseNames } from '../../schemas/phase-log.ts';
 import { examine } from '../commands/doctor.ts';
@@ -10,11 +9,9 @@ import { toBytesText } from '../quantity-text.ts';
 import { nothingToDo, type Phase, type PhaseRun } from './phase.ts';
 
 const OLDEST_VERSION = 150_000;
-/** Migrations that make roles. PostgreSQL asks for the right to before it looks whether they are there. */
-const MAKING_ROLES: Readonly<Record<string, string>> = {
-  'crm/004_views_and_access': 'crosswalk_app, crosswalk_projector, crosswalk_reader',
-  'crm/008_stages': 'crosswalk_operator',
-};
+/** The migration that makes the roles which are not there. */
+const MAKING_ROLES = 'crosswalk/011_pipelines';
+const ROLES = ['crosswalk_app', 'crosswalk_projector', 'crosswalk_reader', 'crosswalk_operator'];
 
 /** Looks at everything that the phases after it need, and changes nothing. */
 export const prepare: Phase = {
@@ -22,11 +19,7 @@ export const prepare: Phase = {
   does: 'looks at both databases, Kafka and the registry: rights, settings, sizes; changes nothing',
   undoes: 'nothing',
   forward: {
-    check: async (run) => [
-      ...(await checkTarget(run.target)),
-      ...(await checkLegacy(run)),
-      ...(await checkServers(run)),
-    ],
+    check: async (run) => [...(await checkTarget(run)), ...(await checkLegacy(run)), ...(await checkServers(run))],
     plan: async () => nothingToDo,
     count: async () => ({}),
     work: async () => ({}),
@@ -37,23 +30,24 @@ export const prepare: Phase = {
 };
 
 /** What the owner of the new schema must be able to do. */
-async function checkTarget(target: pg.Client): Promise<Check[]> {
+async function checkTarget({ target, migrations, context: { config } }: PhaseRun): Promise<Check[]> {
   const { ok, failing } = checksOf('target');
   const { rows } = await target.query<
     Record<'version' | 'number' | 'standby' | 'role' | 'database' | 'creates' | 'makesRoles' | 'foreign', string>
   >(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num') AS number, pg_is_in_recovery()::text AS standby,
        quote_ident(current_user) AS role, quote_ident(current_database()) AS database,
-       (has_database_privilege(current_database(), 'CREATE') OR (to_regnamespace('crm') IS NOT NULL AND to_regnamespace('crosswalk') IS NOT NULL))::text AS creates,
-       (SELECT (rolsuper OR rolcreaterole)::text FROM pg_roles WHERE rolname = current_user) AS "makesRoles",
-       coalesce((SELECT string_agg(quote_ident(n.nspname), ', ') FROM pg_namespace n WHERE n.nspname IN ('crm', 'crosswalk') AND NOT pg_has_role(n.nspowner, 'USAGE') AND NOT has_schema_privilege(n.oid, 'CREATE')), '') AS foreign`,
+       (has_database_privilege(current_database(), 'CREATE') OR (to_regnamespace(quote_ident($1)) IS NOT NULL AND to_regnamespace('crosswalk') IS NOT NULL))::text AS creates,
+       ((SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user)
+         OR (SELECT bool_and(to_regrole(r) IS NOT NULL) FROM unnest($2::text[]) r))::text AS "makesRoles",
+       coalesce((SELECT string_agg(quote_ident(n.nspname), ', ') FROM pg_namespace n WHERE n.nspname IN ($1, 'crosswalk') AND NOT pg_has_role(n.nspowner, 'USAGE') AND NOT has_schema_privilege(n.oid, 'CREATE')), '') AS foreign`,
+    [config.targetSchema, ROLES],
   );
   const found = rows[0]!;
-  const pending = (await readMigrationState(target))
+  const pending = (await readMigrationState(target, migrations))
     .filter(({ appliedAt }) => appliedAt === null)
     .map(({ migration }) => labelOf(migration));
-  const makingRoles = pending.filter((name) => MAKING_ROLES[name] !== undefined);
-  const lacksRoles = makingRoles.length > 0 && found.makesRoles !== 'true';
+  const lacksRoles = pending.includes(MAKING_ROLES) && found.makesRoles !== 'true';
   const rights = [
     ...(found.creates === 'true' ? [] : [`GRANT CREATE ON DATABASE ${found.database} TO ${found.role};`]),
     ...(found.foreign === '' ? [] : [`GRANT CREATE, USAGE ON SCHEMA ${found.foreign} TO ${found.role};`]),
@@ -70,7 +64,7 @@ async function checkTarget(target: pg.Client): Promise<Check[]> {
       ? ok('owner', `role ${found.role} may make what is missing`)
       : failing(
           'owner',
-          `Role ${found.role} lacks rights${!lacksRoles ? '' : `: ${makingRoles.map((name) => `${name} makes the roles ${MAKING_ROLES[name]!}`).join(', ')}, which needs CREATEROLE even where they exist`}`,
+          `Role ${found.role} lacks rights${lacksRoles ? `: ${MAKING_ROLES} makes the roles ${ROLES.join(', ')}, which needs CREATEROLE` : ''}`,
           `Run as a superuser: ${rights.join(' ')}${lacksRoles ? ' CREATEROLE may be taken back once every migration is applied.' : ''}`,
         ),
   ];

@@ -1,4 +1,4 @@
-import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { type Check, checksOf } from '../../monitor/checks.ts';
 import { countTables } from '../../schemas/counts.ts';
 import { planUndo, planUp } from '../../schemas/migration-plan.ts';
 import {
@@ -11,7 +11,7 @@ import {
 } from '../../schemas/migrations.ts';
 import type { LogEntry } from '../../schemas/phase-log.ts';
 import { checkDrops, createDropGuard } from './drop-guard.ts';
-import type { Counts, Outcome, Phase, PhaseRun } from './phase.ts';
+import { type Counts, type Outcome, type Phase, type PhaseRun, schemasOf } from './phase.ts';
 
 /** The numbered migrations of the new schema and of the projectors' state. */
 export const schema: Phase = {
@@ -20,8 +20,8 @@ export const schema: Phase = {
   undoes: 'undoes the migrations that the last run of this phase applied: drops what they made',
   forward: {
     check: checkForward,
-    plan: async ({ target, ddl }) => {
-      const sections = await planUp(target, ddl('target'));
+    plan: async ({ target, migrations, ddl }) => {
+      const sections = await planUp(target, { ...ddl('target'), migrations });
       return {
         isNeeded: sections.length > 0,
         sections: sections.map((section) => ({ database: 'target', ...section })),
@@ -29,14 +29,15 @@ export const schema: Phase = {
       };
     },
     count: countSchema,
-    remember: async ({ target }) => ({
-      pending: (await readMigrationState(target))
+    remember: async ({ target, migrations }) => ({
+      pending: (await readMigrationState(target, migrations))
         .filter(({ appliedAt }) => appliedAt === null)
         .map(({ migration }) => labelOf(migration)),
     }),
-    work: async ({ target, ddl, say, options }) => ({
+    work: async ({ target, migrations, ddl, say, options }) => ({
       applied: await migrateUp(target, (name) => say(`applied ${name}`), {
         ...ddl('target'),
+        migrations,
         guard: await createDropGuard(target, options.withoutBackup),
       }),
     }),
@@ -46,7 +47,10 @@ export const schema: Phase = {
   back: {
     check: checkBack,
     plan: async (run) => {
-      const sections = await planUndo(run.target, await namesToUndo(run), run.ddl('target'));
+      const sections = await planUndo(run.target, await namesToUndo(run), {
+        ...run.ddl('target'),
+        migrations: run.migrations,
+      });
       return {
         isNeeded: sections.length > 0,
         sections: sections.map((section) => ({ database: 'target', ...section })),
@@ -60,6 +64,7 @@ export const schema: Phase = {
     work: async (run) => ({
       undone: await undoMigrations(run.target, await namesToUndo(run), (name) => run.say(`undone ${name}`), {
         ...run.ddl('target'),
+        migrations: run.migrations,
         guard: await createDropGuard(run.target, run.options.withoutBackup),
       }),
       ...(run.options.withoutBackup === null ? {} : { withoutBackup: run.options.withoutBackup }),
@@ -70,15 +75,15 @@ export const schema: Phase = {
 };
 
 /** Every table of both schemas, but for the log that each phase adds to. */
-async function countSchema({ target }: PhaseRun): Promise<Counts> {
-  const { 'crosswalk.phase_log': _, ...counts } = await countTables(target, ['crm', 'crosswalk']);
+async function countSchema(run: PhaseRun): Promise<Counts> {
+  const { 'crosswalk.phase_log': _, ...counts } = await countTables(run.target, schemasOf(run));
   return counts;
 }
 
-async function checkForward({ target }: PhaseRun): Promise<Check[]> {
+async function checkForward({ target, migrations }: PhaseRun): Promise<Check[]> {
   const { ok, warning } = checksOf('target');
   // Throws where an applied migration is another one, or not known.
-  const pending = (await readMigrationState(target)).filter(({ appliedAt }) => appliedAt === null);
+  const pending = (await readMigrationState(target, migrations)).filter(({ appliedAt }) => appliedAt === null);
   const { rows } = await target.query<{ pid: string; seconds: string }>(
     `SELECT pid::text, extract(epoch FROM clock_timestamp() - xact_start)::int::text AS seconds FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '1 minute' ORDER BY xact_start LIMIT 3`,
@@ -97,9 +102,9 @@ async function checkForward({ target }: PhaseRun): Promise<Check[]> {
   ];
 }
 
-async function confirmForward({ target }: PhaseRun, { before, after }: Outcome): Promise<Check[]> {
+async function confirmForward({ target, migrations }: PhaseRun, { before, after }: Outcome): Promise<Check[]> {
   const { ok, failing, warning } = checksOf('target');
-  const missing = (await readMigrationState(target)).filter(({ appliedAt }) => appliedAt === null);
+  const missing = (await readMigrationState(target, migrations)).filter(({ appliedAt }) => appliedAt === null);
   const invalid = Object.keys(after).filter((table) => after[table]!.invalid! > 0);
   const unvalidated = Object.keys(after).filter((table) => after[table]!.unvalidated! > 0);
   const gone = Object.keys(before).filter((table) => after[table] === undefined && before[table]!.rows! > 0);
@@ -146,7 +151,7 @@ async function confirmForward({ target }: PhaseRun, { before, after }: Outcome):
 
 /** Names that the last run of the phase applied and no rollback has undone since. */
 async function namesToUndo(run: PhaseRun): Promise<string[]> {
-  const applied = new Set((await readApplied(run.target)).map(labelOf));
+  const applied = new Set((await readApplied(run.target, run.migrations)).map(labelOf));
   return lastApplied(await run.entries(), applied);
 }
 
@@ -187,7 +192,12 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
           `Still connected: ${workers.join(', ')}`,
           'Stop them: they would meet tables that are gone.',
         ),
-    await checkDrops(run.target, await readUndoStatements(run.target, names), run.options, run.ddl('target')),
+    await checkDrops(
+      run.target,
+      await readUndoStatements(run.target, names, run.migrations),
+      run.options,
+      run.ddl('target'),
+    ),
   ];
 }
 
@@ -202,10 +212,10 @@ export async function readWorkers({ target }: Pick<PhaseRun, 'target'>): Promise
 
 async function confirmBack(run: PhaseRun): Promise<Check[]> {
   const { ok, failing } = checksOf('target');
-  const counts = await countTables(run.target, ['crm', 'crosswalk']);
+  const counts = await countTables(run.target, schemasOf(run));
   const invalid = Object.keys(counts).filter((table) => counts[table]!.invalid > 0);
   return [
-    ok('migrations', `${(await readApplied(run.target)).length} are applied`),
+    ok('migrations', `${(await readApplied(run.target, run.migrations)).length} are applied`),
     invalid.length === 0
       ? ok('indexes', 'all valid')
       : failing(

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { type Check, checksOf } from '../../runtime/pipeline-checks.ts';
+import { type Check, checksOf } from '../../monitor/checks.ts';
 import type { Phase, PhaseRun } from './phase.ts';
 
 const KEPT_CHARACTERS = 4000;

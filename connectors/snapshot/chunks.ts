@@ -1,8 +1,8 @@
 import type pg from 'pg';
+import { type Cells, keyPositions, type Relation } from '../../changes/change.ts';
+import { isBeyondServer, MOST_ROW_BYTES, toRowBytesSql } from '../../changes/row-bytes.ts';
 import { reach } from '../../runtime/faults.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
-import { type Cells, keyPositions, type Relation } from '../change.ts';
-import { isBeyondServer, MOST_ROW_BYTES, toRowBytesSql } from '../row-bytes.ts';
 import type { Found, Range } from './windows.ts';
 import { ALL_ROWS, type Selection } from './work.ts';
 

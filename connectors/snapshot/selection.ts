@@ -1,6 +1,6 @@
 import pg from 'pg';
+import type { Relation } from '../../changes/change.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
-import type { Relation } from '../change.ts';
 import { toSource } from './chunks.ts';
 import { readCondition } from './condition-text.ts';
 import type { Selection } from './work.ts';

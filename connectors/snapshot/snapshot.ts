@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import { type Cells, cellOf, keyPositions, type Relation, type Row } from '../../changes/change.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import type { RecordHeaders } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
 import { pause } from '../../runtime/retry.ts';
-import { type Cells, cellOf, keyPositions, type Relation, type Row } from '../change.ts';
 import { findRange, hasRanges, readRange, writeMarker } from './chunks.ts';
 import { createLegacyLoad } from './legacy-load.ts';
 import { createPace, createRateMeter } from './pace.ts';

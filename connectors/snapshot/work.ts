@@ -1,4 +1,4 @@
-import type { Relation } from '../change.ts';
+import type { Relation } from '../../changes/change.ts';
 import type { ActiveRequest, FinishedRequest, SignalProgress, TableProgress } from '../position.ts';
 import type { ReadSignal, Signal, SnapshotSignal } from './signal.ts';
 

@@ -8,6 +8,7 @@ import type { Registry } from '../../schemas/avro/registry.ts';
 import { createChangeDecoder } from '../decode.ts';
 import { defineProjection, type Projection, type Tenants } from '../projection.ts';
 import { readPosition } from '../read-position.ts';
+import { liveNamespace, searchPathOption } from '../session.ts';
 import { type ChainOptions, createEventChain, type EventChain } from './event-chain.ts';
 import { type RowsByTable, toAppendedRows, toHistoryInput } from './implied-rows.ts';
 import { partitionOfKey, rangeOf, readChanges, readTableLog, type TableLog, toWantedKey } from './read-changes.ts';
@@ -22,6 +23,10 @@ export interface ExplainContext {
   /** Those of the tree. */
   readonly projections: readonly Projection[];
   readonly tenants: Tenants;
+  /** Table of values without a valid form, if there is one. */
+  readonly rejects: string | undefined;
+  /** Other values of each setting of a tenant: what depends on a setting changes with it. */
+  readonly otherSettings: Readonly<Record<string, readonly unknown[]>>;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -40,7 +45,7 @@ export interface ExplainOptions {
 export async function withSnapshot<T>(config: Config, work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
   const url = config.targetUrl();
   try {
-    const client = await connect(url, 'explain');
+    const client = await connect(url, 'explain', searchPathOption(liveNamespace(config.targetSchema)));
     try {
       return await inTransaction(client, () => work(client), 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     } finally {

@@ -31,7 +31,6 @@ import { createSeenValues } from './seen-values.ts';
 
 /** Merge keys and rows of histories that are looked up, at most. */
 const MOST_LOOKED_UP = 2000;
-const REJECTS = 'rejects';
 
 /** Explains one legacy row: everything that it became. */
 export async function explainLegacy(
@@ -74,7 +73,7 @@ export async function explainLegacy(
   const merged = await readMerged(context, projections, found.contributions, key, lookUp.mergeKeys);
   const history = await readHistory(context, lookUp.historyIds, options);
   const chain = read!.chain.count === 0 ? null : toTold(read!, table, topic, options);
-  const rows = [...found.rows, ...history].filter((row) => row.table !== REJECTS);
+  const rows = [...found.rows, ...history].filter((row) => row.table !== context.rejects);
   const { held } = found;
   const [first, last] = [read!.chain.events[0], read!.chain.events.at(-1)];
   const movedFrom = first?.op === 'c' && read!.isWhole ? await findOtherKey(context, log, first) : null;
@@ -93,7 +92,7 @@ export async function explainLegacy(
     movedTo,
     chain,
     log: toLogState(position, options),
-    problems: isNothing ? [toNothingFound(table, key, options)] : judge(read!, projections, tenants, found, options),
+    problems: isNothing ? [toNothingFound(table, key, options)] : judge(read!, projections, context, found, options),
     notes: [
       ...(projections.length === 0
         ? [`No projection reads ${table}: its changes are in the log, and nothing is made of them.`]
@@ -103,7 +102,9 @@ export async function explainLegacy(
         : [
             `It has gone through more than ${MOST_LOOKED_UP} merge keys or rows of histories: not all of them are listed.`,
           ]),
-      ...[...found.cut].map((name) => `Of crm.${name} the first ${options.limit} rows are listed: --limit shows more.`),
+      ...[...found.cut].map(
+        (name) => `Of ${config.targetSchema}.${name} the first ${options.limit} rows are listed: --limit shows more.`,
+      ),
       ...tooLarge.notes,
     ],
   };
@@ -129,7 +130,7 @@ function toOneConsumption(consumptions: readonly Consumption[]): Consumption {
 }
 
 async function readFound(
-  { config }: ExplainContext,
+  { config, rejects: rejectsTable }: ExplainContext,
   projections: readonly Projection[],
   table: string,
   key: string,
@@ -151,7 +152,7 @@ async function readFound(
         for (const row of found) {
           // A scope may find rows of others: rejects are found by the key alone, and the application may use an id.
           if (row.origin === 'cdc' && row.legacy_table !== table) continue;
-          if (target === REJECTS && row.origin === 'cdc') rejects.push(toReject(row));
+          if (target === rejectsTable && row.origin === 'cdc') rejects.push(toReject(target, row));
           else rows.push(toRowName(target, row));
         }
       }
@@ -172,8 +173,8 @@ async function readFound(
   });
 }
 
-function toReject(row: TargetRow) {
-  return { ...toRowName(REJECTS, row), path: row.path ?? '', reason: row.reason ?? '' };
+function toReject(table: string, row: TargetRow) {
+  return { ...toRowName(table, row), path: row.path ?? '', reason: row.reason ?? '' };
 }
 
 /** Remembers what a chain has gone through: merge keys, which retired contributions are found by, and rows of histories. */
@@ -320,7 +321,7 @@ async function readTooLarge(
 function judge(
   { chain, from }: ReadChain,
   projections: readonly Projection[],
-  tenants: Tenants,
+  { tenants, rejects, config: { targetSchema: schema } }: ExplainContext,
   { rows, cut }: { readonly rows: readonly RowName[]; readonly cut: ReadonlySet<string> },
   { sinceMs }: ExplainOptions,
 ): string[] {
@@ -340,14 +341,15 @@ function judge(
       problems.push(`Projection ${projection.name} in the tree throws on its last applied change.`);
       continue;
     }
-    for (const { table } of projection.owned.filter((target) => target.table !== REJECTS && !cut.has(target.table))) {
+    for (const { table } of projection.owned.filter((target) => target.table !== rejects && !cut.has(target.table))) {
       const expected = new Set(implied.get(table)?.keys());
       const found = new Set(live.filter((row) => row.table === table).map(({ id }) => id));
       for (const id of expected)
-        if (!found.has(id)) problems.push(`Its last applied change implies crm.${table} ${id}, which is not live.`);
+        if (!found.has(id))
+          problems.push(`Its last applied change implies ${schema}.${table} ${id}, which is not live.`);
       for (const id of found)
         if (!expected.has(id))
-          problems.push(`crm.${table} ${id} is live, and its last applied change does not imply it.`);
+          problems.push(`${schema}.${table} ${id} is live, and its last applied change does not imply it.`);
     }
   }
   return problems;

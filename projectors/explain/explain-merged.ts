@@ -1,5 +1,5 @@
 import type { Aggregate, FoldedRow, LegacyRow, Projection, Tenants } from '../projection.ts';
-import { toGreatestFirst } from '../projections/contribution-order.ts';
+import { toGreatestFirst } from '../values/contribution-order.ts';
 import { differingColumns } from './changed-cells.ts';
 import {
   type ChainRequest,
@@ -102,7 +102,7 @@ export function toMergedRequests(
 
 /** Explains a merged row: its contributors, and which of them each cell comes from. */
 export async function explainMerged(
-  { config, tenants }: ExplainContext,
+  { config, tenants, otherSettings }: ExplainContext,
   input: {
     table: string;
     row: TargetRow;
@@ -172,7 +172,10 @@ export async function explainMerged(
     try {
       traces.set(
         nameOf(read),
-        traceRow({ input: implying.change.after!, tenants, rowsOf, seen: seen.byColumn }, merged.mergeKey),
+        traceRow(
+          { input: implying.change.after!, tenants, otherSettings, rowsOf, seen: seen.byColumn },
+          merged.mergeKey,
+        ),
       );
     } catch {
       problems.push(

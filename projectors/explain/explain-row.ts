@@ -1,4 +1,4 @@
-import { toLsnText } from '../../connectors/lsn.ts';
+import { toLsnText } from '../../changes/lsn.ts';
 import type { Position } from '../../connectors/position.ts';
 import { topicOf } from '../../runtime/config.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
@@ -107,7 +107,7 @@ export async function explainRow(
   given: { readonly table: string; readonly id: string },
   options: ExplainOptions,
 ): Promise<RowExplanation> {
-  const table = given.table.replace(/^crm\./, '');
+  const table = given.table.replace(`${context.config.targetSchema}.`, '');
   const roles = rolesOf(context.projections, table);
   if (roles.length === 0) {
     throw new CrosswalkError(
@@ -126,7 +126,7 @@ export async function explainRow(
     return { ...about, row: name, columns: toPlainColumns(row, options), notes };
   }
   if (role === null) {
-    const problem = `No projection of this tree writes crm.${table} from legacy ${name.legacyTable}, which its lineage names.`;
+    const problem = `No projection of this tree writes ${context.config.targetSchema}.${table} from legacy ${name.legacyTable}, which its lineage names.`;
     return { ...about, row: name, columns: toPlainColumns(row, options), problems: [problem] };
   }
 
@@ -269,7 +269,7 @@ function sharesFold(role: Role, other: Role): boolean {
 }
 
 function toNotFound(
-  { projections }: ExplainContext,
+  { projections, config: { targetSchema } }: ExplainContext,
   table: string,
   id: string,
   roles: readonly Role[],
@@ -279,9 +279,9 @@ function toNotFound(
   const isDeleted = roles.some((role) => role.kind === 'owned' && role.retract === 'delete');
   const asLegacy = projections.some(({ source }) => source === table) ? [table] : sources;
   return [
-    `crm.${table} has no row ${id}.`,
+    `${targetSchema}.${table} has no row ${id}.`,
     ...(isDeleted ? ['Rows of this table are deleted when they are no longer implied, and leave no trace in it.'] : []),
-    ...elsewhere.map((other) => `crm.${other} has one of this id: crosswalk explain ${other} ${id}.`),
+    ...elsewhere.map((other) => `${targetSchema}.${other} has one of this id: crosswalk explain ${other} ${id}.`),
     `If it is a legacy key: crosswalk explain --legacy ${asLegacy.join(' or ')} <key>.`,
     'Whether everything is applied says crosswalk status.',
   ].join(' ');
@@ -321,7 +321,7 @@ function toRequests(
 }
 
 async function explainOwn(
-  { config, tenants }: ExplainContext,
+  { config, tenants, otherSettings }: ExplainContext,
   input: {
     table: string;
     row: TargetRow;
@@ -361,7 +361,7 @@ async function explainOwn(
                 projection.map(cells, under).rows[table] ?? [],
               seen: seen.byColumn,
             };
-      trace = traceRow({ ...computation, tenants }, id);
+      trace = traceRow({ ...computation, tenants, otherSettings }, id);
       expected = computation.rowsOf(computation.input, tenants).find((each) => each.id === id) ?? null;
     } catch {
       problems.push('The mapping in the tree throws on the legacy row of the last applied change.');
@@ -372,7 +372,7 @@ async function explainOwn(
     expected = await withSnapshot(config, (client) => toPrinted(client, types, cells));
   }
   const show = options.unmask ? (origin: Origin) => origin : withoutJsonKeys;
-  problems.push(...judgeOwned(table, row, role, chain, expected));
+  problems.push(...judgeOwned(`${config.targetSchema}.${table}`, row, role, chain, expected));
   return {
     columns: role.columns.map((column) => ({
       column,

@@ -1,4 +1,4 @@
-import { parseLsn, toLsnText } from '../../connectors/lsn.ts';
+import { parseLsn, toLsnText } from '../../changes/lsn.ts';
 import type { Position } from '../../connectors/position.ts';
 import type { Projection } from '../projection.ts';
 import type { ReadChain } from './context.ts';
@@ -86,7 +86,7 @@ export function judgeOwned(
   const asMapped = `as mapping version ${role.projection.version} has it`;
   if (role.kind === 'history') {
     if (chain.wanted === null) return [];
-    if (expected === null) return [`The change that its lineage names adds no such row to crm.${table}, ${asMapped}.`];
+    if (expected === null) return [`The change that its lineage names adds no such row to ${table}, ${asMapped}.`];
     return differing.length === 0
       ? []
       : [`Cells are other ones than the change implies, ${asMapped}: ${differing.join(', ')}.`];

@@ -1,4 +1,4 @@
-import { parseLsn, toLsnText } from '../../connectors/lsn.ts';
+import { parseLsn, toLsnText } from '../../changes/lsn.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import { createDecoder, createKeyDecoder } from '../../schemas/avro/decode.ts';
 import type { Registry } from '../../schemas/avro/registry.ts';

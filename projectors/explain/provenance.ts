@@ -1,4 +1,4 @@
-import type { Cell, LegacyRow, NewRow, TenantSettings, Tenants } from '../projection.ts';
+import type { Cell, LegacyRow, NewRow, Tenants } from '../projection.ts';
 import { type JsonPath, toJsonLeaves } from './json-leaves.ts';
 import { toPlausibleValues } from './plausible-values.ts';
 
@@ -15,16 +15,8 @@ export interface Source {
 export interface Origin {
   readonly kind: 'copied' | 'computed' | 'configured' | 'constant';
   readonly from: readonly Source[];
-  readonly settings: readonly (keyof TenantSettings)[];
+  readonly settings: readonly string[];
 }
-
-/** Other values of each setting of a tenant. */
-const otherSettings: Readonly<{ [S in keyof TenantSettings]: readonly TenantSettings[S][] }> = {
-  country: ['DE', 'US', 'GB'],
-  userId: ['1', '2'],
-  chatbotId: ['1', '2'],
-  placeholders: [{ mailboxes: new Set(), names: new Set() }],
-};
 
 /** A key of a JSON object that is a name, and hardly a value. */
 const namePattern = /^[a-z_][a-z0-9_]{0,40}$/i;
@@ -43,7 +35,9 @@ export function withoutJsonKeys(origin: Origin): Origin {
 export interface Computation {
   readonly input: LegacyRow;
   readonly tenants: Tenants;
-  readonly rowsOf: (input: LegacyRow, tenants: Tenants) => readonly NewRow[];
+  /** Other values of each setting of a tenant. */
+  readonly otherSettings?: Readonly<Record<string, readonly unknown[]>>;
+  rowsOf(input: LegacyRow, tenants: Tenants): readonly NewRow[];
   /** Values that a column has held elsewhere. */
   readonly seen?: ReadonlyMap<string, Iterable<string>>;
 }
@@ -59,7 +53,7 @@ export interface RowTrace {
  * says holds for this row: a column that decides nothing here may decide in another one. Null where the input implies no such row.
  */
 export function traceRow(computation: Computation, id: string): RowTrace | null {
-  const { input, tenants, seen } = computation;
+  const { input, tenants, otherSettings = {}, seen } = computation;
   const question = createRowQuestion(computation, id);
   if (question === null) return null;
   const { row, ask } = question;
@@ -76,7 +70,7 @@ export function traceRow(computation: Computation, id: string): RowTrace | null 
     if (isDecisive)
       for (const [name, parts] of toParts(question, input, column)) found.get(name)!.from.set(column, parts);
   }
-  for (const [setting, values] of Object.entries(otherSettings) as [keyof TenantSettings, readonly unknown[]][]) {
+  for (const [setting, values] of Object.entries(otherSettings)) {
     for (const value of values) {
       const answer = ask(input, (tenantId) => ({ ...tenants(tenantId), [setting]: value }));
       if (answer !== 'gone') for (const name of answer.keys()) found.get(name)!.settings.add(setting);
@@ -91,7 +85,7 @@ interface Dependence {
   readonly from: Map<string, readonly Source[]>;
   /** Columns of which it has taken over another value. */
   readonly followed: Set<string>;
-  readonly settings: Set<keyof TenantSettings>;
+  readonly settings: Set<string>;
   add(column: string, follows: boolean): void;
 }
 

@@ -11,7 +11,6 @@ export type TargetRow = Readonly<Record<string, Cell>>;
 /** Types by column, in PostgreSQL's own spelling. */
 export type ColumnTypes = ReadonlyMap<string, string>;
 
-const nameOf = (table: string) => `crm.${quoteIdent(table)}`;
 const INVALID_INPUT = /^22/;
 
 /** Columns of a projected table with their types, in their order. Throws `schema_missing` where there is no such table. */
@@ -19,12 +18,12 @@ export async function readColumnTypes(client: pg.ClientBase, table: string): Pro
   const { rows } = await client.query<{ name: string; type: string }>(
     `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type FROM pg_attribute a
      WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
-    [nameOf(table)],
+    [quoteIdent(table)],
   );
   if (rows.length === 0)
     throw new CrosswalkError(
       'schema_missing',
-      `The target database has no table crm.${table}`,
+      `The target database has no table ${table}`,
       'Run `crosswalk migrate up` with TARGET_OWNER_URL.',
     );
   return new Map(rows.map(({ name, type }) => [name, type]));
@@ -40,13 +39,13 @@ export async function readRow(
   const type = types.get('id') ?? 'text';
   try {
     const { rows } = await client.query<Record<string, Cell>>(
-      `SELECT * FROM ${nameOf(table)} WHERE id = $1::text::${type}`,
+      `SELECT * FROM ${quoteIdent(table)} WHERE id = $1::text::${type}`,
       [id],
     );
     return rows[0] ?? null;
   } catch (error) {
     if (!INVALID_INPUT.test(String((error as { code?: unknown }).code))) throw error;
-    throw new CrosswalkError('config_invalid', `That is no id of crm.${table}`, `Its ids are of type ${type}.`);
+    throw new CrosswalkError('config_invalid', `The id of ${table} is not valid`, `Its ids are of type ${type}.`);
   }
 }
 
@@ -102,7 +101,7 @@ export async function readRowsBy(
   limit: number,
 ): Promise<TargetRow[]> {
   const { rows } = await client.query<Record<string, Cell>>(
-    `SELECT * FROM ${nameOf(table)} WHERE ${quoteIdent(by.column)} = ANY ($1::text[]::${types.get(by.column) ?? 'text'}[]) ORDER BY id LIMIT $2`,
+    `SELECT * FROM ${quoteIdent(table)} WHERE ${quoteIdent(by.column)} = ANY ($1::text[]::${types.get(by.column) ?? 'text'}[]) ORDER BY id LIMIT $2`,
     [by.values, limit],
   );
   return rows;

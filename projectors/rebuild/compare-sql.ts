@@ -68,14 +68,18 @@ export function isOwn(unit: Unit, alias: string): string {
   }
 }
 
+/** Whether its rows are those of a new table, and no state of the projectors. */
+export function isProjected({ schema }: Pick<Unit, 'schema'>): boolean {
+  return schema !== 'crosswalk';
+}
+
 /** Whether a row may be removed because the shadow has none. What was not replayed is not known to be gone. */
 function isRemovable(unit: Unit, side: Side, alias: string): string {
   if (unit.kind === 'state') return 'false';
   // A row that names another legacy table than it comes from is a difference of the unit that it belongs to.
-  const elsewhere =
-    unit.schema === 'crm'
-      ? ` AND NOT EXISTS (SELECT FROM ${shadowTable(unit, side)} o WHERE ${unit.keys.map(({ name }) => `o.${quote(name)} = ${alias}.${quote(name)}`).join(' AND ')}${unit.hasDeletedAt ? ' AND o.deleted_at IS NULL' : ''})`
-      : '';
+  const elsewhere = isProjected(unit)
+    ? ` AND NOT EXISTS (SELECT FROM ${shadowTable(unit, side)} o WHERE ${unit.keys.map(({ name }) => `o.${quote(name)} = ${alias}.${quote(name)}`).join(' AND ')}${unit.hasDeletedAt ? ' AND o.deleted_at IS NULL' : ''})`
+    : '';
   const own = `${isOwn(unit, alias)}${elsewhere}`;
   if (!side.partial) return own;
   switch (unit.kind) {
@@ -107,7 +111,7 @@ const compared = (alias: string, columns: readonly Column[]) =>
 
 /** Of a row of the shadow (s) and one of the live tables (l), either of which may be missing: whether they make a difference, and of which kind. */
 function difference(unit: Unit, of: Side): { kind: string; condition: string } {
-  const hasOrigin = unit.schema === 'crm';
+  const hasOrigin = isProjected(unit);
   const isDeleted = unit.hasDeletedAt ? 'l.deleted_at IS NOT NULL' : 'false';
   const isOfApp = hasOrigin ? `l.origin <> 'cdc'` : 'false';
   const differs = `${compared('l', unit.compared)} IS DISTINCT FROM ${compared('s', unit.compared)}`;
@@ -182,8 +186,8 @@ export function differencesFrom(unit: Unit, of: Side, rest = ''): string {
 const finite = (value: string) => `${value} NOT IN ('NaN', 'Infinity', '-Infinity')`;
 
 /** Numeric columns of a unit's rows: those that hold amounts. */
-export function amountsOf({ schema, compared }: Unit): string[] {
-  return schema === 'crm' ? compared.filter(({ type }) => /^numeric/.test(type)).map(({ name }) => name) : [];
+export function amountsOf(unit: Unit): string[] {
+  return isProjected(unit) ? unit.compared.filter(({ type }) => /^numeric/.test(type)).map(({ name }) => name) : [];
 }
 
 /** One row: how many rows the unit has, then for each of `amountsOf` the sum before and after, finite values only. */

@@ -7,6 +7,7 @@ import {
   compareAllSql,
   conflictsSql,
   examplesSql,
+  isProjected,
   type Side,
   sumsSql,
   touchedMergeKeysSql,
@@ -32,7 +33,7 @@ export async function compareAll(
     options.onProgress(at, units.length);
     await client.query(compareAllSql(unit, side), [round]);
     tables.push(await describe(client, side, unit, round));
-    if (unit.schema === 'crm') differences.push(...(await readExamples(client, side, unit, round, limit)));
+    if (isProjected(unit)) differences.push(...(await readExamples(client, side, unit, round, limit)));
   }
   const names = [...new Set(units.map(({ projection }) => projection))];
   const failures = [
@@ -236,7 +237,7 @@ async function readConflicts(
   round: number,
 ): Promise<Failure[]> {
   const failures: Failure[] = [];
-  const owned = units.filter(({ schema }) => schema === 'crm');
+  const owned = units.filter(isProjected);
   const rules = await readRules(client, [...new Set(owned.map(({ table }) => table))]);
   for (const unit of owned) {
     const ofTable = units.filter(({ table }) => table === unit.table).map(({ number }) => number);

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { pause } from '../../runtime/retry.ts';
-import { LIVE, searchPathOption } from '../session.ts';
+import { liveNamespace, searchPathOption } from '../session.ts';
 import type { Place, Replay } from './replay.ts';
 import type { Settings, Shadow } from './shadow.ts';
 
@@ -41,11 +41,11 @@ export const newFailures = (schema: string) => `(SELECT f.* FROM (
       AND (d.resolved_at IS NULL OR d.resolution LIKE 'discarded %')))`;
 
 /** A session that reads and writes both sides: all names of tables have their schema. The live tables go on if this process is frozen. */
-export function connectBoth(url: string, options: string): Promise<pg.Client> {
+export function connectBoth(url: string, targetSchema: string, options: string): Promise<pg.Client> {
   return connect(
     url,
     'rebuild',
-    `${searchPathOption(LIVE)} -c jit=off -c idle_in_transaction_session_timeout=15s ${options}`,
+    `${searchPathOption(liveNamespace(targetSchema))} -c jit=off -c idle_in_transaction_session_timeout=15s ${options}`,
   );
 }
 

@@ -1,24 +1,53 @@
 import { createHash } from 'node:crypto';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Pipeline } from '../pipeline.ts';
 import type { Projection } from '../projection.ts';
 
-const PROJECTORS = join(import.meta.dirname, '..');
-const SOURCES = [
-  ...['projections/**/*.ts', 'values/*.ts', 'tenants.json', 'placeholders.json', 'tenants.ts'],
-  ...['decode.ts', 'source-change.ts', 'write/*.ts', '../schemas/avro/*.ts'],
+const ROOT = join(import.meta.dirname, '../..');
+const ENGINE = [
+  ...['projectors/values/*', 'projectors/write/*', 'projectors/decode.*', 'projectors/source-change.*'],
+  ...['schemas/avro/*'],
 ];
+const CODE = /(?<!\.d)\.(ts|js|mjs|json)$/;
+/** Of a pipeline: what makes no row. */
+const BESIDE = /^(node_modules|migrations|oracle|sample|tests?|dist)\/|\.test\.|^(checks|stages)\./;
 
-/** Files that decide which rows come of which records, by name: the program's own, and the manifest of the library that reads phone numbers. */
-export function mappingFiles(): Map<string, string> {
-  const own = SOURCES.flatMap((pattern) => globSync(pattern, { cwd: PROJECTORS })).sort();
-  const library = createRequire(import.meta.url).resolve('libphonenumber-js/package.json');
-  return new Map([...own.map((file) => [file, join(PROJECTORS, file)] as const), ['libphonenumber-js', library]]);
+/** Files that decide which rows come of which records, by name: the engine's, the pipeline's own, and the manifests of the packages that these import. */
+export function mappingFiles(pipeline: Pick<Pipeline, 'folder'>): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const file of ENGINE.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).sort())
+    if (CODE.test(file)) files.set(file, join(ROOT, file));
+  const own = globSync('**/*', { cwd: pipeline.folder }).filter((file) => CODE.test(file) && !BESIDE.test(file));
+  for (const file of own.sort()) files.set(`pipeline/${file}`, join(pipeline.folder, file));
+  for (const name of packagesOf([...files.values()])) {
+    const manifest = manifestOf(name, pipeline.folder);
+    if (manifest !== null) files.set(name, manifest);
+  }
+  return files;
+}
+
+const IMPORTED = /\bfrom '((?:@[^/']+\/)?[^./'][^/':]*)(?:\/[^']*)?'/g;
+
+/** Packages that files import, by name. */
+function packagesOf(files: readonly string[]): string[] {
+  const names = files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(IMPORTED)].map((match) => match[1]!));
+  return [...new Set(names)].filter((name) => name !== 'node').toSorted();
+}
+
+function manifestOf(name: string, folder: string): string | null {
+  const search = createRequire(pathToFileURL(join(folder, 'pipeline.ts'))).resolve.paths(name) ?? [];
+  return search.map((path) => join(path, name, 'package.json')).find((file) => existsSync(file)) ?? null;
 }
 
 /** What decides the rows of projections: their versions, and a digest of the files, which may have been changed without a new version. */
-export function readMapping(projections: readonly Projection[], files = mappingFiles()): string {
+export function readMapping(
+  pipeline: Pick<Pipeline, 'folder'>,
+  projections: readonly Projection[],
+  files = mappingFiles(pipeline),
+): string {
   const digest = createHash('sha256');
   for (const [name, path] of files) digest.update(`${name}\n`).update(readFileSync(path));
   const versions = projections.map(({ name, version }) => `${name} ${version}`).toSorted();

@@ -1,11 +1,11 @@
 import { quoteIdent as quote } from '../../schemas/quote.ts';
-import { differencesFrom, liveTable, type Side, shadowTable } from './compare-sql.ts';
+import { differencesFrom, isProjected, liveTable, type Side, shadowTable } from './compare-sql.ts';
 import type { Unit } from './units.ts';
 
 const listed = (kinds: readonly string[]) => kinds.map((kind) => `'${kind}'`).join(', ');
 
 /** Rows of the application are never touched, whatever their id. */
-const isOurs = ({ schema }: Unit, alias: string) => (schema === 'crm' ? ` AND ${alias}.origin = 'cdc'` : '');
+const isOurs = (unit: Unit, alias: string) => (isProjected(unit) ? ` AND ${alias}.origin = 'cdc'` : '');
 const byKey = (unit: Unit, a: string, b: string) =>
   unit.keys.map(({ name }) => `${a}.${quote(name)} = ${b}.${quote(name)}`).join(' AND ');
 const isThere = (unit: Unit, alias: string) => `${alias}.${quote(unit.keys[0]!.name)} IS NOT NULL`;
@@ -43,7 +43,7 @@ export function updateSql(unit: Unit, side: Side): string {
 
 /** Adds rows that are not there. */
 export function insertSql(unit: Unit, side: Side): string {
-  const origin = unit.schema === 'crm';
+  const origin = isProjected(unit);
   const columns = unit.written.map(quote);
   return `INSERT INTO ${liveTable(unit)} (${[...columns, ...(origin ? ['origin'] : [])].join(', ')})
     SELECT ${[...columns.map((name) => `s.${name}`), ...(origin ? [`'cdc'`] : [])].join(', ')}

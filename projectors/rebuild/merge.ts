@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { reach } from '../../runtime/faults.ts';
 import { compareAgain, readFailures } from './compare.ts';
-import type { Side } from './compare-sql.ts';
+import { isProjected, type Side } from './compare-sql.ts';
 import { isNewlyOpen, isNoLongerOpen, isNoLongerWaiting } from './held.ts';
 import {
   deleteSql,
@@ -50,10 +50,12 @@ export async function merge(
 
 /** What is state before what is shown, then tables whose rows others refer to. */
 async function inOrder(client: pg.ClientBase, units: readonly Unit[]): Promise<Unit[]> {
-  const tables = [...new Set(units.filter(({ schema }) => schema === 'crm').map(({ table }) => table))];
+  const tables = [...new Set(units.filter(isProjected).map(({ table }) => table))];
   const { rows: references } = await client.query<{ child: string; parent: string }>(
     `SELECT c.relname AS child, p.relname AS parent FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_class p ON p.oid = f.confrelid
-     WHERE f.contype = 'f' AND NOT f.condeferrable AND c.relnamespace = 'crm'::regnamespace AND p.relnamespace = 'crm'::regnamespace`,
+       JOIN pg_namespace n ON n.oid = c.relnamespace AND n.oid = p.relnamespace
+     WHERE f.contype = 'f' AND NOT f.condeferrable AND n.nspname = ANY ($1)`,
+    [[...new Set(units.filter(isProjected).map(({ schema }) => schema))]],
   );
   const order = parentsFirst(tables, references);
   return units.toSorted((a, b) => order.indexOf(a.table) - order.indexOf(b.table));

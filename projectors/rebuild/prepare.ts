@@ -35,6 +35,7 @@ export async function beginShadow(config: Config, kafka: Kafka, request: Rebuild
   };
   const partial = start.kind !== 'beginning';
   return await createShadow(config.targetUrl(), request.name, {
+    targetSchema: config.targetSchema,
     tables: [...new Set(projections.flatMap(targetTables))],
     partial,
     fill: async (control, schema): Promise<Settings> => {

@@ -115,10 +115,10 @@ export async function rebuild(
         starts: shadow.settings.starts,
         histories: request.projections.filter(({ history }) => history !== undefined).map(({ name }) => name),
       },
-      units: toUnits(request.projections, request.all, shapes),
+      units: toUnits(request.projections, request.all, shapes, config.targetSchema),
       lockTimeoutMs: request.lockTimeoutMs,
-      both: await connectBoth(url, ''),
-      snapshot: await connectBoth(url, '-c work_mem=64MB -c enable_nestloop=off'),
+      both: await connectBoth(url, config.targetSchema, ''),
+      snapshot: await connectBoth(url, config.targetSchema, '-c work_mem=64MB -c enable_nestloop=off'),
     };
     open.unshift({ close: () => at.both.end() }, { close: () => at.snapshot.end() });
     const replay = await startReplay(config, kafka, shadow, {
@@ -152,7 +152,7 @@ export async function rebuild(
     if (isNothing(compared.report)) return await end('equal');
     if (!(await options.confirm({ state: 'kept', ...result }))) return await end('kept');
     const round = await catchUp(comparing, compared.round, signal);
-    const outcome = await mergeAtFence({ ...at, replay, onPause: onPause('mergeMs') }, round, url, signal);
+    const outcome = await mergeAtFence({ ...at, replay, onPause: onPause('mergeMs') }, round, config, signal);
     if ('failures' in outcome) {
       result.report = { ...result.report, failures: outcome.failures };
       return await end('refused');
@@ -265,7 +265,7 @@ type Outcome = { readonly merged: Merged | null } | { readonly failures: readonl
 async function mergeAtFence(
   { shadow, side, units, replay, both, lockTimeoutMs, onPause }: Sides,
   round: number,
-  url: string,
+  config: Config,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { name, settings } = shadow;
@@ -280,7 +280,7 @@ async function mergeAtFence(
         continue;
       }
       // A connection that is lost leaves open what became of the commit.
-      if (await wasMerged(url, shadow).catch(() => false)) return { merged: null };
+      if (await wasMerged(config, shadow).catch(() => false)) return { merged: null };
       if (isLockTimeout(error)) {
         throw new CrosswalkError(
           'locked',
@@ -295,8 +295,8 @@ async function mergeAtFence(
   }
 }
 
-async function wasMerged(url: string, shadow: Shadow): Promise<boolean> {
-  const client = await connectBoth(url, '');
+async function wasMerged(config: Config, shadow: Shadow): Promise<boolean> {
+  const client = await connectBoth(config.targetUrl(), config.targetSchema, '');
   try {
     const { rows } = await client.query<{ merged: string }>(
       `SELECT (merged_at IS NOT NULL)::text AS merged FROM ${shadow.schema}.rebuild`,

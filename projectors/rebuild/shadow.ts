@@ -55,7 +55,7 @@ async function take(url: string, name: string): Promise<pg.Client> {
       'Give 1 to 31 lower-case letters, digits and _, a letter first.',
     );
   }
-  const control = await connectProjector(url, 'rebuild');
+  const control = await connectProjector(url, 'rebuild', ['crosswalk']);
   const { rows } = await control.query<{ taken: string }>(
     `SELECT pg_try_advisory_lock(hashtext('crosswalk.rebuild'), hashtext($1))::text AS taken`,
     [name],
@@ -81,6 +81,7 @@ export async function createShadow(
   url: string,
   name: string,
   options: {
+    targetSchema: string;
     tables: readonly string[];
     partial: boolean;
     fill: (control: pg.Client, schema: string) => Promise<Settings>;
@@ -97,7 +98,8 @@ export async function createShadow(
     }
     const schema = schemaOf(name);
     await control.query('BEGIN');
-    await control.query('SELECT crosswalk.create_shadow($1, $2, $3)', [name, options.tables, options.partial]);
+    const { targetSchema, tables, partial } = options;
+    await control.query('SELECT crosswalk.create_shadow($1, $2, $3, $4)', [name, targetSchema, tables, partial]);
     const settings = await options.fill(control, schema);
     await control.query(`INSERT INTO ${schema}.rebuild (settings) VALUES ($1)`, [JSON.stringify(settings)]);
     await control.query('COMMIT');

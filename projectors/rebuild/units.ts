@@ -16,7 +16,8 @@ export interface Unit {
   readonly number: number;
   readonly projection: string;
   readonly kind: 'owned' | 'merged' | 'history' | 'contribution' | 'state';
-  readonly schema: 'crm' | 'crosswalk';
+  /** `crosswalk`, or that of the new tables. */
+  readonly schema: string;
   readonly table: string;
   /** Primary key. */
   readonly keys: readonly Column[];
@@ -47,7 +48,12 @@ const contributionKeys: readonly Column[] = [
 const contributionRest = ['live', 'moved_to', 'data', 'source_lsn', 'source_xid', 'source_committed_at'];
 
 /** What a rebuild of projections compares, in their order. `all`: every projection there is, whose rows the others leave alone. */
-export function toUnits(projections: readonly Projection[], all: readonly Projection[], shapes: TargetShapes): Unit[] {
+export function toUnits(
+  projections: readonly Projection[],
+  all: readonly Projection[],
+  shapes: TargetShapes,
+  targetSchema: string,
+): Unit[] {
   const units: Unit[] = [];
   const add = (unit: Omit<Unit, 'number' | 'others'>) => units.push({ ...unit, number: units.length, others: null });
   const addRows = (
@@ -61,7 +67,7 @@ export function toUnits(projections: readonly Projection[], all: readonly Projec
     const lineage = unit.kind === 'merged' ? [] : LINEAGE_COLUMNS.slice(0, 2);
     add({
       ...unit,
-      schema: 'crm',
+      schema: targetSchema,
       keys: [toColumn('id')],
       compared: [...columns.filter((name) => name !== 'id'), ...lineage].map(toColumn),
       written: writtenColumns(shape, columns),

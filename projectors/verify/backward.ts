@@ -1,4 +1,4 @@
-import type { Relation } from '../../connectors/change.ts';
+import type { Relation } from '../../changes/change.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import type { Cell } from '../projection.ts';
 import type { RowResult } from './compare-key.ts';

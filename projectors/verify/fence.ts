@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { parseLsn, toLsnText } from '../../connectors/lsn.ts';
+import { parseLsn, toLsnText } from '../../changes/lsn.ts';
 import type { Position } from '../../connectors/position.ts';
 import { type Config, topicOf } from '../../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';

@@ -1,5 +1,4 @@
 import type { Cell, LegacyRow } from '../projection.ts';
-import { legacyTotals } from './checks.ts';
 import type { RowResult } from './compare-key.ts';
 import { CONTRIBUTION, type Expected, type MergedPlan, type Plan, tenantOf } from './plan.ts';
 import type { Difference } from './run-store.ts';
@@ -30,7 +29,7 @@ export interface Figures {
 }
 
 /** Takes the figures of a legacy row. */
-export function toFigures({ owned, projection }: Plan, { rows, contributions }: Expected, row: LegacyRow): Figures {
+export function toFigures({ owned, totals }: Plan, { rows, contributions }: Expected, row: LegacyRow): Figures {
   const counts: (number | string)[] = [];
   const numbers: Cell[] = [];
   const count = (at: number, tenant: string) => {
@@ -45,11 +44,8 @@ export function toFigures({ owned, projection }: Plan, { rows, contributions }: 
     for (const place of numericAt) for (const cells of rows[at]!) numbers.push(cells[place]!);
   }
   for (const { data } of contributions) count(owned.length, data.tenant_id ?? '');
-  return { counts, numbers, totals: totalsOf(projection.source).map(({ of }) => of(row)) };
+  return { counts, numbers, totals: totals.map(({ of }) => of(row)) };
 }
-
-const totalsBySource = Map.groupBy(legacyTotals, ({ source }) => source);
-const totalsOf = (source: string) => totalsBySource.get(source) ?? [];
 
 /** What a run has found since it was last saved. */
 export interface Findings {
@@ -87,8 +83,7 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
   const unmappable = [...unmappableBefore];
 
   const addTotals = (plan: Plan, cells: readonly Cell[]) => {
-    for (const [at, { name }] of totalsOf(plan.projection.source).entries())
-      tally.sum(LEGACY_TOTAL, name, 'expected', cells[at]!);
+    for (const [at, { name }] of plan.totals.entries()) tally.sum(LEGACY_TOTAL, name, 'expected', cells[at]!);
   };
 
   const addNumbers = ({ table, numbers }: RowResult) => {
@@ -148,7 +143,7 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
       if (row !== null && isSettled)
         addTotals(
           plan,
-          totalsOf(plan.projection.source).map((total) => total.of(row)),
+          plan.totals.map((total) => total.of(row)),
         );
     },
     addRow,

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Relation } from '../../connectors/change.ts';
+import type { Relation } from '../../changes/change.ts';
 import { inTransaction } from '../../runtime/postgres.ts';
 import type { Cell, Contribution } from '../projection.ts';
 import { toCells } from '../source-change.ts';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Cells, keyPositions, type Relation } from '../../connectors/change.ts';
+import { type Cells, keyPositions, type Relation } from '../../changes/change.ts';
 import { type Chunk, readChunk } from '../../connectors/snapshot/chunks.ts';
 import type { Tenants } from '../projection.ts';
 import { toAsked, toChecksum, toChecksumSql, toParameters } from './checksum.ts';

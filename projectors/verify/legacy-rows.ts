@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { keyPositions, type Relation } from '../../connectors/change.ts';
-import { MOST_ROW_BYTES, toRowBytesSql } from '../../connectors/row-bytes.ts';
+import { keyPositions, type Relation } from '../../changes/change.ts';
+import { MOST_ROW_BYTES, toRowBytesSql } from '../../changes/row-bytes.ts';
 import { parseSnapshot } from '../../connectors/snapshot/visibility.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import type { LegacyRow } from '../projection.ts';

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type pg from 'pg';
-import type { Relation } from '../../connectors/change.ts';
+import type { Relation } from '../../changes/change.ts';
 import { pause } from '../../runtime/retry.ts';
 import type { LegacyRow, Tenants } from '../projection.ts';
 import { compareKey, type RowResult, toDifferenceText } from './compare-key.ts';

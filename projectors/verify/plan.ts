@@ -1,6 +1,7 @@
+import type { LegacyTotal } from '../pipeline.ts';
 import type { Aggregate, Cell, Implied, LegacyRow, OwnedTarget, Projection, Tenants } from '../projection.ts';
 import { toCells } from '../source-change.ts';
-import { unassignedTenant } from '../tenants.ts';
+import { unassignedTenant } from '../values/cell.ts';
 import { has } from '../values/text.ts';
 import type { TargetShapes } from '../write/catalog.ts';
 import type { TableShape } from '../write/statements.ts';
@@ -46,6 +47,8 @@ export interface Plan {
   readonly projection: Projection;
   readonly owned: readonly OwnedPlan[];
   readonly merged: readonly MergedPlan[];
+  /** Totals that are taken of its legacy rows. */
+  readonly totals: readonly LegacyTotal[];
 }
 
 /** What one legacy row implies, in the order of a plan: cells of rows by owned table, and contributions. Null rows: the row cannot be mapped. */
@@ -56,11 +59,16 @@ export interface Expected {
 }
 
 /** Plans for the projections that have a state; a history has none. */
-export function toPlans(projections: readonly Projection[], shapes: TargetShapes): Plan[] {
+export function toPlans(
+  projections: readonly Projection[],
+  shapes: TargetShapes,
+  totals: readonly LegacyTotal[] = [],
+): Plan[] {
   return projections
     .filter(({ history }) => history === undefined)
     .map((projection) => ({
       projection,
+      totals: totals.filter(({ source }) => source === projection.source),
       owned: projection.owned.map((target) => {
         const shape = shapes.get(target.table)!;
         const columns = [...target.columns, ...(target.blank ?? [])];

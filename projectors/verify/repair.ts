@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Relation } from '../../connectors/change.ts';
+import type { Relation } from '../../changes/change.ts';
 import { askAndWait } from '../../connectors/snapshot/request.ts';
 import { MOST_KEYS } from '../../connectors/snapshot/signal.ts';
 import type { Config } from '../../runtime/config.ts';

@@ -1,12 +1,13 @@
 import type pg from 'pg';
+import type { Relation } from '../../changes/change.ts';
 import { readCatalog } from '../../connectors/catalog.ts';
-import type { Relation } from '../../connectors/change.ts';
 import type { Config } from '../../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
+import type { LegacyTotal } from '../pipeline.ts';
 import type { Projection } from '../projection.ts';
-import { LIVE, searchPathOption } from '../session.ts';
+import { liveNamespace, searchPathOption } from '../session.ts';
 import { readTargetShapes } from '../write/catalog.ts';
 import { createFence, type Fence } from './fence.ts';
 import { type Plan, toPlans } from './plan.ts';
@@ -44,7 +45,13 @@ export async function openSessions(
   config: Config,
   kafka: Kafka,
   projections: readonly Projection[],
-  options: { workspace: string | null; timeoutMs: number; signal: AbortSignal; lookers?: number },
+  options: {
+    workspace: string | null;
+    timeoutMs: number;
+    signal: AbortSignal;
+    lookers?: number;
+    totals?: readonly LegacyTotal[];
+  },
 ): Promise<Sessions> {
   const opened: pg.Client[] = [];
   const open = async (side: 'legacy' | 'target', sessionOptions: string): Promise<pg.Client> => {
@@ -57,12 +64,12 @@ export async function openSessions(
       throw toCrosswalkError(error, `${side} database ${addressOf(url)}`);
     }
   };
-  const path = searchPathOption(LIVE);
+  const path = searchPathOption(liveNamespace(config.targetSchema));
   const toTarget = (planner: string) => open('target', `${planner} ${path}`);
   try {
     const legacy = await open('legacy', LEGACY_OPTIONS);
     const target = await toTarget(BY_KEY);
-    const plans = toPlans(projections, await readTargetShapes(target, projections));
+    const plans = toPlans(projections, await readTargetShapes(target, projections), options.totals);
     assertTenants(plans, options.workspace);
     const relations = await readCatalog(legacy, {
       schema: config.legacySchema,

@@ -1,5 +1,5 @@
 import { quoteIdent, quoteLiteral } from '../../schemas/quote.ts';
-import { unassignedTenant } from '../tenants.ts';
+import { unassignedTenant } from '../values/cell.ts';
 
 /** SQL condition that holds for the legacy rows of one tenant, as projections tell it from the column: blank (white space in ASCII, and U+00A0) is unassigned. */
 export function toTenantCondition(column: string, tenant: string): string {

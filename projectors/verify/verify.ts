@@ -2,9 +2,10 @@ import type pg from 'pg';
 import type { Config } from '../../runtime/config.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
+import type { Checks } from '../pipeline.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { compareBackward, ownersOf } from './backward.ts';
-import { type Check, countExceptions, readStrayMoney, runChecks, type StrayMoney, toTotalChecks } from './checks.ts';
+import { type Check, countExceptions, type Note, readNotes, runChecks, toTotalChecks } from './checks.ts';
 import { createFindings, LEGACY_TOTAL, type Unmappable } from './findings.ts';
 import { compareFolds } from './folds.ts';
 import { compareForward } from './forward.ts';
@@ -52,7 +53,7 @@ export interface Verification {
   readonly sums: readonly Sum[];
   readonly checks: readonly Check[];
   /** Shown beside the totals, and no part of making them pass. */
-  readonly strayMoney: readonly StrayMoney[];
+  readonly notes: readonly Note[];
   readonly unmappable: readonly Unmappable[];
   readonly exceptions: { readonly rejects: number; readonly deadLetters: number; readonly parked: number };
 }
@@ -80,6 +81,8 @@ export interface VerifyOptions {
   /** Differences of one table that are kept by name, about. */
   readonly keptLines?: number;
   readonly status?: VerifyStatus;
+  /** The pipeline's own, on the whole. */
+  readonly checks?: Checks;
 }
 
 /** Legacy rows of a chunk, of which three are at hand at a time; less where the configuration says so. */
@@ -100,7 +103,7 @@ export async function verifyAll(
 ): Promise<Verification> {
   const { workspace = null, fenceTimeoutMs = FENCE_TIMEOUT_MS, signal } = options;
   const sessions = await openSessions(config, options.kafka, projections, {
-    ...{ workspace, timeoutMs: fenceTimeoutMs, signal },
+    ...{ workspace, timeoutMs: fenceTimeoutMs, signal, totals: options.checks?.totals ?? [] },
     ...(options.limits?.sessions === undefined ? {} : { lookers: options.limits.sessions }),
   });
   const { status } = options;
@@ -111,7 +114,10 @@ export async function verifyAll(
   }, 250);
   const fencesBefore = status?.fences ?? 0;
   try {
-    return await verifyIn(sessions, tenants, { chunkRows: Math.min(CHUNK_ROWS, config.chunkRows), ...options });
+    return await verifyIn(sessions, tenants, config.rejectsTable, {
+      chunkRows: Math.min(CHUNK_ROWS, config.chunkRows),
+      ...options,
+    });
   } finally {
     clearInterval(timer);
     if (status !== undefined) {
@@ -122,9 +128,14 @@ export async function verifyAll(
   }
 }
 
-async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOptions): Promise<Verification> {
+async function verifyIn(
+  sessions: Sessions,
+  tenants: Tenants,
+  rejectsTable: string | null,
+  options: VerifyOptions,
+): Promise<Verification> {
   const { plans, relations, legacy, target, store, fence } = sessions;
-  const { signal, workspace = null, chunkRows = CHUNK_ROWS, status } = options;
+  const { signal, workspace = null, chunkRows = CHUNK_ROWS, status, checks: wanted = {} } = options;
   const projections = plans.map(({ projection }) => projection);
   const runOptions: RunOptions = { kind: options.kind ?? 'once', workspace, mapping: toMappingText(projections) };
   const startedAtMs = performance.now();
@@ -213,7 +224,7 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
     await looks.drain();
     await saveAll();
     // They join whole tables, and nothing but these: beside what asks this process more than the databases.
-    checking = checkWhole(sessions.whole, workspace);
+    checking = checkWhole(sessions.whole, wanted, workspace);
     checking.catch(() => undefined);
     for (const table of new Set(plans.flatMap(({ owned }) => owned.map(({ target: of }) => of.table)))) {
       const part = `backward ${table}`;
@@ -253,9 +264,9 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
   const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL);
   if (status !== undefined) status.state = 'checking';
   const whole = await checking;
-  const checks = [...toTotalChecks(totals, columns), ...whole.checks];
-  const { strayMoney } = whole;
-  const exceptions = await countExceptions(store, workspace);
+  const checks = [...toTotalChecks(wanted.totals ?? [], totals, columns), ...whole.checks];
+  const { notes } = whole;
+  const exceptions = await countExceptions(store, rejectsTable, workspace);
   const counts = await readCounts(store, run.id);
   const tables = verifiedTables(projections);
   const isEqual = [...counts.values()].every((of) => of.missing + of.extra + of.differing + of.unsettled === 0);
@@ -271,13 +282,13 @@ async function verifyIn(sessions: Sessions, tenants: Tenants, options: VerifyOpt
       ...(counts.get(table) ?? noCounts()),
       differences: differences.get(table) ?? [],
     })),
-    ...{ sums: columns, checks, strayMoney, unmappable, exceptions },
+    ...{ sums: columns, checks, notes, unmappable, exceptions },
   };
 }
 
 /** What holds within the new tables alone. */
-async function checkWhole(whole: pg.ClientBase, workspace: string | null) {
-  return { checks: await runChecks(whole, workspace), strayMoney: await readStrayMoney(whole, workspace) };
+async function checkWhole(whole: pg.ClientBase, { target, notes }: Checks, workspace: string | null) {
+  return { checks: await runChecks(whole, target, workspace), notes: await readNotes(whole, notes, workspace) };
 }
 
 async function openRun({ legacy, store }: Sessions, options: RunOptions, isResumed: boolean): Promise<Run> {

@@ -5,8 +5,9 @@ import type { Kafka } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { createPatience, pause } from '../../runtime/retry.ts';
+import type { Checks } from '../pipeline.ts';
 import type { Projection, Tenants } from '../projection.ts';
-import { LIVE, searchPathOption } from '../session.ts';
+import { liveNamespace, searchPathOption } from '../session.ts';
 import type { VerifyStatus } from './status.ts';
 import { type Verification, verifyAll } from './verify.ts';
 
@@ -31,6 +32,7 @@ export async function watchVerification(
     maxRate: number | null;
     workspace?: string | null;
     chunkRows?: number;
+    checks?: Checks;
     onPass?: (result: Verification) => void;
   },
 ): Promise<void> {
@@ -46,6 +48,7 @@ export async function watchVerification(
         ...{ kafka, signal, status, maxRate, workspace },
         ...{ kind: 'watch', limit: 1, fenceTimeoutMs: 0 },
         ...(options.chunkRows === undefined ? {} : { chunkRows: options.chunkRows }),
+        ...(options.checks === undefined ? {} : { checks: options.checks }),
       });
       said = '';
       note(status, result);
@@ -99,7 +102,7 @@ async function readTenants(client: pg.ClientBase): Promise<VerifyStatus['tenants
 }
 
 async function withTarget<T>(config: Config, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = await connect(config.targetUrl(), 'verify', searchPathOption(LIVE));
+  const client = await connect(config.targetUrl(), 'verify', searchPathOption(liveNamespace(config.targetSchema)));
   try {
     return await work(client);
   } finally {

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { parseLsn } from '../../connectors/lsn.ts';
+import { parseLsn } from '../../changes/lsn.ts';
 import type { Aggregate, Cell, FoldedRow, Implied, NewRow, Projection } from '../projection.ts';
 import { type Lineage, type SourceChange, toCells } from '../source-change.ts';
 import { compareBytes } from '../values/text.ts';

@@ -6,8 +6,8 @@ import {
   keyPositions,
   type Relation,
   type Row,
-} from '../../connectors/change.ts';
-import { NULL_CELL, SentRow } from '../../connectors/sent-row.ts';
+} from '../../changes/change.ts';
+import { NULL_CELL, SentRow } from '../../changes/sent-row.ts';
 import { AvroWriter, toPadded } from './avro-writer.ts';
 import { toColumnType, toSentWriter } from './column-type.ts';
 import { HEADER_BYTES } from './wire.ts';

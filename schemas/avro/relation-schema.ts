@@ -1,5 +1,5 @@
-import type { Column, Relation } from '../../connectors/change.ts';
-import { keyPositions } from '../../connectors/change.ts';
+import type { Column, Relation } from '../../changes/change.ts';
+import { keyPositions } from '../../changes/change.ts';
 import { type AvroColumnSchema, toColumnType } from './column-type.ts';
 import { type FieldVersion, toAvroNamespace, toFieldNames } from './names.ts';
 

@@ -153,10 +153,11 @@ export async function requireCover(
 
 /** Locks the tables against writers before it reads them, so that nothing is added between the look and the drop. For the transaction of a drop. */
 export async function readHoldingsLocked(client: pg.ClientBase, tables: readonly string[]): Promise<Holding[]> {
-  const shapes = (await readTableShapes(client, ['crm', 'crosswalk'])).filter(({ schema, name }) =>
+  const schemas = [...new Set(tables.map((table) => table.slice(0, table.indexOf('.'))))];
+  const shapes = (await readTableShapes(client, schemas)).filter(({ schema, name }) =>
     tables.includes(`${schema}.${name}`),
   );
   if (shapes.length === 0) return [];
   await client.query(`LOCK TABLE ${shapes.map((shape) => `ONLY ${nameOf(shape)}`).join(', ')} IN SHARE MODE`);
-  return await readHoldings(client, ['crm', 'crosswalk'], ({ schema, name }) => tables.includes(`${schema}.${name}`));
+  return await readHoldings(client, schemas, ({ schema, name }) => tables.includes(`${schema}.${name}`));
 }

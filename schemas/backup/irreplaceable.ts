@@ -11,6 +11,8 @@ const DERIVED = new Set([
     'migration',
     'phase_log',
     'upkeep',
+    'adopted',
+    'figures',
   ],
   ...['rebuild', 'rebuild_run', 'replayed_key', 'shadow'],
 ]);
@@ -23,6 +25,6 @@ export function irreplaceableRows(schema: string, table: string, columns: readon
   if (schema.startsWith('crosswalk_shadow_')) return null;
   if (schema === 'crosswalk' && DERIVED.has(table)) return null;
   if (schema === 'crosswalk' && table === 'dead_letter') return `resolution LIKE 'discarded by %'`;
-  if (schema === 'crm' && columns.includes('origin')) return `origin = 'app'`;
+  if (['origin', 'mapping_version'].every((column) => columns.includes(column))) return `origin = 'app'`;
   return 'true';
 }

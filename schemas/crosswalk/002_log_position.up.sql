@@ -1,3 +1,4 @@
+-- crosswalk: replaces 73c02e7dd0990303d345735eca3d13695a80b546909a420af53e8e0d429020e4
 -- What the connector's position topic says, kept where the new application can ask for it: a writer waits here until its own write is applied.
 
 CREATE TABLE crosswalk.log_position (
@@ -59,5 +60,5 @@ BEGIN
 END
 $$;
 
--- Who may call them is granted beside the roles, in schema crm.
+-- Who may call them is granted beside the roles.
 REVOKE ALL ON FUNCTION crosswalk.is_past(jsonb), crosswalk.applied_lsn(), crosswalk.wait_for_lsn(pg_lsn, interval) FROM PUBLIC;

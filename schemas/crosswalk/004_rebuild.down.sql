@@ -6,4 +6,4 @@ BEGIN
   END LOOP;
 END $$;
 DROP FUNCTION crosswalk.drop_shadow(text);
-DROP FUNCTION crosswalk.create_shadow(text, text[], boolean);
+DROP FUNCTION IF EXISTS crosswalk.create_shadow(text, text[], boolean);

@@ -1,3 +1,3 @@
-DROP FUNCTION crosswalk.keep_up(interval);
-DROP FUNCTION crosswalk.analyze_projected();
+DROP FUNCTION IF EXISTS crosswalk.keep_up(interval);
+DROP FUNCTION IF EXISTS crosswalk.analyze_projected();
 DROP TABLE crosswalk.upkeep;

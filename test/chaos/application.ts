@@ -1,6 +1,6 @@
 // The legacy application at work through crashes of its database: it reconnects and goes on.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startTraffic, type Traffic } from '../../sample/traffic.ts';
+import { startTraffic, type Traffic } from '../../pipelines/crm/sample/traffic.ts';
 
 export interface Application {
   /** Row changes that were confirmed to it. */

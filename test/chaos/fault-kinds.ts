@@ -1,8 +1,8 @@
 // What can go wrong in a chaos run: each kind is one thing that happens to a server, a connection or a process, and is over when its promise resolves.
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import type { Random } from '../../pipelines/crm/sample/random.ts';
 import { connectorPoints, type FaultPoint, projectorPoints } from '../../runtime/faults.ts';
-import type { Random } from '../../sample/random.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { type ServerName, serverNames, type World } from './world.ts';
 

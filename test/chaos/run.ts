@@ -1,8 +1,8 @@
 // One chaos run: the pipeline under traffic and faults, then calm, then the verdict.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loadSample } from '../../pipelines/crm/sample/load.ts';
+import { createRandom } from '../../pipelines/crm/sample/random.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { loadSample } from '../../sample/load.ts';
-import { createRandom } from '../../sample/random.ts';
 import { createSecondSlot, startRecorder } from '../oracle/log-history.ts';
 import { startApplication } from './application.ts';
 import { faultKinds } from './fault-kinds.ts';

@@ -1,6 +1,6 @@
 // The DDL that legacy teams run, in the running legacy database. Each strike works on columns of its own, so that no name comes twice.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Random } from '../../sample/random.ts';
+import type { Random } from '../../pipelines/crm/sample/random.ts';
 import { createDba, type Dba } from './dba.ts';
 import type { FaultKind } from './fault-kinds.ts';
 import type { RefusedType } from './judge.ts';

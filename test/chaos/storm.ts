@@ -1,6 +1,6 @@
 // Faults at random moments, at most three at a time and never two on the same thing.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Random } from '../../sample/random.ts';
+import type { Random } from '../../pipelines/crm/sample/random.ts';
 import type { FaultKind } from './fault-kinds.ts';
 
 const AT_ONCE = 3;

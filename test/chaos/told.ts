@@ -1,11 +1,12 @@
 // Whether the connector knows all that the legacy database is and holds.
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { captureOf, readSource, toFingerprint } from '../../connectors/source-state.ts';
 import { readPosition } from '../../projectors/read-position.ts';
-import { parseConfig } from '../../runtime/config.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
+import { parseConfig } from '../support/crm.ts';
 import type { World } from './world.ts';
 
 const PATIENCE_MS = 600_000;

@@ -1,4 +1,5 @@
 // The servers of a chaos run, each behind a proxy, and the addresses that the pipeline is given.
+
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +11,10 @@ import { startKafka } from '../../infra/stack/kafka.ts';
 import { startPostgres } from '../../infra/stack/postgres.ts';
 import { registryUrlOf, startRegistry } from '../../infra/stack/registry.ts';
 import type { Server } from '../../infra/stack/stack.ts';
-import { type Config, parseConfig } from '../../runtime/config.ts';
+import { createLegacySchema } from '../../pipelines/crm/sample/load.ts';
+import type { Config } from '../../runtime/config.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { createLegacySchema } from '../../sample/load.ts';
-import { migrateUp } from '../../schemas/migrations.ts';
+import { migrateUp, parseConfig } from '../support/crm.ts';
 import { kafkaClientEnv } from '../support/kafka-client.ts';
 import { openTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 

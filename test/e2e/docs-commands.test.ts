@@ -3,13 +3,14 @@
 // Pages come in the order of PAGES, commands of a page in the order of the page. No command of these pages takes away what a later one needs: those that
 // empty or roll back something are run against the second pipeline of README.md's "On a real legacy database", which has a PostgreSQL of its own, or in a
 // dry run. What the pages leave to the reader (ids, addresses, passwords) is filled in from `placeholders`; what is not run is in `leftOut`, with the reason.
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { allProjections } from '../../projectors/projections/all.ts';
+import { createLegacySchema, loadSample } from '../../pipelines/crm/sample/load.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { createLegacySchema, loadSample } from '../../sample/load.ts';
+import { allProjections } from '../support/crm.ts';
 import {
   type DocBlock,
   isShell,

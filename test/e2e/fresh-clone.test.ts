@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStack } from '../../infra/stack/stack.ts';
-import { toE164 } from '../../projectors/values/phone.ts';
-import { fetchPhones, runOracle } from '../../projectors/verify/oracle/oracle.ts';
+import { toE164 } from '../../pipelines/crm/values/phone.ts';
 import { connect } from '../../runtime/postgres.ts';
+import { fetchPhones, runOracle } from '../support/crm.ts';
 import { processesOf } from '../support/processes-of.ts';
 
 // What a newcomer does: clone, make demo. The clone holds the last commit, not what is being edited.

@@ -1,4 +1,5 @@
 // Explanations of rows, on the whole pipeline, held against what the test itself did to the legacy database.
+
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,22 +8,22 @@ import kafkajs from 'kafkajs';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toLegacyLines, toRowLines } from '../../cli/explain-text.ts';
+import { contacts } from '../../pipelines/crm/projections/contacts.ts';
+import { loadSample } from '../../pipelines/crm/sample/load.ts';
+import { createTenants } from '../../pipelines/crm/tenants.ts';
 import type { ExplainContext, ExplainOptions } from '../../projectors/explain/context.ts';
 import { explainLegacy } from '../../projectors/explain/explain-legacy.ts';
 import { explainRow } from '../../projectors/explain/explain-row.ts';
 import type { Chain, LoggedEvent, MergedOrigin, RowExplanation } from '../../projectors/explain/explanation.ts';
 import { runProjectors } from '../../projectors/project.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
-import { contacts } from '../../projectors/projections/contacts.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
-import { createTenants } from '../../projectors/tenants.ts';
 import { topicOf } from '../../runtime/config.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { loadSample } from '../../sample/load.ts';
 import { createRegistry } from '../../schemas/avro/registry.ts';
 import { type ConnectorRig, createConnectorRig } from '../support/connector.ts';
+import { allProjections, crm } from '../support/crm.ts';
 import { type LogRecord, readLog } from '../support/read-log.ts';
 import { stackAddresses } from '../support/stack.ts';
 import { openTarget } from '../support/target-database.ts';
@@ -176,6 +177,7 @@ beforeAll(async () => {
   const registry = createRegistry({ baseUrl: rig.env.SCHEMA_REGISTRY_URL! });
   context = {
     ...{ config, kafka: createKafka(config.kafka(), log), registry, projections: allProjections, tenants },
+    ...{ rejects: crm.rejects, otherSettings: crm.tenants.others ?? {} },
     ...{ signal: stopping.signal, onProgress: () => undefined },
   };
   await settle();

@@ -2,11 +2,11 @@
 // CROSSWALK_KILLS=100 adds as many kills of a connector and of a projector at random points.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadSample } from '../../pipelines/crm/sample/load.ts';
+import { createRandom } from '../../pipelines/crm/sample/random.ts';
+import { startTraffic, type Traffic } from '../../pipelines/crm/sample/traffic.ts';
 import { connectorPoints, type FaultPoint, projectorPoints } from '../../runtime/faults.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { loadSample } from '../../sample/load.ts';
-import { createRandom } from '../../sample/random.ts';
-import { startTraffic, type Traffic } from '../../sample/traffic.ts';
 import { createSecondSlot, readHistory } from '../oracle/log-history.ts';
 import { compareLog } from '../oracle/log-history-compare.ts';
 import { compareRows } from '../support/compare-rows.ts';

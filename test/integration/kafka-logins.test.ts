@@ -1,14 +1,15 @@
 // A broker that lets nobody in without a login, by each mechanism.
+
 import { pbkdf2Sync, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findFreePort } from '../../infra/stack/free-port.ts';
-import { parseConfig } from '../../runtime/config.ts';
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { assertDone } from '../../runtime/kafka/direct/broker-errors.ts';
 import type { ByteReader, ByteWriter } from '../../runtime/kafka/direct/bytes.ts';
 import { Cluster } from '../../runtime/kafka/direct/cluster.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
+import { parseConfig } from '../support/crm.ts';
 import { kafkaClientEnv, kafkaSettings } from '../support/kafka-client.ts';
 import { type OwnKafka, startOwnKafka } from '../support/own-kafka.ts';
 import { waitUntil } from '../support/wait-until.ts';

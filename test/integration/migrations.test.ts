@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { connect } from '../../runtime/postgres.ts';
-import { migrateDown, migrateUp, readMigrationState, readMigrations } from '../../schemas/migrations.ts';
+import { migrateDown, migrateUp, readMigrationState, readMigrations } from '../support/crm.ts';
 import { createDatabases } from '../support/stack.ts';
 
 const silent = () => undefined;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadSample } from '../../pipelines/crm/sample/load.ts';
+import { startTraffic } from '../../pipelines/crm/sample/traffic.ts';
 import { topicOf } from '../../runtime/config.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { loadSample } from '../../sample/load.ts';
-import { startTraffic } from '../../sample/traffic.ts';
 import { createSecondSlot, type History, startRecorder } from '../oracle/log-history.ts';
 import { compareLog } from '../oracle/log-history-compare.ts';
 import { type ConnectorRig, createConnectorRig } from '../support/connector.ts';

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLegacySchema, loadSample } from '../../sample/load.ts';
-import { plantedRejects } from '../../sample/planted-rejects.ts';
-import { startTraffic } from '../../sample/traffic.ts';
+import { createLegacySchema, loadSample } from '../../pipelines/crm/sample/load.ts';
+import { plantedRejects } from '../../pipelines/crm/sample/planted-rejects.ts';
+import { startTraffic } from '../../pipelines/crm/sample/traffic.ts';
 import { createDatabases } from '../support/stack.ts';
 
 const SIZE = { seed: 'integration', contacts: 2000, quotes: 2000 };

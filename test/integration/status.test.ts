@@ -1,17 +1,18 @@
 // What people see of a pipeline that runs, lags and loses a server, through the processes that they would start.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../../infra/stack/free-port.ts';
-import { parseConfig } from '../../runtime/config.ts';
+import { createLegacySchema, loadSample } from '../../pipelines/crm/sample/load.ts';
+import { plantedRejects } from '../../pipelines/crm/sample/planted-rejects.ts';
+import type { PlantedReject } from '../../pipelines/crm/sample/rows/row.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
-import { createLegacySchema, loadSample } from '../../sample/load.ts';
-import { plantedRejects } from '../../sample/planted-rejects.ts';
-import type { PlantedReject } from '../../sample/rows/row.ts';
 import { startCli } from '../support/connector-process.ts';
+import { parseConfig } from '../support/crm.ts';
 import { createDatabases, stackAddresses } from '../support/stack.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

@@ -1,12 +1,13 @@
 // A pipeline in which two legacy tables feed one aggregate: verified, repaired, rebuilt and explained.
+
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { planUnload } from '../../cli/phases/unload.ts';
+import { createTenants } from '../../pipelines/crm/tenants.ts';
 import type { ExplainContext } from '../../projectors/explain/context.ts';
 import { explainLegacy } from '../../projectors/explain/explain-legacy.ts';
 import { explainRow } from '../../projectors/explain/explain-row.ts';
 import { type RebuildRequest, rebuild } from '../../projectors/rebuild/rebuild.ts';
-import { createTenants } from '../../projectors/tenants.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createRegistry } from '../../schemas/avro/registry.ts';
@@ -29,7 +30,9 @@ let rig: VerifyRig;
 beforeAll(async () => {
   rig = await createVerifyRig('two_sources', {
     ...{ seed: '1', contacts: 0, quotes: 0, projections: twoSources, targetSchema: TWO_SOURCES_TARGET },
-    schema: readFileSync(new URL('../../schemas/legacy/schema.sql', import.meta.url), 'utf8') + TWO_SOURCES_LEGACY,
+    schema:
+      readFileSync(new URL('../../pipelines/crm/sample/legacy-schema.sql', import.meta.url), 'utf8') +
+      TWO_SOURCES_LEGACY,
     env: { CROSSWALK_TABLES: 'signups,returns' },
   });
   // Keys of both tables are the same texts.
@@ -149,6 +152,7 @@ test('a row tells the legacy rows of both tables, and which change took it away'
   const registry = createRegistry({ baseUrl, ...credentials });
   const context: ExplainContext = {
     ...{ config, registry, tenants, projections: twoSources, kafka: createKafka(config.kafka(), createLog('silent')) },
+    ...{ rejects: undefined, otherSettings: {} },
     signal: AbortSignal.timeout(60_000),
     onProgress: () => undefined,
   };
@@ -209,7 +213,7 @@ test('where one of both tables is empty, the other one carries a repair', async 
 });
 
 test('the way back empties the tables of both', async () => {
-  const plan = (await planUnload(rig.target)).join('\n');
+  const plan = (await planUnload(rig.target, 'crm')).join('\n');
   expect(plan).toContain('crm."people"');
   expect(plan).toContain('crm."phones"');
 });

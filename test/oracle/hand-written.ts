@@ -2,9 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type Difference, runOracle, type TenantConfiguration } from '../../projectors/verify/oracle/oracle.ts';
+import type { TenantConfiguration } from '../../pipelines/crm/oracle/oracle.ts';
+import type { Difference } from '../../projectors/verify/oracle/oracle.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
+import { runOracle } from '../support/crm.ts';
 
 /** Column values as PostgreSQL text; numbers and booleans by their JavaScript text, null and missing as null. */
 export type Row = Readonly<Record<string, string | number | boolean | null>>;

@@ -1,11 +1,11 @@
 // A log of changes in partitions, as the connector would have written it, without Kafka: what a projector is given.
 import { createHash } from 'node:crypto';
-import { toLsnText } from '../../connectors/lsn.ts';
+import { toLsnText } from '../../changes/lsn.ts';
 import type { Position } from '../../connectors/position.ts';
+import type { Random } from '../../pipelines/crm/sample/random.ts';
 import { type ChangeDecoder, toRepairHint } from '../../projectors/decode.ts';
 import type { LegacyRow } from '../../projectors/projection.ts';
 import { type SourceChange, toTimestampText } from '../../projectors/source-change.ts';
-import type { Random } from '../../sample/random.ts';
 import type { RecordedChange } from './legacy-history.ts';
 
 const START_MICROS = 1_700_000_000_000_000n;

@@ -1,5 +1,6 @@
-import { toE164 } from '../../projectors/values/phone.ts';
-import { type Difference, fetchPhones, runOracle } from '../../projectors/verify/oracle/oracle.ts';
+import { toE164 } from '../../pipelines/crm/values/phone.ts';
+import type { Difference } from '../../projectors/verify/oracle/oracle.ts';
+import { fetchPhones, runOracle } from './crm.ts';
 
 /** Where the new tables differ from what the SQL oracle makes of the legacy rows, all tenants being in the US. */
 export async function compareRows(databases: {

@@ -1,6 +1,7 @@
 // Projector processes as adversary: several at once on the same partitions, with batches of any size, stale, restarted and killed.
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import type { Random } from '../../pipelines/crm/sample/random.ts';
 import { createParkedRetry } from '../../projectors/parked.ts';
 import type { Projection, Tenants } from '../../projectors/projection.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
@@ -9,7 +10,6 @@ import type { TargetShapes } from '../../projectors/write/catalog.ts';
 import { ensureOffsets, readNextOffset } from '../../projectors/write/offsets.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createLog } from '../../runtime/log.ts';
-import type { Random } from '../../sample/random.ts';
 import { type ChangeLog, type LogPartition, logDecoder } from './change-log.ts';
 
 export interface Target {

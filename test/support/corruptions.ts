@@ -1,8 +1,8 @@
 // Corrupts projected rows and contributions at random, within what the constraints of the new schema allow, and says what a verification must name.
 
 import type pg from 'pg';
+import type { Random } from '../../pipelines/crm/sample/random.ts';
 import { inTransaction } from '../../runtime/postgres.ts';
-import type { Random } from '../../sample/random.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import { PROJECTED_TABLES } from './target-database.ts';
 

@@ -1,17 +1,16 @@
 // A pipeline as processes, with what a gate asks for beside it: an hour of lag samples, a verification, confirmations.
+
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
-import { allProjections, projections } from '../../projectors/projections/all.ts';
-import { readTenants } from '../../projectors/read-tenants.ts';
-import { evaluateGate, type StoredGate, storeGate } from '../../projectors/stages/gate.ts';
-import type { GateLimits, GateLine } from '../../projectors/stages/gate-lines.ts';
+import { evaluateGate, type StoredGate, storeGate } from '../../monitor/stages/gate.ts';
+import type { GateLimits, GateLine } from '../../monitor/stages/gate-lines.ts';
 import { toMappingText } from '../../projectors/verify/run-store.ts';
 import { targetTables } from '../../projectors/write/catalog.ts';
-import { parseConfig } from '../../runtime/config.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig } from './connector.ts';
 import { type CliProcess, startCli } from './connector-process.ts';
+import { allProjections, parseConfig, projections, readTenants } from './crm.ts';
 
 export interface GateRig extends Omit<ConnectorRig, 'run'> {
   /** The target database as its owner. */

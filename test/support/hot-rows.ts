@@ -1,7 +1,7 @@
 // Writers that never rest, on a few rows: what a verification must not take for a difference.
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { createRandom } from '../../sample/random.ts';
+import { createRandom } from '../../pipelines/crm/sample/random.ts';
 
 export interface HotRows {
   /** Transactions committed. */

@@ -1,4 +1,5 @@
-import { type KafkaSettings, parseConfig } from '../../runtime/config.ts';
+import type { KafkaSettings } from '../../runtime/config.ts';
+import { parseConfig } from './crm.ts';
 
 const chosen = process.env.CROSSWALK_KAFKA_CLIENT;
 

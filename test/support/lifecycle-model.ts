@@ -1,8 +1,9 @@
 // What the oracle cannot know from the legacy tables alone: what became of rows that are gone, computed from the log of changes.
-import type { Tenants } from '../../projectors/projection.ts';
-import { quotes } from '../../projectors/projections/quotes.ts';
+
+import { quotes } from '../../pipelines/crm/projections/quotes.ts';
+import type { Tenants } from '../../pipelines/crm/tenants.ts';
+import { toE164 } from '../../pipelines/crm/values/phone.ts';
 import type { SourceChange } from '../../projectors/source-change.ts';
-import { toE164 } from '../../projectors/values/phone.ts';
 
 const has = (cell: string | null | undefined): cell is string => cell != null && /[^\t\n\v\f\r \u00a0]/.test(cell);
 

@@ -1,4 +1,5 @@
 // Databases that a migration is run on, and what may be asked of them.
+
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,10 +8,10 @@ import pg from 'pg';
 import { parsePhase } from '../../cli/phases/all.ts';
 import { carryOut, type PhaseResult } from '../../cli/phases/carry-out.ts';
 import { alone, withRun } from '../../cli/phases/open-run.ts';
-import { parseConfig } from '../../runtime/config.ts';
+import { createLegacySchema, loadSample } from '../../pipelines/crm/sample/load.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { createLegacySchema, loadSample } from '../../sample/load.ts';
+import { crm, parseConfig } from './crm.ts';
 import { describeCapture, describeCatalog } from './describe-catalog.ts';
 import { createDatabases, stackAddresses } from './stack.ts';
 
@@ -77,6 +78,7 @@ export async function carry(
 ): Promise<PhaseResult[]> {
   const ownEnv = { ...rig.env, ...env };
   const context = {
+    pipeline: crm,
     config: parseConfig(ownEnv),
     env: ownEnv,
     ownEnv,

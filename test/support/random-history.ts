@@ -1,11 +1,11 @@
 // A small legacy world in which everything collides: few phones, few people, few ids, used again and again.
 import pg from 'pg';
-import { type ColumnTypes, insertRows, readColumnTypes } from '../../sample/insert-rows.ts';
-import type { Random } from '../../sample/random.ts';
-import { contactRow } from '../../sample/rows/contacts.ts';
-import { spellPhone } from '../../sample/rows/phones.ts';
-import { quoteRow } from '../../sample/rows/quotes.ts';
-import type { Row, Setting } from '../../sample/rows/row.ts';
+import { type ColumnTypes, insertRows, readColumnTypes } from '../../pipelines/crm/sample/insert-rows.ts';
+import type { Random } from '../../pipelines/crm/sample/random.ts';
+import { contactRow } from '../../pipelines/crm/sample/rows/contacts.ts';
+import { spellPhone } from '../../pipelines/crm/sample/rows/phones.ts';
+import { quoteRow } from '../../pipelines/crm/sample/rows/quotes.ts';
+import type { Row, Setting } from '../../pipelines/crm/sample/rows/row.ts';
 import { HISTORY_TABLES, type HistoryTable } from './legacy-history.ts';
 
 export const WORKSPACES = [

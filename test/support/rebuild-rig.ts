@@ -1,9 +1,11 @@
 // A pipeline whose projections are rebuilt: connector and projectors run in this process, under a login with the rights of the projectors alone.
+
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
+import { loadSample } from '../../pipelines/crm/sample/load.ts';
+import { createTenants } from '../../pipelines/crm/tenants.ts';
 import { runProjectors } from '../../projectors/project.ts';
 import type { Projection, Tenants } from '../../projectors/projection.ts';
-import { allProjections } from '../../projectors/projections/all.ts';
 import {
   type RebuildOptions,
   type RebuildRequest,
@@ -11,15 +13,14 @@ import {
   rebuild,
 } from '../../projectors/rebuild/rebuild.ts';
 import { createProjectionStatus, type ProjectionStatus } from '../../projectors/status.ts';
-import { createTenants } from '../../projectors/tenants.ts';
 import { markNow, waitForLsn } from '../../projectors/wait.ts';
-import { type Config, parseConfig } from '../../runtime/config.ts';
+import type { Config } from '../../runtime/config.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { loadSample } from '../../sample/load.ts';
 import { compareRows } from './compare-rows.ts';
 import { type ConnectorRig, createConnectorRig } from './connector.ts';
+import { allProjections, parseConfig } from './crm.ts';
 import { HISTORY_TABLES, openTarget, PROJECTED_TABLES } from './target-database.ts';
 
 /** Live projectors that run in this process. */

@@ -1,18 +1,19 @@
 // Changes written by hand, delivered batch by batch: what happens in which order is the test's own.
+
 import type pg from 'pg';
-import { toLsnText } from '../../connectors/lsn.ts';
+import { toLsnText } from '../../changes/lsn.ts';
 import type { Position } from '../../connectors/position.ts';
+import { createTenants } from '../../pipelines/crm/tenants.ts';
 import { createParkedRetry } from '../../projectors/parked.ts';
 import type { Cell, LegacyRow, Projection, Tenants } from '../../projectors/projection.ts';
-import { projections as ofTree } from '../../projectors/projections/all.ts';
 import type { SourceChange } from '../../projectors/source-change.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
-import { createTenants } from '../../projectors/tenants.ts';
 import { applyChanges, type SliceOutcome } from '../../projectors/write/apply-changes.ts';
 import { readTargetShapes, type TargetShapes } from '../../projectors/write/catalog.ts';
 import { ensureOffsets } from '../../projectors/write/offsets.ts';
 import { createLog } from '../../runtime/log.ts';
 import { logDecoder, topicOf } from './change-log.ts';
+import { projections as ofTree } from './crm.ts';
 
 const PARTITIONS = 4;
 const TIME = '2024-03-01 10:00:00+00';

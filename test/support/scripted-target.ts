@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
-import { createProjectorPool } from '../../projectors/session.ts';
+import { createProjectorPool } from './crm.ts';
 import { createScriptedLog, type ScriptedLog } from './scripted-log.ts';
 import { createDatabases } from './stack.ts';
 import { clearTarget, openTarget } from './target-database.ts';

@@ -1,9 +1,9 @@
 // A target database with both schemas, and what a test may want to see of it.
+
 import type pg from 'pg';
-import { histories, projections } from '../../projectors/projections/all.ts';
 import { targetTables } from '../../projectors/write/catalog.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { migrateUp } from '../../schemas/migrations.ts';
+import { histories, migrateUp, projections } from './crm.ts';
 
 /** Tables whose rows depend on the legacy rows alone. */
 export const PROJECTED_TABLES: readonly string[] = [...new Set(projections.flatMap(targetTables))];

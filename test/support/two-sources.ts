@@ -8,20 +8,13 @@ import {
 } from '../../projectors/projection.ts';
 import { uuid5 } from '../../projectors/values/uuid5.ts';
 
-const lineage = (
-  table: string,
-) => `deleted_at timestamptz, origin text NOT NULL DEFAULT 'app' CHECK (origin IN ('cdc', 'app')),
-  legacy_table text, legacy_key text, source_lsn pg_lsn, source_xid bigint, source_committed_at timestamptz, mapping_version text,
-  CONSTRAINT ${table}_lineage CHECK (origin = 'app' OR num_nulls(legacy_table, legacy_key, source_lsn, source_xid, source_committed_at, mapping_version) = 0)`;
-
 /** The new tables, for the owner of the target. */
 export const TWO_SOURCES_TARGET = `
-  CREATE TABLE crm.people (id uuid PRIMARY KEY, tenant_id text NOT NULL, name text, ${lineage('people')});
+  CREATE TABLE crm.people (id uuid PRIMARY KEY, tenant_id text NOT NULL, name text, deleted_at timestamptz);
   CREATE TABLE crm.phones (id uuid PRIMARY KEY, tenant_id text NOT NULL, person_id uuid NOT NULL REFERENCES crm.people (id) DEFERRABLE INITIALLY DEFERRED,
-    phone text NOT NULL, ${lineage('phones')});
+    phone text NOT NULL, deleted_at timestamptz);
   CREATE INDEX phones_person_idx ON crm.phones (person_id);
-  GRANT SELECT, INSERT, UPDATE, DELETE ON crm.people, crm.phones TO crosswalk_projector;
-  GRANT SELECT ON crm.people, crm.phones TO crosswalk_reader;`;
+  SELECT crosswalk.adopt('crm.people', 1), crosswalk.adopt('crm.phones', 1);`;
 
 /** The legacy tables. Their keys are the same texts. */
 export const TWO_SOURCES_LEGACY = `

@@ -1,20 +1,18 @@
 // A whole pipeline in this process: legacy database, connector, Kafka, projectors, new schema, and verification of it.
+
 import type pg from 'pg';
+import { loadSample } from '../../pipelines/crm/sample/load.ts';
 import { runProjectors } from '../../projectors/project.ts';
 import type { Projection } from '../../projectors/projection.ts';
-import { allProjections, projections } from '../../projectors/projections/all.ts';
-import { readTenants } from '../../projectors/read-tenants.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
 import { type Repair, repairRun } from '../../projectors/verify/repair.ts';
 import { type Verification, type VerifyOptions, verifyAll } from '../../projectors/verify/verify.ts';
 import { markNow, waitForLsn } from '../../projectors/wait.ts';
-import { parseConfig } from '../../runtime/config.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { loadSample } from '../../sample/load.ts';
-import { migrateUp } from '../../schemas/migrations.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from './connector.ts';
+import { allProjections, migrateUp, parseConfig, projections, readTenants } from './crm.ts';
 
 export interface VerifyRig {
   readonly rig: ConnectorRig;

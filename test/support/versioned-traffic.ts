@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { createRandom } from '../../sample/random.ts';
+import { createRandom } from '../../pipelines/crm/sample/random.ts';
 import type { LogRecord } from './read-log.ts';
 
 /** A table of rows that each count their own versions: every write of a row takes a higher one, also after a delete. */

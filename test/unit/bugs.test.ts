@@ -22,7 +22,8 @@ describe.each(bugs.map((bug): [string, Bug] => [bug.name, bug]))('%s', (_, bug) 
   test('changes product code alone, and names tests that exist', () => {
     const changed = [...readFileSync(bug.file, 'utf8').matchAll(/^[+-]{3} [ab]\/(\S+)$/gm)].map((match) => match[1]!);
     expect(changed.length).toBeGreaterThan(0);
-    for (const file of changed) expect(file).toMatch(/^(cli|connectors|projectors|runtime|schemas)\//);
+    for (const file of changed)
+      expect(file).toMatch(/^(changes|cli|connectors|monitor|pipelines|projectors|runtime|schemas)\//);
     for (const file of bug.tests) {
       expect(file).toMatch(/^test\/(unit|integration)\/.*\.test\.ts$/);
       expect(existsSync(join(root, file)), file).toBe(true);

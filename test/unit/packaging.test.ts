@@ -114,7 +114,7 @@ describe('Dockerfile', () => {
 });
 
 test('alerts and metrics have the same names', () => {
-  const declared = new Set(read('runtime/metrics.ts').match(/crosswalk_[a-z_]+/g));
+  const declared = new Set(read('monitor/metrics.ts').match(/crosswalk_[a-z_]+/g));
   const used = read('infra/prometheus/alerts.yaml').match(/crosswalk_[a-z_]+/g)!;
   expect(used.filter((name) => !declared.has(name))).toEqual([]);
 });
@@ -122,7 +122,7 @@ test('alerts and metrics have the same names', () => {
 test('docs/operations.md names every metric of connectors and projectors', () => {
   const ofBoth = (text: string) =>
     [...new Set(text.match(/crosswalk_(connector|snapshot|projection)_[a-z_]+/g))].sort();
-  expect(ofBoth(read('docs/operations.md'))).toEqual(ofBoth(read('runtime/metrics.ts')));
+  expect(ofBoth(read('docs/operations.md'))).toEqual(ofBoth(read('monitor/metrics.ts')));
 });
 
 test.each(NODE_FLAGS)('the image and the command run Node.js with %s', (flag) => {

@@ -1,29 +1,40 @@
+import { join } from 'node:path';
 import type { Config } from '../../../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../../../runtime/errors.ts';
-import type { Tenants } from '../../projection.ts';
-import { toE164 } from '../../values/phone.ts';
-import { type Difference, fetchPhones, runOracle } from './oracle.ts';
+import type { Pipeline } from '../../pipeline.ts';
+import { statesOf, type Tenants } from '../../projection.ts';
+import { targetTables } from '../../write/catalog.ts';
+import { type Difference, runOracle } from './oracle.ts';
 
 /**
  * Compares the live projected rows with what SQL that shares no code with the projections makes of the legacy rows: it finds what is wrong in a mapping, which recomputing with the same
- * mapping cannot. Exact while nothing changes. Only phones are read by the library that the projections use. `configured`: tenants with settings of their own. The owner of the target
- * creates and drops a scratch database. Throws a CrosswalkError.
+ * mapping cannot. Exact while nothing changes. `configured`: tenants with settings of their own. The owner of the target creates and drops a scratch database. Throws a CrosswalkError.
  */
 export async function compareWithOracle(
   config: Config,
+  pipeline: Pipeline,
   tenants: Tenants,
   configured: readonly string[],
 ): Promise<Difference[]> {
-  const settings = ['', ...configured].map((tenantId) => ({ tenantId, ...tenants(tenantId) }));
-  const countries = [...new Set(settings.map(({ country }) => country))];
+  const { oracle } = pipeline;
+  if (oracle === undefined)
+    throw new CrosswalkError(
+      'config_invalid',
+      `The pipeline ${pipeline.name} has no oracle`,
+      'Write one: docs/verification.md, "The oracle".',
+    );
+  const states = statesOf(pipeline.projections);
   try {
-    const phones = await fetchPhones(config.legacyUrl(), config.legacySchema);
     return await runOracle({
       legacyUrl: config.legacyUrl(),
-      targetUrl: config.targetOwnerUrl(),
       legacySchema: config.legacySchema,
-      tenants: settings,
-      phones: countries.flatMap((country) => phones.map((raw) => ({ raw, country, e164: toE164(raw, country) }))),
+      targetUrl: config.targetOwnerUrl(),
+      targetSchema: config.targetSchema,
+      sources: [...new Set(states.map(({ source }) => source))],
+      projected: [...new Set(states.flatMap(targetTables))],
+      aggregates: oracle.aggregates ?? [],
+      sql: oracle.sql.map((file) => join(pipeline.folder, file)),
+      prepare: async (scratch) => oracle.prepare?.(scratch, { tenants, configured }),
     });
   } catch (error) {
     if ((error as { code?: unknown }).code === '42501')

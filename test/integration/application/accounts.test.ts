@@ -1,10 +1,11 @@
 // Accounts of the new application: who sees which, and the administrator that the migrations make.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../../runtime/postgres.ts';
 import { planUp } from '../../../schemas/migration-plan.ts';
-import { migrateDown, migrateUp, readMigrations } from '../../../schemas/migrations.ts';
 import { createLogin } from '../../support/application-login.ts';
+import { migrateDown, migrateUp, readMigrations } from '../../support/crm.ts';
 import { createDatabases } from '../../support/stack.ts';
 
 const NORTH = 'ws-north';
@@ -153,13 +154,13 @@ describe('the administrator', () => {
     await fresh();
     await owner.query(`SELECT set_config('crosswalk.admin_email', $1, false)`, ["o'hara@example.org"]);
     try {
-      const [first] = await planUp(owner);
+      const [first] = await planUp(owner, { migrations: readMigrations() });
       expect(first).toEqual({ title: 'settings', sql: `SET crosswalk.admin_email = 'o''hara@example.org';` });
       await migrateUp(owner, silent);
       expect(await read()).toEqual([{ ...named, email: "o'hara@example.org" }]);
-      expect((await planUp(owner)).length).toBe(0);
+      expect((await planUp(owner, { migrations: readMigrations() })).length).toBe(0);
       // Undone and applied again it stays as it is.
-      await migrateDown(owner, 2, silent);
+      await migrateDown(owner, 3, silent);
       await owner.query('RESET crosswalk.admin_email');
       await migrateUp(owner, silent);
       expect(await read()).toEqual([{ ...named, email: "o'hara@example.org" }]);

@@ -10,8 +10,8 @@ import {
 import examples from 'libphonenumber-js/mobile/examples';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { createRandom } from '../../../sample/random.ts';
 import { createLogin } from '../../support/application-login.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { setStage } from '../../support/stages.ts';

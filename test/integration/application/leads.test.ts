@@ -1,9 +1,10 @@
 // Views about leads: of one person, and how many come to something by where they come from.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { createLogin } from '../../support/application-login.ts';
+import { createProjectorPool } from '../../support/crm.ts';
 import { contactRow, createScriptedLog, quoteRow } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { setStage } from '../../support/stages.ts';

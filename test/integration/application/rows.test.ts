@@ -1,10 +1,10 @@
 // Rows of the application beside projected ones: their defaults, their times, their unique values; and none of it in a projected row.
+
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { connect } from '../../../runtime/postgres.ts';
+import { allProjections, createProjectorPool } from '../../support/crm.ts';
 import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { setStage } from '../../support/stages.ts';

@@ -1,11 +1,12 @@
 // Figures and statistics are kept by the projectors: after a load, and from time to time, by one process at a time.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { keepUp, readFigures, tryToKeepUp } from '../../../projectors/upkeep.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { createLogin } from '../../support/application-login.ts';
+import { createProjectorPool } from '../../support/crm.ts';
 import { contactRow, createScriptedLog, quoteRow } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { setStage } from '../../support/stages.ts';

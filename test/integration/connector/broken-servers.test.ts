@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseLsn } from '../../../connectors/lsn.ts';
+import { parseLsn } from '../../../changes/lsn.ts';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
 import { startKafka } from '../../../infra/stack/kafka.ts';
 import { topicOf, transactionTopicOf } from '../../../runtime/config.ts';

@@ -1,4 +1,5 @@
 // What brokers compress anew: the Java library writes the batches, createKafka's readers read them.
+
 import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import kafkajs from 'kafkajs';
@@ -12,6 +13,7 @@ import { createKafka, type InRecord } from '../../../runtime/kafka.ts';
 import { type Codec, codecs } from '../../../runtime/kafka-codecs.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { crm } from '../../support/crm.ts';
 import { kafkaSettings } from '../../support/kafka-client.ts';
 import { stackAddresses } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -182,6 +184,7 @@ test('a connector goes on behind its own records, and the log is whole, however 
   expect(log.length).toBeGreaterThanOrEqual(1000);
 
   const checks = await examine({
+    pipeline: crm,
     config: rig.config,
     log: createLog('silent'),
     signal: new AbortController().signal,

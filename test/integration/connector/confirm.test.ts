@@ -1,7 +1,7 @@
 // What is confirmed to the server, and what a connector does that goes on where another was killed at exactly the wrong moment.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { parseLsn } from '../../../connectors/lsn.ts';
+import { parseLsn } from '../../../changes/lsn.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';

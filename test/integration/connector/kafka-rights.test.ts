@@ -1,4 +1,5 @@
 // Rights that Kafka refuses: each ends the connector with one line, and a grant heals it.
+
 import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
@@ -6,6 +7,7 @@ import { positionTopicOf, topicOf } from '../../../runtime/config.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { runCli } from '../../support/cli.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { crm } from '../../support/crm.ts';
 import { kafkaClientEnv } from '../../support/kafka-client.ts';
 import { type OwnKafka, startOwnKafka } from '../../support/own-kafka.ts';
 
@@ -95,7 +97,12 @@ test.for(cases)('no right %s', { timeout: 120_000 }, async ([name, deny, message
   const line = refused.stderr.trim().split('\n').at(-1)!;
   expect(line).toContain(message(rig));
   expect(line).toContain('docs/operations.md lists the rights');
-  const checks = await examine({ config: rig.config, log: createLog('silent'), signal: new AbortController().signal });
+  const checks = await examine({
+    pipeline: crm,
+    config: rig.config,
+    log: createLog('silent'),
+    signal: new AbortController().signal,
+  });
   // Whether one may write is only known to who writes; what one may not describe looks as if it was not there.
   // What doctor finds itself, beside the last line of the connector, which it repeats.
   const seen = checks.filter(

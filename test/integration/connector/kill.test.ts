@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseLsn, toLsnText } from '../../../connectors/lsn.ts';
-import { loadSample } from '../../../sample/load.ts';
-import { createRandom } from '../../../sample/random.ts';
-import { startTraffic } from '../../../sample/traffic.ts';
+import { parseLsn, toLsnText } from '../../../changes/lsn.ts';
+import { loadSample } from '../../../pipelines/crm/sample/load.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { startTraffic } from '../../../pipelines/crm/sample/traffic.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';
 import { waitUntil } from '../../support/wait-until.ts';

@@ -1,4 +1,5 @@
 // A schema registry that lets nothing be written: what works all the same, what does not, and who says so.
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
 import { topicOf } from '../../../runtime/config.ts';
@@ -6,6 +7,7 @@ import { createLog } from '../../../runtime/log.ts';
 import { COMPATIBILITY, createRegistry } from '../../../schemas/avro/registry.ts';
 import { runCli } from '../../support/cli.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { crm } from '../../support/crm.ts';
 import { type OwnKafka, startOwnKafka } from '../../support/own-kafka.ts';
 import { type OwnRegistry, startOwnRegistry } from '../../support/own-registry.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -47,9 +49,9 @@ async function setReadOnly(isReadOnly: boolean): Promise<void> {
 }
 
 const modeChecks = async (rig: ConnectorRig) =>
-  (await examine({ config: rig.config, log: createLog('silent'), signal: new AbortController().signal })).filter(
-    ({ area, name }) => area === 'registry' && name === 'mode',
-  );
+  (
+    await examine({ pipeline: crm, config: rig.config, log: createLog('silent'), signal: new AbortController().signal })
+  ).filter(({ area, name }) => area === 'registry' && name === 'mode');
 
 async function isWhole(rig: ConnectorRig): Promise<void> {
   const connector = rig.run();

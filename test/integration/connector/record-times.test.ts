@@ -1,4 +1,5 @@
 // Kafka judges the times of records by its own clock, unless topics let it: what it refuses then, who says so, and that the remedy helps.
+
 import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
@@ -8,6 +9,7 @@ import { createKafka } from '../../../runtime/kafka.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { runCli } from '../../support/cli.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { crm } from '../../support/crm.ts';
 import { type OwnKafka, startOwnKafka } from '../../support/own-kafka.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -42,7 +44,7 @@ async function createRig(name: string): Promise<ConnectorRig> {
 }
 
 const look = (rig: ConnectorRig) =>
-  examine({ config: rig.config, log: createLog('silent'), signal: new AbortController().signal });
+  examine({ pipeline: crm, config: rig.config, log: createLog('silent'), signal: new AbortController().signal });
 const topicLines = async (rig: ConnectorRig) =>
   (await look(rig))
     .filter(({ area, name, state }) => area === 'Kafka' && name === 'topics' && state === 'failing')

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { connectorHealth } from '../../../runtime/health.ts';
+import { connectorHealth } from '../../../monitor/health.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { type OwnKafka, startOwnKafka } from '../../support/own-kafka.ts';

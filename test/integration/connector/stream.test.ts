@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadSample } from '../../../pipelines/crm/sample/load.ts';
+import { startTraffic } from '../../../pipelines/crm/sample/traffic.ts';
 import type { CrosswalkError } from '../../../runtime/errors.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { loadSample } from '../../../sample/load.ts';
-import { startTraffic } from '../../../sample/traffic.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 

@@ -1,4 +1,5 @@
 // What a verified backup is worth: nothing once its folder is gone or is another one.
+
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
@@ -7,9 +8,9 @@ import { type BackupRun, restoreElsewhere, takeBackup } from '../../../cli/backu
 import { checkDrops, createDropGuard } from '../../../cli/phases/drop-guard.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type DdlOptions, ddlDefaults } from '../../../schemas/ddl-retry.ts';
-import { migrateDown, migrateUp } from '../../../schemas/migrations.ts';
 import { ensurePhaseLog } from '../../../schemas/phase-log.ts';
 import { runCli } from '../../support/cli.ts';
+import { migrateDown, migrateUp } from '../../support/crm.ts';
 import { createPhaseRig, type PhaseRig } from '../../support/phases.ts';
 import { insertAppRows } from '../../support/target-database.ts';
 

@@ -1,4 +1,5 @@
 // Migrations beside an application that writes: nobody is kept waiting, what failed or was killed is done again, and who is in the way is named.
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,9 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../../runtime/postgres.ts';
 import { planUp } from '../../../schemas/migration-plan.ts';
-import { type MigrateOptions, migrateDown, migrateUp, readMigrations } from '../../../schemas/migrations.ts';
+import type { MigrateOptions } from '../../../schemas/migrations.ts';
+import { readMigrations as readMigrationsOf } from '../../../schemas/migrations.ts';
+import { migrateDown, migrateUp, readMigrations } from '../../support/crm.ts';
 import { describeCatalog } from '../../support/describe-catalog.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -45,7 +48,10 @@ function migrationsOf(files: Readonly<Record<string, readonly [up: string, down:
     writeFileSync(join(dir, 'crm', `${name}.up.sql`), up);
     writeFileSync(join(dir, 'crm', `${name}.down.sql`), down);
   }
-  return readMigrations(dir);
+  return readMigrationsOf(
+    { schema: 'crm', folder: join(dir, 'crm') },
+    { schema: 'crosswalk', folder: join(dir, 'crosswalk') },
+  );
 }
 
 async function open(): Promise<pg.Client> {
@@ -60,10 +66,10 @@ const pidOf = async (of: pg.Client) =>
 function optionsOf(
   migrations: MigrateOptions['migrations'],
   said: string[],
-  more: MigrateOptions = {},
+  more: Partial<MigrateOptions> = {},
 ): MigrateOptions {
   return {
-    migrations: migrations!,
+    migrations,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
     observe: () => connect(databases.targetUrl, 'observe'),
     onWait: (message) => said.push(message),

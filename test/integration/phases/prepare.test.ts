@@ -1,8 +1,9 @@
 // What the first phase says of the owner's rights is what the migrations need of them.
+
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../../runtime/postgres.ts';
-import { migrateUp, readMigrations } from '../../../schemas/migrations.ts';
+import { migrateUp, readMigrations } from '../../support/crm.ts';
 import { carry, createPhaseRig, type PhaseRig } from '../../support/phases.ts';
 
 let rig: PhaseRig;

@@ -1,4 +1,5 @@
 // Each phase is taken back to exactly what was there; and nothing is dropped that cannot be brought back.
+
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,9 +7,10 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDropGuard } from '../../../cli/phases/drop-guard.ts';
-import { labelOf, migrateUp, readMigrations } from '../../../schemas/migrations.ts';
+import { labelOf, readMigrations as readMigrationsOf } from '../../../schemas/migrations.ts';
 import { appendEntry, ensurePhaseLog, readEntries } from '../../../schemas/phase-log.ts';
 import { expectCli, runCli } from '../../support/cli.ts';
+import { migrateUp, readMigrations } from '../../support/crm.ts';
 import { describeCapture } from '../../support/describe-catalog.ts';
 import { carry, createPhaseRig, type PhaseRig } from '../../support/phases.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -266,9 +268,20 @@ describe('what cannot be undone', () => {
     };
     const own = await openRig();
     write('001_made', 'CREATE TABLE crm.made (id int, a int, b int); INSERT INTO crm.made VALUES (1, 2, 3);');
-    await migrateUp(own.target, () => undefined, { migrations: readMigrations(dir) });
+    await migrateUp(own.target, () => undefined, {
+      migrations: readMigrationsOf(
+        { schema: 'crm', folder: join(dir, 'crm') },
+        { schema: 'crosswalk', folder: join(dir, 'crosswalk') },
+      ),
+    });
     write('002_contracted', 'ALTER TABLE crm.made DROP COLUMN b;');
-    const guarded = { migrations: readMigrations(dir), guard: await createDropGuard(own.target, null) };
+    const guarded = {
+      migrations: readMigrationsOf(
+        { schema: 'crm', folder: join(dir, 'crm') },
+        { schema: 'crosswalk', folder: join(dir, 'crosswalk') },
+      ),
+      guard: await createDropGuard(own.target, null),
+    };
     await expect(migrateUp(own.target, () => undefined, guarded)).rejects.toMatchObject({
       code: 'backup_missing',
       message: expect.stringContaining('crm.made (1 rows, 1 of them in no log)'),

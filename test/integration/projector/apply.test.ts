@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { describe, expect, it } from 'vitest';
+import { quoteHistory } from '../../../pipelines/crm/projections/lead-history.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
-import { quoteHistory } from '../../../projectors/projections/lead-history.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import { applySlices } from '../../../projectors/write/apply-changes.ts';
-import { createRandom } from '../../../sample/random.ts';
 import { topicOf } from '../../support/change-log.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
@@ -33,7 +33,7 @@ function breaking(
   isBad: (row: LegacyRow) => boolean,
   fail: (row: LegacyRow) => ReturnType<Projection['map']>,
 ): Projection {
-  return { ...quotes, map: (row, tenants) => (isBad(row) ? fail(row) : quotes.map(row, tenants)) };
+  return { ...quotes, map: (row, tenants) => (isBad(row) ? fail(row) : (quotes as Projection).map(row, tenants)) };
 }
 const throwing = breaking(
   (row) => row.quote_number === 'bad',

@@ -1,15 +1,15 @@
 // Projections of one source share what is fetched and decoded of it. One that is behind catches up by itself, and holds up none of the others.
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { quoteHistory } from '../../../pipelines/crm/projections/lead-history.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { loadSample } from '../../../pipelines/crm/sample/load.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import { runProjectors } from '../../../projectors/project.ts';
 import type { Projection } from '../../../projectors/projection.ts';
-import { quoteHistory } from '../../../projectors/projections/lead-history.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
 import { createProjectionStatus } from '../../../projectors/status.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { loadSample } from '../../../sample/load.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { openTarget } from '../../support/target-database.ts';
 import { waitUntil } from '../../support/wait-until.ts';

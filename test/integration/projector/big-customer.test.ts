@@ -1,14 +1,14 @@
 // A customer with very many quotes: what a change of one of them reads, and that the rows are what all of them say.
 import type pg from 'pg';
 import { describe, expect, it } from 'vitest';
+import { customersAggregate } from '../../../pipelines/crm/projections/quotes/customer-fold.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import type { Cell, LegacyRow } from '../../../projectors/projection.ts';
-import { customersAggregate } from '../../../projectors/projections/quotes/customer-fold.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
 import { toCells } from '../../../projectors/source-change.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import { readContributions } from '../../../projectors/write/contributions.ts';
 import { withClient } from '../../../projectors/write/with-client.ts';
-import { createRandom } from '../../../sample/random.ts';
 import { quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { useScriptedTarget } from '../../support/scripted-target.ts';
 

@@ -1,4 +1,5 @@
 // Dead letters as people meet them: a rule of the new schema refuses rows while connector and projector run, and the commands say and mend it.
+
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -7,11 +8,11 @@ import type pg from 'pg';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { discard, list, redrive, show } from '../../../cli/commands/dlq.ts';
 import type { CommandContext } from '../../../cli/context.ts';
-import { parseConfig } from '../../../runtime/config.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';
+import { crm, parseConfig } from '../../support/crm.ts';
 import { openTarget } from '../../support/target-database.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -55,6 +56,7 @@ async function here(work: (context: CommandContext) => Promise<boolean>, role = 
   try {
     const context: CommandContext = {
       ...{
+        pipeline: crm,
         config: parseConfig({ ...env, TARGET_DATABASE_URL: urls[role]! }),
         env,
         ownEnv: env,

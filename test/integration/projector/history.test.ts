@@ -1,16 +1,16 @@
 // A history projection: append-only rows that depend on the log alone, whatever the batches.
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { toLsnText } from '../../../connectors/lsn.ts';
+import { toLsnText } from '../../../changes/lsn.ts';
+import { contactHistory } from '../../../pipelines/crm/projections/lead-history.ts';
+import { createRandom, type Random } from '../../../pipelines/crm/sample/random.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
-import { contactHistory } from '../../../projectors/projections/lead-history.ts';
 import type { SourceChange } from '../../../projectors/source-change.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import { applyChanges } from '../../../projectors/write/apply-changes.ts';
 import { readTargetShapes, type TargetShapes } from '../../../projectors/write/catalog.ts';
 import { ensureOffsets } from '../../../projectors/write/offsets.ts';
 import { createPool } from '../../../runtime/postgres.ts';
-import { createRandom, type Random } from '../../../sample/random.ts';
 import { contactRow } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { openTarget } from '../../support/target-database.ts';
@@ -190,7 +190,7 @@ describe('the history of leads', () => {
         ...contactHistory.history!,
         stateOf: (of, tenants) => {
           if (of.notes === 'bad') throw new TypeError('a message');
-          return contactHistory.history!.stateOf(of, tenants);
+          return (contactHistory as Projection).history!.stateOf(of, tenants);
         },
       },
     };

@@ -2,10 +2,10 @@
 import kafkajs from 'kafkajs';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { workspaces } from '../../../pipelines/crm/projections/workspaces.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import { runProjectors } from '../../../projectors/project.ts';
-import { workspaces } from '../../../projectors/projections/workspaces.ts';
 import { createProjectionStatus } from '../../../projectors/status.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import { topicOf } from '../../../runtime/config.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';

@@ -1,13 +1,19 @@
 // What makes a table a projected one, on a database that was just migrated: nothing is missing, and each thing that is taken away is named.
+
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { lockProjectedSql } from '../../../cli/phases/unload.ts';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { fetchPhones, runOracle } from '../../../projectors/verify/oracle/oracle.ts';
+import { wantedTables } from '../../../monitor/target-access.ts';
+import { createLegacySchema } from '../../../pipelines/crm/sample/load.ts';
 import { targetTables } from '../../../projectors/write/catalog.ts';
-import { readTargetChecks } from '../../../runtime/pipeline-target.ts';
-import { readTableAccess, toOmissions, wantedTables } from '../../../runtime/target-access.ts';
-import { createLegacySchema } from '../../../sample/load.ts';
+import {
+  allProjections,
+  fetchPhones,
+  readTableAccess,
+  readTargetChecks,
+  runOracle,
+  toOmissions,
+} from '../../support/crm.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { openTarget, PROJECTED_TABLES } from '../../support/target-database.ts';
 
@@ -65,7 +71,7 @@ test('every table with lineage is one of a projection, and the way back knows ea
     `SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'mapping_version' WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind = 'r' ORDER BY 1`,
   );
   expect(rows.map(({ name }) => name)).toEqual(tables);
-  const locked = await lockProjectedSql(client);
+  const locked = await lockProjectedSql(client, 'crm');
   for (const table of tables) expect(locked).toContain(`crm."${table}"`);
 });
 

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createProjectorPool } from '../../../projectors/session.ts';
+import { createProjectorPool } from '../../support/crm.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, optionRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { useScriptedTarget } from '../../support/scripted-target.ts';

@@ -1,11 +1,12 @@
 // Rows that are refused, thrown out or huge, among healthy ones: what they cost is counted in statements, never in time.
+
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
 import type { Projection } from '../../../projectors/projection.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { createProjectorPool } from '../../../projectors/session.ts';
-import { createRandom } from '../../../sample/random.ts';
+import { createProjectorPool } from '../../support/crm.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, createScriptedLog, optionRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -145,7 +146,7 @@ describe('a batch with bad rows', () => {
     const rows = Array.from({ length: ROWS }, (_, n) => contactRow(idAt(n), n % 10 === 3 ? { name: 'bad' } : {}));
     const map: Projection['map'] = (row, tenants) => {
       if (row.name === 'bad') throw new TypeError('no');
-      return contacts.map(row, tenants);
+      return (contacts as Projection).map(row, tenants);
     };
     log.replace({ ...contacts, map });
     expect(await countStatements(() => log.deliver('contacts', 0, ...rows))).toBeLessThan(20);
@@ -154,7 +155,7 @@ describe('a batch with bad rows', () => {
 
   it('of one id is a letter where its projection implies a row twice', async () => {
     const map: Projection['map'] = (row, tenants) => {
-      const implied = contacts.map(row, tenants);
+      const implied = (contacts as Projection).map(row, tenants);
       const { contacts: own = [] } = implied.rows;
       return row.id === B ? { ...implied, rows: { ...implied.rows, contacts: [...own, ...own] } } : implied;
     };

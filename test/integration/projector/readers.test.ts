@@ -1,8 +1,8 @@
 // The new application reads while everything runs: what one legacy row implies is there as a whole, in every snapshot that anybody takes.
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadSample } from '../../../sample/load.ts';
-import { startTraffic } from '../../../sample/traffic.ts';
+import { loadSample } from '../../../pipelines/crm/sample/load.ts';
+import { startTraffic } from '../../../pipelines/crm/sample/traffic.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';
 import { openTarget } from '../../support/target-database.ts';

@@ -1,16 +1,16 @@
 // Dead letters and what applies them again: in every order with later changes, parked changes, and other letters.
 import pg from 'pg';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { statusOptions } from '../../../pipelines/crm/projections/status-options.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import type { LetterId } from '../../../projectors/dead-letters/letter-id.ts';
 import { readLetters, type Selection } from '../../../projectors/dead-letters/letters.ts';
 import { type Redriven, redrive } from '../../../projectors/dead-letters/redrive.ts';
 import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { statusOptions } from '../../../projectors/projections/status-options.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import { withClient } from '../../../projectors/write/with-client.ts';
-import { createRandom } from '../../../sample/random.ts';
 import { logDecoder } from '../../support/change-log.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { contactRow, optionRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';

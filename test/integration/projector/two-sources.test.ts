@@ -1,10 +1,11 @@
 // One aggregate that two legacy tables feed: what its fold leaves out goes, whichever of them last wrote it.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import type { LegacyRow } from '../../../projectors/projection.ts';
-import { createProjectorPool } from '../../../projectors/session.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
-import { createRandom } from '../../../sample/random.ts';
+import { createProjectorPool } from '../../support/crm.ts';
 import { createScriptedLog, type ScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { openTarget } from '../../support/target-database.ts';

@@ -1,14 +1,14 @@
 // A column is renamed under load while two versions of a projection share the work: the old one, which requires the old name, and the new one, which reads either.
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { workspaces } from '../../../pipelines/crm/projections/workspaces.ts';
+import { loadSample } from '../../../pipelines/crm/sample/load.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import { runProjectors } from '../../../projectors/project.ts';
 import type { Projection } from '../../../projectors/projection.ts';
-import { workspaces } from '../../../projectors/projections/workspaces.ts';
 import { createProjectionStatus } from '../../../projectors/status.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import type { CrosswalkError } from '../../../runtime/errors.ts';
 import { createLog } from '../../../runtime/log.ts';
-import { loadSample } from '../../../sample/load.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { openTarget } from '../../support/target-database.ts';
 import { waitUntil } from '../../support/wait-until.ts';

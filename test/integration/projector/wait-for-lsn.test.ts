@@ -1,15 +1,16 @@
 // Writers of the legacy database that wait in the new one for their own write, with crosswalk.wait_for_lsn, and read it at once.
+
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import { createPositionTable, type LogPosition } from '../../../projectors/log-position.ts';
 import { runProjectors } from '../../../projectors/project.ts';
-import { allProjections } from '../../../projectors/projections/all.ts';
 import { createProjectionStatus } from '../../../projectors/status.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { allProjections } from '../../support/crm.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { openTarget } from '../../support/target-database.ts';
 import { waitUntil } from '../../support/wait-until.ts';

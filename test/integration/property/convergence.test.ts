@@ -1,19 +1,18 @@
 // Random histories of a real legacy database, delivered under random schedules, must lead to the rows that an oracle computes from the legacy tables alone.
 // CROSSWALK_SEED=<seed printed> replays a history and its schedule, CROSSWALK_RUNS=<n> runs more of them.
+
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { projections } from '../../../projectors/projections/all.ts';
-import { createProjectorPool } from '../../../projectors/session.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
-import { toE164 } from '../../../projectors/values/phone.ts';
-import { fetchPhones, runOracle } from '../../../projectors/verify/oracle/oracle.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
+import { toE164 } from '../../../pipelines/crm/values/phone.ts';
 import { applyChanges } from '../../../projectors/write/apply-changes.ts';
 import { readTargetShapes } from '../../../projectors/write/catalog.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { createRandom } from '../../../sample/random.ts';
 import { type ChangeLog, createChangeLog, withSnapshotReads } from '../../support/change-log.ts';
 import { consumeAll, type Tally, type Target } from '../../support/consumers.ts';
+import { createProjectorPool, fetchPhones, projections, runOracle } from '../../support/crm.ts';
 import { HISTORY_TABLES, installRecorder, readHistory } from '../../support/legacy-history.ts';
 import { expectedDncEntries, possibleSuccessors } from '../../support/lifecycle-model.ts';
 import { WORKSPACES, writeHistory } from '../../support/random-history.ts';
@@ -46,7 +45,7 @@ let target: Target;
 beforeAll(async () => {
   databases = await createDatabases('property');
   legacy = await connect(databases.legacyUrl, 'test');
-  await legacy.query(readFileSync(new URL('../../../schemas/legacy/schema.sql', import.meta.url), 'utf8'));
+  await legacy.query(readFileSync(new URL('../../../pipelines/crm/sample/legacy-schema.sql', import.meta.url), 'utf8'));
   await installRecorder(legacy);
   inspector = await openTarget(databases.targetUrl);
   const pool = createProjectorPool(databases.targetUrl, 'consumer', 8);

@@ -1,9 +1,10 @@
 // Rebuilds where changes wait or have failed in the live tables: what is no different in the shadow is no difference, and what waits is not given up.
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { statusOptions } from '../../../projectors/projections/status-options.ts';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { statusOptions } from '../../../pipelines/crm/projections/status-options.ts';
+import { allProjections } from '../../support/crm.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { createRebuildRig, type RebuildRig, type RunningProjectors, touchedRows } from '../../support/rebuild-rig.ts';
 

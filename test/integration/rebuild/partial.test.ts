@@ -1,13 +1,14 @@
 // A rebuild from the middle of the log: what was not replayed is left alone, and what was is as if all had been.
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { contactHistory } from '../../../projectors/projections/lead-history.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { statusOptions } from '../../../projectors/projections/status-options.ts';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { contactHistory } from '../../../pipelines/crm/projections/lead-history.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { statusOptions } from '../../../pipelines/crm/projections/status-options.ts';
 import { discardShadow } from '../../../projectors/rebuild/shadow.ts';
 import { topicOf } from '../../../runtime/config.ts';
+import { allProjections } from '../../support/crm.ts';
 import { pollUntil } from '../../support/poll.ts';
 import { readLog } from '../../support/read-log.ts';
 import { createRebuildRig, type RebuildRig, type RunningProjectors, touchedRows } from '../../support/rebuild-rig.ts';

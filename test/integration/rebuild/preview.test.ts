@@ -1,11 +1,12 @@
 // A changed mapping, previewed: what it would change is told row by row and in money, and nothing is changed. A mapping that breaks a rule is refused.
+
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import type { NewRow, Projection } from '../../../projectors/projection.ts';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
 import { discardShadow } from '../../../projectors/rebuild/shadow.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
+import { allProjections } from '../../support/crm.ts';
 import { createRebuildRig, type RebuildRig, touchedRows } from '../../support/rebuild-rig.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? String(Date.now());
@@ -191,7 +192,7 @@ test('a mapping that throws is refused', async () => {
     ...quotes,
     map: (row, tenants) => {
       if (row.id === rows[0]!.id) throw new RangeError(`secret ${row.email}`);
-      return quotes.map(row, tenants);
+      return (quotes as Projection).map(row, tenants);
     },
   };
   expect(await refused([wrong])).toEqual([

@@ -1,12 +1,12 @@
 // Rebuilding at rest: what was changed behind the projectors' back is found, named and put right, and nothing else is touched.
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
 import type { Projection } from '../../../projectors/projection.ts';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
 import { discardShadow } from '../../../projectors/rebuild/shadow.ts';
-import { readTargetChecks } from '../../../runtime/pipeline-target.ts';
 import { inTransaction } from '../../../runtime/postgres.ts';
+import { allProjections, readTargetChecks } from '../../support/crm.ts';
 import { createRebuildRig, type RebuildRig, type RunningProjectors, touchedRows } from '../../support/rebuild-rig.ts';
 import { dumpTarget, insertAppRows } from '../../support/target-database.ts';
 
@@ -297,7 +297,7 @@ test('what changes between the comparison and the merge is merged as it is by th
   const newer: Projection = {
     ...quotes,
     map: (row, tenants) => {
-      const implied = quotes.map(row, tenants);
+      const implied = (quotes as Projection).map(row, tenants);
       const renamed = (implied.rows.quotes_new ?? []).map((each) =>
         each.job_name === 'odd' ? { ...each, job_name: 'even' } : each,
       );

@@ -1,8 +1,9 @@
 // One history, logged in 1, 3 and 12 partitions and replayed in batches of different sizes, leads to the same rows, ids included.
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTraffic } from '../../../pipelines/crm/sample/traffic.ts';
 import { discardShadow } from '../../../projectors/rebuild/shadow.ts';
-import { parseConfig } from '../../../runtime/config.ts';
-import { startTraffic } from '../../../sample/traffic.ts';
+import { parseConfig } from '../../support/crm.ts';
 import { createRebuildRig, type RebuildRig } from '../../support/rebuild-rig.ts';
 import { HISTORY_TABLES, PROJECTED_TABLES } from '../../support/target-database.ts';
 

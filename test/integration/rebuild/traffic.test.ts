@@ -2,8 +2,8 @@
 // CROSSWALK_REBUILD_ROWS=<n>: so many legacy contacts and quotes together. CROSSWALK_REBUILD_RATE=<n>: so many changes a second.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTraffic } from '../../../pipelines/crm/sample/traffic.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { startTraffic } from '../../../sample/traffic.ts';
 import { createRebuildRig, type RebuildRig, type RunningProjectors } from '../../support/rebuild-rig.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 

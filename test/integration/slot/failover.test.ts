@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseLsn } from '../../../connectors/lsn.ts';
+import { parseLsn } from '../../../changes/lsn.ts';
 import { findFailoverGaps } from '../../../connectors/slot.ts';
 import { topicOf, transactionTopicOf } from '../../../runtime/config.ts';
 import { connect } from '../../../runtime/postgres.ts';

@@ -1,22 +1,23 @@
 // A legacy table without a column that the mapping names, and with one that no rule names: doctor tells both, and neither is a failure.
+
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { toLines } from '../../../cli/commands/doctor.ts';
+import type { Check } from '../../../monitor/checks.ts';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { workspaces } from '../../../pipelines/crm/projections/workspaces.ts';
 import type { Projection } from '../../../projectors/projection.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { workspaces } from '../../../projectors/projections/workspaces.ts';
-import type { Check } from '../../../runtime/pipeline-checks.ts';
-import { readSourceChecks } from '../../../runtime/pipeline-source.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { readSourceChecks } from '../../support/crm.ts';
 
 const GONE = 'instagram_handle';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 let rig: ConnectorRig;
 
 beforeAll(async () => {
-  const schema = readFileSync(new URL('../../../schemas/legacy/schema.sql', import.meta.url), 'utf8');
+  const schema = readFileSync(new URL('../../../pipelines/crm/sample/legacy-schema.sql', import.meta.url), 'utf8');
   rig = await createConnectorRig('columns', {
     schema: `${schema}; ALTER TABLE public.contacts DROP COLUMN ${GONE}; ALTER TABLE public.contacts ADD COLUMN spouse text;`,
     env: { CROSSWALK_TABLES: 'workspaces,status_options,contacts,quotes', LOG_LEVEL: 'silent' },

@@ -1,16 +1,17 @@
 // Every state that doctor can find, on real servers, with its remedy.
+
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
 import { topicSpecs } from '../../../connectors/topics.ts';
+import type { Check } from '../../../monitor/checks.ts';
 import { topicOf } from '../../../runtime/config.ts';
 import { createLog } from '../../../runtime/log.ts';
-import type { Check } from '../../../runtime/pipeline-checks.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { migrateUp } from '../../../schemas/migrations.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
+import { crm, migrateUp } from '../../support/crm.ts';
 import { type OwnPostgres, startOwnPostgres } from '../../support/own-postgres.ts';
 import { stackAddresses } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -33,7 +34,7 @@ afterAll(async () => {
 });
 
 const look = (of = rig): Promise<Check[]> =>
-  examine({ config: of.config, log: createLog('silent'), signal: new AbortController().signal });
+  examine({ pipeline: crm, config: of.config, log: createLog('silent'), signal: new AbortController().signal });
 const failing = (checks: readonly Check[]) =>
   checks
     .filter(({ state }) => state === 'failing')

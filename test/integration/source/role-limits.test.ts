@@ -1,14 +1,15 @@
 // Settings of roles and rights in schemas: sessions pin what they rest on, and a right that is lacking is named before it is missed.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
 import { planSourceSetup } from '../../../connectors/source-setup.ts';
 import { captureOf } from '../../../connectors/source-state.ts';
-import { parseConfig } from '../../../runtime/config.ts';
 import { type CrosswalkError, toErrorLine } from '../../../runtime/errors.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { crm, parseConfig } from '../../support/crm.ts';
 import { createVerifyRig, namesOf, type VerifyRig } from '../../support/verify-rig.ts';
 
 /** What a role may have been given once, by somebody who thought of people at a prompt. */
@@ -110,7 +111,12 @@ test('a key whose types are in a schema that the role may not use: refused befor
     expect(toErrorLine(error)).toBe(
       `Types of primary keys are in schemas that role "${role}" may not use: own types. Run as their owner: GRANT USAGE ON SCHEMA "own types" TO "${role}";`,
     );
-    const checks = await examine({ config, log: createLog('silent'), signal: new AbortController().signal });
+    const checks = await examine({
+      pipeline: crm,
+      config,
+      log: createLog('silent'),
+      signal: new AbortController().signal,
+    });
     expect(checks).toContainEqual(
       expect.objectContaining({ state: 'failing', what: error.message, remedy: error.remedy }),
     );

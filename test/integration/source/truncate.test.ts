@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseLsn } from '../../../connectors/lsn.ts';
+import { parseLsn } from '../../../changes/lsn.ts';
 import { topicOf } from '../../../runtime/config.ts';
 import { type CrosswalkError, toErrorLine } from '../../../runtime/errors.ts';
 import { findDifferences } from '../../support/check-log.ts';

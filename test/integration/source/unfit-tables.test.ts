@@ -1,4 +1,5 @@
 // Tables whose log would not say what they hold are refused: by the connector, by doctor and by the plan of a migration, in the same words, and the remedy that these name helps.
+
 import { expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
 import { planSourceSetup } from '../../../connectors/source-setup.ts';
@@ -6,6 +7,7 @@ import { captureOf } from '../../../connectors/source-state.ts';
 import { type CrosswalkError, toErrorLine } from '../../../runtime/errors.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { createConnectorRig } from '../../support/connector.ts';
+import { crm } from '../../support/crm.ts';
 
 interface Case {
   readonly tables: readonly string[];
@@ -77,6 +79,7 @@ test.each(Object.entries(cases))('%s', async (_, { tables, schema, line, remedy,
     const said = toErrorLine(error);
     expect(said).toMatch(line);
     const checks = await examine({
+      pipeline: crm,
       config: rig.config,
       log: createLog('silent'),
       signal: new AbortController().signal,

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
-import type { StoredGate } from '../../../projectors/stages/gate.ts';
+import type { StoredGate } from '../../../monitor/stages/gate.ts';
 import type { CliProcess } from '../../support/connector-process.ts';
 import { createGateRig, type GateRig, writePastSamples, writeVerified } from '../../support/gate-rig.ts';
 import { waitUntil } from '../../support/wait-until.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
-import { createLagSampler, readLagSamples, writeLagSamples } from '../../../projectors/stages/lag-samples.ts';
+import { createLagSampler, readLagSamples, writeLagSamples } from '../../../monitor/stages/lag-samples.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { createDatabases } from '../../support/stack.ts';

@@ -1,8 +1,9 @@
 // Below stage 3 a contact has one lead, whichever way the application tries to give it another one.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { connect } from '../../../runtime/postgres.ts';
+import { createProjectorPool } from '../../support/crm.ts';
 import { contactRow, createScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { setStage } from '../../support/stages.ts';

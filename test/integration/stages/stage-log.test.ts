@@ -1,11 +1,11 @@
 // The log of stages: what an entry does to open sessions, which entry counts, and who may do what to it.
+
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { readMigrations } from '../../../schemas/migrations.ts';
+import { createProjectorPool, readMigrations } from '../../support/crm.ts';
 import { contactRow, createScriptedLog } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { setStage } from '../../support/stages.ts';

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
-import type { GateLine } from '../../../projectors/stages/gate-lines.ts';
+import type { GateLine } from '../../../monitor/stages/gate-lines.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { createGateRig, type GateRig, writePastSamples, writeVerified } from '../../support/gate-rig.ts';
 import { waitUntil } from '../../support/wait-until.ts';

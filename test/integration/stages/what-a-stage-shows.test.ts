@@ -1,8 +1,9 @@
 // Every stage against every table, as the application's role: what it reads, adds and changes, and what the others still do.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createProjectorPool } from '../../../projectors/session.ts';
 import { connect } from '../../../runtime/postgres.ts';
+import { createProjectorPool } from '../../support/crm.ts';
 import { contactRow, createScriptedLog, optionRow, quoteRow } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { SHOWN_FROM, setStage } from '../../support/stages.ts';
@@ -212,13 +213,14 @@ describe('policies', () => {
   });
 
   it('take a list: a table of a later migration is shown from the stage that it names', async () => {
-    await owner.query(`CREATE TABLE crm.later (tenant_id text, origin text); INSERT INTO crm.later VALUES ('${OURS}', 'cdc');
-      ALTER TABLE crm.later ENABLE ROW LEVEL SECURITY; GRANT SELECT, INSERT ON crm.later TO crosswalk_app; SELECT crosswalk.show_from_stage('later', 2)`);
+    await owner.query(`CREATE TABLE crm.later (id serial, tenant_id text); GRANT USAGE ON SEQUENCE crm.later_id_seq TO crosswalk_app;
+      SELECT crosswalk.adopt('crm.later', 2); INSERT INTO crm.later (tenant_id, origin, legacy_table, legacy_key, source_lsn, source_xid, source_committed_at, mapping_version)
+      VALUES ('${OURS}', 'cdc', 't', '1', '0/1', 1, now(), '1')`);
     try {
       for (const stage of STAGES) {
         await setStage(owner, OURS, stage);
         expect(await countAs(app, 'later', `origin = 'cdc'`)).toBe(stage >= 2 ? 1 : 0);
-        const insert = app.query(`INSERT INTO crm.later VALUES ('${OURS}', 'app')`);
+        const insert = app.query(`INSERT INTO crm.later (tenant_id) VALUES ('${OURS}')`);
         if (stage >= 2) expect((await insert).rowCount).toBe(1);
         else await expect(insert).rejects.toMatchObject({ code: '42501' });
       }

@@ -1,16 +1,17 @@
 // The country that a workspace names: in the pinned configuration after `tenants pin`, named by doctor before.
+
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { pinTenants } from '../../../cli/commands/tenants.ts';
-import { findCountryDifferences } from '../../../projectors/pinned-countries.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
-import { parseConfig } from '../../../runtime/config.ts';
-import { createLegacySchema } from '../../../sample/load.ts';
+import { findCountryDifferences } from '../../../pipelines/crm/pinned-countries.ts';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { createLegacySchema } from '../../../pipelines/crm/sample/load.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
+import { crm, parseConfig } from '../../support/crm.ts';
 import { createDatabases } from '../../support/stack.ts';
 
 const BERLIN = '11111111-2222-4333-8444-000000000001';
@@ -40,7 +41,7 @@ afterAll(async () => {
 const pin = async (file: string, options = {}) => {
   printed.length = 0;
   const config = parseConfig({ LEGACY_DATABASE_URL: databases.legacyUrl });
-  expect(await pinTenants({ config }, { file, ...options })).toBe(true);
+  expect(await pinTenants({ pipeline: crm, config }, { file, ...options })).toBe(true);
   return printed.join('');
 };
 
@@ -85,7 +86,7 @@ test.each([
   const file = join(folder, 'tenants.json');
   writeFileSync(file, content);
   const config = parseConfig({ LEGACY_DATABASE_URL: databases.legacyUrl });
-  const refused = pinTenants({ config }, { file });
+  const refused = pinTenants({ pipeline: crm, config }, { file });
   await expect(refused).rejects.toMatchObject({
     ...{ code: 'config_invalid', message: expect.stringMatching(message) },
     remedy: expect.stringContaining('Correct the file'),

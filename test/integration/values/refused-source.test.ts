@@ -1,10 +1,11 @@
 // What cannot be captured exactly is refused with a plain line before anything is set, and setting up never takes updates away from the legacy application.
+
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { planSourceSetup } from '../../../connectors/source-setup.ts';
-import { parseConfig } from '../../../runtime/config.ts';
 import { type CrosswalkError, toErrorLine } from '../../../runtime/errors.ts';
 import { connect } from '../../../runtime/postgres.ts';
+import { parseConfig } from '../../support/crm.ts';
 import { createDatabases } from '../../support/stack.ts';
 
 let databases: Awaited<ReturnType<typeof createDatabases>>;

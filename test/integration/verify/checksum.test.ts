@@ -1,6 +1,7 @@
 // The checksum of a legacy key, against a comparison that reads every cell: equal by the one is equal by the other.
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
 import type { Cell, Projection } from '../../../projectors/projection.ts';
 import { toAsked, toChecksum, toChecksumSql, toParameters } from '../../../projectors/verify/checksum.ts';
 import { compareKey } from '../../../projectors/verify/compare-key.ts';
@@ -8,7 +9,6 @@ import { type Expected, toPlans } from '../../../projectors/verify/plan.ts';
 import { toNullMark } from '../../../projectors/verify/spelling.ts';
 import { readFound } from '../../../projectors/verify/target-rows.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { createRandom } from '../../../sample/random.ts';
 import { stackAddresses } from '../../support/stack.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? String(Date.now());

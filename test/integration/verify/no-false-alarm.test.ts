@@ -1,6 +1,6 @@
 // Passes of the verification while everything changes all the time: whatever is on its way, nothing is a difference.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTraffic } from '../../../sample/traffic.ts';
+import { startTraffic } from '../../../pipelines/crm/sample/traffic.ts';
 import { compareRows } from '../../support/compare-rows.ts';
 import { startHotRows } from '../../support/hot-rows.ts';
 import { createVerifyRig, namesOf, type VerifyRig } from '../../support/verify-rig.ts';

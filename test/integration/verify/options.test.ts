@@ -1,19 +1,22 @@
 // What a verification counts, and its options, on a legacy database with a partitioned table.
+
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
-import { projections } from '../../../projectors/projections/all.ts';
-import { readTenants } from '../../../projectors/read-tenants.ts';
 import { createFence } from '../../../projectors/verify/fence.ts';
 import { verifyAll } from '../../../projectors/verify/verify.ts';
 import { createKafka } from '../../../runtime/kafka.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';
+import { projections, readTenants } from '../../support/crm.ts';
 import { createVerifyRig, namesOf, type VerifyRig } from '../../support/verify-rig.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
-const schema = readFileSync(new URL('../../../schemas/legacy/schema.sql', import.meta.url), 'utf8').replace(
+const schema = readFileSync(
+  new URL('../../../pipelines/crm/sample/legacy-schema.sql', import.meta.url),
+  'utf8',
+).replace(
   /(CREATE TABLE quotes \([^;]*)\);/,
   `$1) PARTITION BY HASH (id);
    CREATE TABLE quotes_a PARTITION OF quotes FOR VALUES WITH (MODULUS 2, REMAINDER 0);
@@ -81,7 +84,7 @@ test('counts and sums are those of the tables, partitions included', async () =>
 });
 
 test('money that no new row shows is counted, with the sum of its totals', async () => {
-  const { strayMoney } = await pipeline.verify();
+  const { notes } = await pipeline.verify();
   const { rows } = await pipeline.legacy.query<Record<string, string>>(
     `SELECT count(*) FILTER (WHERE paid_at IS NOT NULL AND NOT invoiced) AS paid, sum(total) FILTER (WHERE paid_at IS NOT NULL AND NOT invoiced AND total <> 'NaN')::text AS sum,
        count(*) FILTER (WHERE invoiced AND (total IS NULL OR total = 'NaN')) AS unknown
@@ -89,7 +92,7 @@ test('money that no new row shows is counted, with the sum of its totals', async
   );
   const { paid, sum, unknown } = rows[0]!;
   expect([Number(paid), Number(unknown)].every((count) => count > 0)).toBe(true);
-  expect(strayMoney).toEqual([
+  expect(notes).toMatchObject([
     { reason: 'paid without an invoice number', count: Number(paid), sum },
     { reason: 'invoice without an amount', count: Number(unknown), sum: null },
   ]);

@@ -1,9 +1,9 @@
 // A mistake in the mapping itself: recomputing with the same mapping cannot see it, SQL of its own does.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { statusOptions } from '../../../projectors/projections/status-options.ts';
-import { workspaces } from '../../../projectors/projections/workspaces.ts';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { statusOptions } from '../../../pipelines/crm/projections/status-options.ts';
+import { workspaces } from '../../../pipelines/crm/projections/workspaces.ts';
 import { startCli } from '../../support/connector-process.ts';
 import { createVerifyRig, type VerifyRig } from '../../support/verify-rig.ts';
 

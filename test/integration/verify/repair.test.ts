@@ -1,7 +1,7 @@
 // Random corruptions of the new schema under traffic: each is found and named, all are repaired through the log, and then nothing differs.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createRandom } from '../../../sample/random.ts';
-import { startTraffic, type Traffic } from '../../../sample/traffic.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { startTraffic, type Traffic } from '../../../pipelines/crm/sample/traffic.ts';
 import { compareRows } from '../../support/compare-rows.ts';
 import { corrupt } from '../../support/corruptions.ts';
 import { createVerifyRig, namesOf, type VerifyRig } from '../../support/verify-rig.ts';

@@ -1,9 +1,9 @@
 // Both sides of a comparison spell rows: as PostgreSQL does, or whole tables would have to be looked at twice.
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
 import { toArrayText, toJsonbObjectText, toMarkedSql, toMarkedText } from '../../../projectors/verify/spelling.ts';
 import { connect } from '../../../runtime/postgres.ts';
-import { createRandom } from '../../../sample/random.ts';
 import { stackAddresses } from '../../support/stack.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? String(Date.now());

@@ -1,7 +1,7 @@
 import avro from 'avsc';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Cells, Change, Relation } from '../../../connectors/change.ts';
+import type { Cells, Change, Relation } from '../../../changes/change.ts';
 import { createDecoder, createKeyDecoder } from '../../../schemas/avro/decode.ts';
 import { createEncoder } from '../../../schemas/avro/encode.ts';
 import { toKeySchema, toValueSchema } from '../../../schemas/avro/relation-schema.ts';

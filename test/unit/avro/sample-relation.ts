@@ -1,4 +1,4 @@
-import type { Change, Relation } from '../../../connectors/change.ts';
+import type { Change, Relation } from '../../../changes/change.ts';
 import type { ValueContext } from '../../../schemas/avro/encode.ts';
 
 /** Oids of the built-in types with an Avro form of their own, and some without. */

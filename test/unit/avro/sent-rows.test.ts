@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Cells, Relation } from '../../../connectors/change.ts';
-import { decodeMessage, type InsertMessage } from '../../../connectors/pgoutput.ts';
-import type { SentRow } from '../../../connectors/sent-row.ts';
+import type { Cells, Relation } from '../../../changes/change.ts';
+import { decodeMessage, type InsertMessage } from '../../../changes/pgoutput.ts';
+import type { SentRow } from '../../../changes/sent-row.ts';
 import { AvroWriter } from '../../../schemas/avro/avro-writer.ts';
 import { createEncoder, type ValueContext } from '../../../schemas/avro/encode.ts';
 import { byte, int32, message, tuple } from '../connectors/pgoutput-message.ts';

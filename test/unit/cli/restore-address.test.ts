@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { toRestoreAddress } from '../../../cli/restore-address.ts';
-import { parseConfig } from '../../../runtime/config.ts';
+import { parseConfig } from '../../support/crm.ts';
 
 const none = { restoreUrl: null };
 

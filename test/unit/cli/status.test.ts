@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { toStatusDocument, toStatusLines } from '../../../cli/commands/status.ts';
 import type { Position, SignalProgress } from '../../../connectors/position.ts';
-import type { PipelineState } from '../../../runtime/pipeline-state.ts';
+import type { PipelineState } from '../../../monitor/pipeline-state.ts';
 
 const signals: SignalProgress = {
   next: '5',

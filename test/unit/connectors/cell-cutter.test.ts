@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { decodeMessage } from '../../../changes/pgoutput.ts';
+import { UNCHANGED } from '../../../changes/sent-row.ts';
 import { createCellCutter, type Part } from '../../../connectors/cell-cutter.ts';
-import { decodeMessage } from '../../../connectors/pgoutput.ts';
-import { UNCHANGED } from '../../../connectors/sent-row.ts';
 import { byte, inCells, int32, int64, message, name, type TupleText, tuple } from './pgoutput-message.ts';
 
 const MOST = 40;

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { type Change, keyPositions, type Relation, toChanges as toSentChanges } from '../../../connectors/change.ts';
+import { type Change, keyPositions, type Relation, toChanges as toSentChanges } from '../../../changes/change.ts';
 import {
   type DeleteMessage,
   decodeMessage,
   type InsertMessage,
   type RowMessage,
   type UpdateMessage,
-} from '../../../connectors/pgoutput.ts';
-import { UNCHANGED } from '../../../connectors/sent-row.ts';
+} from '../../../changes/pgoutput.ts';
+import { UNCHANGED } from '../../../changes/sent-row.ts';
 import { byte, inCells, int32, message, type TupleText, tuple } from './pgoutput-message.ts';
 
 const column = (name: string) => ({ name, typeOid: 25, typeName: 'text', typeModifier: -1 });

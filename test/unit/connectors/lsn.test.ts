@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseLsn, toLsnText } from '../../../connectors/lsn.ts';
+import { parseLsn, toLsnText } from '../../../changes/lsn.ts';
 
 describe('LSN', () => {
   test.each([

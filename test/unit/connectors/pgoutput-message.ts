@@ -1,5 +1,5 @@
-import { decodeMessage, type InsertMessage } from '../../../connectors/pgoutput.ts';
-import { SentRow, type TupleCell, UNCHANGED } from '../../../connectors/sent-row.ts';
+import { decodeMessage, type InsertMessage } from '../../../changes/pgoutput.ts';
+import { SentRow, type TupleCell, UNCHANGED } from '../../../changes/sent-row.ts';
 
 export type TupleText = readonly TupleCell[];
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeMessage } from '../../../connectors/pgoutput.ts';
-import { type TupleCell, UNCHANGED } from '../../../connectors/sent-row.ts';
+import { decodeMessage } from '../../../changes/pgoutput.ts';
+import { type TupleCell, UNCHANGED } from '../../../changes/sent-row.ts';
 import { byte, inCells, int16, int32, int64, message, name, tuple } from './pgoutput-message.ts';
 
 /** 2025-01-01 08:00:00.123456 UTC, since 2000 as PostgreSQL sends it and since 1970. */

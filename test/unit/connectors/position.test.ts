@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseLsn } from '../../../connectors/lsn.ts';
+import { parseLsn } from '../../../changes/lsn.ts';
 import {
   assertBound,
   type Binding,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Column, Relation } from '../../../connectors/change.ts';
+import type { Column, Relation } from '../../../changes/change.ts';
 import {
   isBeyondServer,
   isWithin,
@@ -9,7 +9,7 @@ import {
   toLeastBytes,
   toMostCellBytes,
   toRowBytesSql,
-} from '../../../connectors/row-bytes.ts';
+} from '../../../changes/row-bytes.ts';
 import { createEncoder } from '../../../schemas/avro/encode.ts';
 import { sentRow } from './pgoutput-message.ts';
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
 import { toCellChanges } from '../../../projectors/explain/changed-cells.ts';
 import { createEventChain, toChain } from '../../../projectors/explain/event-chain.ts';
 import { toImpliedRows } from '../../../projectors/explain/implied-rows.ts';
 import type { LegacyRow } from '../../../projectors/projection.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
 import type { SourceChange } from '../../../projectors/source-change.ts';
 import { quoteId, tenants } from '../projections/mapped.ts';
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { dncAggregate } from '../../../pipelines/crm/projections/contacts/dnc-fold.ts';
+import { customersAggregate } from '../../../pipelines/crm/projections/quotes/customer-fold.ts';
 import { traceFold } from '../../../projectors/explain/fold-provenance.ts';
 import type { Aggregate, Cell, Contribution } from '../../../projectors/projection.ts';
-import { dncAggregate } from '../../../projectors/projections/contacts/dnc-fold.ts';
-import { customersAggregate } from '../../../projectors/projections/quotes/customer-fold.ts';
 import { contribution, inTwoOrders, someTime } from '../projections/contributions.ts';
 
 const day = (date: number) => `2024-01-${String(date).padStart(2, '0')} 00:00:00+00`;

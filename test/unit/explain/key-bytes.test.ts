@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Relation } from '../../../connectors/change.ts';
+import type { Relation } from '../../../changes/change.ts';
 import { countKeyColumns, encodeKey, parseKeyWords } from '../../../projectors/explain/key-bytes.ts';
 import { createEncoder } from '../../../schemas/avro/encode.ts';
 import { toKeySchema } from '../../../schemas/avro/relation-schema.ts';

@@ -1,23 +1,28 @@
 // Where cells come from: asked of the real mappings, over generated rows and for rows of which it is known.
+
 import { describe, expect, it } from 'vitest';
+import crm from '../../../pipelines/crm/pipeline.ts';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { contactHistory, quoteHistory } from '../../../pipelines/crm/projections/lead-history.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { statusOptions } from '../../../pipelines/crm/projections/status-options.ts';
+import { workspaces } from '../../../pipelines/crm/projections/workspaces.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { contactRow } from '../../../pipelines/crm/sample/rows/contacts.ts';
+import { quoteRow } from '../../../pipelines/crm/sample/rows/quotes.ts';
+import { statusOptionRows, workspaceRow } from '../../../pipelines/crm/sample/rows/workspaces.ts';
+import { sampleSetting } from '../../../pipelines/crm/sample/sample-setting.ts';
+import type { Tenants } from '../../../pipelines/crm/tenants.ts';
 import { contributionsTo, toAppendedRows, toHistoryInput } from '../../../projectors/explain/implied-rows.ts';
 import { type Origin, traceRow, withoutJsonKeys } from '../../../projectors/explain/provenance.ts';
 import { createSeenValues } from '../../../projectors/explain/seen-values.ts';
-import type { Implied, LegacyRow, NewRow, Projection, Tenants } from '../../../projectors/projection.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { contactHistory, quoteHistory } from '../../../projectors/projections/lead-history.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { statusOptions } from '../../../projectors/projections/status-options.ts';
-import { workspaces } from '../../../projectors/projections/workspaces.ts';
-import { createRandom } from '../../../sample/random.ts';
-import { contactRow } from '../../../sample/rows/contacts.ts';
-import { quoteRow } from '../../../sample/rows/quotes.ts';
-import { statusOptionRows, workspaceRow } from '../../../sample/rows/workspaces.ts';
-import { sampleSetting } from '../../../sample/sample-setting.ts';
+import type { Implied, LegacyRow, NewRow, Projection } from '../../../projectors/projection.ts';
 import { companyId, contactId, quoteId, tenants } from '../projections/mapped.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? 'provenance';
 const setting = sampleSetting(seed, 4);
+
+const otherSettings = crm.tenants.others ?? {};
 
 function full(projection: Projection, row: LegacyRow): LegacyRow {
   return { ...Object.fromEntries(projection.reads.map((column) => [column, null])), ...row };
@@ -26,7 +31,10 @@ function full(projection: Projection, row: LegacyRow): LegacyRow {
 /** What a row of a table comes from, as text: `column` copied, `=column,…` computed, `#` constant, `%setting` configured. */
 function originsOf(projection: Projection, row: LegacyRow, table: string, id: string, seen?: Map<string, string[]>) {
   const rowsOf = (input: LegacyRow, under: Tenants) => projection.map(input, under).rows[table] ?? [];
-  const trace = traceRow({ input: full(projection, row), tenants, rowsOf, ...(seen ? { seen } : {}) }, id)!;
+  const trace = traceRow(
+    { otherSettings, input: full(projection, row), tenants, rowsOf, ...(seen ? { seen } : {}) },
+    id,
+  )!;
   const texts = Object.entries(trace.origins).map(([column, origin]) => [column, toText(origin)]);
   return { ...Object.fromEntries(texts), '': trace.existence.join(',') } as Record<string, string>;
 }
@@ -123,7 +131,7 @@ describe('hand-checked origins', () => {
       contacts.map(input, under).contributions.map(({ mergeKey, data }) => ({ ...data, id: mergeKey }));
     const input = full(contacts, contact);
     const [row] = rowsOf(input, tenants);
-    const { origins } = traceRow({ input, tenants, rowsOf }, row!.id!)!;
+    const { origins } = traceRow({ otherSettings, input, tenants, rowsOf }, row!.id!)!;
     expect(
       Object.fromEntries(Object.entries(origins).map(([column, origin]) => [column, toText(origin)])),
     ).toMatchObject({
@@ -333,7 +341,10 @@ describe(`over generated rows, seed ${seed}`, () => {
         for (const table of names) {
           const rows = rowsOf(table)(input, tenants);
           for (const row of rows.slice(0, 2)) {
-            const trace = traceRow({ input, tenants, rowsOf: rowsOf(table), seen: seen.byColumn }, row.id!)!;
+            const trace = traceRow(
+              { otherSettings, input, tenants, rowsOf: rowsOf(table), seen: seen.byColumn },
+              row.id!,
+            )!;
             expect(Object.keys(trace.origins).toSorted()).toEqual(Object.keys(row).toSorted());
             const others = Array.from({ length: 20 }, () => full(projection, rowAt(random.int(200, 900))));
             for (const [column, origin] of Object.entries(trace.origins)) {

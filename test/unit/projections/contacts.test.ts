@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { contacts } from '../../../projectors/projections/contacts.ts';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
 import { expectedUuid } from '../values/expected-uuid.ts';
 import { contactId, mapContact, only, rejectsOf, tenants } from './mapped.ts';
 

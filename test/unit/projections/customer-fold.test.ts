@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { customersAggregate } from '../../../pipelines/crm/projections/quotes/customer-fold.ts';
 import type { Cell, Contribution } from '../../../projectors/projection.ts';
-import { customersAggregate } from '../../../projectors/projections/quotes/customer-fold.ts';
 import { expectedUuid } from '../values/expected-uuid.ts';
 import { contribution, inTwoOrders, someTime } from './contributions.ts';
 

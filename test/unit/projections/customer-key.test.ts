@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import { expectedUuid } from '../values/expected-uuid.ts';
 import { companyId, contributed, mapQuote, quoteId } from './mapped.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { dncAggregate } from '../../../pipelines/crm/projections/contacts/dnc-fold.ts';
 import type { Cell, Contribution } from '../../../projectors/projection.ts';
-import { dncAggregate } from '../../../projectors/projections/contacts/dnc-fold.ts';
 import { contribution, inTwoOrders, someTime } from './contributions.ts';
 
 function contact(key: string, data: Readonly<Record<string, Cell>>, given: Partial<Contribution> = {}): Contribution {

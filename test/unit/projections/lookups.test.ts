@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { statusOptions } from '../../../projectors/projections/status-options.ts';
-import { workspaces } from '../../../projectors/projections/workspaces.ts';
+import { statusOptions } from '../../../pipelines/crm/projections/status-options.ts';
+import { workspaces } from '../../../pipelines/crm/projections/workspaces.ts';
 import { tenants } from './mapped.ts';
 
 const times = { created_at: '2024-01-01 00:00:00+00', updated_at: 'infinity' };

@@ -1,7 +1,7 @@
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import type { Cell, Implied, LegacyRow, NewRow } from '../../../projectors/projection.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 
 /** Tenant settings of the tests: everyone in the US but `berlin`. */
 export const tenants = createTenants({ tenants: { berlin: { country: 'DE', userId: '5', chatbotId: '6' } } });

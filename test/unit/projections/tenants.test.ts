@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import config from '../../../projectors/tenants.json' with { type: 'json' };
-import { createTenants } from '../../../projectors/tenants.ts';
+import config from '../../../pipelines/crm/tenants.json' with { type: 'json' };
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 
 describe('tenant settings', () => {
   it('of the pinned configuration', () => {

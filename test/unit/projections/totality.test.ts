@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Implied, LegacyRow, Projection } from '../../../projectors/projection.ts';
-import { projections } from '../../../projectors/projections/all.ts';
+import { projections } from '../../support/crm.ts';
 import { tenants } from './mapped.ts';
 
 const ddl = ['001_tenancy', '002_people', '003_quotes', '012_kept_aside']
-  .map((file) => readFileSync(new URL(`../../../schemas/crm/${file}.up.sql`, import.meta.url), 'utf8'))
+  .map((file) => readFileSync(new URL(`../../../pipelines/crm/migrations/${file}.up.sql`, import.meta.url), 'utf8'))
   .join('\n');
-const legacyDdl = readFileSync(new URL('../../../schemas/legacy/schema.sql', import.meta.url), 'utf8');
+const legacyDdl = readFileSync(new URL('../../../pipelines/crm/sample/legacy-schema.sql', import.meta.url), 'utf8');
 
 function columnsOf(sql: string, table: string): string[] {
   const body = new RegExp(`^CREATE TABLE (?:crm\\.)?${table} \\(\\n([^]*?)\\n\\);`, 'm').exec(sql)?.[1] ?? '';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
 import { assertDeclarations } from '../../../projectors/declarations.ts';
 import { defineProjection, type Projection } from '../../../projectors/projection.ts';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
 import { inseparableFrom } from '../../../projectors/rebuild/units.ts';
+import { allProjections } from '../../support/crm.ts';
 import { people, returns, signups } from '../../support/two-sources.ts';
 
 const owning = (table: string): Projection =>

@@ -1,14 +1,14 @@
 // What a fold needs of many contributions: from the front of a merge key it yields what it yields from all of them.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { dncAggregate } from '../../../pipelines/crm/projections/contacts/dnc-fold.ts';
+import { customersAggregate } from '../../../pipelines/crm/projections/quotes/customer-fold.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
 import type { Aggregate, Cell, Contribution, FoldedRow } from '../../../projectors/projection.ts';
-import { dncAggregate } from '../../../projectors/projections/contacts/dnc-fold.ts';
-import { customersAggregate } from '../../../projectors/projections/quotes/customer-fold.ts';
 import type { ReadContribution, Reserves, StoredContribution } from '../../../projectors/write/contributions.ts';
 import { rowsThatGo } from '../../../projectors/write/fold-keys.ts';
 import { choose, nameOf } from '../../../projectors/write/front.ts';
 import { type Folding, KeyFront, placeAll } from '../../../projectors/write/key-front.ts';
-import { createRandom } from '../../../sample/random.ts';
 import { someTime } from '../projections/contributions.ts';
 
 const seed = process.env.CROSSWALK_SEED ?? String(Date.now());

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { GateFacts, VerifiedTable } from '../../../projectors/stages/gate-facts.ts';
-import { toGateLines, toGateVerdict, toLargestGap, toVerifiedOf } from '../../../projectors/stages/gate-lines.ts';
-import type { LagSample } from '../../../projectors/stages/lag-samples.ts';
+import type { GateFacts, VerifiedTable } from '../../../monitor/stages/gate-facts.ts';
+import { toGateLines, toGateVerdict, toLargestGap, toVerifiedOf } from '../../../monitor/stages/gate-lines.ts';
+import type { LagSample } from '../../../monitor/stages/lag-samples.ts';
 
 const NOW = 1_800_000_000;
 const config = { slot: 'crosswalk', lagWarningSeconds: 30, lagFailingSeconds: 300 };

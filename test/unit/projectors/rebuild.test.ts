@@ -1,19 +1,18 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { toReportLines, toResultLines } from '../../../cli/rebuild-text.ts';
+import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
+import { contactHistory } from '../../../pipelines/crm/projections/lead-history.ts';
+import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
 import type { Projection } from '../../../projectors/projection.ts';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { contacts } from '../../../projectors/projections/contacts.ts';
-import { contactHistory } from '../../../projectors/projections/lead-history.ts';
-import { quotes } from '../../../projectors/projections/quotes.ts';
 import { createEnds } from '../../../projectors/rebuild/ends.ts';
 import { createLag } from '../../../projectors/rebuild/lag.ts';
-import { mappingFiles, readMapping } from '../../../projectors/rebuild/mapping.ts';
 import { parentsFirst } from '../../../projectors/rebuild/merge-sql.ts';
 import type { RebuildResult } from '../../../projectors/rebuild/rebuild.ts';
 import type { Report } from '../../../projectors/rebuild/report.ts';
 import { parseStart, toStartText } from '../../../projectors/rebuild/start.ts';
-import { inseparableFrom, toUnits } from '../../../projectors/rebuild/units.ts';
+import { inseparableFrom } from '../../../projectors/rebuild/units.ts';
 import { targetTables } from '../../../projectors/write/catalog.ts';
+import { allProjections, mappingFiles, readMapping, toUnits } from '../../support/crm.ts';
 
 /** Every table with the columns that anybody declares. */
 function shapesOf(projections: readonly Projection[]) {
@@ -207,12 +206,13 @@ test('a mapping is the same until a version or a file of it changes', () => {
   const files = mappingFiles();
   expect([...files.keys()]).toEqual(
     expect.arrayContaining([
-      ...['projections/quotes.ts', 'projections/quotes/items.ts', 'values/phone.ts', 'tenants.json', 'decode.ts'],
-      ...['source-change.ts', 'write/map-changes.ts', '../schemas/avro/decode.ts', 'libphonenumber-js'],
+      ...['pipeline/projections/quotes.ts', 'pipeline/projections/quotes/items.ts', 'pipeline/values/phone.ts'],
+      ...['pipeline/tenants.json', 'projectors/decode.ts', 'projectors/source-change.ts', 'projectors/values/json.ts'],
+      ...['projectors/write/map-changes.ts', 'schemas/avro/decode.ts', 'libphonenumber-js'],
     ]),
   );
-  for (const name of ['decode.ts', 'write/map-changes.ts', 'libphonenumber-js'])
-    expect(readMapping([quotes], new Map([...files, [name, files.get('tenants.json')!]]))).not.toBe(
+  for (const name of ['projectors/decode.ts', 'projectors/write/map-changes.ts', 'libphonenumber-js'])
+    expect(readMapping([quotes], new Map([...files, [name, files.get('pipeline/tenants.json')!]]))).not.toBe(
       readMapping([quotes]),
     );
 });

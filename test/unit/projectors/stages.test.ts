@@ -1,16 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { parseDuration } from '../../../cli/duration.ts';
-import { allProjections, projections } from '../../../projectors/projections/all.ts';
-import { toLagSamples } from '../../../projectors/stages/lag-samples.ts';
-import { toTenantsOf } from '../../../projectors/stages/letter-tenants.ts';
-import {
-  isChange,
-  isRaise,
-  type StageEntry,
-  type Stages,
-  toStageChange,
-} from '../../../projectors/stages/stage-log.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
+import { toLagSamples } from '../../../monitor/stages/lag-samples.ts';
+import { toTenantsOf } from '../../../monitor/stages/letter-tenants.ts';
+import { isChange, isRaise, type StageEntry, type Stages, toStageChange } from '../../../monitor/stages/stage-log.ts';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
+import { allProjections, projections } from '../../support/crm.ts';
 
 describe('a change of stage', () => {
   const entry = (workspace: string, stage: number) => ({ workspace, stage }) as StageEntry;

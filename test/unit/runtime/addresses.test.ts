@@ -5,14 +5,14 @@ import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
-import { parseConfig } from '../../../runtime/config.ts';
+import { serveHealth } from '../../../monitor/http.ts';
 import { type CrosswalkError, toCrosswalkError } from '../../../runtime/errors.ts';
-import { serveHealth } from '../../../runtime/http.ts';
 import { toSeed } from '../../../runtime/kafka/kafkajs.ts';
 import { addressOf, clientConfig } from '../../../runtime/postgres.ts';
 import { parseAddress } from '../../../runtime/postgres-address.ts';
 import { createRegistry } from '../../../schemas/avro/registry.ts';
 import { type Certificates, createCertificates } from '../../support/certificates.ts';
+import { parseConfig } from '../../support/crm.ts';
 
 let certificates: Certificates;
 beforeAll(() => {

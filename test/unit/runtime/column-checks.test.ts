@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { toColumnChecks } from '../../../monitor/column-checks.ts';
 import type { Projection } from '../../../projectors/projection.ts';
-import { allProjections } from '../../../projectors/projections/all.ts';
-import { toColumnChecks } from '../../../runtime/column-checks.ts';
+import { allProjections } from '../../support/crm.ts';
 import { signups } from '../../support/two-sources.ts';
 
 const reading = (requires: string[], reads = requires): Projection => ({ ...signups, requires, reads });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { toFindings, toVerdict } from '../../../runtime/findings.ts';
-import type { PipelineState, ProjectionState } from '../../../runtime/pipeline-state.ts';
+import { toFindings, toVerdict } from '../../../monitor/findings.ts';
+import type { PipelineState, ProjectionState } from '../../../monitor/pipeline-state.ts';
 
 const thresholds = { slot: 'crosswalk', lagWarningSeconds: 30, lagFailingSeconds: 300 };
 const position = {

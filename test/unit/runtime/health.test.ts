@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { connectorHealth, projectorHealth, stallAfterMs, verifyHealth } from '../../../monitor/health.ts';
 import { createProjectionStatus, type ProjectionStatus } from '../../../projectors/status.ts';
 import { createVerifyStatus, type VerifyStatus } from '../../../projectors/verify/status.ts';
-import { connectorHealth, projectorHealth, stallAfterMs, verifyHealth } from '../../../runtime/health.ts';
 
 const config = { heartbeatMs: 1000, lagWarningSeconds: 30, stallSeconds: 60 };
 const NOW = 10_000_000;

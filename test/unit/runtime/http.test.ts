@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
-import type { Health } from '../../../runtime/health.ts';
-import { serveHealth } from '../../../runtime/http.ts';
+import type { Health } from '../../../monitor/health.ts';
+import { serveHealth } from '../../../monitor/http.ts';
 
 let health: Health = { live: true, ready: true, sign: 'healthy', reason: 'streaming' };
 let server: Awaited<ReturnType<typeof serveHealth>> | null = null;

@@ -3,11 +3,11 @@ import kafkajs from 'kafkajs';
 import { createErrorFromCode } from 'kafkajs/src/protocol/error.js';
 import { describe, expect, it } from 'vitest';
 import { topicSpecs } from '../../../connectors/topics.ts';
-import { parseConfig } from '../../../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../../../runtime/errors.ts';
 import { KafkaConnectionError, KafkaProtocolError } from '../../../runtime/kafka/direct/broker-errors.ts';
 import { codecs } from '../../../runtime/kafka-codecs.ts';
 import { RECORD_TIMES, spellRecordTimes, toTimeLimit, toTimeRefusal } from '../../../runtime/record-times.ts';
+import { parseConfig } from '../../support/crm.ts';
 
 /** The library's types have one parameter less. */
 const KafkaJSNonRetriableError = kafkajs.KafkaJSNonRetriableError as unknown as new (

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { noteAnswers, noteLag } from '../../../monitor/lag-watch.ts';
 import { createProjectionStatus } from '../../../projectors/status.ts';
-import { noteAnswers, noteLag } from '../../../runtime/lag-watch.ts';
 
 const none = { offsets: [], projections: {} };
 const lag = (partition: number, lagOffsets: bigint, lagSeconds: number | null, projection = 'quotes') => ({

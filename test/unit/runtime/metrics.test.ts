@@ -1,9 +1,9 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { createConnectorStatus } from '../../../connectors/status.ts';
+import { registerConnectorMetrics, registerProjectorMetrics, registerVerifyMetrics } from '../../../monitor/metrics.ts';
 import { createProjectionStatus } from '../../../projectors/status.ts';
 import { createVerifyStatus } from '../../../projectors/verify/status.ts';
-import { registerConnectorMetrics, registerProjectorMetrics, registerVerifyMetrics } from '../../../runtime/metrics.ts';
 
 async function valuesOf(registry: Registry, name: string): Promise<unknown[]> {
   const metric = (await registry.getMetricsAsJSON()).find((candidate) => candidate.name === name);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { useOf } from '../../../runtime/address-use.ts';
-import { parseConfig } from '../../../runtime/config.ts';
 import { type RefusedLogin, toCrosswalkError, toErrorLine } from '../../../runtime/errors.ts';
+import { parseConfig } from '../../support/crm.ts';
 
 const urlOf = (user: string) => `postgres://${user}:hidden@missing-rights:5432/crm`;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { toLogChecks, toTopicChecks, toWalChecks } from '../../../runtime/pipeline-checks.ts';
+import { toLogChecks, toTopicChecks, toWalChecks } from '../../../monitor/checks.ts';
 
 describe('toWalChecks', () => {
   const look = (safeBytes: bigint | null, atMs: number) => ({ safeBytes, atMs });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sharpenLags, toPartitionLags, toSourceLag, toTotalLag } from '../../../runtime/pipeline-lag.ts';
+import { sharpenLags, toPartitionLags, toSourceLag, toTotalLag } from '../../../monitor/lag.ts';
 
 const T = 1_700_000_000_000_000n;
 const topic = 'legacy.public.quotes';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Health, Sign } from '../../../monitor/health.ts';
+import { watchStall } from '../../../monitor/watchdog.ts';
 import type { CrosswalkError } from '../../../runtime/errors.ts';
-import type { Health, Sign } from '../../../runtime/health.ts';
-import { watchStall } from '../../../runtime/watchdog.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

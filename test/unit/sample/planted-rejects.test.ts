@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { plantedRejects } from '../../../sample/planted-rejects.ts';
-import { contactRow } from '../../../sample/rows/contacts.ts';
-import { quoteRow } from '../../../sample/rows/quotes.ts';
-import type { GeneratedRow, Row } from '../../../sample/rows/row.ts';
-import { sampleSetting } from '../../../sample/sample-setting.ts';
+import { plantedRejects } from '../../../pipelines/crm/sample/planted-rejects.ts';
+import { contactRow } from '../../../pipelines/crm/sample/rows/contacts.ts';
+import { quoteRow } from '../../../pipelines/crm/sample/rows/quotes.ts';
+import type { GeneratedRow, Row } from '../../../pipelines/crm/sample/rows/row.ts';
+import { sampleSetting } from '../../../pipelines/crm/sample/sample-setting.ts';
 
 const COUNT = 2000;
 const STATUSES = 'new contacted qualified nurturing proposal won converted lost unqualified'.split(' ');

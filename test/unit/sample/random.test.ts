@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createRandom } from '../../../sample/random.ts';
-import { kindOf } from '../../../sample/rows/proportions.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import { kindOf } from '../../../pipelines/crm/sample/rows/proportions.ts';
 
 const draw = (seed: string) => {
   const random = createRandom(seed);

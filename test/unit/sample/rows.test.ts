@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
 import { expect, test } from 'vitest';
-import { contactRow } from '../../../sample/rows/contacts.ts';
-import { quoteRow } from '../../../sample/rows/quotes.ts';
-import type { Row } from '../../../sample/rows/row.ts';
-import { timeText } from '../../../sample/rows/times.ts';
-import { sampleSetting } from '../../../sample/sample-setting.ts';
+import { contactRow } from '../../../pipelines/crm/sample/rows/contacts.ts';
+import { quoteRow } from '../../../pipelines/crm/sample/rows/quotes.ts';
+import type { Row } from '../../../pipelines/crm/sample/rows/row.ts';
+import { timeText } from '../../../pipelines/crm/sample/rows/times.ts';
+import { sampleSetting } from '../../../pipelines/crm/sample/sample-setting.ts';
 
 const COUNT = 2000;
 const setting = sampleSetting('unit', 6);
@@ -32,7 +32,7 @@ test('a row depends on seed and index alone', () => {
 });
 
 test.each(['contacts', 'quotes'])('%s rows have the columns of the legacy table', (table) => {
-  const sql = readFileSync(new URL('../../../schemas/legacy/schema.sql', import.meta.url), 'utf8');
+  const sql = readFileSync(new URL('../../../pipelines/crm/sample/legacy-schema.sql', import.meta.url), 'utf8');
   const body = sql.match(new RegExp(`CREATE TABLE ${table} \\(([\\s\\S]*?)\\n\\);`))![1]!;
   const columns = [...body.matchAll(/^ {2}([a-z_]+) /gm)].map((match) => match[1]!).sort();
   const rows = table === 'contacts' ? contacts : quotes;

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { createRandom } from '../../../sample/random.ts';
-import type { PlantedReject } from '../../../sample/rows/row.ts';
-import { sampleSetting } from '../../../sample/sample-setting.ts';
-import type { Action } from '../../../sample/traffic/change.ts';
-import { createKnownRows, moveOn, observe, stageOf } from '../../../sample/traffic/known-rows.ts';
-import { nextAction } from '../../../sample/traffic/next-action.ts';
-import { createRejectLedger } from '../../../sample/traffic/reject-ledger.ts';
+import { createRandom } from '../../../pipelines/crm/sample/random.ts';
+import type { PlantedReject } from '../../../pipelines/crm/sample/rows/row.ts';
+import { sampleSetting } from '../../../pipelines/crm/sample/sample-setting.ts';
+import type { Action } from '../../../pipelines/crm/sample/traffic/change.ts';
+import { createKnownRows, moveOn, observe, stageOf } from '../../../pipelines/crm/sample/traffic/known-rows.ts';
+import { nextAction } from '../../../pipelines/crm/sample/traffic/next-action.ts';
+import { createRejectLedger } from '../../../pipelines/crm/sample/traffic/reject-ledger.ts';
 
 /** Actions of an application on an empty database, each applied in memory. */
 function play(seed: string, count: number, tenants: readonly string[] = []): Action[] {

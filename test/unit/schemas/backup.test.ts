@@ -261,7 +261,7 @@ describe('what a drop would lose', () => {
   });
 
   test('projected rows come from the log; everything that is not known to is irreplaceable', () => {
-    expect(irreplaceableRows('crm', 'leads', ['id', 'origin'])).toBe(`origin = 'app'`);
+    expect(irreplaceableRows('crm', 'leads', ['id', 'origin', 'mapping_version'])).toBe(`origin = 'app'`);
     expect(irreplaceableRows('crm', 'users', ['id'])).toBe('true');
     expect(irreplaceableRows('crosswalk', 'consumer_offset', ['projection'])).toBeNull();
     expect(irreplaceableRows('crosswalk', 'stage_log', ['number'])).toBe('true');

@@ -11,7 +11,7 @@ const unquote = (text: string | undefined) =>
 
 /** Rows that the newest migration with calling codes writes. */
 function readRows(): Row[] {
-  const sql = readFileSync(new URL('../../../schemas/crm/014_look_ups.up.sql', import.meta.url), 'utf8');
+  const sql = readFileSync(new URL('../../../pipelines/crm/migrations/014_look_ups.up.sql', import.meta.url), 'utf8');
   return [...sql.matchAll(rowOf)].map(([, country, code, ...cells]) => [
     country!,
     code!,
@@ -42,7 +42,7 @@ test('the calling codes of the database are those of the library, of every count
 });
 
 test('the first digits tell how long a calling code is, as the database reads them', () => {
-  const sql = readFileSync(new URL('../../../schemas/crm/014_look_ups.up.sql', import.meta.url), 'utf8');
+  const sql = readFileSync(new URL('../../../pipelines/crm/migrations/014_look_ups.up.sql', import.meta.url), 'utf8');
   const of = sql.slice(sql.indexOf('FUNCTION crm.calling_code_of'), sql.indexOf('ELSE left(digits, 3)'));
   const listed = [...of.matchAll(/'(\d{1,2})'/g)].map(([, code]) => code!);
   const codes = [...new Set(readLibrary().map(([, code]) => code!))];

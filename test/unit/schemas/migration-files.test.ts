@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { mayLose } from '../../../schemas/losses.ts';
 import { isOneTransaction, parseSteps } from '../../../schemas/migration-steps.ts';
-import { labelOf, readMigrations } from '../../../schemas/migrations.ts';
+import { labelOf } from '../../../schemas/migrations.ts';
+import { readMigrations } from '../../support/crm.ts';
 
 const migrations = readMigrations();
 /** Tables that hold few rows by nature, for however long they have been there: an index on one of them takes an instant. */
@@ -16,7 +17,7 @@ describe('steps', () => {
     const steps = parseSteps('CREATE TABLE a (b int);\n-- a comment\n', 'crm/001_a');
     expect(steps).toEqual([{ kind: 'transaction', sql: 'CREATE TABLE a (b int);\n-- a comment\n' }]);
     expect(isOneTransaction(steps)).toBe(true);
-    expect(parseSteps('-- nothing\n\n', 'crm/001_a')).toEqual([]);
+    expect(parseSteps('-- nothing\n\n', 'crm/001_a')).toEqual([{ kind: 'transaction', sql: 'SELECT;' }]);
   });
 
   test('begin where a line says so; what is only a comment is none', () => {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
 import { expect, it } from 'vitest';
-import { isValidInNorthAmerica, toTenDigits } from '../../../projectors/values/north-american-phone.ts';
+import { isValidInNorthAmerica, toTenDigits } from '../../../pipelines/crm/values/north-american-phone.ts';
 
 const seed = Number(process.env.CROSSWALK_SEED ?? Date.now() % 2 ** 31);
 const countries = [

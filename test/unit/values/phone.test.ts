@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { toE164 } from '../../../projectors/values/phone.ts';
+import { toE164 } from '../../../pipelines/crm/values/phone.ts';
 
 describe('the number that identifies', () => {
   it.each([

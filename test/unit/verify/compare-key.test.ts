@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import { defineProjection, type Projection } from '../../../projectors/projection.ts';
-import { createTenants } from '../../../projectors/tenants.ts';
 import { compareKey, type Found, type FoundRow, toDifferenceText } from '../../../projectors/verify/compare-key.ts';
 import { toExpected, toPlans, verifiedTables } from '../../../projectors/verify/plan.ts';
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Relation } from '../../../../connectors/change.ts';
+import type { Relation } from '../../../../changes/change.ts';
 import type { SignalProgress, TableProgress } from '../../../../connectors/position.ts';
 import type { Signal } from '../../../../connectors/snapshot/signal.ts';
 import { createWorkList, type WorkList } from '../../../../connectors/snapshot/work.ts';

@@ -1,0 +1,2 @@
+-- crosswalk: replaces 2a94055af290ef2c994dd4c09e581ef5a5259230e5ca75bd857d19337b435e4f
+-- Rights on log positions are the engine's affair.

@@ -1,0 +1,2 @@
+-- crosswalk: replaces 75e8a4d043001399e6ac2bb481db941b83fdd7f3e52a1a6cf6f40fca87917d42
+-- Rights on verification are the engine's affair.

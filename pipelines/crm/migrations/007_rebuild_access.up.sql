@@ -1,0 +1,2 @@
+-- crosswalk: replaces fe8fe73b0e35e8ca2ac90500e531132db5b4417f90e121c74cdc339865dbeba9
+-- Rights on rebuilds are the engine's affair.

@@ -1,0 +1,183 @@
+import { readFile } from 'node:fs/promises';
+import pg from 'pg';
+import { type ColumnTypes, insertRows, quoteIdentifier, readColumnTypes } from './insert-rows.ts';
+import {
+  appointmentRow,
+  campaignRow,
+  clientId,
+  clientRow,
+  leadId,
+  leadRow,
+  messageRow,
+  opportunityRow,
+  orderRow,
+  subscriberRow,
+} from './rows/activity.ts';
+import { contactId, contactRow } from './rows/contacts.ts';
+import { quoteRow } from './rows/quotes.ts';
+import type { Row } from './rows/row.ts';
+import { STATUS_OPTIONS_PER_WORKSPACE, statusOptionRows, workspaceRow } from './rows/workspaces.ts';
+import { sampleSetting } from './sample-setting.ts';
+
+const BATCH_ROWS = 1000;
+
+/** How large a sample database is, and how it is written. */
+export interface SampleSize {
+  readonly seed: string | number;
+  readonly contacts: number;
+  readonly quotes: number;
+  /** How many workspaces, 6 by default. */
+  readonly workspaces?: number;
+  /** Commit after each batch instead of once: to load under the eyes of a connector. */
+  readonly commitEachBatch?: boolean;
+  /** Called after each batch. */
+  readonly onProgress?: (progress: { table: string; rows: number; rowsOfTable: number }) => void;
+}
+
+interface Part {
+  readonly table: string;
+  readonly rows: number;
+  readonly rowAt: (index: number) => Row;
+}
+
+/** Creates the legacy tables in schema public; does nothing, and returns false, where `contacts` exists already. */
+export async function createLegacySchema(client: pg.Client | pg.PoolClient): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(
+    `SELECT to_regclass('public.contacts') IS NOT NULL AS exists`,
+  );
+  if (rows[0]?.exists) return false;
+  await client.query(await readFile(new URL('./legacy-schema.sql', import.meta.url), 'utf8'));
+  return true;
+}
+
+/**
+ * Fills a legacy database with sample rows and returns how many each table received. The same seed and size make the
+ * same rows. It expects the schema, without rows of the same ids; unless `commitEachBatch`, all is one transaction, so that a failed
+ * load leaves nothing behind.
+ */
+export async function loadSample(
+  target: pg.Client | pg.PoolClient | string,
+  size: SampleSize,
+): Promise<Record<string, number>> {
+  if (typeof target !== 'string') return await load(target, size);
+  const client = new pg.Client({ connectionString: target });
+  await client.connect();
+  try {
+    return await load(client, size);
+  } finally {
+    await client.end();
+  }
+}
+
+async function load(client: pg.Client | pg.PoolClient, size: SampleSize): Promise<Record<string, number>> {
+  const parts = sampleParts(size);
+  const types = await readColumnTypes(
+    client,
+    parts.map((part) => part.table),
+  );
+  const counts: Record<string, number> = {};
+  const atOnce = size.commitEachBatch !== true;
+  if (atOnce) await client.query('BEGIN');
+  try {
+    for (const part of parts)
+      counts[part.table] = await loadPart(client, part, types.get(part.table)!, size.onProgress);
+    await closeCircle(client, size, counts.clients ?? 0);
+    for (const table of ['status_options', 'orders']) await moveSequence(client, table);
+    if (atOnce) await client.query('COMMIT');
+  } catch (error) {
+    // The first error is the one to tell; a connection that is gone has nothing to roll back.
+    if (atOnce) await client.query('ROLLBACK').catch(() => undefined);
+    if (error instanceof pg.DatabaseError && error.code === '23505') {
+      throw new Error(
+        `table ${error.table} already holds sample rows (${error.constraint}): load the sample into an empty database`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+  for (const part of parts) await client.query(`ANALYZE public.${quoteIdentifier(part.table)}`);
+  return counts;
+}
+
+async function loadPart(
+  client: pg.Client | pg.PoolClient,
+  { table, rows, rowAt }: Part,
+  types: ColumnTypes,
+  onProgress: SampleSize['onProgress'],
+): Promise<number> {
+  let inserted = 0;
+  for (let from = 0; from < rows; from += BATCH_ROWS) {
+    const batch = Array.from({ length: Math.min(BATCH_ROWS, rows - from) }, (_, i) => rowAt(from + i));
+    inserted += await insertRows(client, table, types, batch);
+    onProgress?.({ table, rows: inserted, rowsOfTable: rows });
+  }
+  return inserted;
+}
+
+/** The tables in an order in which every reference finds its row. */
+function sampleParts(size: SampleSize): Part[] {
+  const workspaces = size.workspaces ?? 6;
+  const setting = sampleSetting(size.seed, workspaces);
+  const { seed, firstDay } = setting;
+  const { contacts } = size;
+  const campaigns = contacts === 0 ? 0 : Math.max(1, Math.min(10, workspaces));
+  const clients = Math.floor(contacts / 50);
+  const someContact = (index: number) => contactId(seed, (index * 7) % contacts);
+  return [
+    { table: 'workspaces', rows: workspaces, rowAt: (i) => workspaceRow(seed, i, firstDay) },
+    {
+      table: 'status_options',
+      rows: workspaces * STATUS_OPTIONS_PER_WORKSPACE,
+      rowAt: (i) =>
+        statusOptionRows(seed, Math.floor(i / STATUS_OPTIONS_PER_WORKSPACE), firstDay)[
+          i % STATUS_OPTIONS_PER_WORKSPACE
+        ]!,
+    },
+    { table: 'contacts', rows: contacts, rowAt: (i) => contactRow(setting, i).row },
+    { table: 'quotes', rows: size.quotes, rowAt: (i) => quoteRow(setting, i).row },
+    { table: 'messages', rows: Math.floor(contacts / 2), rowAt: (i) => messageRow(setting, i, someContact(i)) },
+    {
+      table: 'appointments',
+      rows: Math.floor(contacts / 20),
+      rowAt: (i) => appointmentRow(setting, i, someContact(i)),
+    },
+    {
+      table: 'opportunities',
+      rows: Math.floor(contacts / 20),
+      rowAt: (i) => opportunityRow(setting, i, someContact(i)),
+    },
+    {
+      table: 'orders',
+      rows: Math.floor(contacts / 20),
+      rowAt: (i) => orderRow(setting, i, i % 25 === 0 ? null : someContact(i), String(i + 1)),
+    },
+    { table: 'campaigns', rows: campaigns, rowAt: (i) => campaignRow(setting, i) },
+    {
+      table: 'campaign_subscribers',
+      rows: Math.floor(contacts / 10),
+      rowAt: (i) => subscriberRow(setting, i, campaigns),
+    },
+    { table: 'clients', rows: clients, rowAt: (i) => clientRow(setting, i) },
+    { table: 'leads', rows: clients * 2, rowAt: (i) => leadRow(setting, i, i < clients ? clientId(setting, i) : null) },
+  ];
+}
+
+/** Each client names the lead it came from, which names the client: the circle can only be closed afterwards. */
+async function closeCircle(client: pg.Client | pg.PoolClient, size: SampleSize, clients: number): Promise<void> {
+  const setting = sampleSetting(size.seed, 0);
+  const indexes = Array.from({ length: clients }, (_, i) => i);
+  await client.query(
+    `UPDATE public.clients c SET converted_from_lead_id = v.lead
+       FROM unnest($1::uuid[], $2::uuid[]) AS v(client, lead) WHERE c.id = v.client`,
+    [indexes.map((i) => clientId(setting, i)), indexes.map((i) => leadId(setting, i))],
+  );
+}
+
+/** The ids were given: the sequence goes on behind the greatest. */
+async function moveSequence(client: pg.Client | pg.PoolClient, table: string): Promise<void> {
+  const name = quoteIdentifier(table);
+  await client.query(
+    `SELECT setval(pg_get_serial_sequence($1, 'id'), (SELECT coalesce(max(id), 0) + 1 FROM public.${name}), false)`,
+    [`public.${table}`],
+  );
+}

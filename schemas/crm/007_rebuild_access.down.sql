@@ -1,1 +1,0 @@
-REVOKE EXECUTE ON FUNCTION crosswalk.create_shadow(text, text[], boolean), crosswalk.drop_shadow(text) FROM crosswalk_projector;

@@ -1,0 +1,12 @@
+DROP FUNCTION crosswalk.create_shadow(text, text, text[], boolean);
+DROP FUNCTION crosswalk.do_upkeep(interval);
+DROP FUNCTION crosswalk.analyze_adopted();
+DROP FUNCTION crosswalk.refresh_figures();
+DROP FUNCTION crosswalk.refresh_with(regprocedure);
+DROP TABLE crosswalk.figures;
+DROP FUNCTION crosswalk.show_operators(regclass, text[]);
+DROP FUNCTION crosswalk.adopt(regclass, integer, boolean);
+DROP FUNCTION crosswalk.refuse_taking_over() CASCADE;
+DROP TABLE crosswalk.adopted;
+ALTER TABLE crosswalk.stage_log DROP CONSTRAINT stage_log_stage_check;
+ALTER TABLE crosswalk.stage_log ADD CONSTRAINT stage_log_stage_check CHECK (stage BETWEEN 0 AND 4);
