@@ -14,9 +14,12 @@ import { toCountText, toTableLines } from './quantity-text.ts';
 const MOST_NAMES = 6;
 
 /** What `explain <table> <id>` prints. */
-export function toRowLines(found: RowExplanation, { unmask }: { unmask: boolean }): string[] {
+export function toRowLines(
+  found: RowExplanation,
+  { unmask, targetSchema }: { unmask: boolean; targetSchema: string },
+): string[] {
   const { row, projection, writtenBy } = found;
-  const lines = [`crm.${found.table} ${found.id}: ${row === null ? 'not found' : toStateText(row)}`];
+  const lines = [`${targetSchema}.${found.table} ${found.id}: ${row === null ? 'not found' : toStateText(row)}`];
   if (row !== null && projection !== null) {
     const of = projection.role === 'merged' ? 'merged by' : projection.role === 'history' ? 'added by' : 'made by';
     lines.push(
@@ -46,12 +49,18 @@ export function toRowLines(found: RowExplanation, { unmask }: { unmask: boolean 
 }
 
 /** What `explain --legacy <table> <key>` prints. */
-export function toLegacyLines(found: LegacyExplanation, { unmask }: { unmask: boolean }): string[] {
+export function toLegacyLines(
+  found: LegacyExplanation,
+  { unmask, targetSchema }: { unmask: boolean; targetSchema: string },
+): string[] {
   const lines = [`legacy ${found.table} ${found.key}`];
   const section = (title: string, rows: readonly (readonly string[])[]) => {
     if (rows.length > 0) lines.push('', title, ...indent(toTableLines(rows)));
   };
-  section('rows', found.rows.map(toRowCells));
+  section(
+    'rows',
+    found.rows.map((row) => toRowCells(row, targetSchema)),
+  );
   section(
     'contributions',
     found.contributions.flatMap(({ aggregate, mergeKey, live, movedTo, lsn, xid, committedAt, rows }) => [
@@ -62,7 +71,7 @@ export function toLegacyLines(found: LegacyExplanation, { unmask }: { unmask: bo
         `xid ${xid}`,
         committedAt,
       ],
-      ...rows.map((row) => [`  in crm.${row.table} ${row.id}`, toStateText(row)]),
+      ...rows.map((row) => [`  in ${targetSchema}.${row.table} ${row.id}`, toStateText(row)]),
     ]),
   );
   section(
@@ -96,10 +105,10 @@ function toStateText({ state, deletedAt, origin }: RowName): string {
   return state === 'live' ? `live${by}` : `soft-deleted at ${deletedAt}${by}`;
 }
 
-function toRowCells(row: RowName): string[] {
+function toRowCells(row: RowName, targetSchema: string): string[] {
   const { table, id, lsn, xid, committedAt, mappingVersion } = row;
   return [
-    `crm.${table}`,
+    `${targetSchema}.${table}`,
     id,
     toStateText(row),
     ...(row.origin === 'app' ? [] : [`LSN ${lsn}`, `xid ${xid}`, committedAt, `mapping ${mappingVersion}`]),

@@ -52,13 +52,13 @@ export async function explain(
       const found = await explainLegacy(from, { table, key: words }, given);
       progress.close();
       if (options.json) printJson(found);
-      else for (const line of toLegacyLines(found, given)) print(line);
+      else for (const line of toLegacyLines(found, { ...given, targetSchema: config.targetSchema })) print(line);
       return found.problems.length === 0;
     }
     const found = await explainRow(from, { table, id: words[0]! }, given);
     progress.close();
     if (options.json) printJson(found);
-    else for (const line of toRowLines(found, given)) print(line);
+    else for (const line of toRowLines(found, { ...given, targetSchema: config.targetSchema })) print(line);
     return found.problems.length === 0;
   } finally {
     registry.close();

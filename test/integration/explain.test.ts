@@ -228,7 +228,9 @@ describe('a row', () => {
     });
     expect(columnOf(lead, 'status').origin).toMatchObject({ kind: 'copied', from: [{ column: 'lead_status' }] });
     expect(columnOf(lead, 'id').origin).toMatchObject({ kind: 'computed', from: [{ column: 'id' }] });
-    expect(toRowLines(lead, { unmask: true }).join('\n')).toContain('notes: "before the load" → "after it"');
+    expect(toRowLines(lead, { unmask: true, targetSchema: 'crm' }).join('\n')).toContain(
+      'notes: "before the load" → "after it"',
+    );
   });
 
   test('that was inserted, changed, whose key was changed; and one that was deleted', async () => {
@@ -558,7 +560,7 @@ describe('a legacy row', () => {
       ['dead letter', 'quotes', third!.offset, '23503 fk'],
     ]);
     expect(found.chain!.events.map(({ progress }) => progress)).toEqual(['applied', 'failed', 'failed']);
-    expect(toLegacyLines(found, plain).join('\n')).toContain(
+    expect(toLegacyLines(found, { ...plain, targetSchema: 'crm' }).join('\n')).toContain(
       `quotes:${second!.topic}/${second!.partition}@${second!.offset}`,
     );
     const progressOfResolved = async (resolution: string) => {
@@ -770,7 +772,9 @@ test('a key is found under every version of its schema, and a record of a repair
     ['u', null],
   ]);
   expectInLog(chain!, await readLogOf('contacts'));
-  expect(toLegacyLines(await legacyRow('contacts', TWICE), plain).join('\n')).toContain('insert (repair)');
+  expect(toLegacyLines(await legacyRow('contacts', TWICE), { ...plain, targetSchema: 'crm' }).join('\n')).toContain(
+    'insert (repair)',
+  );
 });
 
 test('the command: masked unless asked otherwise, JSON, exit codes', async () => {
@@ -786,8 +790,8 @@ test('the command: masked unless asked otherwise, JSON, exit codes', async () =>
   const told = [await row('leads', lead), await row('contacts', READ), await row('dnc_list', entries[0]!.id)];
   const became = [await legacyRow('contacts', READ), await legacyRow('contacts', OPTED_OUT)];
   const texts = [
-    ...told.flatMap((found) => [JSON.stringify(found), ...toRowLines(found, plain)]),
-    ...became.flatMap((found) => [JSON.stringify(found), ...toLegacyLines(found, plain)]),
+    ...told.flatMap((found) => [JSON.stringify(found), ...toRowLines(found, { ...plain, targetSchema: 'crm' })]),
+    ...became.flatMap((found) => [JSON.stringify(found), ...toLegacyLines(found, { ...plain, targetSchema: 'crm' })]),
   ];
   for (const cell of [...values, '+12015550777', '+12015550778'])
     expect(texts.filter((text) => text.includes(cell))).toEqual([]);
@@ -850,7 +854,7 @@ test('changes that wait: parked ones, and those that no projector has come to', 
   const parked = await legacyRow('quotes', THIRD);
   expect(parked.held).toMatchObject([{ kind: 'parked', projection: 'quotes', partition, offset, reason: '23503 fk' }]);
   expect(parked.chain!.events.at(-1)!.progress).toBe('parked');
-  expect(toLegacyLines(parked, plain).join('\n')).toContain('PARKED');
+  expect(toLegacyLines(parked, { ...plain, targetSchema: 'crm' }).join('\n')).toContain('PARKED');
   // What waits is not what the row is held against.
   expect(await row('quotes_new', THIRD)).toMatchObject({ problems: [], chains: [{ count: before.chain!.count + 1 }] });
 });

@@ -130,7 +130,7 @@ describe('what is printed', () => {
       ...{ existence: ['lead_status'], contributors: [], contributorCount: 0, chains: [{ ...told, events }] },
       ...{ log: { through: '0/20', since: null }, problems: ['It is wrong.'], notes: ['It is so.'] },
     };
-    expect(toRowLines(found, { unmask: false })).toEqual([
+    expect(toRowLines(found, { unmask: false, targetSchema: 'crm' })).toEqual([
       'crm.leads l: live',
       '  legacy row  quotes q',
       '  made by     projection quotes, mapping version 1',
@@ -227,7 +227,7 @@ describe('what is printed', () => {
       ],
       contributorCount: 3,
     };
-    expect(toRowLines(found, { unmask: false })).toEqual([
+    expect(toRowLines(found, { unmask: false, targetSchema: 'crm' })).toEqual([
       'crm.customers m: soft-deleted at 2024-02-02 00:00:00+00',
       '  legacy row  quotes q',
       '  merged by   projection quotes, mapping version 1',
@@ -290,7 +290,7 @@ describe('what is printed', () => {
       ],
       chain: { ...told, omitted: 0, isWhole: false, events: events.slice(0, 1) },
     };
-    expect(toLegacyLines(found, { unmask: true })).toEqual([
+    expect(toLegacyLines(found, { unmask: true, targetSchema: 'crm' })).toEqual([
       'legacy quotes q',
       '',
       'rows',
