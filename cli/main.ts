@@ -255,7 +255,7 @@ program
   .command('verify')
   .option('--limit <rows>', 'differences to print', positiveInteger, 20)
   .option('--unmask', 'print the values that differ')
-  .option('--workspace <id>', 'only the rows of this workspace')
+  .option('--workspace, --tenant <id>', 'only the rows of this tenant')
   .option('--max-rate <rows>', 'rows a second at most', positiveInteger)
   .option('--resume', 'go on with the last verification that was stopped')
   .option('--repair', 'have the legacy rows of what differs read again, and projected')
@@ -269,7 +269,7 @@ program
   .addOption(
     new Option('--oracle <which>', 'compare with rows computed by SQL of its own, instead of the mapping: at rest only')
       .choices(['sql'])
-      .conflicts(['repair', 'resume', 'workspace', 'maxRate']),
+      .conflicts(['repair', 'resume', 'tenant', 'maxRate']),
   )
   .addOption(json)
   .description('compare every row with what the legacy rows imply, under traffic too; exit code 1 on any difference')
@@ -349,7 +349,7 @@ const snapshot = program
   .argument('<table>', 'captured table')
   .option('--where <condition>', 'rows that fulfil a condition in SQL')
   .option('--key <key...>', 'rows by primary key: its text, or a JSON array of the texts of several columns')
-  .option('--workspace <id>', 'rows of a workspace')
+  .option('--workspace, --tenant <id>', 'rows of a tenant')
   .option('--repair', 'write the rows again even where nothing seems changed; keys without a row are deleted')
   .option('--max-rate <rows>', 'rows per second at most; as the connector is set by default', positiveInteger)
   .option('--dry-run', 'count the rows only')
@@ -512,41 +512,41 @@ const verifiedWithin = () =>
 const gate = program
   .command('gate')
   .enablePositionalOptions()
-  .argument('<workspace>', 'id of a workspace, or all')
+  .argument('<tenant>', 'id of a tenant, or all')
   .addOption(maxLag())
   .addOption(verifiedWithin())
   .addOption(json)
-  .description('go or no-go for a workspace, from what is there now; stored with its evidence; exit code 1 on no-go')
-  .action((workspace: string, options: { maxLagSeconds: number; verifiedWithin: number; json?: boolean }) =>
-    run('gate', async (context) => (await import('./commands/gate.ts')).gate(context, workspace, options)),
+  .description('go or no-go for a tenant, from what is there now; stored with its evidence; exit code 1 on no-go')
+  .action((tenant: string, options: { maxLagSeconds: number; verifiedWithin: number; json?: boolean }) =>
+    run('gate', async (context) => (await import('./commands/gate.ts')).gate(context, tenant, options)),
   );
 gate
   .command('confirm')
-  .argument('<workspace>', 'id of a workspace, or all')
+  .argument('<tenant>', 'id of a tenant, or all')
   .argument('<what>', 'backup: taken and restored once; rollback: the way back was tried')
   .requiredOption('--by <name>', 'who vouches for it')
   .requiredOption('--note <text>', 'where the backup is, what was tried')
   .addOption(new Option('--valid-for <duration>', 'how long it counts').argParser(duration).default(604_800, '7d'))
   .addOption(json)
   .description('vouch for a backup or the way back')
-  .action((workspace: string, what: string, options: { by: string; note: string; validFor: number; json?: boolean }) =>
+  .action((tenant: string, what: string, options: { by: string; note: string; validFor: number; json?: boolean }) =>
     run('gate confirm', async (context) =>
-      (await import('./commands/gate.ts')).confirm(context, workspace, what, options),
+      (await import('./commands/gate.ts')).confirm(context, tenant, what, options),
     ),
   );
-const stage = program.command('stage').description('how much of the new schema a workspace sees');
+const stage = program.command('stage').description('how much of the new schema a tenant sees');
 stage
   .command('get')
-  .argument('[workspace]', 'id of a workspace; all of them by default')
+  .argument('[tenant]', 'id of a tenant; all of them by default')
   .option('--history', 'every entry of the log')
   .addOption(json)
   .description('the stage, since when, by whom and why')
-  .action((workspace: string | undefined, options: { history?: boolean; json?: boolean }) =>
-    run('stage get', async (context) => (await import('./commands/stage.ts')).get(context, workspace, options)),
+  .action((tenant: string | undefined, options: { history?: boolean; json?: boolean }) =>
+    run('stage get', async (context) => (await import('./commands/stage.ts')).get(context, tenant, options)),
   );
 stage
   .command('set')
-  .argument('<workspace>', 'id of a workspace, or all')
+  .argument('<tenant>', 'id of a tenant, or all')
   .argument('<stage>', '0 to 4')
   .requiredOption('--by <name>', 'who does it')
   .option('--reason <text>', 'why; kept with it')
@@ -556,8 +556,8 @@ stage
   .addOption(verifiedWithin())
   .addOption(json)
   .description('raise a stage behind a passed gate, or lower it at once; exit code 1 where it is refused')
-  .action((workspace: string, level: string, options: SetOptions) =>
-    run('stage set', async (context) => (await import('./commands/stage.ts')).set(context, workspace, level, options)),
+  .action((tenant: string, level: string, options: SetOptions) =>
+    run('stage set', async (context) => (await import('./commands/stage.ts')).set(context, tenant, level, options)),
   );
 program
   .command('up')

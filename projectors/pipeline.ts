@@ -84,7 +84,7 @@ export interface Sample {
   createSchema(legacy: pg.Client): Promise<boolean>;
   /** Whether the legacy tables hold no row. */
   isEmpty(legacy: pg.ClientBase): Promise<boolean>;
-  /** What `rows` means, for people: `5 contacts and 5 quotes`. */
+  /** What `rows` means, for people: `5 books and 5 authors`. */
   describe(rows: number): string;
   /** Fills the tables. `onRows`: how many of `total` are done. Returns rows by table. */
   load(

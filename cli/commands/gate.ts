@@ -44,9 +44,9 @@ export function asOperator(context: CommandContext): CommandContext {
 }
 
 /** Null: all of them. Throws `config_invalid` where it is blank. */
-export function toWorkspace(text: string): string | null {
+export function toTenant(text: string): string | null {
   if (text.trim() === '')
-    throw new CrosswalkError('config_invalid', 'No workspace is named', 'Give the id of a workspace, or `all`.');
+    throw new CrosswalkError('config_invalid', 'No tenant is named', 'Give the id of a tenant, or `all`.');
   return text === 'all' ? null : text;
 }
 
@@ -77,11 +77,11 @@ export function toLimits({ maxLagSeconds, verifiedWithin }: LimitOptions): GateL
 export async function evaluate(
   { pipeline, config, log, signal }: Pick<CommandContext, 'pipeline' | 'config' | 'log' | 'signal'>,
   target: pg.Client,
-  workspace: string | null,
+  tenant: string | null,
   options: LimitOptions,
 ): Promise<Gate> {
   const limits = toLimits(options);
-  return evaluateGate(config, target, workspace, {
+  return evaluateGate(config, target, tenant, {
     projections: pipeline.projections,
     tenants: readTenants(pipeline),
     limits,
@@ -96,9 +96,9 @@ export async function gate(
   name: string,
   options: LimitOptions & { json?: boolean },
 ): Promise<boolean> {
-  const workspace = toWorkspace(name);
+  const tenant = toTenant(name);
   const stored = await withTarget(context, 'gate', async (target) =>
-    storeGate(target, await evaluate(asOperator(context), target, workspace, options), null),
+    storeGate(target, await evaluate(asOperator(context), target, tenant, options), null),
   );
   if (options.json) printJson(stored);
   else for (const line of toGateText(stored)) print(line);
@@ -115,7 +115,7 @@ export function toGateText(gate: Gate | StoredGate): string[] {
       return next === null ? [line] : [line, `${' '.repeat(7)}Next: ${next}`];
     }),
     '',
-    `Gate${number} for ${gate.workspace ?? 'all workspaces'}: ${gate.verdict}${missing === 0 ? '' : `, ${missing} of ${gate.lines.length} lines`}`,
+    `Gate${number} for ${gate.tenant ?? 'all tenants'}: ${gate.verdict}${missing === 0 ? '' : `, ${missing} of ${gate.lines.length} lines`}`,
   ];
 }
 
@@ -134,14 +134,13 @@ export async function confirm(
     );
   const confirmation = {
     kind: kind as 'backup' | 'rollback',
-    workspace: toWorkspace(name),
+    tenant: toTenant(name),
     by: toName('--by', options.by),
     note: toName('--note', options.note),
     validForSeconds: options.validFor,
   };
   const { id, validUntil } = await withTarget(context, 'gate', (target) => addConfirmation(target, confirmation));
   if (options.json) printJson({ id, ...confirmation, validUntil });
-  else
-    print(`${kind} confirmed for ${confirmation.workspace ?? 'all workspaces'} until ${validUntil.slice(0, 19)} UTC`);
+  else print(`${kind} confirmed for ${confirmation.tenant ?? 'all tenants'} until ${validUntil.slice(0, 19)} UTC`);
   return true;
 }

@@ -27,7 +27,7 @@ import { toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
 export interface SnapshotOptions {
   readonly where?: string;
   readonly key?: readonly string[];
-  readonly workspace?: string;
+  readonly tenant?: string;
   readonly repair?: boolean;
   readonly maxRate?: number;
   readonly dryRun?: boolean;
@@ -163,23 +163,19 @@ function tenantColumnOf({ projections, tenants }: Pipeline, table: string): stri
 /** What the options name. Throws `config_invalid` for what cannot be understood. */
 export function toSelection(
   relation: Relation,
-  { where, key, workspace }: SnapshotOptions,
+  { where, key, tenant }: SnapshotOptions,
   tenantColumn: string | undefined,
 ): Selection {
-  if ([where, key, workspace].filter((given) => given !== undefined).length > 1)
-    throw new CrosswalkError(
-      'config_invalid',
-      'A snapshot has --where, --key or --workspace, not several',
-      'Give one.',
-    );
+  if ([where, key, tenant].filter((given) => given !== undefined).length > 1)
+    throw new CrosswalkError('config_invalid', 'A snapshot has --where, --key or --tenant, not several', 'Give one.');
   if (key !== undefined) {
     const keys = new Map(key.map((text) => toKey(relation, text)).map((one) => [JSON.stringify(one), one]));
     return { where: null, keys: [...keys.values()] };
   }
-  if (workspace === undefined) return { where: where ?? null, keys: null };
+  if (tenant === undefined) return { where: where ?? null, keys: null };
   if (tenantColumn === undefined || !relation.columns.some(({ name }) => name === tenantColumn))
-    throw new CrosswalkError('config_invalid', `${relation.table} names no workspace`, 'Give --where.');
-  return { where: toTenantCondition(tenantColumn, workspace), keys: null };
+    throw new CrosswalkError('config_invalid', `${relation.table} names no tenant`, 'Give --where.');
+  return { where: toTenantCondition(tenantColumn, tenant), keys: null };
 }
 
 function toKey(relation: Relation, text: string): readonly string[] {

@@ -13,33 +13,32 @@ import {
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toTableLines } from '../quantity-text.ts';
-import { asOperator, evaluate, type LimitOptions, toGateText, toName, toWorkspace, withTarget } from './gate.ts';
+import { asOperator, evaluate, type LimitOptions, toGateText, toName, toTenant, withTarget } from './gate.ts';
 
-/** Workspaces that are named one by one; of more, how many. */
+/** Tenants that are named one by one; of more, how many. */
 const NAMED = 10;
 
-/** Where a workspace stands, or all of them; or the whole log. Asks the target database alone. */
+/** Where a tenant stands, or all of them; or the whole log. Asks the target database alone. */
 export async function get(
   context: CommandContext,
   name: string | undefined,
   options: { history?: boolean; json?: boolean },
 ): Promise<boolean> {
-  const workspace = name === undefined ? null : toWorkspace(name);
+  const tenant = name === undefined ? null : toTenant(name);
   await withTarget(context, 'stage', async (target) => {
     if (options.history) {
-      const entries = await readHistory(target, workspace);
+      const entries = await readHistory(target, tenant);
       if (options.json) printJson(entries);
       else for (const line of toHistoryLines(entries)) print(line);
-    } else if (workspace !== null) {
-      const found = await readStage(target, workspace);
-      if (options.json) printJson({ workspace, ...found });
-      else
-        for (const line of toStageLines([[workspace, found.stage, found.entry]], context.pipeline.stages)) print(line);
+    } else if (tenant !== null) {
+      const found = await readStage(target, tenant);
+      if (options.json) printJson({ tenant, ...found });
+      else for (const line of toStageLines([[tenant, found.stage, found.entry]], context.pipeline.stages)) print(line);
     } else {
       const stages = await readStages(target);
       if (options.json) printJson(stages);
       else {
-        const named = stages.workspaces.map((entry): Standing => [entry.workspace!, entry.stage, entry]);
+        const named = stages.tenants.map((entry): Standing => [entry.tenant!, entry.stage, entry]);
         const others: Standing = [named.length === 0 ? 'all' : 'all others', stages.others.stage, stages.others.entry];
         for (const line of toStageLines([...named, others], context.pipeline.stages)) print(line);
       }
@@ -48,13 +47,13 @@ export async function get(
   return true;
 }
 
-type Standing = readonly [workspace: string, stage: number, entry: StageEntry | null];
+type Standing = readonly [tenant: string, stage: number, entry: StageEntry | null];
 
 function toStageLines(standings: readonly Standing[], titles: readonly string[]): string[] {
   return toTableLines([
-    ['workspace', 'stage', '', 'since', 'by', ''],
-    ...standings.map(([workspace, stage, entry]) => [
-      workspace,
+    ['tenant', 'stage', '', 'since', 'by', ''],
+    ...standings.map(([tenant, stage, entry]) => [
+      tenant,
       String(stage),
       titles[stage] ?? '',
       ...(entry === null ? ['', '', 'never set'] : [entry.at.slice(0, 19), entry.setBy, toWhy(entry)]),
@@ -63,14 +62,14 @@ function toStageLines(standings: readonly Standing[], titles: readonly string[])
 }
 
 function toHistoryLines(entries: readonly StageEntry[]): string[] {
-  if (entries.length === 0) return ['No stage was ever set: every workspace is at stage 0.'];
+  if (entries.length === 0) return ['No stage was ever set: every tenant is at stage 0.'];
   return toTableLines(
     [
-      ['', 'at', 'workspace', 'stage', 'by', 'login', ''],
+      ['', 'at', 'tenant', 'stage', 'by', 'login', ''],
       ...entries.map((entry) => [
         entry.number,
         entry.at.slice(0, 19),
-        entry.workspace ?? 'all',
+        entry.tenant ?? 'all',
         `${entry.previous} → ${entry.stage}`,
         entry.setBy,
         entry.role,
@@ -103,7 +102,7 @@ export interface SetOptions extends LimitOptions {
  * Answers false where it was refused.
  */
 export async function set(context: CommandContext, name: string, level: string, options: SetOptions): Promise<boolean> {
-  const workspace = toWorkspace(name);
+  const tenant = toTenant(name);
   const stage = toStage(level, context.pipeline.stages);
   const by = toName('--by', options.by);
   const reason = options.reason === undefined ? null : toName('--reason', options.reason);
@@ -115,20 +114,20 @@ export async function set(context: CommandContext, name: string, level: string, 
       'Say why it is raised although the gate does not pass; it is kept.',
     );
   return withTarget(context, 'stage', async (target) => {
-    const change = toStageChange(await readStages(target), workspace, stage);
+    const change = toStageChange(await readStages(target), tenant, stage);
     const told = (outcome: Outcome) => tell(change, outcome, options.json === true, context.pipeline.stages);
     if (!isChange(change)) return told({ kind: 'same' });
     if (!isRaise(change)) {
       if (options.dryRun) return told({ kind: 'dry run', gate: null });
-      const entry = await addStage(target, { workspace, stage, by, reason, forced: false, gate: null });
+      const entry = await addStage(target, { tenant, stage, by, reason, forced: false, gate: null });
       return told({ kind: 'set', entry, gate: null });
     }
-    const evaluated = await evaluate(asOperator(context), target, workspace, options);
+    const evaluated = await evaluate(asOperator(context), target, tenant, options);
     const passes = evaluated.verdict === 'go';
     if (options.dryRun) return told({ kind: 'dry run', gate: evaluated, isRefused: !passes && !isForced });
     const gate = await storeGate(target, evaluated, by);
     if (!passes && !isForced) return told({ kind: 'refused', gate });
-    const entry = await addStage(target, { workspace, stage, by, reason, forced: !passes, gate });
+    const entry = await addStage(target, { tenant, stage, by, reason, forced: !passes, gate });
     return told({ kind: 'set', entry, gate });
   });
 }
@@ -158,9 +157,9 @@ function tell(change: StageChange, outcome: Outcome, json: boolean, titles: read
 }
 
 function toSetLines(change: StageChange, outcome: Outcome, isRefused: boolean, titles: readonly string[]): string[] {
-  const { stage, workspace } = change;
-  const who = workspace ?? 'all workspaces';
-  if (outcome.kind === 'same') return [`Nothing to do: ${who} ${workspace === null ? 'are' : 'is'} at stage ${stage}.`];
+  const { stage, tenant } = change;
+  const who = tenant ?? 'all tenants';
+  if (outcome.kind === 'same') return [`Nothing to do: ${who} ${tenant === null ? 'are' : 'is'} at stage ${stage}.`];
   const lines = [
     ...(outcome.gate === null ? [] : [...toGateText(outcome.gate), '']),
     ...toChangeLines(change, titles),
@@ -169,22 +168,20 @@ function toSetLines(change: StageChange, outcome: Outcome, isRefused: boolean, t
   if (isRefused)
     return [
       ...lines,
-      `Refused: the gate does not pass, so ${who} ${workspace === null ? 'stay as they are' : 'stays as it is'}. Work off the lines above, or say --force --reason TEXT.`,
+      `Refused: the gate does not pass, so ${who} ${tenant === null ? 'stay as they are' : 'stays as it is'}. Work off the lines above, or say --force --reason TEXT.`,
     ];
   if (outcome.kind === 'dry run') return [...lines, 'Nothing is changed: this was a dry run.'];
   const forced = outcome.kind === 'set' && outcome.entry.forced ? ', forced: the gate did not pass' : '';
   return [...lines, `Set${forced}. It is in effect from the next statement of every session on.`];
 }
 
-function toChangeLines({ workspace, stage, others, raises, lowers }: StageChange, titles: readonly string[]): string[] {
-  if (workspace !== null) {
+function toChangeLines({ tenant, stage, others, raises, lowers }: StageChange, titles: readonly string[]): string[] {
+  if (tenant !== null) {
     const from = [...raises, ...lowers][0]!.from;
-    return [`${workspace}: stage ${from} → ${stage}, ${titles[stage] ?? ''}`];
+    return [`${tenant}: stage ${from} → ${stage}, ${titles[stage] ?? ''}`];
   }
   const named = (moved: StageChange['raises']) =>
-    moved.length <= NAMED
-      ? moved.map((one) => `${one.workspace} (${one.from})`).join(', ')
-      : `${moved.length} workspaces`;
+    moved.length <= NAMED ? moved.map((one) => `${one.tenant} (${one.from})`).join(', ') : `${moved.length} tenants`;
   return [
     others === null
       ? `all others are at stage ${stage} already`

@@ -27,7 +27,7 @@ const WAIT_MS = 600_000;
 export interface VerifyCommandOptions {
   readonly limit: number;
   readonly unmask?: boolean;
-  readonly workspace?: string;
+  readonly tenant?: string;
   readonly maxRate?: number;
   readonly resume?: boolean;
   readonly repair?: boolean;
@@ -46,7 +46,7 @@ export async function verify(context: CommandContext, options: VerifyCommandOpti
   const result = await verifyAll(config, statesOf(pipeline.projections), readTenants(pipeline), {
     ...{ kafka, signal, limit: options.limit },
     ...(pipeline.checks === undefined ? {} : { checks: pipeline.checks }),
-    workspace: options.workspace ?? null,
+    tenant: options.tenant ?? null,
     maxRate: options.maxRate ?? null,
     resume: options.resume ?? false,
     onRows: (done, total) => progress?.update(done, total),
@@ -157,7 +157,7 @@ export async function watch(context: CommandContext, options: VerifyCommandOptio
     await watchVerification(config, statesOf(context.pipeline.projections), readTenants(context.pipeline), {
       ...(context.pipeline.checks === undefined ? {} : { checks: context.pipeline.checks }),
       ...{ kafka: createKafka(config.kafka(), log), log, signal, status },
-      ...{ restSeconds: options.rest, maxRate: options.maxRate ?? null, workspace: options.workspace ?? null },
+      ...{ restSeconds: options.rest, maxRate: options.maxRate ?? null, tenant: options.tenant ?? null },
     });
   } finally {
     watchdog.close();

@@ -13,11 +13,11 @@ const shown: Omit<Undertaking, 'check'> = {
   asks: false,
 };
 
-/** Workspaces begin to see the new schema: a decision of people, workspace by workspace, behind a gate. */
+/** Tenants begin to see the new schema: a decision of people, tenant by tenant, behind a gate. */
 export const optIn: Phase = {
   name: 'opt-in',
-  does: 'shows the gate that `crosswalk stage set` asks before a workspace sees more; raises nothing itself',
-  undoes: 'shows which workspaces see the new schema; `crosswalk stage set all 0` takes it from all of them, at once',
+  does: 'shows the gate that `crosswalk stage set` asks before a tenant sees more; raises nothing itself',
+  undoes: 'shows which tenants see the new schema; `crosswalk stage set all 0` takes it from all of them, at once',
   forward: { ...shown, check: showGate },
   back: { ...shown, check: showStages },
 };
@@ -30,8 +30,8 @@ async function showGate({ context, target }: PhaseRun): Promise<Check[]> {
       state === 'no-go' ? warning(name, what, next ?? 'See docs/operations.md.') : ok(name, what),
     ),
     verdict === 'go'
-      ? ok('gate', 'go: `crosswalk stage set <workspace> <stage> --by <name>` raises a stage')
-      : warning('gate', 'No-go for all workspaces together', 'One alone may be go: `crosswalk gate <workspace>`.'),
+      ? ok('gate', 'go: `crosswalk stage set <tenant> <stage> --by <name>` raises a stage')
+      : warning('gate', 'No-go for all tenants together', 'One alone may be go: `crosswalk gate <tenant>`.'),
   ];
 }
 
@@ -51,7 +51,7 @@ export async function checkStages(target: pg.ClientBase, otherwise: 'warning' | 
      WHERE crosswalk.current_stage(tenant_id) > 0 ORDER BY 1`,
   );
   return rows.length === 0
-    ? checks.ok('stages', 'every workspace is at stage 0')
+    ? checks.ok('stages', 'every tenant is at stage 0')
     : checks[otherwise](
         'stages',
         `${rows.map(({ tenant, stage }) => `${tenant} at stage ${stage}`).join(', ')}`,

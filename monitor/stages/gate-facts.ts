@@ -40,10 +40,10 @@ export interface Confirmation {
   readonly isValid: boolean;
 }
 
-/** Everything that a gate looks at. `workspace` null: all of them. */
+/** Everything that a gate looks at. `tenant` null: all of them. */
 export interface GateFacts {
-  readonly workspace: string | null;
-  /** Whether any row, verification or stage knows this workspace. */
+  readonly tenant: string | null;
+  /** Whether any row, verification or stage knows this tenant. */
   readonly isKnown: boolean;
   readonly pipeline: PipelineState;
   /** The target database's clock, seconds since 1970. */
@@ -72,7 +72,7 @@ export interface FactsOptions {
 export async function readGateFacts(
   config: Config,
   target: pg.ClientBase,
-  workspace: string | null,
+  tenant: string | null,
   options: FactsOptions,
 ): Promise<GateFacts> {
   const pipeline = await readPipelineState(config, options.projections, options);
@@ -81,16 +81,16 @@ export async function readGateFacts(
   try {
     const reading = { projections: options.projections, tenants: options.tenants, registry };
     const inSnapshot = async () => ({
-      isKnown: workspace === null || (await isKnown(target, config, workspace)),
+      isKnown: tenant === null || (await isKnown(target, config, tenant)),
       ...(await readLagSamples(target, LAG_WINDOW_SECONDS)),
-      verified: await readVerified(target, workspace),
-      deadLetters: await countForTenant(target, 'dead letters', workspace, reading),
-      parked: await countForTenant(target, 'parked', workspace, reading),
-      rejects: await countRejects(target, config, workspace),
-      confirmations: await readConfirmations(target, workspace),
+      verified: await readVerified(target, tenant),
+      deadLetters: await countForTenant(target, 'dead letters', tenant, reading),
+      parked: await countForTenant(target, 'parked', tenant, reading),
+      rejects: await countRejects(target, config, tenant),
+      confirmations: await readConfirmations(target, tenant),
     });
     const facts = await inTransaction(target, inSnapshot, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    return { workspace, pipeline, oversized, ...facts };
+    return { tenant, pipeline, oversized, ...facts };
   } finally {
     registry?.close();
   }
@@ -114,25 +114,25 @@ function openRegistry(config: Config): Registry | null {
 async function isKnown(
   target: pg.ClientBase,
   { targetSchema, tenantsTable }: Config,
-  workspace: string,
+  tenant: string,
 ): Promise<boolean> {
   const table = tenantsTable === null ? null : `${quoteIdent(targetSchema)}.${quoteIdent(tenantsTable)}`;
   const { rowCount } = await target.query(
     `${table === null ? '' : `SELECT FROM ${table} WHERE id = $1 AND deleted_at IS NULL UNION ALL `}SELECT FROM crosswalk.verified WHERE tenant_id = $1
      UNION ALL SELECT FROM crosswalk.stage_log WHERE tenant_id = $1 LIMIT 1`,
-    [workspace],
+    [tenant],
   );
   return rowCount === 1;
 }
 
-async function readVerified(target: pg.ClientBase, workspace: string | null): Promise<VerifiedTable[]> {
+async function readVerified(target: pg.ClientBase, tenant: string | null): Promise<VerifiedTable[]> {
   const { rows } = await target.query<
     Record<Exclude<keyof VerifiedTable, 'mapping'>, string> & { mapping: string | null }
   >(
     `SELECT v.table_name AS "table", v.tenant_id AS "tenantId", r.mapping, extract(epoch FROM v.verified_through)::text AS "throughSeconds", v.rows::text,
        v.differences::text, v.unsettled::text
      FROM crosswalk.verified v LEFT JOIN crosswalk.verification_run r ON r.id = v.run_id WHERE v.tenant_id IN ('*', '', $1) ORDER BY 1, 2`,
-    [workspace],
+    [tenant],
   );
   return rows.map(({ throughSeconds, rows: count, differences, unsettled, ...rest }) => ({
     ...rest,
@@ -146,22 +146,22 @@ async function readVerified(target: pg.ClientBase, workspace: string | null): Pr
 async function countRejects(
   target: pg.ClientBase,
   { targetSchema, rejectsTable }: Config,
-  workspace: string | null,
+  tenant: string | null,
 ): Promise<number> {
   if (rejectsTable === null) return 0;
   const { rows } = await target.query<{ count: string }>(
     `SELECT count(*)::text FROM ${quoteIdent(targetSchema)}.${quoteIdent(rejectsTable)} WHERE $1::text IS NULL OR tenant_id = $1`,
-    [workspace],
+    [tenant],
   );
   return Number(rows[0]!.count);
 }
 
 /** One that is valid comes before one that is not; a tenant is covered by what was confirmed for all, all are not covered by one tenant's. */
-async function readConfirmations(target: pg.ClientBase, workspace: string | null): Promise<Confirmation[]> {
+async function readConfirmations(target: pg.ClientBase, tenant: string | null): Promise<Confirmation[]> {
   const { rows } = await target.query<Record<Exclude<keyof Confirmation, 'isValid'>, string> & { valid: string }>(
     `SELECT DISTINCT ON (kind) kind, confirmed_by AS by, note, at::text, valid_until::text AS "validUntil", (valid_until > now())::text AS valid
      FROM crosswalk.confirmation c WHERE tenant_id IS NULL OR tenant_id = $1 ORDER BY kind, c.valid_until > now() DESC, c.at DESC`,
-    [workspace],
+    [tenant],
   );
   return rows.map(({ valid, kind, ...rest }) => ({
     ...rest,

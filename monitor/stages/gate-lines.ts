@@ -40,9 +40,9 @@ export function toGateLines(
   limits: GateLimits,
   config: Pick<Config, 'slot' | 'lagWarningSeconds' | 'lagFailingSeconds'>,
 ): GateLine[] {
-  const { workspace, pipeline } = facts;
+  const { tenant, pipeline } = facts;
   return [
-    ...(workspace === null ? [] : [toWorkspaceLine(facts)]),
+    ...(tenant === null ? [] : [toTenantLine(facts)]),
     toSlotLine(pipeline, config),
     toConnectorLine(pipeline),
     toLoadLine(pipeline),
@@ -65,14 +65,10 @@ export function toGateVerdict(lines: readonly GateLine[]): GateVerdict {
 const go = (name: string, what: string): GateLine => ({ name, state: 'go', what, next: null });
 const noGo = (name: string, what: string, next: string): GateLine => ({ name, state: 'no-go', what, next });
 
-function toWorkspaceLine({ workspace, isKnown }: GateFacts): GateLine {
+function toTenantLine({ tenant, isKnown }: GateFacts): GateLine {
   return isKnown
-    ? go('workspace', `${workspace} is known`)
-    : noGo(
-        'workspace',
-        `nothing is known of ${workspace}: no row of it was projected or verified`,
-        'Correct its name.',
-      );
+    ? go('tenant', `${tenant} is known`)
+    : noGo('tenant', `nothing is known of ${tenant}: no row of it was projected or verified`, 'Correct its name.');
 }
 
 function toSlotLine(pipeline: PipelineState, config: Parameters<typeof toFindings>[1]): GateLine {
@@ -179,21 +175,21 @@ export function toLargestGap(
 export function toVerifiedOf(
   verified: readonly VerifiedTable[],
   table: string,
-  workspace: string | null,
+  tenant: string | null,
 ): VerifiedTable | null {
   const of = (tenantId: string) => verified.find((row) => row.table === table && row.tenantId === tenantId);
   const all = of('*');
-  const own = workspace === null ? undefined : of(workspace);
-  if (workspace === null) return all ?? null;
+  const own = tenant === null ? undefined : of(tenant);
+  if (tenant === null) return all ?? null;
   if (own !== undefined && own.throughSeconds >= (all?.throughSeconds ?? 0)) return own;
-  return all === undefined ? null : { ...all, tenantId: workspace, rows: 0, differences: 0, unsettled: 0 };
+  return all === undefined ? null : { ...all, tenantId: tenant, rows: 0, differences: 0, unsettled: 0 };
 }
 
 function toVerificationLine(facts: GateFacts, scope: GateScope, { verifiedWithinSeconds }: GateLimits): GateLine {
   const name = 'verification';
-  const { workspace, verified, nowSeconds } = facts;
-  const verify = `\`crosswalk verify${workspace === null ? '' : ` --workspace ${workspace}`}\``;
-  const found = scope.tables.map((table) => ({ table, of: toVerifiedOf(verified, table, workspace) }));
+  const { tenant, verified, nowSeconds } = facts;
+  const verify = `\`crosswalk verify${tenant === null ? '' : ` --tenant ${tenant}`}\``;
+  const found = scope.tables.map((table) => ({ table, of: toVerifiedOf(verified, table, tenant) }));
   const missing = found.filter(({ of }) => of === null).map(({ table }) => table);
   if (missing.length > 0)
     return noGo(
@@ -208,12 +204,12 @@ function toVerificationLine(facts: GateFacts, scope: GateScope, { verifiedWithin
       `verified against another mapping than ${scope.mapping}`,
       `Rebuild what changed, then run ${verify}.`,
     );
-  const ofNobody = workspace === null ? [] : verified.filter(({ tenantId }) => tenantId === '');
+  const ofNobody = tenant === null ? [] : verified.filter(({ tenantId }) => tenantId === '');
   const wrong = [...counts, ...ofNobody].filter(({ differences, unsettled }) => differences + unsettled > 0);
   if (wrong.length > 0) {
     const named = wrong.map(
       ({ table, tenantId, differences, unsettled }) =>
-        `${table} ${differences}${unsettled === 0 ? '' : ` and ${unsettled} unsettled`}${tenantId === '' ? ' of which nobody can tell the workspace' : ''}`,
+        `${table} ${differences}${unsettled === 0 ? '' : ` and ${unsettled} unsettled`}${tenantId === '' ? ' of which nobody can tell the tenant' : ''}`,
     );
     return noGo(name, `differences: ${named.join(', ')}`, `${verify} names them, with \`--repair\` it mends them.`);
   }
@@ -221,22 +217,22 @@ function toVerificationLine(facts: GateFacts, scope: GateScope, { verifiedWithin
   const age = nowSeconds - oldest.throughSeconds;
   const rows = counts.reduce((sum, count) => sum + count.rows, 0);
   // Whoever is known has a row: without any, nothing of it was looked at, such as of one that is new.
-  if (workspace !== null && rows === 0) return noGo(name, `no row of ${workspace} was verified yet`, `Run ${verify}.`);
+  if (tenant !== null && rows === 0) return noGo(name, `no row of ${tenant} was verified yet`, `Run ${verify}.`);
   const what = `${rows} rows in ${counts.length} tables without a difference, through ${toTimeText(oldest.throughSeconds)}, ${toAgeText(age)} ago (at most ${toAgeText(verifiedWithinSeconds)})`;
   return age <= verifiedWithinSeconds
     ? go(name, what)
     : noGo(name, `${what}, oldest ${oldest.table}`, `Run ${verify}.`);
 }
 
-function toLettersLine({ deadLetters, oversized, workspace }: GateFacts): GateLine {
+function toLettersLine({ deadLetters, oversized, tenant }: GateFacts): GateLine {
   const name = 'dead letters';
   if (oversized.state !== 'up') return noGo(name, `not known: ${oversized.problem}`, oversized.remedy);
   if (deadLetters.own + deadLetters.unknown + oversized.count === 0) return go(name, 'none open');
   const parts = [
     `${deadLetters.own} open`,
-    ...(deadLetters.unknown > 0 ? [`${deadLetters.unknown} open of which nobody can tell the workspace`] : []),
+    ...(deadLetters.unknown > 0 ? [`${deadLetters.unknown} open of which nobody can tell the tenant`] : []),
     ...(oversized.count > 0
-      ? [`${oversized.count} rows too large for the log${workspace === null ? '' : ', whosever they are'}`]
+      ? [`${oversized.count} rows too large for the log${tenant === null ? '' : ', whosever they are'}`]
       : []),
   ];
   return noGo(name, parts.join(', '), '`crosswalk dlq list` names them; redrive or discard them.');
@@ -245,7 +241,7 @@ function toLettersLine({ deadLetters, oversized, workspace }: GateFacts): GateLi
 function toParkedLine({ parked }: GateFacts): GateLine {
   const name = 'parked changes';
   if (parked.own + parked.unknown === 0) return go(name, 'none');
-  const unknown = parked.unknown > 0 ? `, ${parked.unknown} of which nobody can tell the workspace` : '';
+  const unknown = parked.unknown > 0 ? `, ${parked.unknown} of which nobody can tell the tenant` : '';
   return noGo(
     name,
     `${parked.own}${unknown}`,
@@ -258,9 +254,9 @@ const CONFIRMED = {
   rollback: { name: 'way back', what: 'tried' },
 } as const;
 
-function toConfirmationLine(kind: Confirmation['kind'], { confirmations, workspace }: GateFacts): GateLine {
+function toConfirmationLine(kind: Confirmation['kind'], { confirmations, tenant }: GateFacts): GateLine {
   const { name, what } = CONFIRMED[kind];
-  const next = `Once it was ${what}: \`crosswalk gate confirm ${workspace ?? 'all'} ${kind} --by NAME --note TEXT\`.`;
+  const next = `Once it was ${what}: \`crosswalk gate confirm ${tenant ?? 'all'} ${kind} --by NAME --note TEXT\`.`;
   const found = confirmations.find((confirmation) => confirmation.kind === kind);
   if (found === undefined) return noGo(name, 'not confirmed', next);
   const who = `confirmed by ${found.by} at ${found.at.slice(0, 19)}: ${found.note}`;

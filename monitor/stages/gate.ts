@@ -13,9 +13,9 @@ import {
   toGateVerdict,
 } from './gate-lines.ts';
 
-/** A gate that was evaluated. `workspace` null: all of them. */
+/** A gate that was evaluated. `tenant` null: all of them. */
 export interface Gate {
-  readonly workspace: string | null;
+  readonly tenant: string | null;
   readonly verdict: GateVerdict;
   readonly limits: GateLimits;
   readonly lines: readonly GateLine[];
@@ -31,12 +31,12 @@ export interface StoredGate extends Gate {
 export async function evaluateGate(
   config: Config,
   target: pg.ClientBase,
-  workspace: string | null,
+  tenant: string | null,
   options: FactsOptions & { limits: GateLimits },
 ): Promise<Gate> {
-  const facts = await readGateFacts(config, target, workspace, options);
+  const facts = await readGateFacts(config, target, tenant, options);
   const lines = toGateLines(facts, toScope(options), options.limits, config);
-  return { workspace, verdict: toGateVerdict(lines), limits: options.limits, lines };
+  return { tenant, verdict: toGateVerdict(lines), limits: options.limits, lines };
 }
 
 /** Every projection is sampled; verified is what has a state to compare with: a history has none. */
@@ -54,7 +54,7 @@ function toScope(options: FactsOptions): GateScope {
 export async function storeGate(target: pg.ClientBase, gate: Gate, by: string | null): Promise<StoredGate> {
   const { rows } = await target.query<{ id: string; at: string }>(
     `INSERT INTO crosswalk.gate (tenant_id, verdict, evidence, evaluated_by) VALUES ($1, $2, $3, coalesce($4, session_user::text)) RETURNING id::text, at::text`,
-    [gate.workspace, gate.verdict, JSON.stringify(toEvidence(gate)), by],
+    [gate.tenant, gate.verdict, JSON.stringify(toEvidence(gate)), by],
   );
   return { ...gate, ...rows[0]! };
 }
@@ -69,17 +69,17 @@ export async function confirm(
   target: pg.ClientBase,
   confirmation: {
     readonly kind: 'backup' | 'rollback';
-    readonly workspace: string | null;
+    readonly tenant: string | null;
     readonly by: string;
     readonly note: string;
     readonly validForSeconds: number;
   },
 ): Promise<{ id: string; validUntil: string }> {
-  const { kind, workspace, by, note, validForSeconds } = confirmation;
+  const { kind, tenant, by, note, validForSeconds } = confirmation;
   const { rows } = await target.query<{ id: string; validUntil: string }>(
     `INSERT INTO crosswalk.confirmation (kind, tenant_id, confirmed_by, note, valid_until) VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
      RETURNING id::text, valid_until::text AS "validUntil"`,
-    [kind, workspace, by, note, validForSeconds],
+    [kind, tenant, by, note, validForSeconds],
   );
   return rows[0]!;
 }

@@ -2,10 +2,10 @@ import type pg from 'pg';
 import type { StoredGate } from './gate.ts';
 import { toEvidence } from './gate.ts';
 
-/** An entry of the log. `workspace` null: all of them. Times are PostgreSQL text, UTC. */
+/** An entry of the log. `tenant` null: all of them. Times are PostgreSQL text, UTC. */
 export interface StageEntry {
   readonly number: string;
-  readonly workspace: string | null;
+  readonly tenant: string | null;
   readonly stage: number;
   readonly previous: number;
   readonly setBy: string;
@@ -17,7 +17,7 @@ export interface StageEntry {
   readonly gateId: string | null;
 }
 
-const COLUMNS = `number::text, tenant_id AS workspace, stage::text, previous::text, set_by AS "setBy", role, at::text, reason, forced::text, gate_id::text AS "gateId"`;
+const COLUMNS = `number::text, tenant_id AS tenant, stage::text, previous::text, set_by AS "setBy", role, at::text, reason, forced::text, gate_id::text AS "gateId"`;
 
 type Row = { [K in keyof StageEntry]: StageEntry[K] extends number | boolean ? string : StageEntry[K] };
 
@@ -25,10 +25,10 @@ function toEntry({ stage, previous, forced, ...row }: Row): StageEntry {
   return { ...row, stage: Number(stage), previous: Number(previous), forced: forced === 'true' };
 }
 
-/** Where everybody stands: the entry that decides for each workspace that has one newer than the last one for all, and the stage of all others with its entry (null before the first). */
+/** Where everybody stands: the entry that decides for each tenant that has one newer than the last one for all, and the stage of all others with its entry (null before the first). */
 export interface Stages {
   readonly others: { readonly stage: number; readonly entry: StageEntry | null };
-  readonly workspaces: readonly StageEntry[];
+  readonly tenants: readonly StageEntry[];
 }
 
 export async function readStages(client: pg.ClientBase): Promise<Stages> {
@@ -37,51 +37,51 @@ export async function readStages(client: pg.ClientBase): Promise<Stages> {
      WHERE l.tenant_id IS NULL OR l.number > coalesce((SELECT max(number) FROM crosswalk.stage_log WHERE tenant_id IS NULL), 0) ORDER BY l.tenant_id, l.number DESC`,
   );
   const entries = rows.map(toEntry);
-  const entry = entries.find(({ workspace }) => workspace === null) ?? null;
+  const entry = entries.find(({ tenant }) => tenant === null) ?? null;
   return {
     others: { stage: entry?.stage ?? 0, entry },
-    workspaces: entries.filter(({ workspace }) => workspace !== null),
+    tenants: entries.filter(({ tenant }) => tenant !== null),
   };
 }
 
-/** The stage of one workspace and the entry that decides it; of all others with null. */
+/** The stage of one tenant and the entry that decides it; of all others with null. */
 export async function readStage(
   client: pg.ClientBase,
-  workspace: string | null,
+  tenant: string | null,
 ): Promise<{ stage: number; entry: StageEntry | null }> {
-  const { others, workspaces } = await readStages(client);
-  const entry = workspaces.find((candidate) => candidate.workspace === workspace);
+  const { others, tenants } = await readStages(client);
+  const entry = tenants.find((candidate) => candidate.tenant === tenant);
   return entry === undefined ? others : { stage: entry.stage, entry };
 }
 
-/** Every entry that concerns a workspace, or every entry, oldest first. */
-export async function readHistory(client: pg.ClientBase, workspace: string | null): Promise<StageEntry[]> {
+/** Every entry that concerns a tenant, or every entry, oldest first. */
+export async function readHistory(client: pg.ClientBase, tenant: string | null): Promise<StageEntry[]> {
   const { rows } = await client.query<Row>(
     `SELECT ${COLUMNS} FROM crosswalk.stage_log l WHERE $1::text IS NULL OR tenant_id IS NULL OR tenant_id = $1 ORDER BY l.number`,
-    [workspace],
+    [tenant],
   );
   return rows.map(toEntry);
 }
 
-/** What setting a stage would do. `raises` and `lowers`: workspaces with an entry of their own that go up or down with it; `others`: what happens to all that have none. */
+/** What setting a stage would do. `raises` and `lowers`: tenants with an entry of their own that go up or down with it; `others`: what happens to all that have none. */
 export interface StageChange {
-  readonly workspace: string | null;
+  readonly tenant: string | null;
   readonly stage: number;
-  /** Null where an entry for one workspace leaves the others as they are. */
+  /** Null where an entry for one tenant leaves the others as they are. */
   readonly others: { readonly from: number } | null;
-  readonly raises: readonly { readonly workspace: string; readonly from: number }[];
-  readonly lowers: readonly { readonly workspace: string; readonly from: number }[];
+  readonly raises: readonly { readonly tenant: string; readonly from: number }[];
+  readonly lowers: readonly { readonly tenant: string; readonly from: number }[];
 }
 
-export function toStageChange({ others, workspaces }: Stages, workspace: string | null, stage: number): StageChange {
+export function toStageChange({ others, tenants }: Stages, tenant: string | null, stage: number): StageChange {
   const concerned =
-    workspace === null
-      ? workspaces.map((entry) => ({ workspace: entry.workspace!, from: entry.stage }))
-      : [{ workspace, from: workspaces.find((entry) => entry.workspace === workspace)?.stage ?? others.stage }];
+    tenant === null
+      ? tenants.map((entry) => ({ tenant: entry.tenant!, from: entry.stage }))
+      : [{ tenant, from: tenants.find((entry) => entry.tenant === tenant)?.stage ?? others.stage }];
   return {
-    workspace,
+    tenant,
     stage,
-    others: workspace === null && others.stage !== stage ? { from: others.stage } : null,
+    others: tenant === null && others.stage !== stage ? { from: others.stage } : null,
     raises: concerned.filter(({ from }) => from < stage),
     lowers: concerned.filter(({ from }) => from > stage),
   };
@@ -101,7 +101,7 @@ export function isChange({ others, raises, lowers }: StageChange): boolean {
 export async function addStage(
   client: pg.ClientBase,
   entry: {
-    readonly workspace: string | null;
+    readonly tenant: string | null;
     readonly stage: number;
     readonly by: string;
     readonly reason: string | null;
@@ -109,10 +109,10 @@ export async function addStage(
     readonly gate: StoredGate | null;
   },
 ): Promise<StageEntry> {
-  const { workspace, stage, by, reason, forced, gate } = entry;
+  const { tenant, stage, by, reason, forced, gate } = entry;
   const { rows } = await client.query<Row>(
     `INSERT INTO crosswalk.stage_log AS l (tenant_id, stage, set_by, reason, forced, gate_id, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ${COLUMNS}`,
-    [workspace, stage, by, reason, forced, gate?.id ?? null, JSON.stringify(gate === null ? {} : toEvidence(gate))],
+    [tenant, stage, by, reason, forced, gate?.id ?? null, JSON.stringify(gate === null ? {} : toEvidence(gate))],
   );
   return toEntry(rows[0]!);
 }

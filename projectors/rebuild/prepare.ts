@@ -76,8 +76,8 @@ export async function beginShadow(config: Config, kafka: Kafka, request: Rebuild
 }
 
 /** The shadow of a rebuild that was begun with the same projections and mapping. */
-export async function reopenShadow(url: string, request: RebuildRequest): Promise<Shadow> {
-  const shadow = await openShadow(url, request.name);
+export async function reopenShadow(config: Config, request: RebuildRequest): Promise<Shadow> {
+  const shadow = await openShadow(config.targetUrl(), request.name, config.targetSchema);
   const names = request.projections.map(({ name }) => name).toSorted();
   const { projections, mapping } = shadow.settings;
   if (projections.join() === names.join() && mapping === request.mapping) return shadow;

@@ -95,7 +95,7 @@ export async function rebuild(
   const result = { name: request.name, report: null as Report | null, merged: null as Merged | null, ...nothingYet() };
   const startedAtMs = performance.now();
   try {
-    const shadow = request.resume ? await reopenShadow(url, request) : await beginShadow(config, kafka, request);
+    const shadow = request.resume ? await reopenShadow(config, request) : await beginShadow(config, kafka, request);
     open.unshift(shadow);
     const end = async (state: RebuildResult['state']): Promise<RebuildResult> => {
       if (state === 'equal' || state === 'previewed' || state === 'merged') {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import type { Log } from '../../runtime/log.ts';
-import { connectProjector } from '../session.ts';
+import { connectProjector, liveNamespace, type Namespace } from '../session.ts';
 import { isLockTimeout } from '../write/data-error.ts';
 
 const DROP_TIMEOUT = '10s';
@@ -46,8 +46,8 @@ export async function readShadows(client: pg.ClientBase): Promise<{ name: string
   return rows.map(({ name, taken }) => ({ name, isWorkedOn: taken === 'true' }));
 }
 
-/** Takes a name for this process. Throws `config_invalid` where another one works under it, and for what is no name. */
-async function take(url: string, name: string): Promise<pg.Client> {
+/** Takes a name for this process, with a connection that sees the tables of `namespace`. Throws `config_invalid` where another one works under it, and for what is no name. */
+async function take(url: string, name: string, namespace: Namespace = ['crosswalk']): Promise<pg.Client> {
   if (!/^[a-z][a-z0-9_]{0,30}$/.test(name)) {
     throw new CrosswalkError(
       'config_invalid',
@@ -55,7 +55,7 @@ async function take(url: string, name: string): Promise<pg.Client> {
       'Give 1 to 31 lower-case letters, digits and _, a letter first.',
     );
   }
-  const control = await connectProjector(url, 'rebuild', ['crosswalk']);
+  const control = await connectProjector(url, 'rebuild', namespace);
   const { rows } = await control.query<{ taken: string }>(
     `SELECT pg_try_advisory_lock(hashtext('crosswalk.rebuild'), hashtext($1))::text AS taken`,
     [name],
@@ -87,7 +87,7 @@ export async function createShadow(
     fill: (control: pg.Client, schema: string) => Promise<Settings>;
   },
 ): Promise<Shadow> {
-  const control = await take(url, name);
+  const control = await take(url, name, liveNamespace(options.targetSchema));
   try {
     if (await exists(control, name)) {
       throw new CrosswalkError(
@@ -111,8 +111,8 @@ export async function createShadow(
 }
 
 /** Opens the shadow of a rebuild that was begun. Throws `config_invalid` where there is none. */
-export async function openShadow(url: string, name: string): Promise<Shadow> {
-  const control = await take(url, name);
+export async function openShadow(url: string, name: string, targetSchema: string): Promise<Shadow> {
+  const control = await take(url, name, liveNamespace(targetSchema));
   try {
     if (!(await exists(control, name)))
       throw new CrosswalkError('config_invalid', `There is no rebuild ${name}`, 'Begin one without --resume.');

@@ -59,17 +59,17 @@ export function ownersOf(table: string, plans: readonly Plan[], relations: Reado
 export async function compareBackward(
   options: PartOptions & { run: string; table: string; owners: readonly Owner[] },
 ): Promise<void> {
-  const { legacy, target, table, owners, workspace, findings, looks, pace, signal } = options;
+  const { legacy, target, table, owners, tenant, findings, looks, pace, signal } = options;
 
   const scopes = owners.map(({ owned }) => `x.${quoteIdent(owned.target.scope.column)}`);
   const { hasDeletedAt } = owners[0]!.owned;
-  const values = workspace === null ? [] : [workspace];
+  const values = tenant === null ? [] : [tenant];
   const isLive = (fromBlock: number) =>
     [
       `x.ctid >= '(${fromBlock},0)' AND x.ctid < '(${fromBlock + BLOCKS},0)'`,
       `x.origin = 'cdc'`,
       ...(hasDeletedAt ? ['x.deleted_at IS NULL'] : []),
-      ...(workspace === null ? [] : ['x.tenant_id = $1']),
+      ...(tenant === null ? [] : ['x.tenant_id = $1']),
     ].join(' AND ');
 
   async function read(fromBlock: number): Promise<Group[]> {
@@ -117,7 +117,7 @@ export async function compareBackward(
       legacy,
       relation,
       keyed.map(({ texts }) => texts),
-      workspace === null ? null : toTenantCondition(plan.projection.tenant!.column, workspace),
+      tenant === null ? null : toTenantCondition(plan.projection.tenant!.column, tenant),
     );
     return absent.map((place) => keyed[place]!);
   }

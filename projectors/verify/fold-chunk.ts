@@ -45,20 +45,20 @@ export function toFoldText(cells: readonly Cell[]): string | null {
 const isLive = `origin = 'cdc' AND deleted_at IS NULL`;
 
 /**
- * Reads the next merge keys: at most `most` contributions, or rows of a table, but always all of a key. `workspace`: only keys that some contribution or row of this tenant has. In the
+ * Reads the next merge keys: at most `most` contributions, or rows of a table, but always all of a key. `tenant`: only keys that some contribution or row of this tenant has. In the
  * caller's snapshot.
  */
 export async function readFoldChunk(
   target: pg.ClientBase,
   merged: MergedPlan,
-  { after, most, workspace }: { after: string | null; most: number; workspace: string | null },
+  { after, most, tenant }: { after: string | null; most: number; tenant: string | null },
 ): Promise<FoldChunk> {
   const { aggregate, targets } = merged;
-  const values = [...(after === null ? [] : [after]), ...(workspace === null ? [] : [workspace])];
-  const conditions = (key: string, tenant: string) =>
+  const values = [...(after === null ? [] : [after]), ...(tenant === null ? [] : [tenant])];
+  const conditions = (key: string, tenantOfRow: string) =>
     [
       ...(after === null ? [] : [`${key} > $1::uuid`]),
-      ...(workspace === null ? [] : [`${tenant} = $${values.length}`]),
+      ...(tenant === null ? [] : [`${tenantOfRow} = $${values.length}`]),
     ].map((condition) => ` AND ${condition}`);
   const sources = [
     `SELECT merge_key AS key FROM contribution WHERE aggregate = ${literal(aggregate.name)}${conditions('merge_key', "data ->> 'tenant_id'").join('')}`,
@@ -73,7 +73,7 @@ export async function readFoldChunk(
     values,
   );
   const last = ends[0]!.last;
-  if (workspace === null) return { ...(await readFolds(target, merged, toRange(after, last))), last };
+  if (tenant === null) return { ...(await readFolds(target, merged, toRange(after, last))), last };
   const upTo = last === null ? '' : ` WHERE key <= ${literal(last)}::uuid`;
   const { rows } = await target.query<{ key: string }>(
     `SELECT DISTINCT key FROM (${sources.map((source) => `(${source} ORDER BY key LIMIT ${most})`).join(' UNION ALL ')}) k${upTo}`,

@@ -48,11 +48,11 @@ export async function compareFolds(
     lineages: pg.ClientBase;
   },
 ): Promise<void> {
-  const { target, plan, merged, chunkRows, workspace, findings, looks, pace, signal } = options;
+  const { target, plan, merged, chunkRows, tenant, findings, looks, pace, signal } = options;
   const read = (after: string | null): Promise<FoldChunk> => {
     const chunk = inTransaction(
       target,
-      () => readFoldChunk(target, merged, { after, most: chunkRows, workspace }),
+      () => readFoldChunk(target, merged, { after, most: chunkRows, tenant }),
       SNAPSHOT,
     );
     // It may fail while another one is at hand.
@@ -259,7 +259,7 @@ function toResult(
 /** Live contributions whose legacy row is not there, or another tenant's where one alone is verified; those of a table that contributes nothing are extra for certain. */
 async function findUnfounded(
   chunk: FoldChunk,
-  { legacy, merged, plans, relations, findings, workspace, lineages }: Parameters<typeof compareFolds>[0],
+  { legacy, merged, plans, relations, findings, tenant, lineages }: Parameters<typeof compareFolds>[0],
 ): Promise<Suspect[]> {
   const { name } = merged.aggregate;
   const suspects: Suspect[] = [];
@@ -295,7 +295,7 @@ async function findUnfounded(
           legacy,
           relation,
           some.map(({ texts }) => texts),
-          workspace === null ? null : toTenantCondition(plan.projection.tenant!.column, workspace),
+          tenant === null ? null : toTenantCondition(plan.projection.tenant!.column, tenant),
         )) {
           const { of, texts } = some[place]!;
           suspects.push({ plan, relation, legacyKey: of.legacyKey, keyTexts: texts, strays: new Map() });

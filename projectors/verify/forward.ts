@@ -43,9 +43,9 @@ export async function compareForward(
   const nullMark = toNullMark(randomUUID().slice(0, 13));
   const statement = { name: `crosswalk verify ${plan.projection.name}`, text: toChecksumSql(plan, nullMark) };
   const selection =
-    options.workspace === null
+    options.tenant === null
       ? undefined
-      : { where: toTenantCondition(plan.projection.tenant!.column, options.workspace), keys: null };
+      : { where: toTenantCondition(plan.projection.tenant!.column, options.tenant), keys: null };
 
   const read = (after: readonly string[] | null): Promise<Chunk> => {
     const chunk = readChunk(legacy, relation, after, chunkRows, selection);

@@ -9,7 +9,7 @@ export interface PartOptions {
   legacy: pg.ClientBase;
   target: pg.ClientBase;
   /** Only rows of this tenant. */
-  workspace: string | null;
+  tenant: string | null;
   from: PartProgress;
   findings: Findings;
   looks: Looks;

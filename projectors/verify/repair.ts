@@ -75,7 +75,7 @@ export async function repairRun(
   },
 ): Promise<Repair> {
   const { kafka, signal, timeoutMs = 600_000 } = options;
-  const sessions = await openSessions(config, kafka, projections, { workspace: null, timeoutMs, signal });
+  const sessions = await openSessions(config, kafka, projections, { tenant: null, timeoutMs, signal });
   try {
     const reasons = new Map<string, string>();
     let sent = 0;

@@ -60,7 +60,7 @@ export interface Run {
 /** What a run looks at; another mapping would compare with something else half way. */
 export interface RunOptions {
   readonly kind: 'once' | 'watch';
-  readonly workspace: string | null;
+  readonly tenant: string | null;
   readonly mapping: string;
 }
 
@@ -101,7 +101,7 @@ export async function createRun(target: pg.ClientBase, options: RunOptions, thro
   await inTransaction(target, async () => {
     await target.query(
       `INSERT INTO verification_run (id, kind, workspace, through, mapping, progress) VALUES ($1, $2, $3, $4, $5, $6)`,
-      [id, options.kind, options.workspace, through, options.mapping, JSON.stringify(NOTHING_YET)],
+      [id, options.kind, options.tenant, through, options.mapping, JSON.stringify(NOTHING_YET)],
     );
     await target.query(
       `DELETE FROM verification_run WHERE kind = $1 AND (finished_at < (SELECT finished_at FROM verification_run WHERE kind = $1 AND finished_at IS NOT NULL
@@ -117,7 +117,7 @@ export async function findUnfinishedRun(target: pg.ClientBase, options: RunOptio
   const { rows } = await target.query<{ id: string; through: string; progress: string }>(
     `SELECT id, through, progress FROM verification_run WHERE kind = $1 AND workspace IS NOT DISTINCT FROM $2 AND mapping = $3 AND finished_at IS NULL
      ORDER BY started_at DESC`,
-    [options.kind, options.workspace, options.mapping],
+    [options.kind, options.tenant, options.mapping],
   );
   for (const { id, through, progress } of rows)
     if (await take(target, id)) return { id, through, progress: JSON.parse(progress) as RunProgress };
@@ -130,7 +130,7 @@ export async function resumeRun(target: pg.ClientBase, options: RunOptions): Pro
   if (run !== null) return run;
   throw new CrosswalkError(
     'config_invalid',
-    'There is no unfinished verification with this mapping and workspace that nobody works on',
+    'There is no unfinished verification with this mapping and tenant that nobody works on',
     'Start a new one: without --resume.',
   );
 }
@@ -294,7 +294,7 @@ export function toDifference(row: Readonly<Record<string, string | null>>): Diff
 
 /**
  * Ends a run, and publishes how far the tables are verified, with everything that was found since the last save: in one transaction. A run over all tenants speaks for all of them, one
- * over a workspace for that alone.
+ * over a tenant for that alone.
  */
 export async function finishRun(
   target: pg.ClientBase,
@@ -310,14 +310,14 @@ export async function finishRun(
       FROM unnest($3::text[]) AS t (name) LEFT JOIN verification_count c ON c.run_id = $1 AND c.table_name = t.name`;
     const columns = 'table_name, tenant_id, verified_through, rows, differences, unsettled, checked_at, run_id';
     const values = [run.id, run.through, tables];
-    if (options.workspace !== null) {
+    if (options.tenant !== null) {
       await target.query(
         `INSERT INTO verified (${columns}) SELECT table_name, $4, $2, rows, differences, unsettled, now(), $1 FROM (${counted} AND c.tenant_id = $4 GROUP BY 1, 2) f
          ON CONFLICT (table_name, tenant_id) DO UPDATE SET verified_through = excluded.verified_through, rows = excluded.rows, differences = excluded.differences,
            unsettled = excluded.unsettled, checked_at = excluded.checked_at, run_id = excluded.run_id WHERE verified.verified_through <= excluded.verified_through`,
-        [...values, options.workspace],
+        [...values, options.tenant],
       );
-      await addMisplaced(target, run, options.workspace);
+      await addMisplaced(target, run, options.tenant);
       return;
     }
     // Tenants without a row in a table have none here either. What was verified later stays.
@@ -338,11 +338,11 @@ export async function finishRun(
 /** Lines of rows that another tenant than theirs is shown: a difference of that tenant, too. */
 export const MISPLACED = `column_name = 'tenant_id' AND kind = 'differs' AND actual IS NOT NULL AND repaired_at IS NULL`;
 
-async function addMisplaced(target: pg.ClientBase, run: Run, workspace: string | null): Promise<void> {
+async function addMisplaced(target: pg.ClientBase, run: Run, tenant: string | null): Promise<void> {
   await target.query(
     `INSERT INTO verified AS v (table_name, tenant_id, verified_through, rows, differences, unsettled, checked_at, run_id)
      SELECT table_name, actual, $2, 0, count(DISTINCT row_id), 0, now(), $1 FROM verification_difference WHERE run_id = $1 AND ${MISPLACED} AND ($3::text IS NULL OR actual = $3) GROUP BY 1, 2
      ON CONFLICT (table_name, tenant_id) DO UPDATE SET differences = v.differences + excluded.differences WHERE v.run_id = excluded.run_id`,
-    [run.id, run.through, workspace],
+    [run.id, run.through, tenant],
   );
 }

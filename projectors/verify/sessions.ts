@@ -46,7 +46,7 @@ export async function openSessions(
   kafka: Kafka,
   projections: readonly Projection[],
   options: {
-    workspace: string | null;
+    tenant: string | null;
     timeoutMs: number;
     signal: AbortSignal;
     lookers?: number;
@@ -70,7 +70,7 @@ export async function openSessions(
     const legacy = await open('legacy', LEGACY_OPTIONS);
     const target = await toTarget(BY_KEY);
     const plans = toPlans(projections, await readTargetShapes(target, projections), options.totals);
-    assertTenants(plans, options.workspace);
+    assertTenants(plans, options.tenant);
     const relations = await readCatalog(legacy, {
       schema: config.legacySchema,
       tables: plans.map(({ projection }) => projection.source),
@@ -104,12 +104,12 @@ async function endAll(clients: readonly pg.Client[]): Promise<void> {
   await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
 }
 
-function assertTenants(plans: readonly Plan[], workspace: string | null): void {
+function assertTenants(plans: readonly Plan[], tenant: string | null): void {
   const without = plans.find(({ projection }) => projection.tenant === undefined);
-  if (workspace === null || without === undefined) return;
+  if (tenant === null || without === undefined) return;
   throw new CrosswalkError(
     'config_invalid',
     `Projection ${without.projection.name} does not say which column names the tenant`,
-    'Declare its `tenant`, or verify without --workspace.',
+    'Declare its `tenant`, or verify without --tenant.',
   );
 }

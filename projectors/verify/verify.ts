@@ -66,7 +66,7 @@ export interface VerifyOptions {
   /** Rows compared on both sides, and an estimate of all. */
   readonly onRows?: (done: number, total: number) => void;
   /** Only the rows of this tenant. */
-  readonly workspace?: string | null;
+  readonly tenant?: string | null;
   /** Rows a second at most. */
   readonly maxRate?: number | null;
   /** Go on with the last run that was not finished. */
@@ -101,9 +101,9 @@ export async function verifyAll(
   tenants: Tenants,
   options: VerifyOptions,
 ): Promise<Verification> {
-  const { workspace = null, fenceTimeoutMs = FENCE_TIMEOUT_MS, signal } = options;
+  const { tenant = null, fenceTimeoutMs = FENCE_TIMEOUT_MS, signal } = options;
   const sessions = await openSessions(config, options.kafka, projections, {
-    ...{ workspace, timeoutMs: fenceTimeoutMs, signal, totals: options.checks?.totals ?? [] },
+    ...{ tenant, timeoutMs: fenceTimeoutMs, signal, totals: options.checks?.totals ?? [] },
     ...(options.limits?.sessions === undefined ? {} : { lookers: options.limits.sessions }),
   });
   const { status } = options;
@@ -135,9 +135,9 @@ async function verifyIn(
   options: VerifyOptions,
 ): Promise<Verification> {
   const { plans, relations, legacy, target, store, fence } = sessions;
-  const { signal, workspace = null, chunkRows = CHUNK_ROWS, status, checks: wanted = {} } = options;
+  const { signal, tenant = null, chunkRows = CHUNK_ROWS, status, checks: wanted = {} } = options;
   const projections = plans.map(({ projection }) => projection);
-  const runOptions: RunOptions = { kind: options.kind ?? 'once', workspace, mapping: toMappingText(projections) };
+  const runOptions: RunOptions = { kind: options.kind ?? 'once', tenant, mapping: toMappingText(projections) };
   const startedAtMs = performance.now();
   if (status !== undefined) status.state = 'waiting';
   const run = await openRun(sessions, runOptions, options.resume ?? false);
@@ -206,7 +206,7 @@ async function verifyIn(
     touch();
     if (performance.now() - savedAtMs > SAVE_EVERY_MS) await saveBeside();
   };
-  const common = { legacy, target, workspace, findings, looks, pace, signal };
+  const common = { legacy, target, tenant, findings, looks, pace, signal };
   const begin = (part: string) => parts[part] ?? NOT_BEGUN;
 
   let checking: ReturnType<typeof checkWhole>;
@@ -224,7 +224,7 @@ async function verifyIn(
     await looks.drain();
     await saveAll();
     // They join whole tables, and nothing but these: beside what asks this process more than the databases.
-    checking = checkWhole(sessions.whole, wanted, workspace);
+    checking = checkWhole(sessions.whole, wanted, tenant);
     checking.catch(() => undefined);
     for (const table of new Set(plans.flatMap(({ owned }) => owned.map(({ target: of }) => of.table)))) {
       const part = `backward ${table}`;
@@ -266,7 +266,7 @@ async function verifyIn(
   const whole = await checking;
   const checks = [...toTotalChecks(wanted.totals ?? [], totals, columns), ...whole.checks];
   const { notes } = whole;
-  const exceptions = await countExceptions(store, rejectsTable, workspace);
+  const exceptions = await countExceptions(store, rejectsTable, tenant);
   const counts = await readCounts(store, run.id);
   const tables = verifiedTables(projections);
   const isEqual = [...counts.values()].every((of) => of.missing + of.extra + of.differing + of.unsettled === 0);
@@ -287,8 +287,8 @@ async function verifyIn(
 }
 
 /** What holds within the new tables alone. */
-async function checkWhole(whole: pg.ClientBase, { target, notes }: Checks, workspace: string | null) {
-  return { checks: await runChecks(whole, target, workspace), notes: await readNotes(whole, notes, workspace) };
+async function checkWhole(whole: pg.ClientBase, { target, notes }: Checks, tenant: string | null) {
+  return { checks: await runChecks(whole, target, tenant), notes: await readNotes(whole, notes, tenant) };
 }
 
 async function openRun({ legacy, store }: Sessions, options: RunOptions, isResumed: boolean): Promise<Run> {

@@ -30,13 +30,13 @@ export async function watchVerification(
     status: VerifyStatus;
     restSeconds: number;
     maxRate: number | null;
-    workspace?: string | null;
+    tenant?: string | null;
     chunkRows?: number;
     checks?: Checks;
     onPass?: (result: Verification) => void;
   },
 ): Promise<void> {
-  const { kafka, log, signal, status, restSeconds, maxRate, workspace = null, onPass } = options;
+  const { kafka, log, signal, status, restSeconds, maxRate, tenant = null, onPass } = options;
   let said = '';
   let isKnown = false;
   const patience = createPatience();
@@ -45,7 +45,7 @@ export async function watchVerification(
       if (!isKnown) await recall(config, status);
       isKnown = true;
       const result = await verifyAll(config, projections, tenants, {
-        ...{ kafka, signal, status, maxRate, workspace },
+        ...{ kafka, signal, status, maxRate, tenant },
         ...{ kind: 'watch', limit: 1, fenceTimeoutMs: 0 },
         ...(options.chunkRows === undefined ? {} : { chunkRows: options.chunkRows }),
         ...(options.checks === undefined ? {} : { checks: options.checks }),

@@ -78,7 +78,7 @@ const plans: Record<string, Record<string, Plan>> = {
     // Nobody means it here.
     'cli/crosswalk.sh resnapshot --skip': { code: 1, answers: 'n', says: /\[y\/N\]/ },
     'cli/crosswalk.sh snapshot contacts': { ...YES, says: /done/ },
-    'cli/crosswalk.sh snapshot contacts --workspace ws-north': { ...YES, says: /done/ },
+    'cli/crosswalk.sh snapshot contacts --tenant ws-north': { ...YES, says: /done/ },
     'cli/crosswalk.sh snapshot contacts --max-rate 5000': { ...YES, says: /done/ },
     'cli/crosswalk.sh snapshot quotes --where "status = \'draft\'"': { ...YES, says: /done/ },
     'cli/crosswalk.sh snapshot quotes --key 7c4f… --key 91aa…': { ...YES, says: /done/ },

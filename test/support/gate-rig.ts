@@ -27,7 +27,7 @@ export interface GateRig extends Omit<ConnectorRig, 'run'> {
   ): Promise<{ code: number | string; stdout: string; stderr: string }>;
   /** Evaluates and stores a gate in this process, as the command does. */
   gate(
-    workspace: string,
+    tenant: string,
     limits?: Partial<GateLimits>,
     env?: Readonly<Record<string, string>>,
   ): Promise<{ gate: StoredGate; isGo: boolean; line: (name: string) => GateLine }>;
@@ -65,13 +65,13 @@ export async function createGateRig(name: string): Promise<GateRig> {
       if (process.isRunning()) process.child.kill('SIGTERM');
       await process.ended;
     },
-    async gate(workspace, limits = {}, env = {}) {
+    async gate(tenant, limits = {}, env = {}) {
       const target = await connect(url.href, 'test');
       try {
         const gate = await evaluateGate(
           parseConfig({ ...operatorEnv, ...env }),
           target,
-          workspace === 'all' ? null : workspace,
+          tenant === 'all' ? null : tenant,
           {
             projections: allProjections,
             tenants: readTenants(),

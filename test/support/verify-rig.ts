@@ -12,7 +12,7 @@ import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from './connector.ts';
-import { allProjections, migrateUp, parseConfig, projections, readTenants } from './crm.ts';
+import { allProjections, crm, migrateUp, parseConfig, projections, readTenants } from './crm.ts';
 
 export interface VerifyRig {
   readonly rig: ConnectorRig;
@@ -86,6 +86,7 @@ export async function createVerifyRig(
     verify: (given = {}) =>
       verifyAll(rig.config, verified, readTenants(), {
         ...{ kafka, limit: 10_000, signal: AbortSignal.timeout(300_000), fenceTimeoutMs: WAIT_MS },
+        checks: crm.checks!,
         ...given,
       }),
     repair: (run) =>
@@ -107,6 +108,7 @@ export async function createVerifyRig(
         verify: (given = {}) =>
           verifyAll(config, verified, readTenants(), {
             ...{ kafka, limit: 10_000, signal: AbortSignal.timeout(300_000), fenceTimeoutMs: WAIT_MS },
+            checks: crm.checks!,
             ...given,
           }),
         untilApplied: pipeline.untilApplied,

@@ -12,7 +12,7 @@ const OTHER = 'ws-other';
 /** A busy machine may lag for a while. */
 const PATIENT = ['--max-lag-seconds', '600'];
 const LINES = [
-  'workspace',
+  'tenant',
   'replication slot',
   'connector',
   'initial load',
@@ -30,19 +30,19 @@ let rig: GateRig;
 let connector: CliProcess;
 
 const addContact = async (
-  workspace: string,
+  tenant: string,
   rest: { name?: string; lead_status_id?: number; lead_score?: number } = {},
 ) => {
   const id = randomUUID();
   const { name = 'N', lead_status_id = null, lead_score = null } = rest;
   await rig.legacy.query(
     'INSERT INTO contacts (id, workspace_id, name, lead_status_id, lead_score) VALUES ($1, $2, $3, $4, $5)',
-    [id, workspace, name, lead_status_id, lead_score],
+    [id, tenant, name, lead_status_id, lead_score],
   );
   return id;
 };
-const confirm = (workspace: string, what: string, ...rest: string[]) =>
-  rig.run(['gate', 'confirm', workspace, what, '--by', 'ann', '--note', 'tried on Tuesday', ...rest]);
+const confirm = (tenant: string, what: string, ...rest: string[]) =>
+  rig.run(['gate', 'confirm', tenant, what, '--by', 'ann', '--note', 'tried on Tuesday', ...rest]);
 const wait = async () =>
   expect((await rig.run(['wait', '--timeout', '60'], { TARGET_DATABASE_URL: rig.env.TARGET_DATABASE_URL! })).code).toBe(
     0,
@@ -54,10 +54,10 @@ async function verify(code: number): Promise<void> {
 }
 
 /** Throws with the lines that stay no-go. */
-async function untilGo(workspace: string): Promise<void> {
+async function untilGo(tenant: string): Promise<void> {
   let missing: string[] = [];
   const isGo = async () => {
-    const { gate } = await rig.gate(workspace);
+    const { gate } = await rig.gate(tenant);
     missing = gate.lines.filter(({ state }) => state === 'no-go').map(({ name, what }) => `${name}: ${what}`);
     return missing.length === 0;
   };
@@ -68,9 +68,9 @@ async function untilGo(workspace: string): Promise<void> {
 
 beforeAll(async () => {
   rig = await createGateRig('gate');
-  for (const workspace of [OURS, OTHER]) {
-    await rig.legacy.query('INSERT INTO workspaces (id, name) VALUES ($1, $1)', [workspace]);
-    await addContact(workspace, { lead_score: 120 });
+  for (const tenant of [OURS, OTHER]) {
+    await rig.legacy.query('INSERT INTO workspaces (id, name) VALUES ($1, $1)', [tenant]);
+    await addContact(tenant, { lead_score: 120 });
   }
   await rig.legacy.query(`INSERT INTO quotes (company_id, status, total) VALUES (gen_random_uuid(), 'draft', 5)`);
 });
@@ -106,9 +106,9 @@ describe('a pipeline that runs', () => {
     for (const what of ['backup', 'rollback']) expect((await confirm('all', what)).code).toBe(0);
   });
 
-  it.each([OURS, OTHER, 'all'])('is go for %s, and the evidence is stored', async (workspace) => {
-    await untilGo(workspace);
-    const { code, stdout } = await rig.run(['gate', workspace, '--json', ...PATIENT]);
+  it.each([OURS, OTHER, 'all'])('is go for %s, and the evidence is stored', async (tenant) => {
+    await untilGo(tenant);
+    const { code, stdout } = await rig.run(['gate', tenant, '--json', ...PATIENT]);
     const gate = JSON.parse(stdout) as StoredGate;
     expect(gate.lines.filter(({ state }) => state !== 'go').map(({ name }) => name)).toEqual(['rejects']);
     expect(code).toBe(0);
@@ -117,12 +117,12 @@ describe('a pipeline that runs', () => {
       [gate.id],
     );
     const { lines, limits, ...rest } = rows[0]!;
-    expect(rest).toEqual({ tenant_id: workspace === 'all' ? null : workspace, verdict: 'go', by_login: 't', now: 't' });
+    expect(rest).toEqual({ tenant_id: tenant === 'all' ? null : tenant, verdict: 'go', by_login: 't', now: 't' });
     expect(JSON.parse(lines!)).toEqual(gate.lines);
     expect(JSON.parse(limits!)).toEqual({ maxLagSeconds: 600, verifiedWithinSeconds: 86_400 });
   });
 
-  it('counts rejects of the workspace and lets them pass', async () => {
+  it('counts rejects of the tenant and lets them pass', async () => {
     expect((await rig.gate(OURS)).line('rejects')).toMatchObject({
       state: 'shown',
       what: expect.stringMatching(/^1 /),
@@ -136,14 +136,14 @@ describe('a pipeline that runs', () => {
   it('prints a checklist that people can read', async () => {
     const { code, stdout } = await rig.run(['gate', OURS, ...PATIENT]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^go +workspace +ws-ours is known$/m);
+    expect(stdout).toMatch(/^go +tenant +ws-ours is known$/m);
     expect(stdout).toMatch(/^go +backup +confirmed by ann at .*: tried on Tuesday \(valid until /m);
     expect(stdout).toMatch(/^Gate \d+ for ws-ours: go$/m);
   });
 
-  it('is no-go for a workspace that nobody knows', async () => {
+  it('is no-go for a tenant that nobody knows', async () => {
     const { isGo, line } = await rig.gate('ws-typo');
-    expect([isGo, line('workspace').state]).toEqual([false, 'no-go']);
+    expect([isGo, line('tenant').state]).toEqual([false, 'no-go']);
   });
 
   it('needs no right to change anything', async () => {
@@ -193,7 +193,7 @@ describe('no-go', () => {
     await untilGo(OURS);
   });
 
-  it('verification: differences, rows that never settled, and one that is too old; each for its own workspace', async () => {
+  it('verification: differences, rows that never settled, and one that is too old; each for its own tenant', async () => {
     const corrupt = (phone: string | null) =>
       rig.owner.query('UPDATE crm.leads SET phone_raw = $1 WHERE tenant_id = $2', [phone, OURS]);
     await corrupt('tampered');
@@ -234,7 +234,7 @@ describe('no-go', () => {
     expect((await rig.gate(OURS)).isGo).toBe(true);
     await rig.owner.query('UPDATE crosswalk.verified SET run_id = gen_random_uuid()');
     expect((await rig.gate(OURS)).line('verification').state).toBe('no-go');
-    // A workspace that has come since.
+    // A tenant that has come since.
     await writeVerified(rig.owner, [OTHER]);
     expect((await rig.gate(OURS)).line('verification')).toMatchObject({
       state: 'no-go',
@@ -243,7 +243,7 @@ describe('no-go', () => {
     await writeVerified(rig.owner, [OURS, OTHER]);
   });
 
-  it('dead letters, of their own workspace; of every one where nobody can tell', async () => {
+  it('dead letters, of their own tenant; of every one where nobody can tell', async () => {
     await rig.owner.query(`CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON crm.contacts FOR EACH ROW WHEN (NEW.name = 'poison') EXECUTE FUNCTION public.refuse()`);
     const id = await addContact(OURS, { name: 'poison' });
@@ -258,14 +258,14 @@ describe('no-go', () => {
     const unread = await rig.gate(OTHER, {}, { SCHEMA_REGISTRY_URL: `http://127.0.0.1:${await findFreePort()}` });
     expect([unread.isGo, unread.line('dead letters').what]).toEqual([
       false,
-      '0 open, 1 open of which nobody can tell the workspace',
+      '0 open, 1 open of which nobody can tell the tenant',
     ]);
     await rig.owner.query('DROP TRIGGER refuse ON crm.contacts');
     await rig.legacy.query(`UPDATE contacts SET name = 'fine' WHERE id = $1`, [id]);
     await untilGo(OURS);
   }, 180_000);
 
-  it('parked changes, of their own workspace', async () => {
+  it('parked changes, of their own tenant', async () => {
     await rig.owner.query(
       `BEGIN; SELECT FROM crosswalk.consumer_offset WHERE projection = 'status_options' FOR UPDATE`,
     );
@@ -281,12 +281,12 @@ describe('no-go', () => {
     await untilGo(OURS);
   }, 180_000);
 
-  it('confirmations: none, one of another workspace, an expired one', async () => {
+  it('confirmations: none, one of another tenant, an expired one', async () => {
     await rig.owner.query(
       'ALTER TABLE crosswalk.confirmation DISABLE TRIGGER refuse_change; DELETE FROM crosswalk.confirmation; ALTER TABLE crosswalk.confirmation ENABLE ALWAYS TRIGGER refuse_change',
     );
-    const states = async (workspace: string) => {
-      const { line } = await rig.gate(workspace);
+    const states = async (tenant: string) => {
+      const { line } = await rig.gate(tenant);
       return [line('backup').state, line('way back').state];
     };
     expect(await states(OURS)).toEqual(['no-go', 'no-go']);

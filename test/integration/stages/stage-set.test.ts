@@ -13,10 +13,10 @@ const OTHER = 'ws-other';
 let rig: GateRig;
 let app: pg.Client;
 
-const set = (workspace: string, stage: number, ...rest: string[]) =>
-  rig.run(['stage', 'set', workspace, String(stage), '--by', 'ann', '--max-lag-seconds', '600', ...rest]);
-const setJson = async (workspace: string, stage: number, ...rest: string[]) => {
-  const { code, stdout } = await set(workspace, stage, '--json', ...rest);
+const set = (tenant: string, stage: number, ...rest: string[]) =>
+  rig.run(['stage', 'set', tenant, String(stage), '--by', 'ann', '--max-lag-seconds', '600', ...rest]);
+const setJson = async (tenant: string, stage: number, ...rest: string[]) => {
+  const { code, stdout } = await set(tenant, stage, '--json', ...rest);
   return {
     code,
     ...(JSON.parse(stdout) as {
@@ -26,10 +26,9 @@ const setJson = async (workspace: string, stage: number, ...rest: string[]) => {
     }),
   };
 };
-const stageOf = async (workspace: string) =>
+const stageOf = async (tenant: string) =>
   Number(
-    (await rig.owner.query<{ stage: string }>('SELECT crosswalk.current_stage($1) AS stage', [workspace])).rows[0]!
-      .stage,
+    (await rig.owner.query<{ stage: string }>('SELECT crosswalk.current_stage($1) AS stage', [tenant])).rows[0]!.stage,
   );
 const count = async (table: string) =>
   Number((await rig.owner.query<{ n: string }>(`SELECT count(*) AS n FROM crosswalk.${table}`)).rows[0]!.n);
@@ -43,9 +42,9 @@ const leadsSeen = async () => (await app.query('SELECT FROM crm.leads')).rowCoun
 
 beforeAll(async () => {
   rig = await createGateRig('stage_set');
-  for (const workspace of [OURS, OTHER]) {
-    await rig.legacy.query('INSERT INTO workspaces (id, name) VALUES ($1, $1)', [workspace]);
-    await rig.legacy.query('INSERT INTO contacts (workspace_id, name) VALUES ($1, $1)', [workspace]);
+  for (const tenant of [OURS, OTHER]) {
+    await rig.legacy.query('INSERT INTO workspaces (id, name) VALUES ($1, $1)', [tenant]);
+    await rig.legacy.query('INSERT INTO contacts (workspace_id, name) VALUES ($1, $1)', [tenant]);
   }
   rig.start(['connect']);
   rig.start(['project']);
@@ -214,13 +213,13 @@ describe('behind a gate that passes', () => {
     expect(stdout).toMatch(/^ws-ours +1 +leads, customers and quotes are visible +\S+ \S+ +ann +gate \d+$/m);
     expect(stdout).toMatch(/^all others +0 +existing only: contacts and lookups +\S+ \S+ +bob +incident 7$/m);
     const one = JSON.parse((await rig.run(['stage', 'get', OTHER, '--json'])).stdout);
-    expect(one).toMatchObject({ workspace: OTHER, stage: 0, entry: { setBy: 'bob', workspace: null } });
+    expect(one).toMatchObject({ tenant: OTHER, stage: 0, entry: { setBy: 'bob', tenant: null } });
     const history = JSON.parse((await rig.run(['stage', 'get', OURS, '--history', '--json'])).stdout) as {
-      workspace: string | null;
+      tenant: string | null;
       stage: number;
     }[];
-    expect(history.every(({ workspace }) => workspace === OURS || workspace === null)).toBe(true);
-    expect(history.at(-1)).toMatchObject({ workspace: OURS, stage: 1, previous: 0, forced: false });
+    expect(history.every(({ tenant }) => tenant === OURS || tenant === null)).toBe(true);
+    expect(history.at(-1)).toMatchObject({ tenant: OURS, stage: 1, previous: 0, forced: false });
     const all = (await rig.run(['stage', 'get', '--history'])).stdout.trim().split('\n');
     expect(all).toHaveLength((await count('stage_log')) + 1);
   });

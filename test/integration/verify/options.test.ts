@@ -124,7 +124,7 @@ test('how far the tables are verified is kept by tenant', async () => {
     [second],
   );
   try {
-    const ofFirst = await pipeline.verify({ workspace: first, chunkRows: 40 });
+    const ofFirst = await pipeline.verify({ tenant: first, chunkRows: 40 });
     expect(ofFirst.ok).toBe(true);
     const { rows: own } = await pipeline.legacy.query<{ rows: string }>(
       `SELECT (SELECT count(*) FROM public.contacts WHERE workspace_id = $1) + (SELECT count(*) FROM public.quotes WHERE company_id::text = $1)
@@ -137,14 +137,14 @@ test('how far the tables are verified is kept by tenant', async () => {
       [first, before.through],
     );
     expect(after).toEqual({ later: 'true', differences: '0' });
-    const ofSecond = await pipeline.verify({ workspace: second });
+    const ofSecond = await pipeline.verify({ tenant: second });
     expect(ofSecond.tables.find(({ table }) => table === 'contacts')).toMatchObject({ differing: 1 });
     expect(
       await one(`SELECT differences FROM crosswalk.verified WHERE table_name = 'contacts' AND tenant_id = $1`, [
         second,
       ]),
     ).toEqual({ differences: '1' });
-    expect((await pipeline.verify({ workspace: 'unassigned' })).ok).toBe(true);
+    expect((await pipeline.verify({ tenant: 'unassigned' })).ok).toBe(true);
     const repair = await pipeline.repair(ofSecond.run);
     expect(repair).toMatchObject({ repaired: 1, left: [] });
     expect(
@@ -166,7 +166,7 @@ test('a row that another tenant is shown is a difference of both, whichever is v
     (await one(`SELECT differences FROM crosswalk.verified WHERE table_name = 'contacts' AND tenant_id = $1`, [tenant]))
       .differences;
   await pipeline.target.query('UPDATE crm.contacts SET tenant_id = $2 WHERE id = $1', [id, others]);
-  const alone = await pipeline.verify({ workspace: others });
+  const alone = await pipeline.verify({ tenant: others });
   expect(alone.ok).toBe(false);
   expect(namesOf(alone)).toEqual([`contacts ${id} tenant_id`]);
   expect(await differences(others)).toBe('1');

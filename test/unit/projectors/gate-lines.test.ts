@@ -44,7 +44,7 @@ function factsWith(change: Partial<GateFacts> = {}, pipeline: Partial<GateFacts[
   const slot = { active: true, walStatus: 'reserved', invalidation: null, retainedBytes: 100n, confirmedLsn: 10n };
   const position = { lsn: 10n } as never;
   return {
-    workspace: 'ws',
+    tenant: 'ws',
     isKnown: true,
     pipeline: {
       legacy: { state: 'up', flushLsn: 10n, nowMicros: 0n, slot, estimatedRows: {} },
@@ -100,11 +100,11 @@ describe('a gate', () => {
     expect(lines.filter(({ state }) => state === 'shown')).toMatchObject([
       { name: 'rejects', what: expect.stringContaining('7') },
     ]);
-    expect(missing({ workspace: null, rejects: 1_000_000 })).toEqual([]);
+    expect(missing({ tenant: null, rejects: 1_000_000 })).toEqual([]);
   });
 
   it.each<[string, Partial<GateFacts>, Partial<GateFacts['pipeline']>?]>([
-    ['workspace', { isKnown: false }],
+    ['tenant', { isKnown: false }],
     ['replication slot', {}, withSlot({ walStatus: 'lost' })],
     ['replication slot', {}, withSlot({ walStatus: 'unreserved' })],
     ['replication slot', {}, withSlot({ invalidation: 'idle_timeout' })],
@@ -147,7 +147,7 @@ describe('a gate', () => {
         ],
       },
     ],
-    ['verification', { workspace: null, verified: [verified('leads'), verified('payments', { differences: 1 })] }],
+    ['verification', { tenant: null, verified: [verified('leads'), verified('payments', { differences: 1 })] }],
     ['dead letters', { deadLetters: { own: 1, unknown: 0 } }],
     ['dead letters', { deadLetters: { own: 0, unknown: 1 } }],
     ['dead letters', { oversized: { state: 'up', count: 1 } }],
@@ -180,7 +180,7 @@ describe('a gate', () => {
       ]),
     };
     expect(missing(others)).toEqual([]);
-    expect(missing({ ...others, workspace: null })).toEqual(['verification']);
+    expect(missing({ ...others, tenant: null })).toEqual(['verification']);
   });
 
   it('says where a server is away what needs it, and nothing of the others', () => {
@@ -195,7 +195,7 @@ describe('a gate', () => {
   });
 });
 
-describe('what is verified of a workspace', () => {
+describe('what is verified of a tenant', () => {
   const all = verified('leads', { throughSeconds: 100, rows: 9, differences: 2 });
   const own = (throughSeconds: number) =>
     verified('leads', { tenantId: 'ws', throughSeconds, rows: 3, differences: 1 });

@@ -7,17 +7,17 @@ import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import { allProjections, projections } from '../../support/crm.ts';
 
 describe('a change of stage', () => {
-  const entry = (workspace: string, stage: number) => ({ workspace, stage }) as StageEntry;
+  const entry = (tenant: string, stage: number) => ({ tenant, stage }) as StageEntry;
   const stages = (others: number, ...own: [string, number][]): Stages => ({
     others: { stage: others, entry: null },
-    workspaces: own.map(([workspace, stage]) => entry(workspace, stage)),
+    tenants: own.map(([tenant, stage]) => entry(tenant, stage)),
   });
-  const of = (before: Stages, workspace: string | null, stage: number) => {
-    const change = toStageChange(before, workspace, stage);
+  const of = (before: Stages, tenant: string | null, stage: number) => {
+    const change = toStageChange(before, tenant, stage);
     return { change: isChange(change), raise: isRaise(change) };
   };
 
-  it('of one workspace is a raise where it sees more, from its own stage or that of all', () => {
+  it('of one tenant is a raise where it sees more, from its own stage or that of all', () => {
     expect(of(stages(0), 'a', 1)).toEqual({ change: true, raise: true });
     expect(of(stages(2), 'a', 1)).toEqual({ change: true, raise: false });
     expect(of(stages(2), 'a', 2)).toEqual({ change: false, raise: false });
@@ -38,8 +38,8 @@ describe('a change of stage', () => {
   it('names who goes with all', () => {
     expect(toStageChange(stages(1, ['a', 0], ['b', 4], ['c', 2]), null, 2)).toMatchObject({
       others: { from: 1 },
-      raises: [{ workspace: 'a', from: 0 }],
-      lowers: [{ workspace: 'b', from: 4 }],
+      raises: [{ tenant: 'a', from: 0 }],
+      lowers: [{ tenant: 'b', from: 4 }],
     });
   });
 });
