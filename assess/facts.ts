@@ -95,6 +95,8 @@ export interface KeyCandidate {
   readonly columns: readonly string[];
   /** Columns of it that may be null. */
   readonly nullable: readonly string[];
+  /** Whether it belongs to a UNIQUE constraint: then it cannot become that of a primary key. */
+  readonly isConstraint: boolean;
 }
 
 export type TableKind = 'table' | 'partitioned' | 'foreign' | 'view' | 'materialised view' | 'other';

@@ -61,6 +61,23 @@ export function toVerdict(findings: readonly Finding[]): Verdict {
   return findings.some(({ level }) => level === 'work') ? 'needs work' : 'ready';
 }
 
+/** What was looked at and is as it must be. */
+export function toSound({ server, source, checks }: Facts): string[] {
+  const { role, transactions, prepared } = server;
+  return [
+    ...checks
+      .filter(({ name, state }) => state === 'ok' && ['version', 'capacity', 'columns'].includes(name))
+      .map(({ what }) => what),
+    ...(source?.walLevel === 'logical' ? ['wal_level is logical'] : []),
+    ...(role.mayReplicate ? [`role ${role.name} may stream changes`] : []),
+    ...(role.mayUseSchema && role.unreadable.length === 0 ? [`role ${role.name} may read the tables`] : []),
+    ...(role.seesOthers && transactions.oldestSeconds < LONG_SECONDS
+      ? ['no transaction has been open for ten minutes']
+      : []),
+    ...(prepared.count === 0 ? ['there are no prepared transactions'] : []),
+  ];
+}
+
 function judgeServer({ server, checks, checksProblem }: Facts, provider: Provider, capture: CaptureOptions): Finding[] {
   const found: Finding[] = [];
   const add = (level: Level, what: string, remedy: string) => found.push({ level, about: 'server', what, remedy });
@@ -228,10 +245,12 @@ function judgeKey({ name, kind, primaryKey, candidates, inheritsFrom }: TableFac
         level: 'work',
         about: 'tables',
         what: `${what}, and the unique index ${whole.index} can be one (${whole.columns.join(', ')})`,
-        remedy:
-          kind === 'partitioned'
-            ? `Run as the owner: ALTER TABLE ${table} ADD PRIMARY KEY (${whole.columns.map(toName).join(', ')});`
-            : `Run as the owner: ALTER TABLE ${table} ADD PRIMARY KEY USING INDEX ${toName(whole.index)};`,
+        // An index of a constraint, or of a partitioned table, cannot change hands.
+        remedy: `Run as the owner: ALTER TABLE ${table} ADD PRIMARY KEY ${
+          whole.isConstraint || kind === 'partitioned'
+            ? `(${whole.columns.map(toName).join(', ')})`
+            : `USING INDEX ${toName(whole.index)}`
+        };`,
       },
     ];
   const partial = candidates[0];

@@ -1,6 +1,6 @@
 import { toColumnForm } from './column-form.ts';
 import type { AssessedPipeline, Facts, TableFacts } from './facts.ts';
-import { type Finding, type ReadTables, toVerdict, type Verdict } from './judge.ts';
+import { type Finding, type ReadTables, toSound, toVerdict, type Verdict } from './judge.ts';
 import { type LoadEstimate, toLoadEstimate } from './load-time.ts';
 import type { MappingSummary, RejectCount, ThrowCount } from './mapping.ts';
 import { toProvider } from './provider.ts';
@@ -52,6 +52,8 @@ export interface Report {
   /** Rows of a table that were read at most; null: all of them. */
   readonly sampleRows: number | null;
   readonly findings: readonly Finding[];
+  /** What was looked at and is as it must be. */
+  readonly sound: readonly string[];
   readonly server: {
     readonly version: string;
     readonly provider: string;
@@ -98,6 +100,7 @@ export function toReport(options: {
     schema: pipeline.legacySchema,
     sampleRows: options.sampleRows,
     findings,
+    sound: toSound(facts),
     server: {
       version: server.version,
       provider: provider.name,

@@ -97,7 +97,7 @@ SELECT c.relname AS name, c.relkind AS kind, c.relreplident AS identity, c.relpe
   CASE WHEN c.relkind = 'r' THEN (SELECT json_agg(h.relname ORDER BY h.relname)::text FROM pg_inherits i JOIN pg_class h ON h.oid = i.inhrelid WHERE i.inhparent = c.oid) END AS inherited_by,
   CASE WHEN NOT c.relispartition THEN (SELECT json_agg(h.relname ORDER BY i.inhseqno)::text FROM pg_inherits i JOIN pg_class h ON h.oid = i.inhparent WHERE i.inhrelid = c.oid) END AS inherits_from,
   (SELECT ${columnsOf('i')}::text FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS key,
-  CASE WHEN c.relname = ANY ($2) THEN (SELECT json_agg(json_build_object('index', x.relname, 'columns', ${columnsOf('i')},
+  CASE WHEN c.relname = ANY ($2) THEN (SELECT json_agg(json_build_object('index', x.relname, 'isConstraint', EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.oid AND k.contype = 'u'), 'columns', ${columnsOf('i')},
       'nullable', (SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]') FROM pg_attribute a
          WHERE a.attrelid = c.oid AND NOT a.attnotnull AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))) ORDER BY x.relname)::text
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid

@@ -54,6 +54,7 @@ export function toPage(report: Report): string {
 </header>
 <main>
 ${toFindings(report)}
+${report.sound.length === 0 ? NOTHING : html`<h2 class="ready">As it must be</h2>\n<ul>${report.sound.map((what) => html`<li>${what}</li>`)}</ul>`}
 <h2>Load and log</h2>
 ${[...toLoadText(report), ...toWalText(report)].map((line) => html`<p>${line}</p>\n`)}
 ${toTables(report)}

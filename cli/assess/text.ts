@@ -14,6 +14,7 @@ export function toLines(report: Report): string[] {
   return [
     ...headLines(report),
     ...LEVELS.flatMap((level) => findingLines(level, report.findings)),
+    ...(report.sound.length === 0 ? [] : ['', 'As it must be', ...report.sound.map((what) => `  ${what}`)]),
     ...tableLines(report),
     ...oddColumnLines(report),
     ...rowLines(report),

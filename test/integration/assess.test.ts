@@ -44,6 +44,7 @@ beforeAll(async () => {
     CREATE TABLE nasty.sound (id bigint PRIMARY KEY, name text);
     CREATE TABLE nasty.keyless (a int, b text);
     CREATE TABLE nasty.nearly (no int NOT NULL UNIQUE, name text);
+    CREATE TABLE nasty.indexed ("No" int NOT NULL, name text); CREATE UNIQUE INDEX "By no" ON nasty.indexed ("No");
     CREATE TABLE nasty.nullable (no int UNIQUE);
     CREATE UNLOGGED TABLE nasty.volatile (id int PRIMARY KEY);
     CREATE TABLE nasty.parted (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
@@ -255,8 +256,27 @@ test('tables that cannot be captured are told apart, each with its remedy', asyn
   });
   // Policies hide its rows: what they become is not asked.
   expect(report.tables.find(({ table }) => table === 'secret')!.read).toBeNull();
-  expect(report.others.map(({ table }) => table)).toEqual(['people']);
+  expect(report.others.map(({ table }) => table)).toEqual(['people', 'indexed']);
   expect(report.server.otherSchemas).toEqual(['public']);
+});
+
+test('what would be a key of a table without one is said as a statement that does it', async () => {
+  const report = await run(nasty(['nearly', 'indexed']));
+  const statements = report.findings.flatMap(({ remedy }) => /ALTER TABLE \S+ ADD PRIMARY KEY .*;/.exec(remedy) ?? []);
+  expect(statements).toEqual([
+    'ALTER TABLE nasty.nearly ADD PRIMARY KEY (no);',
+    'ALTER TABLE nasty.indexed ADD PRIMARY KEY USING INDEX "By no";',
+  ]);
+  await admin.query('BEGIN');
+  try {
+    for (const statement of statements) await admin.query(statement);
+    const { rows } = await admin.query(
+      `SELECT FROM pg_constraint WHERE contype = 'p' AND conrelid IN ('nasty.nearly'::regclass, 'nasty.indexed'::regclass)`,
+    );
+    expect(rows).toHaveLength(2);
+  } finally {
+    await admin.query('ROLLBACK');
+  }
 });
 
 test('strangers that meet under one placeholder are found by their number, and nothing of them is shown', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Facts } from '../../../assess/facts.ts';
-import { type Finding, judge, type ReadTables, toVerdict } from '../../../assess/judge.ts';
+import { type Finding, judge, type ReadTables, toSound, toVerdict } from '../../../assess/judge.ts';
 import type { MappingSummary } from '../../../assess/mapping.ts';
 import type { Projection } from '../../../projectors/projection.ts';
 import { CAPTURE, NO_MAPPING, soundFacts, soundServer, soundTable } from '../../support/assess-facts.ts';
@@ -22,6 +22,26 @@ const ofLevel = (findings: readonly Finding[], level: Finding['level']) =>
 test('nothing is said of a database that is as it must be', () => {
   expect(findingsOf(soundFacts())).toEqual([]);
   expect(toVerdict([])).toBe('ready');
+});
+
+test('what is as it must be is said, and nothing else is said of', () => {
+  const ok = { area: 'source', name: 'capacity', state: 'ok', what: '1 of 10 slots', remedy: null } as const;
+  expect(toSound(soundFacts({ checks: [ok] }))).toEqual([
+    '1 of 10 slots',
+    'wal_level is logical',
+    'role connector may stream changes',
+    'role connector may read the tables',
+    'no transaction has been open for ten minutes',
+    'there are no prepared transactions',
+  ]);
+  const { role } = soundServer();
+  const server = soundServer({
+    role: { ...role, mayReplicate: false, unreadable: ['people'], seesOthers: false },
+    prepared: { count: 1, oldestSeconds: 1 },
+  });
+  expect(toSound(soundFacts({ server, checks: [{ ...ok, state: 'failing' }] }, {}, { walLevel: 'replica' }))).toEqual(
+    [],
+  );
 });
 
 test('what crosswalk sets up itself leaves a database ready, in the order of what matters', () => {
@@ -57,7 +77,9 @@ describe('a table', () => {
   });
 
   test('without a key but with an index that can be one needs work, with the statement', () => {
-    const found = findingsOf(keyless({ candidates: [{ index: 'People by no', columns: ['no'], nullable: [] }] }));
+    const found = findingsOf(
+      keyless({ candidates: [{ index: 'People by no', columns: ['no'], nullable: [], isConstraint: false }] }),
+    );
     expect(ofLevel(found, 'work')).toEqual([
       expect.stringContaining('ALTER TABLE public.people ADD PRIMARY KEY USING INDEX "People by no";'),
     ]);
@@ -65,7 +87,9 @@ describe('a table', () => {
   });
 
   test('whose index has columns that may be null is blocked, and told which', () => {
-    const found = findingsOf(keyless({ candidates: [{ index: 'x', columns: ['a', 'b'], nullable: ['b'] }] }));
+    const found = findingsOf(
+      keyless({ candidates: [{ index: 'x', columns: ['a', 'b'], nullable: ['b'], isConstraint: false }] }),
+    );
     expect(ofLevel(found, 'blocked')).toEqual([expect.stringContaining('ALTER b SET NOT NULL')]);
   });
 

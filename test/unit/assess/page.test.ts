@@ -21,7 +21,7 @@ function reportOf(evil: string): Report {
   const table = soundTable(evil, {
     columns: [column],
     primaryKey: [],
-    candidates: [{ index: evil, columns: [evil], nullable: [evil] }],
+    candidates: [{ index: evil, columns: [evil], nullable: [evil], isConstraint: true }],
     triggers: [evil],
   });
   const facts = soundFacts({
