@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Command as CommandType } from 'commander';
 import type { CrosswalkError } from '../runtime/errors.ts';
+import type { AssessCommandOptions } from './commands/assess.ts';
 import type { RunOptions } from './commands/migrate.ts';
 import type { RebuildCommandOptions } from './commands/rebuild.ts';
 import type { ResnapshotOptions } from './commands/resnapshot.ts';
@@ -395,6 +396,21 @@ for (const kind of ['pause', 'resume', 'cancel'] as const)
         (await import('./commands/snapshot.ts')).control(context, kind, id, command.optsWithGlobals()),
       ),
     );
+program
+  .command('assess')
+  .addOption(new Option('--full', 'run the mapping over every row').conflicts('sample'))
+  .option('--sample <rows>', 'rows of each table to run the mapping over; 10,000 by default', positiveInteger)
+  .option(
+    '--rate <rows>',
+    'legacy rows a second that a load was measured at; the documented rate by default',
+    positiveInteger,
+  )
+  .option('--html <file>', 'write the report as a page, too')
+  .addOption(json)
+  .description('look at a legacy database before anything is set up, reading only; exit code 1 where it is blocked')
+  .action((options: AssessCommandOptions) =>
+    run('assess', async (context) => (await import('./commands/assess.ts')).assess(context, options)),
+  );
 program
   .command('doctor')
   .addOption(json)

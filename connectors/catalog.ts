@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Relation } from '../changes/change.ts';
 import { assertRequirements } from './source-requirements.ts';
-import { type CaptureOptions, readSource } from './source-state.ts';
+import { type CaptureOptions, readSource, type SourceState } from './source-state.ts';
 
 interface CatalogRow {
   oid: string;
@@ -18,6 +18,18 @@ interface CatalogRow {
 export async function readCatalog(client: pg.ClientBase, options: CaptureOptions): Promise<Relation[]> {
   const source = await readSource(client, options);
   assertRequirements(source, options);
+  // Computed columns that the stream leaves out must not come with the initial load either.
+  return readRelations(client, source, options, source.publication!.withGenerated);
+}
+
+/** The tables of a look at the source, in the order given, whether they can be captured or not; those that do not exist are left out. `withGenerated`: with stored computed columns. */
+export async function readRelations(
+  client: pg.ClientBase,
+  source: Pick<SourceState, 'tables'>,
+  options: Pick<CaptureOptions, 'schema' | 'tables'>,
+  withGenerated: boolean,
+): Promise<Relation[]> {
+  const tables = options.tables.filter((table) => source.tables[table] !== undefined);
   const { rows } = await client.query<CatalogRow>(
     `SELECT c.oid::text, c.relname AS table,
        (SELECT json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint, 'typeName', format_type(a.atttypid, -1), 'typeModifier', a.atttypmod, 'notNull', a.attnotnull) ORDER BY a.attnum)
@@ -34,10 +46,9 @@ export async function readCatalog(client: pg.ClientBase, options: CaptureOptions
           LEFT JOIN pg_operator o ON o.oid = g.amopopr LEFT JOIN pg_namespace s ON s.oid = o.oprnamespace
           WHERE i.indrelid = c.oid AND i.indisprimary) AS key_operator_schemas
      FROM unnest($1::oid[]) o (oid) JOIN pg_class c ON c.oid = o.oid`,
-    // Computed columns that the stream leaves out must not come with the initial load either.
-    [options.tables.map((table) => source.tables[table]!.oid), source.publication!.withGenerated],
+    [tables.map((table) => source.tables[table]!.oid), withGenerated],
   );
-  return options.tables.map((table) => {
+  return tables.map((table) => {
     const row = rows.find((candidate) => candidate.oid === source.tables[table]!.oid)!;
     return {
       oid: Number(row.oid),

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
 const PRODUCT = [
+  'assess',
   'changes',
   'cli',
   'connectors',
@@ -118,9 +119,10 @@ describe('every module', () => {
     connectors: ['changes', 'runtime', 'schemas'],
     projectors: ['changes', 'connectors', 'runtime', 'schemas'],
     monitor: ['changes', 'connectors', 'projectors', 'runtime', 'schemas'],
+    assess: ['changes', 'connectors', 'monitor', 'projectors', 'runtime', 'schemas'],
     pipelines: ['projectors', 'schemas'],
     infra: [],
-    cli: ['changes', 'connectors', 'infra', 'monitor', 'projectors', 'runtime', 'schemas'],
+    cli: ['assess', 'changes', 'connectors', 'infra', 'monitor', 'projectors', 'runtime', 'schemas'],
   };
   test.each(Object.keys(mayImport))('of %s imports only from folders that it may know', (folder) => {
     const wrong = files

@@ -6,7 +6,7 @@ import { targetTables } from '../../projectors/write/catalog.ts';
 import { crm } from '../support/crm.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const ENGINE = ['changes', 'cli', 'connectors', 'monitor', 'projectors', 'runtime', 'schemas'];
+const ENGINE = ['assess', 'changes', 'cli', 'connectors', 'monitor', 'projectors', 'runtime', 'schemas'];
 const files = ENGINE.flatMap((folder) => globSync(`${folder}/**/*.{ts,sql,sh,json}`, { cwd: root })).sort();
 /** Tables whose names are also words of every day: they count where SQL or a string names them. */
 const WORDS = new Set([

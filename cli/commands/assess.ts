@@ -1,0 +1,73 @@
+import { writeFile } from 'node:fs/promises';
+import { assess as assessDatabase } from '../../assess/assess.ts';
+import { readTenants } from '../../projectors/read-tenants.ts';
+import { CrosswalkError } from '../../runtime/errors.ts';
+import { toPage } from '../assess/page.ts';
+import { toLines } from '../assess/text.ts';
+import { type CommandContext, print, printJson } from '../context.ts';
+import { createProgress } from '../progress.ts';
+
+const SAMPLE_ROWS = 10_000;
+/** Between two readings of the end of the log. */
+const WAL_SECONDS = 3;
+
+/** As the command line gives them. */
+export interface AssessCommandOptions {
+  readonly full?: boolean;
+  readonly sample?: number;
+  readonly rate?: number;
+  readonly html?: string;
+  readonly json?: boolean;
+}
+
+/** Looks at a legacy database before anything is set up; reads only. Answers whether nothing blocks. */
+export async function assess(context: CommandContext, options: AssessCommandOptions): Promise<boolean> {
+  const { pipeline, config, signal } = context;
+  const progress = options.json
+    ? null
+    : createProgress({
+        ...{ label: 'rows mapped', total: 0, isTerminal: context.isTerminal },
+        write: (text) => process.stderr.write(text),
+        columns: process.stderr.columns ?? 80,
+      });
+  let isShown = false;
+  const report = await assessDatabase(
+    config,
+    {
+      name: pipeline.name,
+      legacySchema: config.legacySchema,
+      sources: config.tables,
+      projections: pipeline.projections,
+      tenants: readTenants(pipeline),
+      hints: (...given) => pipeline.tenants.hints?.(...given) ?? Promise.resolve([]),
+      rejects: pipeline.rejects ?? null,
+    },
+    {
+      ...{ full: options.full ?? false, sampleRows: options.sample ?? SAMPLE_ROWS, rate: options.rate ?? null },
+      ...{ walSeconds: WAL_SECONDS, signal },
+      onProgress: (rows, total) => {
+        isShown = true;
+        progress?.update(rows, total);
+      },
+    },
+  ).finally(() => {
+    if (isShown) progress?.close();
+  });
+  if (options.html !== undefined) await writePage(options.html, toPage(report));
+  if (options.json) printJson(report);
+  else for (const line of toLines(report)) print(line);
+  return report.verdict !== 'blocked';
+}
+
+async function writePage(file: string, page: string): Promise<void> {
+  try {
+    await writeFile(file, page);
+  } catch (error) {
+    throw new CrosswalkError(
+      'config_invalid',
+      `The page could not be written: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
+      'Name a file in a folder that exists, and that may be written to, in --html.',
+      error,
+    );
+  }
+}
