@@ -11,7 +11,7 @@ import { fault, showRow } from './fault.ts';
 import type { Committed } from './legacy-tables.ts';
 import type { FastCheck } from './load-fast-check.ts';
 import { NewTables } from './new-tables.ts';
-import { tryFold } from './try-fold.ts';
+import { applyAndSee, toVariants, tryFold } from './try-fold.ts';
 
 /** What is wrong, and the smallest example that was found of it. */
 export interface Failure {
@@ -30,7 +30,7 @@ export function toProperties(fc: typeof FastCheck, of: RowsOf, tenants: Tenants)
     ...of.projections.flatMap((projection) => [
       toProperty(
         fc,
-        anyCells(fc, projection, of.examples),
+        anyCells(fc, [projection], of.examples),
         (row) => tryRow(projection, tenants, null, row),
         (row) => [showRow(row)],
       ),
@@ -48,15 +48,12 @@ export function toProperties(fc: typeof FastCheck, of: RowsOf, tenants: Tenants)
         fc,
         history,
         ([changes, salt]) => {
-          const tables = applyEach(new NewTables(of.projections, tenants), changes);
-          for (const [mergeKey, contributions] of tables.contributionsTo(name)) {
-            most = Math.max(most, contributions.length);
-            tryFold(
-              aggregates.find((aggregate) => aggregate.name === name)!,
-              mergeKey,
-              contributions,
-              createDice(salt),
-            );
+          const dice = createDice(salt);
+          const aggregate = aggregates.find((known) => known.name === name)!;
+          const seen = applyAndSee(new NewTables(of.projections, tenants), changes, name);
+          for (const [mergeKey, versions] of seen) {
+            most = Math.max(most, versions.length);
+            for (const some of toVariants(versions, dice)) tryFold(aggregate, mergeKey, some, dice);
           }
         },
         showChanges,
@@ -133,7 +130,7 @@ function tryRow(projection: Projection, tenants: Tenants, legacyKey: string | nu
 /** Changes of a state between any two rows of one key, and none. */
 function toHistoryProperty(fc: typeof FastCheck, projection: Projection, of: RowsOf, tenants: Tenants): Property {
   const { name, source, history } = projection as Projection & Required<Pick<Projection, 'history'>>;
-  const other = fc.option(anyCells(fc, projection, of.examples), { freq: 4 });
+  const other = fc.option(anyCells(fc, [projection], of.examples), { freq: 4 });
   const states = fc.tuple(anyRow(fc, projection, of), other, fc.boolean());
   const attempt = ([row, cells, isBack]: readonly [LegacyRow, LegacyRow | null, boolean]) => {
     const key = pick(row, of.keys[source] ?? ['id']);

@@ -1,9 +1,57 @@
 import type { Aggregate, Contribution, FoldedRow } from '../projectors/projection.ts';
 import type { StoredContribution } from '../projectors/write/contributions.ts';
-import { choose } from '../projectors/write/front.ts';
+import { choose, nameOf } from '../projectors/write/front.ts';
 import { type Dice, interleave } from './dice.ts';
 import { fault } from './fault.ts';
-import { foldAll } from './new-tables.ts';
+import type { Committed } from './legacy-tables.ts';
+import { foldAll, type NewTables } from './new-tables.ts';
+
+/** What each legacy row has contributed to an aggregate one after the other, while changes are applied; by merge key. */
+export function applyAndSee(
+  tables: NewTables,
+  changes: readonly Committed[],
+  aggregate: string,
+): Map<string, StoredContribution[][]> {
+  const seen = new Map<string, Map<string, StoredContribution[]>>();
+  for (const change of changes) {
+    tables.apply([change]);
+    for (const contribution of [...tables.contributionsTo(aggregate).values()].flat()) {
+      const { mergeKey } = contribution;
+      const ofKey = seen.get(mergeKey) ?? new Map<string, StoredContribution[]>();
+      const versions = ofKey.get(nameOf(contribution)) ?? [];
+      if (versions.at(-1) !== contribution) versions.push(contribution);
+      seen.set(mergeKey, ofKey.set(nameOf(contribution), versions));
+    }
+  }
+  return new Map([...seen].map(([mergeKey, ofKey]) => [mergeKey, [...ofKey.values()]]));
+}
+
+const VARIANTS = 12;
+
+/** What is contributed under a merge key in the end, and what might have been: any versions of any legacy rows, live or retired at any time. */
+export function* toVariants(
+  versions: readonly (readonly StoredContribution[])[],
+  dice: Dice,
+): Generator<StoredContribution[]> {
+  yield versions.map((list) => list.at(-1)!);
+  const pick = <T>(list: readonly T[]) => list[dice(list.length)]!;
+  const all = versions.flat();
+  for (let variant = 0; variant < VARIANTS; variant++) {
+    const some = versions
+      .filter(() => dice(4) > 0)
+      .map((list): StoredContribution => {
+        const live = dice(2) === 0;
+        const { committedAt } = pick(all);
+        return {
+          ...pick(list),
+          live,
+          committedAt,
+          movedTo: live ? null : pick([null, ...all.map(({ movedTo }) => movedTo)]),
+        };
+      });
+    if (some.length > 0) yield some;
+  }
+}
 
 /** Folds contributions in any order, and any of them that hold what is needed. Throws an AssertionError where that gives other rows. */
 export function tryFold(
@@ -22,25 +70,28 @@ export function tryFold(
     }
   }
   if (aggregate.needs === undefined) return;
-  const few = foldAll(aggregate, mergeKey, chooseWithOthers(aggregate.needs, contributions, dice));
-  for (const { table, key } of aggregate.targets) {
-    const [whole, part] = [toRows(all, table), toRows(few, table)];
-    // Of many rows under one merge key, those of parts that are not read stay as they are.
-    const wanted = key === 'id' ? whole : new Map([...part].map(([id]) => [id, whole.get(id) ?? '']));
-    if (isSame(wanted, part)) continue;
-    const what = `what \`needs\` chooses folds to other rows of ${table} than all contributions do`;
-    throw fault([`${aggregate.name}: ${what}`, ...showBoth(all, few, table)].join('\n'));
+  for (const others of [0, 1 / 3]) {
+    const few = foldAll(aggregate, mergeKey, chooseWithOthers(aggregate.needs, contributions, others, dice));
+    for (const { table, key } of aggregate.targets) {
+      const [whole, part] = [toRows(all, table), toRows(few, table)];
+      // Of many rows under one merge key, those of parts that are not read stay as they are.
+      const wanted = key === 'id' ? whole : new Map([...part].map(([id]) => [id, whole.get(id) ?? '']));
+      if (isSame(wanted, part)) continue;
+      const what = `what \`needs\` chooses folds to other rows of ${table} than all contributions do`;
+      throw fault([`${aggregate.name}: ${what}`, ...showBoth(all, few, table)].join('\n'));
+    }
   }
 }
 
-/** The contributions that are needed, any others, and those that the parts of both need. */
+/** The contributions that are needed, a share of the others, and those that the parts of both need. */
 function chooseWithOthers(
   { whole, parts }: NonNullable<Aggregate['needs']>,
   contributions: readonly StoredContribution[],
+  share: number,
   dice: Dice,
 ): StoredContribution[] {
   const chosen = choose(whole, contributions);
-  const known = new Set(contributions.filter((each) => chosen.has(each) || dice(4) === 0));
+  const known = new Set(contributions.filter((each) => chosen.has(each) || dice(100) < share * 100));
   const partOf = (each: Contribution) => parts?.of(each) ?? null;
   for (const part of new Set([...known].map(partOf))) {
     if (part === null) continue;
