@@ -29,7 +29,7 @@ type Kind = 'plain' | 'odd' | 'huge';
 
 /** Cells of at most so many of some columns: null, keys of rows, those of examples, and others of a kind. */
 function anyCellsOf(
-  fc: typeof FastCheck,
+  fc: FastCheck,
   columns: readonly string[],
   examples: readonly LegacyRow[],
   kind: Kind,
@@ -51,7 +51,7 @@ function anyCellsOf(
     .map((some): LegacyRow => Object.fromEntries(some));
 }
 
-function oddCells(fc: typeof FastCheck, kind: Kind): { weight: number; arbitrary: Arbitrary<string> }[] {
+function oddCells(fc: FastCheck, kind: Kind): { weight: number; arbitrary: Arbitrary<string> }[] {
   // What PostgreSQL holds: no NUL, and no half of a surrogate pair.
   const character = fc.oneof(
     fc.integer({ min: 1, max: 0x7f }),
@@ -68,7 +68,7 @@ function oddCells(fc: typeof FastCheck, kind: Kind): { weight: number; arbitrary
 
 /** Any cells of some projections of one source, each of which may be missing, beside columns that no rule names; or an example, with other cells in a few columns. */
 export function anyCells(
-  fc: typeof FastCheck,
+  fc: FastCheck,
   projections: readonly Projection[],
   examples: Examples,
   kind: Kind = 'huge',
@@ -83,7 +83,7 @@ export function anyCells(
 }
 
 /** A row of a projection's source, with a key. */
-export function anyRow(fc: typeof FastCheck, projection: Projection, of: RowsOf): Arbitrary<LegacyRow> {
+export function anyRow(fc: FastCheck, projection: Projection, of: RowsOf): Arbitrary<LegacyRow> {
   const columns = of.keys[projection.source] ?? ['id'];
   return fc
     .tuple(anyCells(fc, [projection], of.examples), fc.nat(KEYS.length - 1))
@@ -103,7 +103,7 @@ interface Step {
  * Changes of a few legacy rows, as they were committed, half of the histories of plain cells. The rows are variants of even fewer, so that they meet under merge keys; they come,
  * change, go and come again.
  */
-export function anyHistory(fc: typeof FastCheck, of: RowsOf): Arbitrary<Committed[]> {
+export function anyHistory(fc: FastCheck, of: RowsOf): Arbitrary<Committed[]> {
   const bySource = Map.groupBy(of.projections, ({ source }) => source);
   const toSteps = (kind: Kind) =>
     [...bySource].map(([source, projections]) => {

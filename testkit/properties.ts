@@ -23,7 +23,7 @@ export interface Failure {
 export type Property = (settings: { readonly seed: number; readonly numRuns: number }) => Failure | null;
 
 /** What every projection promises, the simplest promises first. */
-export function toProperties(fc: typeof FastCheck, of: RowsOf, tenants: Tenants): Property[] {
+export function toProperties(fc: FastCheck, of: RowsOf, tenants: Tenants): Property[] {
   const history = fc.tuple(anyHistory(fc, of), fc.nat());
   const aggregates = [...new Set(of.projections.flatMap((projection) => projection.aggregates))];
   return [
@@ -71,7 +71,7 @@ export function toProperties(fc: typeof FastCheck, of: RowsOf, tenants: Tenants)
 
 /** Tries something on whatever is generated. */
 function toProperty<T>(
-  fc: typeof FastCheck,
+  fc: FastCheck,
   values: Arbitrary<T>,
   attempt: (value: T) => void,
   toExample: (value: T) => readonly string[],
@@ -128,7 +128,7 @@ function tryRow(projection: Projection, tenants: Tenants, legacyKey: string | nu
 }
 
 /** Changes of a state between any two rows of one key, and none. */
-function toHistoryProperty(fc: typeof FastCheck, projection: Projection, of: RowsOf, tenants: Tenants): Property {
+function toHistoryProperty(fc: FastCheck, projection: Projection, of: RowsOf, tenants: Tenants): Property {
   const { name, source, history } = projection as Projection & Required<Pick<Projection, 'history'>>;
   const other = fc.option(anyCells(fc, [projection], of.examples), { freq: 4 });
   const states = fc.tuple(anyRow(fc, projection, of), other, fc.boolean());

@@ -151,3 +151,6 @@ export const examples = {
     { shop: 'north', number: '2', email: 'bob@example.org', name: null, total: 'NaN', status: null, updated_at: null },
   ],
 };
+
+/** The shop itself. */
+export const shop = createShop();
