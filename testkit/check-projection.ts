@@ -1,17 +1,10 @@
-import { assertDeclarations } from '../projectors/declarations.ts';
-import type { Tenants } from '../projectors/projection.ts';
 import type { Examples, RowsOf } from './arbitrary-rows.ts';
 import { fault } from './fault.ts';
-import type { Keys } from './legacy-tables.ts';
 import { loadFastCheck } from './load-fast-check.ts';
 import { toProperties } from './properties.ts';
-import { noTenants, type Projections, toPipelineRows } from './spec.ts';
+import { type Projections, type SpecOptions, toTested } from './spec.ts';
 
-export interface CheckOptions {
-  /** Settings of tenants; none where the projections read none. */
-  readonly tenants?: Tenants;
-  /** Key columns of legacy tables; a table that is not named has `id`. */
-  readonly keys?: Keys;
+export interface CheckOptions extends SpecOptions {
   /** Rows by legacy table, such as those that there are: arbitrary rows are made of their cells too. Without them a branch that asks for one value in thousands is never taken. */
   readonly examples?: Examples;
   /** How many rows and histories each property is tried on; 100 unless given. */
@@ -27,9 +20,8 @@ export interface CheckOptions {
  */
 export function checkProjection(of: Projections, options: CheckOptions = {}): void {
   const fc = loadFastCheck();
-  const { projections } = toPipelineRows(of);
-  assertDeclarations(projections);
-  const { tenants = noTenants, keys = {}, examples = {}, runs = 100 } = options;
+  const { projections, tenants } = toTested(of, options.tenants);
+  const { keys = {}, examples = {}, runs = 100 } = options;
   const rows: RowsOf = { projections, keys, examples };
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
   for (const holds of toProperties(fc, rows, tenants)) {

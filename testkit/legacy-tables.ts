@@ -1,4 +1,4 @@
-import { toLsnText } from '../connectors/lsn.ts';
+import { toLsnText } from '../changes/lsn.ts';
 import type { LegacyRow } from '../projectors/projection.ts';
 import { type SourceChange, toLegacyKey, toTimestampText } from '../projectors/source-change.ts';
 import { fault, show } from './fault.ts';

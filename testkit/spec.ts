@@ -1,6 +1,8 @@
 import { AssertionError } from 'node:assert';
 import { assertDeclarations } from '../projectors/declarations.ts';
+import type { Pipeline } from '../projectors/pipeline.ts';
 import type { LegacyRow, Projection, Tenants } from '../projectors/projection.ts';
+import { readTenants } from '../projectors/read-tenants.ts';
 import { compareRows, type ExpectedRow } from './compare-rows.ts';
 import { toColumnsByTable } from './declared.ts';
 import { fault } from './fault.ts';
@@ -11,13 +13,10 @@ import { NewTables, type StoredRow } from './new-tables.ts';
 export type Projections = Projection | readonly Projection[] | PipelineRows;
 
 /** What of a pipeline decides its rows. */
-interface PipelineRows {
-  readonly projections: readonly Projection[];
-  readonly rejects?: string;
-}
+type PipelineRows = Pick<Pipeline, 'projections' | 'rejects'> & Partial<Pick<Pipeline, 'folder' | 'tenants'>>;
 
 export interface SpecOptions {
-  /** Settings of tenants; none where the projections read none. */
+  /** Settings of tenants; those that the pipeline pins unless given, and none for projections alone. */
   readonly tenants?: Tenants;
   /** Key columns of legacy tables; a table that is not named has `id`. */
   readonly keys?: Keys;
@@ -49,11 +48,10 @@ export interface Spec extends Pick<Given, 'when'> {
  * AssertionErrors, also where a projection throws or returns what it does not declare.
  */
 export function spec(of: Projections, options: SpecOptions = {}): Spec {
-  const { projections, rejects } = toPipelineRows(of);
-  assertDeclarations(projections);
+  const { projections, rejects, tenants } = toTested(of, options.tenants);
   const run = (rows: Parameters<Spec['given']>[0], changes: readonly LegacyChange[]) => {
     const legacy = new LegacyTables(new Set(projections.map(({ source }) => source)), options.keys);
-    const tables = new NewTables(projections, options.tenants ?? noTenants);
+    const tables = new NewTables(projections, tenants);
     for (const [table, list] of Object.entries(rows)) for (const row of list) tables.apply([legacy.read(table, row)]);
     for (const change of changes) for (const committed of legacy.change(change)) tables.apply([committed]);
     return toOutcome(projections, rejects, tables);
@@ -64,13 +62,17 @@ export function spec(of: Projections, options: SpecOptions = {}): Spec {
   };
 }
 
-/** Of projections that read no settings. */
-export const noTenants: Tenants = () => ({}) as ReturnType<Tenants>;
-
-/** The projections that are tested, and the table of rejects. */
-export function toPipelineRows(of: Projections): PipelineRows {
-  if ('projections' in of) return of;
-  return { projections: [of].flat() as readonly Projection[] };
+/** The projections that are tested, the table of rejects, and the settings of tenants. Throws `config_invalid` where the projections do not go together. */
+export function toTested(
+  of: Projections,
+  given: Tenants | undefined,
+): { readonly projections: readonly Projection[]; readonly rejects: string | undefined; readonly tenants: Tenants } {
+  const pipeline: PipelineRows = 'projections' in of ? of : { projections: [of].flat() as readonly Projection[] };
+  const { projections, rejects, folder, tenants } = pipeline;
+  assertDeclarations(projections);
+  const readPinned = () =>
+    folder === undefined || tenants === undefined ? () => ({}) : readTenants({ folder, tenants });
+  return { projections, rejects, tenants: given ?? readPinned() };
 }
 
 function toOutcome(projections: readonly Projection[], rejects: string | undefined, tables: NewTables): Outcome {

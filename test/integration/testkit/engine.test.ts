@@ -13,7 +13,6 @@ import { toColumnsByTable } from '../../../testkit/declared.ts';
 import { createDice, slice } from '../../../testkit/dice.ts';
 import type { Committed } from '../../../testkit/legacy-tables.ts';
 import { NewTables } from '../../../testkit/new-tables.ts';
-import { noTenants as tenants } from '../../../testkit/spec.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { openTarget } from '../../support/target-database.ts';
 import { createShop, examples, keys, people } from '../../unit/testkit/shop.ts';
@@ -38,6 +37,7 @@ const named: Aggregate = {
 };
 const { projections } = createShop(named);
 const columns = toColumnsByTable(projections);
+const tenants = () => ({});
 
 const LINEAGE =
   'legacy_table text, legacy_key text, source_lsn pg_lsn, source_xid bigint, source_committed_at timestamptz, mapping_version text, origin text';
