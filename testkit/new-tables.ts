@@ -210,8 +210,10 @@ function mapAll(projection: Projection, tenants: Tenants, changes: readonly Comm
 function toFault(projection: Projection, tenants: Tenants, change: Defect['change'], reason: string): Error {
   const of = `${projection.name}: ${reason}`;
   try {
-    for (const row of [change.before, change.after])
-      if (row !== null) (projection.history?.stateOf ?? projection.map)(row, tenants);
+    for (const row of [change.before, change.after].filter((each) => each !== null)) {
+      if (projection.history === undefined) projection.map(row, tenants);
+      else projection.history.stateOf(row, tenants);
+    }
   } catch (error) {
     return fault(`${of} (${error}) on ${projection.source} ${show(change.legacyKey)}`, error);
   }
