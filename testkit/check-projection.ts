@@ -4,6 +4,7 @@ import { loadFastCheck } from './load-fast-check.ts';
 import { toProperties } from './properties.ts';
 import { type Projections, type SpecOptions, toTested } from './spec.ts';
 
+/** What is tried, and how often. */
 export interface CheckOptions extends SpecOptions {
   /** Rows by legacy table, such as those that there are: arbitrary rows are made of their cells too. Without them a branch that asks for one value in thousands is never taken. */
   readonly examples?: Examples;

@@ -1,6 +1,7 @@
-/** A source of numbers from 0 to below `sides`, the same for the same salt. */
+/** Returns a number from 0 to below `sides`. */
 export type Dice = (sides: number) => number;
 
+/** Dice that fall the same for the same salt. */
 export function createDice(salt: number): Dice {
   let state = salt | 0;
   return (sides) => {

@@ -153,9 +153,15 @@ function toHistoryProperty(fc: FastCheck, projection: Projection, of: RowsOf, te
   return toProperty(fc, states, attempt, ([row, cells]) => [showRow(row), ...(cells === null ? [] : [showRow(cells)])]);
 }
 
+/** Applies changes one by one, each mapped anew. */
 function applyEach(tables: NewTables, changes: readonly Committed[]): NewTables {
-  for (const change of changes) tables.apply([change]);
+  for (const change of changes) tables.apply([anew(change)]);
   return tables;
+}
+
+function anew(change: Committed): Committed {
+  const [before, after] = [change.before, change.after].map((row) => (row === null ? null : copyOf(row)));
+  return { ...change, before: before!, after: after! };
 }
 
 /** Live rows follow from legacy rows alone: in whatever order, batches and number of times their changes are applied. */
@@ -177,7 +183,7 @@ function tryReplays(
     'rows depend on the order in which changes of several legacy rows are applied',
   );
   const batched = create();
-  for (const batch of slice(changes, dice)) batched.apply(batch);
+  for (const batch of slice(changes, dice)) batched.apply(batch.map(anew));
   assertSame(projections, tables, batched, 'rows depend on which changes are applied in one batch: see needsHistory');
   const twice = applyEach(applyEach(create(), changes), changes);
   assertSame(projections, tables, twice, 'changes that are applied twice leave other rows');

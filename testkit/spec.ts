@@ -15,6 +15,7 @@ export type Projections = Projection | readonly Projection[] | PipelineRows;
 /** What of a pipeline decides its rows. */
 type PipelineRows = Pick<Pipeline, 'projections' | 'rejects'> & Partial<Pick<Pipeline, 'folder' | 'tenants'>>;
 
+/** What a pipeline does not say, or says otherwise. */
 export interface SpecOptions {
   /** Settings of tenants; those that the pipeline pins unless given, and none for projections alone. */
   readonly tenants?: Tenants;
@@ -33,11 +34,13 @@ export interface Outcome {
   rejects(expected: readonly ExpectedRow[]): void;
 }
 
+/** The new tables after the initial load. */
 export interface Given extends Outcome {
   /** Changes of legacy rows, each committed and applied by itself. */
   when(...changes: readonly LegacyChange[]): Outcome;
 }
 
+/** Where a specification begins: with rows that are there, or with the first change. */
 export interface Spec extends Pick<Given, 'when'> {
   /** Legacy rows, by table, that the initial load reads. Columns that are left out are null. */
   given(rows: Readonly<Record<string, readonly LegacyRow[]>>): Given;

@@ -94,7 +94,7 @@ async function applyByEngine(batches: readonly (readonly Committed[])[]) {
 }
 
 test(`rows are the engine's after any history, in any batches (seed ${seed})`, async () => {
-  const histories = fc.sample(anyHistory(fc, { projections, keys, examples }), { numRuns: 60, seed });
+  const histories = fc.sample(anyHistory(fc, { projections, keys, examples }), { numRuns: 40, seed });
   let compared = 0;
   for (const [salt, history] of histories.entries()) {
     const batches = slice(history, createDice(seed + salt));
@@ -105,5 +105,5 @@ test(`rows are the engine's after any history, in any batches (seed ${seed})`, a
     expect(actual, `history ${salt} of seed ${seed}`).toEqual(expected);
     compared += Object.values(expected).flat().length;
   }
-  expect(compared).toBeGreaterThan(300);
+  expect(compared).toBeGreaterThan(200);
 });

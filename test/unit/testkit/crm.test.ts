@@ -41,7 +41,7 @@ test(`the shipped projections keep the promises of all projections (seed ${seed}
       },
     ],
   };
-  expect(() => checkProjection(crm, { examples, seed, runs: 60 })).not.toThrow();
+  expect(() => checkProjection(crm, { examples, seed, runs: 30 })).not.toThrow();
 });
 
 test('a specification of a pipeline reads the settings that it pins', () => {
