@@ -58,6 +58,23 @@ describe('rows of one legacy row', () => {
       .then({ orders_new: [{ source_committed_at: '2024-01-01 00:00:00+00' }] });
   });
 
+  test('go with their own legacy row, and not with one of another table that has the same key', () => {
+    const notes = (source: string): Projection => ({
+      ...{ name: source, version: '1', source, requires: ['id'], reads: ['id'], aggregates: [] },
+      owned: [
+        {
+          ...{ table: 'notes', columns: ['id', 'of'], retract: 'delete' },
+          scope: { column: 'legacy_key', of: (legacyKey) => legacyKey },
+        },
+      ],
+      map: ({ id = null }) => ({ rows: { notes: [{ id: `${source} ${id}`, of: source }] }, contributions: [] }),
+    });
+    spec([notes('calls'), notes('letters')])
+      .given({ calls: [{ id: '1' }], letters: [{ id: '1' }] })
+      .when(remove('calls', '1'))
+      .then({ notes: [{ of: 'letters' }] });
+  });
+
   test('are rejected where they have no valid form', () => {
     given()
       .when(update('orders', key, { total: 'ten' }))
