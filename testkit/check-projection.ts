@@ -1,0 +1,36 @@
+import type { Examples, RowsOf } from './arbitrary-rows.ts';
+import { fault } from './fault.ts';
+import { loadFastCheck } from './load-fast-check.ts';
+import { toProperties } from './properties.ts';
+import { type Projections, type SpecOptions, toTested } from './spec.ts';
+
+/** What is tried, and how often. */
+export interface CheckOptions extends SpecOptions {
+  /** Rows by legacy table, such as those that there are: arbitrary rows are made of their cells too. Without them a branch that asks for one value in thousands is never taken. */
+  readonly examples?: Examples;
+  /** How many rows and histories each property is tried on; 100 unless given. */
+  readonly runs?: number;
+  /** Of an earlier failure, to see it again. */
+  readonly seed?: number;
+}
+
+/**
+ * Tries on arbitrary rows and histories what every projection promises: `map`, `stateOf`, `rowsOf` and `fold` are total and pure, and return what is declared, with derived ids that a
+ * retraction finds; the order of contributions, of changes and of batches does not matter; what `needs` chooses is enough; what is applied twice changes nothing.
+ * Projections that feed one aggregate are best checked together. Runs in memory; needs the package fast-check. Throws an AssertionError with the smallest example found and the seed.
+ */
+export function checkProjection(of: Projections, options: CheckOptions = {}): void {
+  const fc = loadFastCheck();
+  const { projections, tenants } = toTested(of, options.tenants);
+  const { keys = {}, examples = {}, runs = 100 } = options;
+  const rows: RowsOf = { projections, keys, examples };
+  const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
+  for (const holds of toProperties(fc, rows, tenants)) {
+    const failure = holds({ seed, numRuns: runs });
+    if (failure === null) continue;
+    const { error, example } = failure;
+    const cause = error instanceof Error ? error.message : String(error);
+    const repeat = `Repeat it with checkProjection(…, { seed: ${seed}, runs: ${runs} }).`;
+    throw fault([cause, ...example.map((line) => `  on ${line}`), repeat].join('\n'), error);
+  }
+}

@@ -1,0 +1,153 @@
+import { toLsnText } from '../changes/lsn.ts';
+import type { LegacyRow } from '../projectors/projection.ts';
+import { type SourceChange, toLegacyKey, toTimestampText } from '../projectors/source-change.ts';
+import { fault, show } from './fault.ts';
+
+/** Key columns by legacy table, in the order of its primary key; a table that is not named has `id`. */
+export type Keys = Readonly<Record<string, readonly string[]>>;
+
+/** The value of a single key column, or the values of several in the order of `Keys`. */
+export type Key = string | readonly string[];
+
+/** A change that a legacy transaction of its own commits, at `at`: PostgreSQL text, UTC. */
+export type LegacyChange = { readonly table: string; readonly at?: string | undefined } & (
+  | { readonly op: 'insert'; readonly row: LegacyRow }
+  | { readonly op: 'update'; readonly key: Key; readonly cells: LegacyRow }
+  | { readonly op: 'remove'; readonly key: Key }
+);
+
+/** A legacy row is inserted. Columns that are left out are null. */
+export function insert(table: string, row: LegacyRow, at?: string): LegacyChange {
+  return { op: 'insert', table, row, at };
+}
+
+/** Cells of a legacy row are updated; a cell of the key too, which is a delete and an insert to those who read the log. */
+export function update(table: string, key: Key, cells: LegacyRow, at?: string): LegacyChange {
+  return { op: 'update', table, key, cells, at };
+}
+
+/** A legacy row is deleted. */
+export function remove(table: string, key: Key, at?: string): LegacyChange {
+  return { op: 'remove', table, key, at };
+}
+
+/** A change as projections see it, and the legacy table that it is of. */
+export type Committed = SourceChange & { readonly table: string };
+
+/** Microseconds since 1970 at which the first row of a test is there: 2024-01-01, UTC. */
+const START = 1_704_067_200_000_000n;
+const SECOND = 1_000_000n;
+
+/** Legacy tables in memory: what the log would say of their changes. Change n commits n seconds after 2024-01-01 00:00:00+00, unless it says otherwise. */
+export class LegacyTables {
+  readonly #keys: Keys;
+  readonly #sources: ReadonlySet<string>;
+  readonly #rows = new Map<string, LegacyRow>();
+  #offset = 0n;
+  #seconds = 0n;
+
+  constructor(sources: Iterable<string>, keys: Keys = {}) {
+    this.#sources = new Set(sources);
+    this.#keys = keys;
+  }
+
+  /** A row that is there before the first change, as the initial load reads it. */
+  read(table: string, row: LegacyRow): Committed {
+    const legacyKey = this.keyOf(table, row);
+    this.#put(table, legacyKey, row);
+    return this.#commit(table, 'r', legacyKey, null, row, toTimestampText(START), 0);
+  }
+
+  /** Makes a change. Throws where the row that it names is not there, or is there already. */
+  change(change: LegacyChange): Committed[] {
+    const { table } = change;
+    this.#seconds++;
+    const at = change.at ?? toTimestampText(START + this.#seconds * SECOND);
+    if (change.op === 'insert') {
+      const legacyKey = this.keyOf(table, change.row);
+      this.#put(table, legacyKey, change.row);
+      return [this.#commit(table, 'c', legacyKey, null, change.row, at, 0)];
+    }
+    const legacyKey = this.#textOf(table, change.key);
+    const before = this.#take(table, legacyKey);
+    const gone = () => this.#commit(table, 'd', legacyKey, before, null, at, 0);
+    if (change.op === 'remove') return [gone()];
+    const after = { ...before, ...change.cells };
+    const newKey = this.keyOf(table, after);
+    this.#put(table, newKey, after);
+    if (newKey === legacyKey) return [this.#commit(table, 'u', legacyKey, before, after, at, 0)];
+    return [gone(), this.#commit(table, 'c', newKey, null, after, at, 1)];
+  }
+
+  /** Whether there is a row of this key, as `keyOf` gives it. */
+  has(table: string, legacyKey: string): boolean {
+    return this.#rows.has(`${table}\0${legacyKey}`);
+  }
+
+  /** The legacy key of a row. Throws where a cell of it is null. */
+  keyOf(table: string, row: LegacyRow): string {
+    return this.#textOf(
+      table,
+      this.columnsOf(table).map((column) => {
+        const cell = row[column];
+        if (typeof cell === 'string') return cell;
+        throw fault(`a row of ${table} has no ${column}, which is of its key; \`keys\` names other key columns`);
+      }),
+    );
+  }
+
+  /** The key columns of a table. */
+  columnsOf(table: string): readonly string[] {
+    this.#assertRead(table);
+    return this.#keys[table] ?? ['id'];
+  }
+
+  #textOf(table: string, key: Key): string {
+    const columns = this.columnsOf(table);
+    const values = typeof key === 'string' ? [key] : key;
+    if (values.length !== columns.length)
+      throw fault(`a key of ${table} has the columns ${columns.join(', ')}: ${values.length} values are not one`);
+    return toLegacyKey(Object.fromEntries(columns.map((column, index) => [column, values[index]!])));
+  }
+
+  #assertRead(table: string): void {
+    if (this.#sources.has(table)) return;
+    throw fault(`no projection reads the legacy table ${table}; they read ${[...this.#sources].join(', ')}`);
+  }
+
+  #put(table: string, legacyKey: string, row: LegacyRow): void {
+    for (const [column, cell] of Object.entries(row)) {
+      if (cell !== null && typeof cell !== 'string')
+        throw fault(`${table}.${column} is a ${typeof cell}: cells are PostgreSQL's texts, or null`);
+    }
+    if (this.has(table, legacyKey)) throw fault(`${table} has a row ${show(legacyKey)} already`);
+    this.#rows.set(`${table}\0${legacyKey}`, row);
+  }
+
+  #take(table: string, legacyKey: string): LegacyRow {
+    const row = this.#rows.get(`${table}\0${legacyKey}`);
+    if (row === undefined) throw fault(`${table} has no row ${show(legacyKey)}`);
+    this.#rows.delete(`${table}\0${legacyKey}`);
+    return row;
+  }
+
+  #commit(
+    table: string,
+    op: SourceChange['op'],
+    legacyKey: string,
+    before: LegacyRow | null,
+    after: LegacyRow | null,
+    committedAt: string,
+    ordinal: number,
+  ): Committed {
+    const offset = this.#offset++;
+    // A change of a key is two events of one transaction.
+    const lsn = toLsnText((offset + 1n - BigInt(ordinal)) * 16n);
+    return {
+      ...{ table, op, legacyKey, before, after, repair: null },
+      identity: `1/${lsn}/${ordinal}`,
+      lineage: { lsn, xid: String(offset + 1n - BigInt(ordinal)), committedAt },
+      record: { topic: table, partition: 0, offset, key: Buffer.alloc(0), value: Buffer.alloc(0) },
+    };
+  }
+}

@@ -1,0 +1,123 @@
+import { AssertionError } from 'node:assert';
+import { assertDeclarations } from '../projectors/declarations.ts';
+import type { Pipeline } from '../projectors/pipeline.ts';
+import type { LegacyRow, Projection, Tenants } from '../projectors/projection.ts';
+import { readTenants } from '../projectors/read-tenants.ts';
+import { compareRows, type ExpectedRow } from './compare-rows.ts';
+import { toColumnsByTable } from './declared.ts';
+import { fault } from './fault.ts';
+import { type Keys, type LegacyChange, LegacyTables } from './legacy-tables.ts';
+import { NewTables, type StoredRow } from './new-tables.ts';
+
+/** What is tested: a pipeline, or some of its projections. */
+export type Projections = Projection | readonly Projection[] | PipelineRows;
+
+/** What of a pipeline decides its rows. */
+type PipelineRows = Pick<Pipeline, 'projections' | 'rejects'> & Partial<Pick<Pipeline, 'folder' | 'tenants'>>;
+
+/** What a pipeline does not say, or says otherwise. */
+export interface SpecOptions {
+  /** Settings of tenants; those that the pipeline pins unless given, and none for projections alone. */
+  readonly tenants?: Tenants;
+  /** Key columns of legacy tables; a table that is not named has `id`. */
+  readonly keys?: Keys;
+}
+
+/** Rows by table: all live rows of each table that is named, each with the cells that matter. */
+export type ExpectedTables = Readonly<Record<string, readonly ExpectedRow[]>>;
+
+/** What has become of the new tables. */
+export interface Outcome {
+  /** Compares the tables that are named. Throws an AssertionError that names table, row and column of each difference. */
+  then(expected: ExpectedTables): Pick<Outcome, 'rejects'>;
+  /** Compares the pipeline's rejects in the same way. */
+  rejects(expected: readonly ExpectedRow[]): void;
+}
+
+/** The new tables after the initial load. */
+export interface Given extends Outcome {
+  /** Changes of legacy rows, each committed and applied by itself. */
+  when(...changes: readonly LegacyChange[]): Outcome;
+}
+
+/** Where a specification begins: with rows that are there, or with the first change. */
+export interface Spec extends Pick<Given, 'when'> {
+  /** Legacy rows, by table, that the initial load reads. Columns that are left out are null. */
+  given(rows: Readonly<Record<string, readonly LegacyRow[]>>): Given;
+}
+
+/**
+ * A specification of projections: given legacy rows, when they change, then the new tables hold these rows. Runs in memory and at once, in any test runner. Throws
+ * AssertionErrors, also where a projection throws or returns what it does not declare.
+ */
+export function spec(of: Projections, options: SpecOptions = {}): Spec {
+  const { projections, rejects, tenants } = toTested(of, options.tenants);
+  const run = (rows: Parameters<Spec['given']>[0], changes: readonly LegacyChange[]) => {
+    const legacy = new LegacyTables(new Set(projections.map(({ source }) => source)), options.keys);
+    const tables = new NewTables(projections, tenants);
+    for (const [table, list] of Object.entries(rows)) for (const row of list) tables.apply([legacy.read(table, row)]);
+    for (const change of changes) for (const committed of legacy.change(change)) tables.apply([committed]);
+    return toOutcome(projections, rejects, tables);
+  };
+  return {
+    given: (rows) => ({ ...run(rows, []), when: (...changes) => run(rows, changes) }),
+    when: (...changes) => run({}, changes),
+  };
+}
+
+/** The projections that are tested, the table of rejects, and the settings of tenants. Throws `config_invalid` where the projections do not go together. */
+export function toTested(
+  of: Projections,
+  given: Tenants | undefined,
+): { readonly projections: readonly Projection[]; readonly rejects: string | undefined; readonly tenants: Tenants } {
+  const pipeline: PipelineRows = 'projections' in of ? of : { projections: [of].flat() as readonly Projection[] };
+  const { projections, rejects, folder, tenants } = pipeline;
+  assertDeclarations(projections);
+  const readPinned = () =>
+    folder === undefined || tenants === undefined ? () => ({}) : readTenants({ folder, tenants });
+  return { projections, rejects, tenants: given ?? readPinned() };
+}
+
+function toOutcome(projections: readonly Projection[], rejects: string | undefined, tables: NewTables): Outcome {
+  const columns = toColumnsByTable(projections);
+  const compare = (expected: ExpectedTables) => {
+    assertNamed(columns, expected);
+    const lines = Object.entries(expected).flatMap(([table, rows]) => compareRows(table, tables.rowsOf(table), rows));
+    if (lines.length === 0) return;
+    const actual = Object.entries(expected).map(([table, rows]) => [table, toShown(tables.rowsOf(table), rows)]);
+    throw new AssertionError({ message: lines.join('\n'), actual: Object.fromEntries(actual), expected });
+  };
+  const compareRejects: Outcome['rejects'] = (rows) => {
+    if (rejects === undefined) throw fault('no table of rejects is known: give spec() the pipeline, which names it');
+    compare({ [rejects]: rows });
+  };
+  return {
+    rejects: compareRejects,
+    // biome-ignore lint/suspicious/noThenProperty: given, when, then; whoever awaits it is told
+    then(expected) {
+      if (typeof expected === 'function')
+        throw fault('a specification is not awaited: name the expected rows in .then({ … })');
+      compare(expected);
+      return { rejects: compareRejects };
+    },
+  };
+}
+
+/** A table or a column that nobody writes would be as expected whatever happens. */
+function assertNamed(columns: ReadonlyMap<string, ReadonlySet<string>>, expected: ExpectedTables): void {
+  for (const [table, rows] of Object.entries(expected)) {
+    const known = columns.get(table);
+    if (known === undefined)
+      throw fault(`no projection writes the table ${table}; they write ${[...columns.keys()].join(', ')}`);
+    const stray = rows.flatMap((row) => Object.keys(row)).find((column) => !known.has(column));
+    if (stray !== undefined)
+      throw fault(`no projection writes ${table}.${stray}; its columns are ${[...known].join(', ')}`);
+  }
+}
+
+/** Live rows with the columns that somebody expects, as test runners show them. */
+function toShown(rows: readonly StoredRow[], expected: readonly ExpectedRow[]): StoredRow[] {
+  const columns = new Set(['id', ...expected.flatMap((row) => Object.keys(row))]);
+  const live = rows.filter((row) => (row.deleted_at ?? null) === null);
+  return live.map((row) => Object.fromEntries([...columns].map((column) => [column, row[column] ?? null])));
+}
