@@ -17,7 +17,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../runtime/postgres.ts';
 import { copyTree, listFiles, root } from '../bugs/tree.ts';
-import { createDatabases } from '../support/stack.ts';
+import { createDatabases, stackAddresses } from '../support/stack.ts';
 
 // The package as people get it: packed from a copy of the working copy, installed by npm in a project outside of it, without a network, and used from there. What it depends on lies in the
 // project already, copied from here: a dependency that package.json does not list is missing there.
@@ -193,7 +193,11 @@ describe('the command', () => {
     try {
       const legacy = await connect(legacyUrl, 'package');
       await legacy.query(legacySchema).finally(() => legacy.end());
-      const env = { LEGACY_DATABASE_URL: legacyUrl, TARGET_DATABASE_URL: targetUrl, TARGET_OWNER_URL: targetUrl };
+      const { kafkaBrokers, registryUrl } = stackAddresses();
+      const env = {
+        ...{ LEGACY_DATABASE_URL: legacyUrl, TARGET_DATABASE_URL: targetUrl, TARGET_OWNER_URL: targetUrl },
+        ...{ KAFKA_BROKERS: kafkaBrokers, SCHEMA_REGISTRY_URL: registryUrl },
+      };
       const { code, stdout, stderr } = await crosswalk(['migrate', 'plan'], env);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       return stdout;
@@ -217,7 +221,7 @@ describe('the command', () => {
 
   test('reads the SQL that it brings along: the plan of the shipped migration, on new databases', async () => {
     const plan = await planMigration(contentOf('dist/pipelines/crm/sample/legacy-schema.sql'));
-    expect(plan).toContain('CREATE SCHEMA crosswalk');
+    expect(plan).toContain('CREATE TABLE crosswalk.consumer_offset (');
     expect(plan).toContain('CREATE TABLE crm.quotes_new');
   });
 
