@@ -1,6 +1,15 @@
 // Makes dist/, which the npm package holds: Node.js strips no types below node_modules.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 
@@ -25,12 +34,12 @@ function compile(): void {
   }
 }
 
-/** SQL, JSON, the launcher: what the code of a folder reads lies beside it, at the same place as in the working copy. */
+/** What is not compiled of the same folders: SQL, JSON, the launcher, files for people. It lies beside the code that reads it, at the same place as in the working copy. */
 function copyOthers(): void {
   const folders = readdirSync(dist, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   for (const { name } of folders) {
     for (const file of globSync(`${name}/**/*.*`, { cwd: root, exclude: NOT_READ })) {
-      if (file.endsWith('.ts')) continue;
+      if (file.endsWith('.ts') && existsSync(join(dist, file.replace(/\.ts$/, '.js')))) continue;
       mkdirSync(dirname(join(dist, file)), { recursive: true });
       copyFileSync(join(root, file), join(dist, file));
     }

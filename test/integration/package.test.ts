@@ -30,6 +30,8 @@ interface Manifest {
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
 }
 
+/** Files that people get as they are, TypeScript and tests of theirs among them. */
+const TEMPLATE = 'dist/scaffold/template/';
 const MAX_PACKED_BYTES = 1_500_000;
 const MAX_UNPACKED_BYTES = 6_000_000;
 
@@ -114,17 +116,27 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('what is packed', () => {
   test('is what runs, what it reads, and pages: no tests, no sources, no settings of anybody', () => {
-    const expected =
-      /^(dist\/.+\.(js|d\.ts|sql|json)|dist\/cli\/crosswalk\.sh|dist\/infra\/embedded\/kafka\/\S+|docs\/[a-z-]+\.md|infra\/prometheus\/[a-z]+\.yaml)$/;
-    const others = packedFiles().filter((file) => !expected.test(file));
+    const expected = [
+      /^dist\/.+\.(js|d\.ts|sql|json)$/,
+      /^dist\/cli\/crosswalk\.sh$/,
+      /^dist\/infra\/embedded\/kafka\/[a-z0-9.]+$/,
+      /^docs\/[a-z-]+\.md$/,
+      /^infra\/prometheus\/[a-z]+\.yaml$/,
+    ];
+    const files = packedFiles().filter((file) => !file.startsWith(TEMPLATE));
+    const others = files.filter((file) => !expected.some((pattern) => pattern.test(file)));
     expect(others).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
-    expect(packedFiles().filter((file) => /(^|\/)(test|bench|\.env)|\.test\.|\.map$|secret/.test(file))).toEqual([]);
+    const wrong =
+      /(^|\/)(tests?|bench|chaos|node_modules|\.\w+)\/|(^|\/)\.|\.(test|map|tgz|env|log|pem|key)\b|password|secret/;
+    expect(files.filter((file) => wrong.test(file))).toEqual([]);
   });
 
-  test('holds every file of a compiled folder that is no TypeScript, unchanged and at its place', () => {
+  test('holds every file of a compiled folder that is not compiled, unchanged and at its place', () => {
     const compiled = new Set(packedFiles().map((file) => /^dist\/([^/]+)\/.*\.js$/.exec(file)?.[1]));
     const read = listFiles().filter(
-      (file) => compiled.has(file.split('/')[0]) && /\.(sql|json|properties)$|pom\.xml$/.test(file),
+      (file) =>
+        compiled.has(file.split('/')[0]) &&
+        (/\.(sql|json|properties)$|pom\.xml$/.test(file) || `dist/${file}`.startsWith(TEMPLATE)),
     );
     expect(read.filter((file) => file.endsWith('.sql')).length).toBeGreaterThan(40);
     for (const file of read) expect(contentOf(`dist/${file}`), file).toBe(readFileSync(join(root, file), 'utf8'));
@@ -145,7 +157,7 @@ describe('what is packed', () => {
 
   test('imports no TypeScript, and only what the package has or depends on', () => {
     const wrong = packedFiles()
-      .filter((file) => /\.(js|d\.ts)$/.test(file))
+      .filter((file) => /\.(js|d\.ts)$/.test(file) && !file.startsWith(TEMPLATE))
       .flatMap((file) =>
         [
           ...contentOf(file).matchAll(/(?:^(?:import|export)\b[^'"`;]*?from |^import |\bimport\()["']([^"']+)["']/gm),
