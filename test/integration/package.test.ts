@@ -247,51 +247,37 @@ describe('the command', () => {
 });
 
 describe('the interface', () => {
-  /** Type-checks a file of the project as its own compiler would, with the declarations of libraries too. */
-  async function typeCheck(name: string, content: string) {
-    writeFileSync(join(project, name), content);
-    const compilerOptions = { noEmit: true, strict: true, module: 'nodenext', types: [], skipLibCheck: false };
-    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [name] }));
-    return run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json']);
-  }
+  const entries = () => Object.keys(manifest.exports).filter((name) => !name.endsWith('.json'));
+  const importAll = () =>
+    entries().map(
+      (name, at) => `import * as entry${at} from '${name.replace(/^\./, 'crosswalk')}';\nvoid entry${at};\n`,
+    );
 
-  test('has declarations that stand by themselves', async () => {
-    const { code, stdout } = await typeCheck(
-      'good.ts',
-      `import { type Cell, defineProjection, parseNumeric, toTenantId } from 'crosswalk';
+  test('has declarations that stand by themselves, and say no', async () => {
+    writeFileSync(
+      join(project, 'typed.ts'),
+      `${importAll().join('')}
+       import { type Cell, defineProjection, parseNumeric, toTenantId } from 'crosswalk';
        const amount: Cell = parseNumeric('1.50');
        export const p = defineProjection({
          name: 'p', version: '1', source: 't', requires: [], reads: ['id'], aggregates: [],
          owned: [{ table: 'n', columns: ['id', 'amount'], retract: 'delete', scope: { column: 'id', of: (key) => key } }],
          map: (row) => ({ rows: { n: [{ id: row.id ?? null, amount, tenant_id: toTenantId(row.id) }] }, contributions: [] }),
-       });\n`,
+       });
+       // @ts-expect-error
+       export const one: number = parseNumeric('1');\n`,
     );
-    expect(stdout).toBe('');
-    expect(code).toBe(0);
+    // Libraries too, as whoever wants to know sets it.
+    const compilerOptions = { noEmit: true, strict: true, module: 'nodenext', types: [], skipLibCheck: false };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    expect(await run(process.execPath, [tsc, '-p', 'tsconfig.json'])).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
-  test('has types that say no', async () => {
-    const { stdout } = await typeCheck(
-      'bad.ts',
-      `import { parseNumeric } from 'crosswalk';\nexport const one: number = parseNumeric('1');\n`,
-    );
-    expect(stdout).toContain("bad.ts(2,14): error TS2322: Type 'string | null' is not assignable to type 'number'.");
-  });
-
-  test('runs without a flag, and nothing behind it can be imported', async () => {
-    writeFileSync(
-      join(project, 'use.ts'),
-      `import { uuid5 } from 'crosswalk';\nconst id: string = uuid5('a');\nconsole.log(id);\n`,
-    );
-    expect((await run(process.execPath, ['use.ts'])).stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+  test('runs without a flag and without what is optional, and nothing behind it can be imported', async () => {
+    writeFileSync(join(project, 'use.ts'), `${importAll().join('')}const done: string = 'done';\nconsole.log(done);\n`);
+    expect(await run(process.execPath, ['use.ts'])).toEqual({ code: 0, stdout: 'done\n', stderr: '' });
     writeFileSync(join(project, 'behind.ts'), `import 'crosswalk/dist/cli/main.js';\n`);
     expect((await run(process.execPath, ['behind.ts'])).stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED');
-  });
-
-  test('has a file for everything that package.json exports', () => {
-    const targets = Object.values(manifest.exports).flatMap((to) =>
-      typeof to === 'string' ? [to] : Object.values(to),
-    );
-    expect(targets.filter((target) => !existsSync(join(installed, target)))).toEqual([]);
   });
 });
