@@ -1,4 +1,5 @@
-// What a pipeline of one's own is written with: the package's public interface. Everything else may change with any version.
+// biome-ignore-all lint/performance/noBarrelFile: what people import as crosswalk
+// What a pipeline of one's own is written with. Everything that is not here may change with any version.
 
 export { loadProjections } from './projectors/load-projections.ts';
 export {
