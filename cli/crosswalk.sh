@@ -6,10 +6,10 @@ while [ -L "$self" ]; do
   link=$(readlink "$self")
   case $link in
     /*) self=$link ;;
-    *) self=$(dirname "$self")/$link ;;
+    *) self=$(dirname -- "$self")/$link ;;
   esac
 done
-here=$(cd "$(dirname "$self")" && pwd -P)
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd -P)
 if [ -f "$here/main.ts" ]; then
   node=$here/../node_modules/.bin/node
   main=$here/main.ts
