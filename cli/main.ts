@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
+import * as nodeModule from 'node:module';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Command as CommandType } from 'commander';
@@ -13,9 +13,17 @@ import type { SetOptions } from './commands/stage.ts';
 import type { VerifyCommandOptions } from './commands/verify.ts';
 import type { CommandContext } from './context.ts';
 
+// Older ones lack more than this, too: what is imported from here on would end with a line that nobody understands.
+if (!process.features.typescript) {
+  process.stderr.write(
+    `crosswalk: Node.js ${process.version} does not run TypeScript as it is: install version 22.18, 24.3 or a newer one.\n`,
+  );
+  process.exit(2);
+}
+
 // What is compiled is kept for the next start, which takes a third of the time and of the memory for it. Only what is imported from here on: hence no import of the project's own above.
 // Where nothing can be written, or this Node.js has no such cache, it is compiled each time.
-enableCompileCache?.(join(import.meta.dirname, '../node_modules/.cache/crosswalk'));
+nodeModule.enableCompileCache?.(join(import.meta.dirname, '../node_modules/.cache/crosswalk'));
 const [
   { Command, InvalidArgumentError, Option },
   { parseConfig },
@@ -25,6 +33,7 @@ const [
   { parseDuration },
   { loadPipeline },
   { COULD_NOT_RUN, NOT_DONE, STALLED },
+  { readVersion },
 ] = await Promise.all([
   import('commander'),
   import('../runtime/config.ts'),
@@ -34,6 +43,7 @@ const [
   import('./duration.ts'),
   import('./load-pipeline.ts'),
   import('./exit-codes.ts'),
+  import('./program.ts'),
 ]);
 
 // The only reader of process.env, and the only setter of the exit code.
@@ -102,7 +112,7 @@ const json = new Option('--json', 'machine-readable output');
 
 const program = new Command('crosswalk')
   .description('Streams legacy tables through Kafka into the new schema, and verifies every row.')
-  .version('0.1.0')
+  .version(readVersion())
   .option(
     '--config <file>',
     'the pipeline, as its default export; crosswalk.config.ts or the one that comes with crosswalk',

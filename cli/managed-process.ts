@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { NODE_FLAGS } from '../runtime/node-flags.ts';
 import { COULD_NOT_RUN } from './exit-codes.ts';
+import { PROGRAM } from './program.ts';
 
 /** A child process of crosswalk's own, restarted when it ends by itself, as a container's restart policy would. */
 export interface ManagedProcess {
@@ -36,18 +37,14 @@ export function startProcess(
 
   function start() {
     const log = openSync(options.logFile, 'a');
-    const started = spawn(
-      process.execPath,
-      [...NODE_FLAGS, join(import.meta.dirname, 'main.ts'), name, ...(options.args ?? [])],
-      {
-        // As crosswalk.sh has it.
-        env: {
-          NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/crosswalk'),
-          ...(options.env as NodeJS.ProcessEnv),
-        },
-        stdio: ['ignore', log, log],
+    const started = spawn(process.execPath, [...NODE_FLAGS, PROGRAM, name, ...(options.args ?? [])], {
+      // As crosswalk.sh has it.
+      env: {
+        NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/crosswalk'),
+        ...(options.env as NodeJS.ProcessEnv),
       },
-    );
+      stdio: ['ignore', log, log],
+    });
     closeSync(log);
     ended = new Promise((resolve) => {
       started.once('error', () => resolve());

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { type Check, checksOf } from '../../monitor/checks.ts';
+import { PROGRAM } from '../program.ts';
 import type { Phase, PhaseRun } from './phase.ts';
 
 const KEPT_CHARACTERS = 4000;
@@ -27,11 +27,10 @@ export const verify: Phase = {
 
 /** Runs the command as a process of its own: what it prints and what its exit code says is all that is known of it here. Throws what keeps it from running. */
 async function runVerification({ context, isJson }: PhaseRun): Promise<Record<string, unknown>> {
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, '../main.ts'), 'verify', ...(isJson ? ['--json'] : [])],
-    { env: { ...context.env }, stdio: ['ignore', isJson ? 'pipe' : 'inherit', 'inherit'] },
-  );
+  const child = spawn(process.execPath, [PROGRAM, 'verify', ...(isJson ? ['--json'] : [])], {
+    env: { ...context.env },
+    stdio: ['ignore', isJson ? 'pipe' : 'inherit', 'inherit'],
+  });
   const stop = () => child.kill('SIGTERM');
   context.signal.addEventListener('abort', stop);
   let output = '';

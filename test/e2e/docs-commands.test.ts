@@ -39,6 +39,9 @@ const UP_LIMIT_MS = 180_000;
 const leftOut: readonly [page: string, begin: string, why: string][] = [
   ['README.md', 'make demo', 'test/e2e/fresh-clone.test.ts runs it, in a fresh clone'],
   ['README.md', 'make test', 'it is what runs this'],
+  ['README.md', 'npm pack', 'test/integration/package.test.ts packs, in a copy of the working copy'],
+  ['README.md', 'npm install ', 'test/integration/package.test.ts unpacks it, without a network'],
+  ['README.md', 'npx crosswalk ', 'test/integration/package.test.ts runs the command of the package'],
   ['docs/cutover.md', 'docker compose ', 'needs a Docker engine; test/unit/packaging.test.ts compares the files'],
   ['docs/guarantees.md', 'npx vitest run ', 'one file of this run'],
   ['docs/guarantees.md', 'CROSSWALK_KILLS=100 ', 'an attack; `make attacks` runs them all'],
