@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import * as nodeModule from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Command as CommandType } from 'commander';
 import type { CrosswalkError } from '../runtime/errors.ts';
@@ -73,8 +73,11 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     });
   }
   try {
+    const { config: given } = program.opts<{ config?: string }>();
+    // Processes that a command starts work on the same pipeline.
+    if (given !== undefined) process.env.CROSSWALK_CONFIG = resolve(given);
     const env = readEnvironment();
-    const pipeline = await loadPipeline(program.opts<{ config?: string }>().config ?? env.CROSSWALK_CONFIG);
+    const pipeline = await loadPipeline(env.CROSSWALK_CONFIG);
     const config = parseConfig(env, pipeline);
     const log = createLog(config.logLevel, { command: name });
     process.on('unhandledRejection', (reason) => {
