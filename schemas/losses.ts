@@ -10,12 +10,13 @@ interface Table {
   readonly deleted: bigint;
 }
 
-/** Tables of all schemas, but for shadows of rebuilds, by name. */
+/** Tables of all schemas, by name: but for shadows of rebuilds, and those that migrations alone fill and empty. */
 async function readTables(client: pg.ClientBase): Promise<Map<string, Table>> {
   const { rows } = await client.query<{ table: string; columns: string; file: string; deleted: string }>(
     `SELECT n.nspname || '.' || c.relname AS table, c.relfilenode::text AS file, coalesce(pg_stat_get_xact_tuples_deleted(c.oid), 0)::text AS deleted,
        (SELECT coalesce(json_object_agg(c.oid || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod), a.attname), '{}') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema$|crosswalk_shadow_)'`,
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema$|crosswalk_shadow_)'
+       AND NOT (n.nspname = 'crosswalk' AND c.relname IN ('migration', 'adopted', 'figures'))`,
   );
   return new Map(
     rows.map(({ table, columns, file, deleted }) => [

@@ -264,7 +264,7 @@ async function whileAlone<T>(client: pg.ClientBase, ddl: DdlOptions, work: () =>
 export async function planBookkeeping(client: pg.ClientBase, migrations: readonly Migration[]): Promise<string | null> {
   const { rows: schemas } = await client.query<{ schema: string }>(
     'SELECT quote_ident(s) AS schema FROM unnest($1::text[]) AS s WHERE to_regnamespace(quote_ident(s)) IS NULL',
-    [[...new Set(migrations.map(({ schema }) => schema))]],
+    [[...new Set(['crosswalk', ...migrations.map(({ schema }) => schema)])]],
   );
   const { rows } = await client.query<{ found: string | null }>(
     `SELECT to_regclass('crosswalk.migration')::text AS found`,

@@ -12,6 +12,7 @@ import { appendEntry, ensurePhaseLog, readEntries } from '../../../schemas/phase
 import { expectCli, runCli } from '../../support/cli.ts';
 import { migrateUp, readMigrations } from '../../support/crm.ts';
 import { describeCapture } from '../../support/describe-catalog.ts';
+import { earlierMigrations } from '../../support/earlier-migrations.ts';
 import { carry, createPhaseRig, type PhaseRig } from '../../support/phases.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { insertAppRows } from '../../support/target-database.ts';
@@ -122,7 +123,7 @@ describe('the capture phase', () => {
 describe('the schema phase', () => {
   test('takes back what its last run applied, and nothing else', async () => {
     const rig = await openRig();
-    const earlier = readMigrations().filter(({ schema, number }) => number <= (schema === 'crm' ? 4 : 1));
+    const earlier = earlierMigrations().filter(({ schema, number }) => number <= (schema === 'crm' ? 4 : 1));
     await migrateUp(rig.target, () => undefined, { migrations: earlier });
     // A run of the phase itself, of an earlier version: taken back twice, the last one does not go on with this one.
     const pending = earlier.map(labelOf);
@@ -139,7 +140,12 @@ describe('the schema phase', () => {
     expect(await rig.describe()).not.toEqual(before);
     const { detail } = await takeBack(rig, 'schema');
     expect(detail.undone).toHaveLength(readMigrations().length - earlier.length);
-    expect(await rig.describe()).toEqual(before);
+    // What the engine grants beside its tables stays: the migrations of that time did it elsewhere.
+    const withoutGrants = (lines: readonly string[]) =>
+      lines
+        .filter((line) => !line.startsWith('schema crosswalk '))
+        .map((line) => line.replaceAll(/crosswalk_operator=[A-Z]+\/\w+ /g, ''));
+    expect(withoutGrants(await rig.describe())).toEqual(withoutGrants(before));
     expect((await rig.target.query('SELECT id FROM crm.tenants')).rows).toEqual([{ id: 't' }]);
     expect(await takeBack(rig, 'schema')).toMatchObject({ verdict: 'done', needed: false });
     // The run before it had rows to lose: its backup was restored and compared.
