@@ -5,6 +5,7 @@ import { parseEnv } from 'node:util';
 import type { Command as CommandType } from 'commander';
 import type { CrosswalkError } from '../runtime/errors.ts';
 import type { AssessCommandOptions } from './commands/assess.ts';
+import type { IntrospectOptions } from './commands/introspect.ts';
 import type { RunOptions } from './commands/migrate.ts';
 import type { RebuildCommandOptions } from './commands/rebuild.ts';
 import type { ResnapshotOptions } from './commands/resnapshot.ts';
@@ -587,6 +588,31 @@ stage
   .description('raise a stage behind a passed gate, or lower it at once; exit code 1 where it is refused')
   .action((tenant: string, level: string, options: SetOptions) =>
     run('stage set', async (context) => (await import('./commands/stage.ts')).set(context, tenant, level, options)),
+  );
+program
+  .command('init')
+  .argument('[folder]', 'where to', '.')
+  .addOption(json)
+  .description('write the first files of a repository with a pipeline of your own; never over a file that is there')
+  .action((folder: string, options: { json?: boolean }) =>
+    run('init', async () => (await import('./commands/init.ts')).init(folder, options)),
+  );
+program
+  .command('introspect')
+  .argument('[tables...]', 'legacy tables; all of the schema by default')
+  .requiredOption('--out <folder>', 'the folder of your pipeline')
+  .option('--schema <name>', 'schema of the legacy tables', 'public')
+  .option('--target-schema <name>', 'schema of the new tables', 'app')
+  .option('--tenant <column>', 'legacy column that names whose a row is', 'tenant_id')
+  .option('--dry-run', 'write nothing')
+  .addOption(json)
+  .description(
+    'write types, projections and migrations for tables of the legacy database; never over a file that is there',
+  )
+  .action((tables: string[], options: IntrospectOptions) =>
+    run('introspect', async (context) =>
+      (await import('./commands/introspect.ts')).introspectTables(context, tables, options),
+    ),
   );
 program
   .command('up')

@@ -67,7 +67,7 @@ export async function readLegacyCatalog(
 async function findTables(client: pg.ClientBase, schema: string, names: readonly string[]): Promise<FoundTable[]> {
   const { rows } = await client.query<FoundTable>(
     `SELECT c.oid::text, c.relname AS name, c.relkind::text AS kind, (c.relpersistence = 'u')::text AS is_unlogged,
-       (SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE c.relispartition AND i.inhrelid = c.oid) AS partition_of,
+       CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::text END AS partition_of,
        (NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))::text AS is_own
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = $1 AND (cardinality($2::text[]) = 0 AND c.relkind IN ('r', 'p') OR c.relname = ANY ($2)) ORDER BY c.relname COLLATE "C"`,
