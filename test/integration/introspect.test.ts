@@ -72,14 +72,14 @@ const LEGACY = String.raw`
   ALTER TABLE orders ADD COLUMN old_null text;
   ALTER TABLE orders ADD CONSTRAINT later_not_null NOT NULL old_null NOT VALID;
 
-  CREATE TABLE "Order Items" ("Order No" int, line key_number, "__proto__" text, "Größe" text, "class" text NOT NULL, "a""b'c\d" text, note text, "NOTE" text,
+  CREATE TABLE "Order Items" ("Order No" int, line key_number, "Größe" text, "class" text NOT NULL, "a""b'c\d" text, note text, "NOTE" text,
     PRIMARY KEY ("Order No", line) INCLUDE (note));
-  INSERT INTO "Order Items" VALUES (1, 2, 'p', 'g', 'c', 'q', 'n', 'N');
+  INSERT INTO "Order Items" VALUES (1, 2, 'g', 'c', 'q', 'n', 'N');
   CREATE TABLE numbered (number key_number PRIMARY KEY, "user" text);
   INSERT INTO numbered VALUES (7, 'u');
   CREATE TABLE events (at date NOT NULL, id uuid NOT NULL, kind text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
-  CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01') PARTITION BY LIST (kind);
-  CREATE TABLE events_2026_all PARTITION OF events_2026 DEFAULT;
+  CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01') PARTITION BY HASH (id);
+  CREATE TABLE events_2026_all PARTITION OF events_2026 FOR VALUES WITH (MODULUS 1, REMAINDER 0);
   INSERT INTO events VALUES ('2026-02-03', 'A0000000-0000-4000-8000-00000000000A', 'k');
   CREATE TABLE keyless (note text);
   CREATE UNLOGGED TABLE scratch (id int PRIMARY KEY);
@@ -117,7 +117,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   user?.remove();
-  await legacy?.query(`DROP ROLE ${reader}`).finally(() => legacy.end());
+  await legacy?.query(`DROP ROLE IF EXISTS ${reader}`).finally(() => legacy.end());
   await databases?.drop();
 });
 
@@ -212,25 +212,24 @@ describe('the whole schema', () => {
     (await legacy.query<LegacyRow>(`SELECT * FROM public.${quoteIdent(table)}`)).rows;
 
   test('has types that every row is of, to the letter', async () => {
-    const constants = await Promise.all(
-      [
-        ['orders', 'OrdersRow', 'orders'],
-        ['Order Items', 'OrderItemsRow', 'order-items'],
-        ['numbered', 'NumberedRow', 'numbered'],
-        ['events', 'EventsRow', 'events'],
-      ].map(async ([table, type, file]) => {
-        const rows = (await rowsOf(table!)).map((row) => {
-          const cells = Object.entries(row).map(
-            ([name, cell]) => `[${toTsText(name)}]: ${cell === null ? 'null' : toTsText(cell)}`,
-          );
-          return `{ ${cells.join(', ')} }`;
-        });
-        expect(rows.length).toBeGreaterThan(0);
-        return `import type { ${type} } from './legacy/${file}.ts';\nexport const of${type}: ${type}[] = [${rows.join(', ')}];\n`;
-      }),
-    );
+    let constants = '';
+    for (const [table, type, file] of [
+      ['orders', 'OrdersRow', 'orders'],
+      ['Order Items', 'OrderItemsRow', 'order-items'],
+      ['numbered', 'NumberedRow', 'numbered'],
+      ['events', 'EventsRow', 'events'],
+    ] as const) {
+      const rows = (await rowsOf(table)).map((row) => {
+        const cells = Object.entries(row).map(
+          ([name, cell]) => `[${toTsText(name)}]: ${cell === null ? 'null' : toTsText(cell)}`,
+        );
+        return `{ ${cells.join(', ')} }`;
+      });
+      expect(rows.length).toBeGreaterThan(0);
+      constants += `import type { ${type} } from './legacy/${file}.ts';\nexport const of${type}: ${type}[] = [${rows.join(', ')}];\n`;
+    }
     const wrong = "// @ts-expect-error: no member of the enum\nexport const wrong: OrdersRow['mood'] = 'of public';\n";
-    writeFileSync(out('rows.ts'), `${constants.join('')}${wrong}`);
+    writeFileSync(out('rows.ts'), `${constants}${wrong}`);
     expect(typeCheck(user.path)).toBe('');
   });
 
