@@ -7,6 +7,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LegacyRow, NewRow, Projection } from '../../projectors/projection.ts';
 import { connect } from '../../runtime/postgres.ts';
+import { readLegacyCatalog } from '../../scaffold/catalog.ts';
 import { toTsText } from '../../scaffold/names.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 import { runCli } from '../support/cli.ts';
@@ -73,7 +74,7 @@ const LEGACY = String.raw`
   ALTER TABLE orders ADD CONSTRAINT later_not_null NOT NULL old_null NOT VALID;
 
   CREATE TABLE "Order Items" ("Order No" int, line key_number, "Größe" text, "class" text NOT NULL, "a""b'c\d" text, note text, "NOTE" text,
-    PRIMARY KEY ("Order No", line) INCLUDE (note));
+    PRIMARY KEY (line, "Order No") INCLUDE (note));
   INSERT INTO "Order Items" VALUES (1, 2, 'g', 'c', 'q', 'n', 'N');
   CREATE TABLE numbered (number key_number PRIMARY KEY, "user" text);
   INSERT INTO numbered VALUES (7, 'u');
@@ -119,6 +120,22 @@ afterAll(async () => {
   user?.remove();
   await legacy?.query(`DROP ROLE IF EXISTS ${reader}`).finally(() => legacy.end());
   await databases?.drop();
+});
+
+test('the catalog is read in one read-only transaction', async () => {
+  const states = new Set<string>();
+  const watched = {
+    async query(...asked: [string]) {
+      const { rows } = await legacy.query<{ state: string }>(
+        `SELECT current_setting('transaction_read_only') || ' ' || current_setting('transaction_isolation') || ' ' || (now() = statement_timestamp()) AS state`,
+      );
+      states.add(rows[0]!.state);
+      return await legacy.query(...asked);
+    },
+  } as unknown as pg.ClientBase;
+  expect((await readLegacyCatalog(watched, 'public', [])).tables).toHaveLength(8);
+  // Before it begins, and from then on.
+  expect([...states]).toEqual(['off read committed true', 'on repeatable read false']);
 });
 
 describe('a dry run', () => {
@@ -199,9 +216,9 @@ describe('the whole schema', () => {
 
   test('says of each column what PostgreSQL calls its type, and what the key is', () => {
     const text = readFileSync(out('legacy/order-items.ts'), 'utf8');
-    expect(text).toContain('Primary key: "Order No", "line".');
+    expect(text).toContain('Primary key: "line", "Order No".');
     expect(text).toContain(
-      '/** public.key_number; a domain over bigint; key column 2 of 2 */\n  readonly line: string;',
+      '/** public.key_number; a domain over bigint; key column 1 of 2 */\n  readonly line: string;',
     );
     expect(text).toContain(String.raw`readonly 'a"b\'c\\d': Cell;`);
     expect(readFileSync(out('legacy/orders.ts'), 'utf8')).toContain('/** numeric(10,2) */\n  readonly price:');

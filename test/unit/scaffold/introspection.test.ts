@@ -30,7 +30,10 @@ describe('the type of a row', () => {
   });
   const fieldOf = (column: ReturnType<typeof columnOf>, checks: string[] = []) => {
     const table = tableOf('t', [columnOf('id', 'integer'), column], { checks });
-    return lineOf(make(catalogOf([table], [mood, tone])).text('legacy/t.ts'), 'readonly x:');
+    return lineOf(
+      make(catalogOf([table], [mood, tone, typeOf('public.citext', { schema: 'public' })])).text('legacy/t.ts'),
+      'readonly x:',
+    );
   };
 
   test('has text, or null where the column may', () => {
@@ -64,6 +67,7 @@ describe('the type of a row', () => {
     );
     expect(fieldOf(columnOf('x', 'text'), ['CHECK (((x)::integer = 1))'])).toBe('readonly x: Cell;');
     expect(fieldOf(columnOf('x'), ["CHECK ((y = 'a'::text))"])).toBe('readonly x: Cell;');
+    expect(fieldOf(columnOf('x', 'public.citext'), ["CHECK ((x = 'a'::public.citext))"])).toBe('readonly x: Cell;');
   });
 
   test('leaves out what is not in the log', () => {
@@ -143,6 +147,8 @@ describe('the skeleton of a projection', () => {
       typeOf('public.mood', { schema: 'public', kind: 'e', labels: ['a'] }),
       typeOf('public.mood[]', { schema: 'public', element: 'public.mood' }),
       typeOf('integer[]', { element: 'integer' }),
+      typeOf('public.area', { schema: 'public', delimiter: ';' }),
+      typeOf('public.area[]', { schema: 'public', element: 'public.area' }),
       typeOf('public.pair', { schema: 'public', kind: 'c' }),
       typeOf('public.short', {
         schema: 'public',
@@ -154,6 +160,7 @@ describe('the skeleton of a projection', () => {
       m: 'public.mood',
       ms: 'public.mood[]',
       ns: 'integer[]',
+      as: 'public.area[]',
       p: 'public.pair',
       s: 'public.short',
       r: 'regclass',
@@ -167,6 +174,7 @@ describe('the skeleton of a projection', () => {
         ['m', 'text'],
         ['ms', 'text[]'],
         ['ns', 'integer[]'],
+        ['as', 'text'],
         ['p', 'text'],
         ['s', 'character varying(20)'],
         ['r', 'text'],
