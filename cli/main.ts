@@ -79,6 +79,9 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     if (given !== undefined) process.env.CROSSWALK_CONFIG = resolve(given);
     const env = readEnvironment();
     const pipeline = await loadPipeline(env.CROSSWALK_CONFIG);
+    // What is at hand is no matter of `init`, which would write it.
+    const folder = name === 'init' ? import.meta.dirname : process.cwd();
+    const pipeline = await loadPipeline(program.opts<{ config?: string }>().config ?? env.CROSSWALK_CONFIG, folder);
     const config = parseConfig(env, pipeline);
     const log = createLog(config.logLevel, { command: name });
     process.on('unhandledRejection', (reason) => {
@@ -602,7 +605,7 @@ program
   .argument('[tables...]', 'legacy tables; all of the schema by default')
   .requiredOption('--out <folder>', 'the folder of your pipeline')
   .option('--schema <name>', 'schema of the legacy tables', 'public')
-  .option('--target-schema <name>', 'schema of the new tables', 'app')
+  .option('--target-schema <name>', 'schema of the new tables; that of the pipeline, or app where there is none yet')
   .option('--tenant <column>', 'legacy column that names whose a row is', 'tenant_id')
   .option('--dry-run', 'write nothing')
   .addOption(json)

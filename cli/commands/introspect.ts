@@ -5,6 +5,7 @@ import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
 import { readLegacyCatalog } from '../../scaffold/catalog.ts';
 import { type Introspection, introspect } from '../../scaffold/introspection.ts';
 import type { LegacyCatalog } from '../../scaffold/legacy-table.ts';
+import { toTsText } from '../../scaffold/names.ts';
 import { findExisting, writeFiles } from '../../scaffold/write-files.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toCountText } from '../quantity-text.ts';
@@ -12,7 +13,7 @@ import { toCountText } from '../quantity-text.ts';
 export interface IntrospectOptions {
   readonly out: string;
   readonly schema: string;
-  readonly targetSchema: string;
+  readonly targetSchema?: string;
   readonly tenant: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -23,7 +24,7 @@ export interface IntrospectOptions {
  * where a dry run would not be carried out. Throws `table_missing`, and `config_invalid` where a file is there already: nothing is written then.
  */
 export async function introspectTables(
-  { config }: Pick<CommandContext, 'config'>,
+  { config, pipeline }: Pick<CommandContext, 'config' | 'pipeline'>,
   tables: readonly string[],
   options: IntrospectOptions,
 ): Promise<boolean> {
@@ -33,7 +34,7 @@ export async function introspectTables(
     throw toCrosswalkError(error, `legacy database ${addressOf(url)}`);
   });
   const made = introspect(catalog, {
-    targetSchema: options.targetSchema,
+    targetSchema: options.targetSchema ?? (isShipped(pipeline) ? 'app' : pipeline.targetSchema),
     tenantColumn: options.tenant,
     firstMigration: nextMigration(join(folder, 'migrations')),
   });
@@ -49,6 +50,11 @@ export async function introspectTables(
     });
   else for (const line of toLines(made, relative(process.cwd(), folder) || '.', existing, options)) print(line);
   return existing.length === 0;
+}
+
+/** Pipelines that crosswalk comes with are those of people who have none. */
+function isShipped({ folder }: CommandContext['pipeline']): boolean {
+  return folder.startsWith(join(import.meta.dirname, '../../pipelines'));
 }
 
 async function readCatalog(url: string, schema: string, tables: readonly string[]): Promise<LegacyCatalog> {
@@ -93,7 +99,7 @@ export function toLines(
       : [
           'Next: list them in your pipeline.ts, and look through the migrations before `crosswalk migrate up`:',
           ...projected.map(({ constant, module }) => `  import { ${constant} } from '${module}';`),
-          `  sources: [${projected.map(({ table }) => JSON.stringify(table)).join(', ')}],`,
+          `  sources: [${projected.map(({ table }) => toTsText(table)).join(', ')}],`,
           `  projections: [${projected.map(({ constant }) => constant).join(', ')}],`,
         ]),
   ];

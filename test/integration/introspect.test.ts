@@ -309,6 +309,28 @@ describe('the whole schema', () => {
   });
 });
 
+describe('the schema of the new tables', () => {
+  const schemaOf = async (more: Record<string, string>) => {
+    const to = out(`../schema-${Object.keys(more).length}`);
+    const { code, stderr } = await runCli(['introspect', 'numbered', '--out', to], { ...env, ...more });
+    expect(`${code} ${stderr}`).toBe('0 ');
+    return /CREATE TABLE (\w+)\./.exec(readFileSync(join(to, 'migrations/001_numbered.up.sql'), 'utf8'))?.[1];
+  };
+
+  test('is that of the pipeline, and app where there is none but the shipped one', async () => {
+    writeAll(user.path, [
+      {
+        path: 'own.ts',
+        text: `import { definePipeline } from 'crosswalk';
+          export default definePipeline({ name: 'own', folder: import.meta.dirname, targetSchema: 'own_schema', sources: ['numbered'], projections: [], migrations: 'migrations',
+            tenants: { file: 'tenants.json', parse: () => () => ({}) }, stages: ['all'] });\n`,
+      },
+    ]);
+    expect(await schemaOf({ CROSSWALK_CONFIG: join(user.path, 'own.ts') })).toBe('own_schema');
+    expect(await schemaOf({})).toBe('app');
+  });
+});
+
 describe('tables that are named', () => {
   test('are read from their schema, and numbered behind the migrations that are there', async () => {
     writeAll(out(), [{ path: '../second/migrations/041_mine.up.sql', text: '' }]);

@@ -54,7 +54,7 @@ afterAll(async () => {
   await databases?.drop();
 });
 
-/** Types commands in the folder of the user. */
+/** Types commands in the folder of the user. What they leave running in the background is told to stop when the last one has ended. */
 async function type(text: string): Promise<{ code: number | null; output: string }> {
   const child = spawn('bash', ['-c', text], {
     cwd: user.path,
@@ -67,6 +67,14 @@ async function type(text: string): Promise<{ code: number | null; output: string
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  child.once('exit', () => {
+    try {
+      process.kill(-child.pid!, 'SIGTERM');
+    } catch {
+      // Nothing runs any more.
+    }
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
@@ -133,7 +141,7 @@ describe('the page', () => {
   });
 
   test('runs it, and finds every row equal', async () => {
-    const output = await expectTyped(`set -e\n${blockOf('crosswalk connect').text}\nkill $(jobs -p); wait`);
+    const output = await expectTyped(`set -e\n${blockOf('crosswalk connect').text}`);
     expect(output).toMatch(/^verified: every row is equal \(200 legacy rows/m);
     const target = await connect(databases.targetUrl, 'test');
     try {

@@ -1,10 +1,13 @@
 // A folder of a user's of crosswalk: its own files, and crosswalk among its packages.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
+const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+};
 
 export interface UserFolder {
   readonly path: string;
@@ -16,11 +19,16 @@ export function createUserFolder(): UserFolder {
   const path = mkdtempSync(join(tmpdir(), 'crosswalk-user-'));
   const crosswalk = join(path, 'node_modules/crosswalk');
   mkdirSync(crosswalk, { recursive: true });
-  // The exports of the package, as sources: test/integration/package.test.ts sees to the compiled ones.
-  const exports = { '.': './index.ts', './testkit': './testkit.ts' };
-  writeFileSync(join(crosswalk, 'package.json'), JSON.stringify({ name: 'crosswalk', type: 'module', exports }));
-  symlinkSync(join(root, 'index.ts'), join(crosswalk, 'index.ts'));
-  symlinkSync(join(root, 'testkit/testkit.ts'), join(crosswalk, 'testkit.ts'));
+  // What the package exports, as sources: test/integration/package.test.ts sees to the compiled ones.
+  const exports = Object.entries(own.exports).flatMap(([name, to]) => {
+    if (typeof to === 'string') return [];
+    const source = to.default.replace('./dist/', '').replace(/\.js$/, '.ts');
+    const link = source.replaceAll('/', '-');
+    symlinkSync(join(root, source), join(crosswalk, link));
+    return [[name, `./${link}`] as const];
+  });
+  const manifest = { name: 'crosswalk', type: 'module', exports: Object.fromEntries(exports) };
+  writeFileSync(join(crosswalk, 'package.json'), JSON.stringify(manifest));
   for (const name of ['@types', 'fast-check'])
     symlinkSync(join(root, 'node_modules', name), join(path, 'node_modules', name));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
