@@ -28,7 +28,7 @@ export function writeFiles(folder: string, files: readonly NewFile[]): void {
   if (existing.length > 0)
     throw new CrosswalkError(
       'config_invalid',
-      `Nothing is written: ${toShown(folder, existing)} exist already`,
+      `Nothing is written: ${toShown(folder, existing)} ${existing.length === 1 ? 'exists' : 'exist'} already`,
       REMEDY,
     );
   const undo: (() => void)[] = [];

@@ -1,7 +1,7 @@
 // docs/your-own-tables.md, from an empty folder to rows that are verified: what the page says to type is typed, what it shows is what is there.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../runtime/postgres.ts';
@@ -107,6 +107,17 @@ describe('the page', () => {
     // Its packages are linked already: nothing is fetched in a test.
     expect(install).toBe('npm install');
     expect(await expectTyped(run)).toMatch(/\bpass 4\b/);
+  });
+
+  test('has no repository written where one is, whatever state it is in', async () => {
+    const { code, output } = await type(
+      `mkdir other && cd other && echo 'throw new Error()' > crosswalk.config.ts && ../node_modules/.bin/crosswalk init`,
+    );
+    expect(`${code} ${output}`).toMatch(
+      /^2 crosswalk init: Nothing is written: crosswalk\.config\.ts exists already\. /,
+    );
+    expect(readdirSync(join(user.path, 'other'))).toEqual(['crosswalk.config.ts']);
+    rmSync(join(user.path, 'other'), { recursive: true });
   });
 
   test('has the tables read, and shows the type that they get', async () => {
