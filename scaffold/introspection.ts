@@ -1,3 +1,4 @@
+import { CrosswalkError } from '../runtime/errors.ts';
 import type { LegacyCatalog, LegacyTable } from './legacy-table.ts';
 import { toMigrationText } from './migration-text.ts';
 import { toConstantName, toFileName, toTableName, toTypeName, toUnique } from './names.ts';
@@ -35,7 +36,7 @@ export interface IntrospectionOptions {
   readonly firstMigration: number;
 }
 
-/** Everything that is written for these tables: the type of their rows, a projection and the SQL of its table. */
+/** Everything that is written for these tables: the type of their rows, a projection and the SQL of its table. Throws `config_invalid` where the numbers of migrations, of three digits, do not suffice. */
 export function introspect(catalog: LegacyCatalog, options: IntrospectionOptions): Introspection {
   const taken = new Set<string>();
   const constants = new Set<string>();
@@ -74,6 +75,12 @@ export function introspect(catalog: LegacyCatalog, options: IntrospectionOptions
       ],
     };
   });
+  if (number > 1000)
+    throw new CrosswalkError(
+      'config_invalid',
+      `Nothing is written: the last migration would be number ${number - 1}, and numbers have three digits`,
+      'Name fewer tables, or choose another folder.',
+    );
   return { files, tables };
 }
 

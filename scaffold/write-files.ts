@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { NewFile } from './introspection.ts';
 
-const REMEDY = 'Move them away, or choose another folder.';
+const REMEDY = 'Move what is there away, or choose another folder.';
 
 /** Paths that are there already, broken links too. */
 export function findExisting(folder: string, files: readonly NewFile[]): string[] {

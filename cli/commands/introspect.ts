@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
+import { toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
 import { readLegacyCatalog } from '../../scaffold/catalog.ts';
 import { type Introspection, introspect } from '../../scaffold/introspection.ts';
@@ -69,14 +69,7 @@ async function readCatalog(url: string, schema: string, tables: readonly string[
 /** The number behind the last migration of a folder; 1 where there is none. */
 function nextMigration(folder: string): number {
   const numbers = existsSync(folder) ? readdirSync(folder).flatMap((file) => /^(\d{3})_/.exec(file)?.[1] ?? []) : [];
-  const next = Math.max(0, ...numbers.map(Number)) + 1;
-  if (next > 999)
-    throw new CrosswalkError(
-      'config_invalid',
-      `${folder} has no number left for a migration`,
-      'Choose another folder.',
-    );
-  return next;
+  return Math.max(0, ...numbers.map(Number)) + 1;
 }
 
 /** What `introspect` prints. */

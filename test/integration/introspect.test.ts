@@ -296,7 +296,7 @@ describe('the whole schema', () => {
     const { code, stdout, stderr } = await introspect('orders', '--out', out());
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(
-      /Nothing is written: \S*legacy\/orders\.ts, \S*projections\/orders\.ts exist already\. Move them away/,
+      /Nothing is written: \S*legacy\/orders\.ts, \S*projections\/orders\.ts exist already\. Move what is there away/,
     );
     expect(tree(user.path)).toEqual(before);
     expect(readFileSync(out('legacy/orders.ts'), 'utf8')).toBe('// mine\n');

@@ -192,6 +192,16 @@ describe('the skeleton of a projection', () => {
   });
 });
 
+test('migrations are numbered behind those that are there, by three digits', () => {
+  const catalog = catalogOf(['a', 'b'].map((name) => tableOf(name, [columnOf('id', 'integer')])));
+  const paths = introspect(catalog, { ...options, firstMigration: 998 }).files.map(({ path }) => path);
+  expect(paths.filter((path) => path.endsWith('.up.sql'))).toEqual([
+    'migrations/998_a.up.sql',
+    'migrations/999_b.up.sql',
+  ]);
+  expect(() => introspect(catalog, { ...options, firstMigration: 999 })).toThrow(/three digits/);
+});
+
 describe('a table that cannot be captured', () => {
   const notes = (table: ReturnType<typeof tableOf>) => make(catalogOf([table])).tables[0]!;
 
