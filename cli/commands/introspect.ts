@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect, sourceOptions } from '../../runtime/postgres.ts';
@@ -68,7 +68,8 @@ async function readCatalog(url: string, schema: string, tables: readonly string[
 
 /** The number behind the last migration of a folder; 1 where there is none. */
 function nextMigration(folder: string): number {
-  const numbers = existsSync(folder) ? readdirSync(folder).flatMap((file) => /^(\d{3})_/.exec(file)?.[1] ?? []) : [];
+  const isThere = statSync(folder, { throwIfNoEntry: false })?.isDirectory();
+  const numbers = isThere ? readdirSync(folder).flatMap((file) => /^(\d{3})_/.exec(file)?.[1] ?? []) : [];
   return Math.max(0, ...numbers.map(Number)) + 1;
 }
 
