@@ -78,10 +78,10 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     // Processes that a command starts work on the same pipeline.
     if (given !== undefined) process.env.CROSSWALK_CONFIG = resolve(given);
     const env = readEnvironment();
-    const pipeline = await loadPipeline(env.CROSSWALK_CONFIG);
-    // What is at hand is no matter of `init`, which would write it.
-    const folder = name === 'init' ? import.meta.dirname : process.cwd();
-    const pipeline = await loadPipeline(program.opts<{ config?: string }>().config ?? env.CROSSWALK_CONFIG, folder);
+    // The pipeline at hand is no matter of `init`, which would write one.
+    const pipeline = await (name === 'init'
+      ? loadPipeline(undefined, import.meta.dirname)
+      : loadPipeline(env.CROSSWALK_CONFIG));
     const config = parseConfig(env, pipeline);
     const log = createLog(config.logLevel, { command: name });
     process.on('unhandledRejection', (reason) => {

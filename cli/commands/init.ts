@@ -4,6 +4,7 @@ import { CrosswalkError } from '../../runtime/errors.ts';
 import { readTemplate } from '../../scaffold/template.ts';
 import { writeFiles } from '../../scaffold/write-files.ts';
 import { print, printJson } from '../context.ts';
+import { readVersion } from '../program.ts';
 import { toCountText } from '../quantity-text.ts';
 
 /**
@@ -84,10 +85,4 @@ function toLines(folder: string, paths: readonly string[], missing: readonly str
     ...steps.map((step) => `  ${step}`),
     'docs/your-own-tables.md says more.',
   ];
-}
-
-/** Of package.json, which lies beside cli/ in a working copy and beside dist/ in the package. */
-function readVersion(): string {
-  const places = ['../../package.json', '../../../package.json'].map((place) => join(import.meta.dirname, place));
-  return (JSON.parse(readFileSync(places.find(existsSync)!, 'utf8')) as { version: string }).version;
 }
