@@ -5,6 +5,7 @@ import { parseEnv } from 'node:util';
 import type { Command as CommandType } from 'commander';
 import type { CrosswalkError } from '../runtime/errors.ts';
 import type { AssessCommandOptions } from './commands/assess.ts';
+import type { IntrospectOptions } from './commands/introspect.ts';
 import type { RunOptions } from './commands/migrate.ts';
 import type { RebuildCommandOptions } from './commands/rebuild.ts';
 import type { ResnapshotOptions } from './commands/resnapshot.ts';
@@ -77,7 +78,10 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     // Processes that a command starts work on the same pipeline.
     if (given !== undefined) process.env.CROSSWALK_CONFIG = resolve(given);
     const env = readEnvironment();
-    const pipeline = await loadPipeline(env.CROSSWALK_CONFIG);
+    // The pipeline at hand is no matter of `init`, which would write one.
+    const pipeline = await (name === 'init'
+      ? loadPipeline(undefined, import.meta.dirname)
+      : loadPipeline(env.CROSSWALK_CONFIG));
     const config = parseConfig(env, pipeline);
     const log = createLog(config.logLevel, { command: name });
     process.on('unhandledRejection', (reason) => {
@@ -587,6 +591,31 @@ stage
   .description('raise a stage behind a passed gate, or lower it at once; exit code 1 where it is refused')
   .action((tenant: string, level: string, options: SetOptions) =>
     run('stage set', async (context) => (await import('./commands/stage.ts')).set(context, tenant, level, options)),
+  );
+program
+  .command('init')
+  .argument('[folder]', 'where to', '.')
+  .addOption(json)
+  .description('write the first files of a repository with a pipeline of your own; never over a file that is there')
+  .action((folder: string, options: { json?: boolean }) =>
+    run('init', async () => (await import('./commands/init.ts')).init(folder, options)),
+  );
+program
+  .command('introspect')
+  .argument('[tables...]', 'legacy tables; all of the schema by default')
+  .requiredOption('--out <folder>', 'the folder of your pipeline')
+  .option('--schema <name>', 'schema of the legacy tables', 'public')
+  .option('--target-schema <name>', 'schema of the new tables; that of the pipeline, or app where there is none yet')
+  .option('--tenant <column>', 'legacy column that names whose a row is', 'tenant_id')
+  .option('--dry-run', 'write nothing')
+  .addOption(json)
+  .description(
+    'write types, projections and migrations for tables of the legacy database; never over a file that is there',
+  )
+  .action((tables: string[], options: IntrospectOptions) =>
+    run('introspect', async (context) =>
+      (await import('./commands/introspect.ts')).introspectTables(context, tables, options),
+    ),
   );
 program
   .command('up')

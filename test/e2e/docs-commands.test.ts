@@ -47,6 +47,11 @@ const leftOut: readonly [page: string, begin: string, why: string][] = [
   ['docs/guarantees.md', 'CROSSWALK_KILLS=100 ', 'an attack; `make attacks` runs them all'],
   ['docs/guarantees.md', 'make chaos ', 'takes minutes; attacks a stack of its own'],
   ['docs/guarantees.md', 'make bugs', 'takes more than half an hour; test/unit/bugs.test.ts'],
+  ['docs/your-own-tables.md', 'npx crosswalk ', 'test/integration/your-own-tables.test.ts types the page'],
+  ['docs/your-own-tables.md', 'npm install', 'test/integration/your-own-tables.test.ts types the page'],
+  ['docs/your-own-tables.md', 'npm test', 'test/integration/your-own-tables.test.ts types the page'],
+  ['docs/your-own-tables.md', 'export LEGACY_DATABASE_URL=', 'test/integration/your-own-tables.test.ts types the page'],
+  ['docs/your-own-tables.md', 'npx tsc ', 'test/integration/your-own-tables.test.ts types the page'],
 ];
 /** SQL that is not run here, by page and first words. */
 const sqlLeftOut: typeof leftOut = [
