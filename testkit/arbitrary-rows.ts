@@ -2,11 +2,17 @@ import type { Arbitrary } from 'fast-check';
 import type { Cell, LegacyRow, Projection } from '../projectors/projection.ts';
 import { HUGE_CELLS, KEYS, ODD_CELLS, PLAIN_CELLS } from './cells.ts';
 import { createDice, interleave } from './dice.ts';
-import { type Committed, insert, type Keys, type LegacyChange, LegacyTables, remove, update } from './legacy-tables.ts';
+import {
+  type Committed,
+  type Examples,
+  insert,
+  type Keys,
+  type LegacyChange,
+  LegacyTables,
+  remove,
+  update,
+} from './legacy-tables.ts';
 import type { FastCheck } from './load-fast-check.ts';
-
-/** Rows by legacy table, such as those that there are. */
-export type Examples = Readonly<Record<string, readonly LegacyRow[]>>;
 
 /** What rows are made for. */
 export interface RowsOf {

@@ -1,5 +1,6 @@
-import type { Examples, RowsOf } from './arbitrary-rows.ts';
+import type { RowsOf } from './arbitrary-rows.ts';
 import { fault } from './fault.ts';
+import type { Examples } from './legacy-tables.ts';
 import { loadFastCheck } from './load-fast-check.ts';
 import { toProperties } from './properties.ts';
 import { type Projections, type SpecOptions, toTested } from './spec.ts';

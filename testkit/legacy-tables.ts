@@ -6,6 +6,9 @@ import { fault, show } from './fault.ts';
 /** Key columns by legacy table, in the order of its primary key; a table that is not named has `id`. */
 export type Keys = Readonly<Record<string, readonly string[]>>;
 
+/** Rows by legacy table, such as those that there are. */
+export type Examples = Readonly<Record<string, readonly LegacyRow[]>>;
+
 /** The value of a single key column, or the values of several in the order of `Keys`. */
 export type Key = string | readonly string[];
 

@@ -31,7 +31,6 @@ export class NewTables {
   readonly #tenants: Tenants;
   readonly #tables = new Map<string, RowsById>();
   readonly #contributions = new Map<string, Map<string, StoredContribution>>();
-  readonly #states = new Map<string, Map<string, NewRow | null>>();
 
   constructor(projections: readonly Projection[], tenants: Tenants) {
     this.#projections = projections;
@@ -160,11 +159,9 @@ export class NewTables {
   #append(projection: Projection, rows: readonly MappedRow[]): void {
     const { name, source } = projection;
     const history = projection.history!;
-    const states = getOrMake(this.#states, name);
     for (const { legacyKey, steps } of rows) {
-      for (const { change, before: known, after } of steps) {
-        const before = known === undefined ? states.get(legacyKey) : known;
-        states.set(legacyKey, after);
+      for (const { change, before, after } of steps) {
+        // Only a read tells no earlier state: there the history begins.
         if (before === undefined || isSameState(before, after)) continue;
         const { identity: id, lineage } = change;
         const ordinal = id.slice(id.lastIndexOf('/') + 1);

@@ -1,8 +1,7 @@
 // biome-ignore-all lint/performance/noBarrelFile: what people import as crosswalk/testkit
-export type { Examples } from './arbitrary-rows.ts';
 export { type CheckOptions, checkProjection } from './check-projection.ts';
 export { type ExpectedRow, gone } from './compare-rows.ts';
-export { insert, type Key, type Keys, type LegacyChange, remove, update } from './legacy-tables.ts';
+export { type Examples, insert, type Key, type Keys, type LegacyChange, remove, update } from './legacy-tables.ts';
 export {
   type ExpectedTables,
   type Given,
