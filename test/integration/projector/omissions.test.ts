@@ -99,6 +99,7 @@ describe('each thing that is taken away is named, with its table and what brings
     ['ALTER TABLE crm.tenants DROP CONSTRAINT tenants_lineage', 'tenants: check of the lineage'],
     ['ALTER TABLE crm.lead_custom_fields ALTER origin DROP NOT NULL', 'lead_custom_fields: column origin'],
     ['ALTER TABLE crm.status_options DROP CONSTRAINT status_options_origin_check', 'status_options: column origin'],
+    ["DELETE FROM crosswalk.adopted WHERE table_name = 'payments'", 'payments: adoption'],
   ])('%s', async (sql, named) => {
     const found = await without(sql);
     expect(found.named).toEqual([named]);
