@@ -33,7 +33,7 @@ const [
   { createLog },
   { parseDuration },
   { loadPipeline },
-  { COULD_NOT_RUN, NOT_DONE, STALLED },
+  { NOT_DONE },
   { readVersion },
 ] = await Promise.all([
   import('commander'),
@@ -93,7 +93,7 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     const isTerminal = process.stdout.isTTY === true && env.CI === undefined;
     const giveUp = (error: CrosswalkError) => {
       process.stderr.write(`crosswalk ${name}: ${toErrorLine(error)}\n`);
-      process.exit(STALLED);
+      process.exit(error.exitCode);
     };
     const context = { pipeline, config, env, ownEnv: process.env, log, giveUp, signal: stopping.signal, isTerminal };
     process.exitCode = (await work(context)) ? 0 : NOT_DONE;
@@ -107,7 +107,7 @@ async function run(name: string, work: (context: CommandContext) => Promise<bool
     const error = toCrosswalkError(thrown, `crosswalk ${name}`);
     process.stderr.write(`crosswalk ${name}: ${toErrorLine(error)}\n`);
     if (error.code === 'unexpected' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
-    process.exitCode = COULD_NOT_RUN;
+    process.exitCode = error.exitCode;
   }
 }
 

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { COULD_NOT_RUN } from '../runtime/error-codes.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { NODE_FLAGS } from '../runtime/node-flags.ts';
-import { COULD_NOT_RUN } from './exit-codes.ts';
 import { PROGRAM } from './program.ts';
 
 /** A child process of crosswalk's own, restarted when it ends by itself, as a container's restart policy would. */

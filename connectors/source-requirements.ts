@@ -1,4 +1,5 @@
-import { CrosswalkError, type ErrorCode } from '../runtime/errors.ts';
+import type { ErrorCode } from '../runtime/error-codes.ts';
+import { CrosswalkError } from '../runtime/errors.ts';
 import { quoteIdent as quote } from '../schemas/quote.ts';
 import type { CaptureOptions, SourceState, TableState } from './source-state.ts';
 

@@ -1,64 +1,14 @@
 import type { AddressSetting } from './address-use.ts';
+import { type ErrorCode, errorCodes } from './error-codes.ts';
 import { toKafkaRefusal } from './kafka-refusals.ts';
-
-/** What waiting can heal is waited for as long as it takes. */
-const WAITS = { tries: Number.POSITIVE_INFINITY };
-/** A person must act: the first failure is the last. */
-const STOPS = { tries: 1 };
-
-/**
- * Every way crosswalk can fail, as a closed list. `tries`: how often a process meets the failure without getting anything done in between, until it ends; from then on a
- * person must act, and `remedy` says how.
- */
-export const errorCodes = {
-  config_invalid: STOPS,
-  server_down: WAITS,
-  auth_failed: STOPS,
-  tls_refused: STOPS,
-  database_missing: STOPS,
-  permission_denied: STOPS,
-  wal_level: STOPS,
-  table_missing: STOPS,
-  replica_identity: STOPS,
-  table_unfit: STOPS,
-  row_incomplete: STOPS,
-  publication_missing: STOPS,
-  slot_busy: WAITS,
-  slot_invalid: STOPS,
-  position_mismatch: STOPS,
-  schema_missing: STOPS,
-  schema_incompatible: STOPS,
-  source_changed: STOPS,
-  columns_changed: { tries: 10 },
-  text_unreadable: STOPS,
-  migration_failed: STOPS,
-  locked: STOPS,
-  backup_invalid: STOPS,
-  backup_missing: STOPS,
-  truncated: STOPS,
-  topic_misconfigured: STOPS,
-  log_gap: STOPS,
-  rows_too_large: STOPS,
-  change_too_large: STOPS,
-  /** A process that was frozen in the middle of a transaction has outlived it too: only the second time it is the transaction's fault. */
-  transaction_too_long: { tries: 2 },
-  port_taken: STOPS,
-  process_ended: STOPS,
-  stale_consumer: WAITS,
-  stalled: STOPS,
-  not_reached: STOPS,
-  stuck: STOPS,
-  unexpected: { tries: 6 },
-} as const satisfies Record<string, { tries: number }>;
-
-export type ErrorCode = keyof typeof errorCodes;
 
 /** An error that a person can act on: one line of cause, one of remedy. Never holds a secret or a cell value. */
 export class CrosswalkError extends Error {
   readonly code: ErrorCode;
   readonly remedy: string;
 
-  constructor(code: ErrorCode, message: string, remedy: string, cause?: unknown) {
+  /** `remedy`: the next step; that of the code where it is left out. */
+  constructor(code: ErrorCode, message: string, remedy: string = errorCodes[code].remedy, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'CrosswalkError';
     this.code = code;
@@ -67,6 +17,11 @@ export class CrosswalkError extends Error {
 
   get tries(): number {
     return errorCodes[this.code].tries;
+  }
+
+  /** What a process ends with that stops for it. */
+  get exitCode(): number {
+    return errorCodes[this.code].exitCode;
   }
 
   /** Whether waiting can heal it. */

@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode } from './error-codes.ts';
 
 const rights = 'Allow it to the user that crosswalk logs in as: docs/operations.md lists the rights.';
 /** What brokers refuse until somebody acts, by the name of their answer. */

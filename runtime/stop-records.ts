@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
-import { type CrosswalkError, type ErrorCode, toErrorLine } from './errors.ts';
+import type { ErrorCode } from './error-codes.ts';
+import { type CrosswalkError, toErrorLine } from './errors.ts';
 import type { Kafka } from './kafka.ts';
 import type { Log } from './log.ts';
 import { readWithin } from './reading.ts';

@@ -461,7 +461,8 @@ function toInRecord(message: kafkajs.KafkaMessage): InRecord {
     value: message.value,
     timestampMs: message.timestamp,
   };
-  const headers: Record<string, Buffer> = {};
+  // A name may be anything, __proto__ too.
+  const headers: Record<string, Buffer> = Object.create(null);
   for (const [name, value] of Object.entries(message.headers ?? {})) {
     // Of a name that stands twice the last one counts.
     const last = Array.isArray(value) ? value.at(-1) : value;

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../runtime/errors.ts';
+import type { ErrorCode } from '../../runtime/error-codes.ts';
 
 /** What the registry answered to a call that it did not carry out: the status, and the body where that was JSON. */
 export interface Answer {

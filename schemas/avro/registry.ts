@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { ErrorCode } from '../../runtime/errors.ts';
+import type { ErrorCode } from '../../runtime/error-codes.ts';
 import { pause } from '../../runtime/retry.ts';
 import {
   type Answer,

@@ -100,9 +100,9 @@ test('a table without an id or a tenant is refused, and so is a view', async () 
 test('what a projector may call makes shadows of adopted tables alone, and refreshes what the owner has named', async () => {
   await owner.query('CREATE TABLE "The shop".plain (id int, tenant_id text)');
   await owner.query('BEGIN; SET LOCAL ROLE crosswalk_projector');
-  await expect(
-    owner.query(`SELECT crosswalk.create_shadow('a', 'The shop', ARRAY['plain'], false)`),
-  ).rejects.toThrow(/no projected table/);
+  await expect(owner.query(`SELECT crosswalk.create_shadow('a', 'The shop', ARRAY['plain'], false)`)).rejects.toThrow(
+    /no projected table/,
+  );
   await owner.query('ROLLBACK');
   await owner.query('BEGIN; SET LOCAL ROLE crosswalk_projector');
   await expect(owner.query(`SELECT crosswalk.refresh_with('pg_catalog.now()')`)).rejects.toMatchObject({

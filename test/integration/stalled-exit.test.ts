@@ -1,8 +1,8 @@
 // A process that has work and does not get on with it, for a reason that it cannot see: it ends with a code of its own, and the next one goes on where it was.
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { STALLED } from '../../cli/exit-codes.ts';
 import { loadSample } from '../../pipelines/crm/sample/load.ts';
+import { STALLED } from '../../runtime/error-codes.ts';
 import { compareRows } from '../support/compare-rows.ts';
 import { type ConnectorRig, createConnectorRig } from '../support/connector.ts';
 import { type CliProcess, startCli } from '../support/connector-process.ts';

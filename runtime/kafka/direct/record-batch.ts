@@ -275,7 +275,8 @@ interface VarintReader {
 
 /** Of a name that stands twice the last one counts. */
 function readHeaders(reader: VarintReader, count: number): Record<string, Buffer> {
-  const headers: Record<string, Buffer> = {};
+  // A name may be anything, __proto__ too.
+  const headers: Record<string, Buffer> = Object.create(null);
   for (let left = count; left > 0; left--) {
     const name = readBytes(reader)?.toString() ?? '';
     const value = readBytes(reader);

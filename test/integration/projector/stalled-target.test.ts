@@ -1,10 +1,10 @@
 // The target database behind a network that stands still, or has lost one side of its connections, in the middle of a load.
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { STALLED } from '../../../cli/exit-codes.ts';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
 import type { Health } from '../../../monitor/health.ts';
 import { loadSample } from '../../../pipelines/crm/sample/load.ts';
+import { STALLED } from '../../../runtime/error-codes.ts';
 import { compareRows } from '../../support/compare-rows.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';

@@ -67,6 +67,12 @@ test('what is written is read again: keys, values, tombstones, times in any orde
   );
 });
 
+test('a header may have any name', async () => {
+  const headers = Object.fromEntries(['__proto__', 'constructor', ''].map((name) => [name, Buffer.from(name)]));
+  const { records } = await decodeBatches(stored([{ ...out('v'), headers }], 0n), 0n, []);
+  expect(Object.keys(records[0]!.headers!)).toEqual(['__proto__', 'constructor', '']);
+});
+
 test('numbers of every length are as Kafka writes them', () => {
   // A record of 300 equal bytes, without headers, which is behind the header of the batch where it is not compressed.
   const batch = encodeBatch([{ partition: 0, key: null, value: Buffer.alloc(300, 'x'), timestampMs: '9' }], place);
