@@ -14,7 +14,7 @@ export interface Applied {
   readonly committedAtMs: number;
 }
 
-/** Asks `reached` until it answers true, and fails as soon as a worker has ended. */
+/** Asks `reached` until it returns true, and fails as soon as a worker has ended. */
 export async function untilReached(
   run: Run,
   workers: readonly Worker[],
@@ -86,7 +86,7 @@ export async function readApplied(bench: Bench): Promise<Applied> {
   };
 }
 
-/** Waits until the connector has confirmed `lsn` to the server: everything before it is in the log. Answers with the moment. */
+/** Waits until the connector has confirmed `lsn` to the server: everything before it is in the log. Returns the moment. */
 export async function untilConfirmed(bench: Bench, workers: readonly Worker[], lsn: bigint): Promise<number> {
   let atMs = 0;
   await untilReached(
@@ -109,7 +109,7 @@ export async function untilConfirmed(bench: Bench, workers: readonly Worker[], l
 
 /**
  * Waits until everything is applied: `records` more than at `before`, then every partition up to the position that the connector has stored once
- * `isComplete` says so of it. Answers with the state at the end.
+ * `isComplete` says so of it. Returns the state at the end.
  */
 export async function untilApplied(
   bench: Bench,

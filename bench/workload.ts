@@ -30,7 +30,7 @@ export async function loadRows(
   await client.query('CHECKPOINT');
 }
 
-/** Commits so many row changes in transactions of 100, as the legacy application would; answers with their exact number. */
+/** Commits so many row changes in transactions of 100, as the legacy application would; returns their exact number. */
 export async function loadChanges(bench: Run & Databases, changes: number): Promise<number> {
   const transactions = Math.max(1, Math.round(changes / (INSERTS + UPDATES)));
   const progress = startProgress(bench, 'changes committed', transactions * (INSERTS + UPDATES));

@@ -407,7 +407,13 @@ for (const kind of ['pause', 'resume', 'cancel'] as const)
         : 'as `snapshot list` prints it, or `initial`: the initial load',
     )
     .addOption(json)
-    .description({ pause: 'let it rest', resume: 'go on with it', cancel: 'end it: what it has read stays' }[kind])
+    .description(
+      {
+        pause: 'pause a snapshot',
+        resume: 'resume a snapshot',
+        cancel: 'cancel a snapshot; rows already read are kept',
+      }[kind],
+    )
     .action((id: string, _: object, command: CommandType) =>
       run(`snapshot ${kind}`, async (context) =>
         (await import('./commands/snapshot.ts')).control(context, kind, id, command.optsWithGlobals()),
@@ -462,7 +468,7 @@ dlq
   .addOption(ofProjection())
   .addOption(withReason())
   .option('--all', 'resolved ones too')
-  .option('--limit <rows>', 'letters to print', positiveInteger, 50)
+  .option('--limit <rows>', 'dead letters to print', positiveInteger, 50)
   .addOption(json)
   .description('what failed, why and where; also rows that are too large for the log')
   .action((options: { projection?: string; reason?: string; all?: boolean; limit: number; json?: boolean }) =>

@@ -27,7 +27,7 @@ export function createCellCutter(mostCellBytes: number): (chunk: Buffer) => read
   const isTooLong = (header: Buffer, at: number) =>
     header[at] === COPY_DATA && header.readUInt32BE(at + 1) > mostCellBytes;
 
-  /** Takes what of a chunk, from `at` on, belongs to the message that is held; answers with where that ends. */
+  /** Takes what of a chunk, from `at` on, belongs to the message that is held; returns where that ends. */
   function fill(chunk: Buffer, at: number, parts: Part[]): number {
     const end = Math.min(at + wanted - heldBytes, chunk.length);
     held.push(chunk.subarray(at, end));

@@ -338,7 +338,7 @@ async function runSession(
 }
 
 /**
- * Opens the stream as soon as the slot is free. Whether it is, is looked up: a refused start would be an error in the server's log for each look of a connector that stands by.
+ * Opens the stream as soon as the slot is free. It polls for that, because each refused start would be an error in the server's log.
  */
 async function openStream(
   config: Config,

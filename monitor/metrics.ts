@@ -5,7 +5,7 @@ import type { VerifiedTable, VerifiedTenant, VerifyStatus } from '../projectors/
 
 // Every metric is declared here. Values are read from the status objects when somebody asks, so that the flow holds no metrics code.
 
-/** What /metrics answers with. */
+/** What /metrics responds with. */
 export const metrics = new Registry();
 collectDefaultMetrics({ register: metrics });
 

@@ -58,7 +58,7 @@ export function createPositionTable(
   let rows = 0;
   let prunedAtMs = Number.NEGATIVE_INFINITY;
 
-  /** Removes what nobody needs any more: rows before the last one applied, and those of the initial load but for the last. Answers with how many are left. */
+  /** Removes what nobody needs any more: rows before the last one applied, and those of the initial load but for the last. Returns how many are left. */
   async function prune(): Promise<number> {
     const { rows: left } = await target.query<{ count: string }>({
       name: 'crosswalk prune positions',

@@ -87,7 +87,7 @@ export function createParkedRetry(options: {
     return new Map(rows.map((row) => [`${row.topic}/${row.partition}`, BigInt(row.next)]));
   }
 
-  /** Answers whether changes stay parked. `position`: null until the initial load is done. */
+  /** Returns whether changes stay parked. `position`: null until the initial load is done. */
   async function retryAll(
     client: pg.ClientBase,
     position: Position | null,

@@ -9,7 +9,7 @@ import type { Projection } from './projection.ts';
 import { followPosition } from './read-position.ts';
 
 /**
- * Commits a marker in the legacy database and answers with a position behind everything committed before: the log reaches it even where
+ * Commits a marker in the legacy database and returns a position behind everything committed before: the log reaches it even where
  * the captured tables are at rest.
  */
 export async function markNow(legacy: pg.ClientBase): Promise<bigint> {

@@ -220,7 +220,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
       };
     },
 
-    /** Appends a record to a one-partition topic, outside of transactions; answers with its offset. Throws `topic_misconfigured` where there is no such topic. */
+    /** Appends a record to a one-partition topic, outside of transactions; returns its offset. Throws `topic_misconfigured` where there is no such topic. */
     async append(topic: string, record: { key: Buffer; value: Buffer }): Promise<bigint> {
       if (!(await this.fetchOffsets([topic])).has(topic)) throw toMissingTopic(topic);
       return (await driver()).append(topic, record).catch((error: unknown) => explainRefusal([topic], error));
@@ -282,7 +282,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
 
     /**
      * Reads committed records of some partitions of a topic, each from an offset on to before another one. The ends must be below what is committed, or they are never reached:
-     * `server_down` after `SILENCE_MS` without any record. `onBatch` is called with batches of a partition in order, and nothing more is fetched than it takes; it answers false
+     * `server_down` after `SILENCE_MS` without any record. `onBatch` is called with batches of a partition in order, and nothing more is fetched than it takes; it returns false
      * where it wants no more of the partition. `next`: where its partition goes on.
      */
     async readRanges(topic: string, ranges: Ranges, options: RangeOptions): Promise<void> {

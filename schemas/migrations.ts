@@ -117,7 +117,7 @@ export interface MigrateOptions extends Partial<DdlOptions> {
   readonly guard?: (client: pg.ClientBase, sql: string) => Promise<void>;
 }
 
-/** Applies what is missing, each migration with its mark in one transaction, or in the steps that it names. Safe to run twice, and by two at once. Answers with what it applied. */
+/** Applies what is missing, each migration with its mark in one transaction, or in the steps that it names. Safe to run twice, and by two at once. Returns what it applied. */
 export async function migrateUp(
   client: pg.ClientBase,
   onApplied: (name: string) => void,
@@ -149,7 +149,7 @@ export async function migrateUp(
   });
 }
 
-/** Undoes the last applied migrations, newest first, in the order in which they were applied. Answers with what it undid. */
+/** Undoes the last applied migrations, newest first, in the order in which they were applied. Returns what it undid. */
 export async function migrateDown(
   client: pg.ClientBase,
   steps: number,

@@ -34,7 +34,7 @@ export function toRowsAfter(rows: number, offsets: { before: number; seen: numbe
   return end > seen ? (rows * (end - seen)) / (end - before) : rows;
 }
 
-/** Begins to count what workers use; `end` answers with the figures of the stretch. The workers must still run. */
+/** Begins to count what workers use; `end` returns the figures of the stretch. The workers must still run. */
 export function beginUse(run: Run, workers: readonly Worker[]) {
   const first = readCpu(run, workers);
   const startedMs = Math.min(...workers.map((worker) => worker.startedAtMs));

@@ -20,7 +20,7 @@ export interface AssessCommandOptions {
   readonly json?: boolean;
 }
 
-/** Looks at a legacy database before anything is set up; reads only. Answers whether nothing blocks. */
+/** Looks at a legacy database before anything is set up; reads only. Returns whether nothing blocks. */
 export async function assess(context: CommandContext, options: AssessCommandOptions): Promise<boolean> {
   const { pipeline, config, signal } = context;
   const progress = options.json

@@ -84,7 +84,7 @@ async function toSource(
   return { url: config.targetOwnerUrl(), schemas: schemas.length > 0 ? [...schemas] : rows.map(({ name }) => name) };
 }
 
-/** Restores a backup into an empty database and compares. Answers whether everything is as it was. */
+/** Restores a backup into an empty database and compares. Returns whether everything is as it was. */
 export async function verify(
   context: CommandContext,
   folder: string,

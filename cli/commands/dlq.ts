@@ -263,7 +263,7 @@ async function readContent(
   }
 }
 
-/** Applies dead letters again. Answers whether none of them is left. */
+/** Applies dead letters again. Returns whether none of them is left. */
 export async function redrive(
   context: CommandContext,
   ids: readonly string[],

@@ -22,7 +22,7 @@ import { type CommandContext, print, printJson } from '../context.ts';
 const LIMIT_MS = 15_000;
 const MAX_LSN = 0xffff_ffff_ffff_ffffn;
 
-/** Checks everything that the pipeline needs, before and while it runs. Answers whether nothing fails; warnings are for people. */
+/** Checks everything that the pipeline needs, before and while it runs. Returns whether nothing fails; warnings are for people. */
 export async function doctor(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const checks = await examine(context);
   const failing = checks.filter((check) => check.state === 'failing').length;

@@ -10,7 +10,7 @@ import { toLegacyLines, toRowLines } from '../explain-text.ts';
 import { createProgress } from '../progress.ts';
 
 /**
- * Explains a row of the new schema by its id, or with `legacy` a legacy row by its key: where it comes from, or what became of it. Answers false where
+ * Explains a row of the new schema by its id, or with `legacy` a legacy row by its key: where it comes from, or what became of it. Returns false where
  * something is wrong with it, or where there is none.
  */
 export async function explain(

@@ -90,7 +90,7 @@ export async function evaluate(
   });
 }
 
-/** Go or no-go, from what is there now; stored with its evidence. Answers whether it is go. */
+/** Go or no-go, from what is there now; stored with its evidence. Returns whether it is go. */
 export async function gate(
   context: CommandContext,
   name: string,

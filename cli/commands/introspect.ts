@@ -20,7 +20,7 @@ export interface IntrospectOptions {
 }
 
 /**
- * Writes what a pipeline needs to begin with legacy tables: types of their rows, projections that copy them, and SQL of their new tables. It reads the catalog alone. Answers false
+ * Writes what a pipeline needs to begin with legacy tables: types of their rows, projections that copy them, and SQL of their new tables. It reads the catalog alone. Returns false
  * where a dry run would not be carried out. Throws `table_missing`, and `config_invalid` where a file is there already: nothing is written then.
  */
 export async function introspectTables(

@@ -5,7 +5,7 @@ import { type PipelineState, readPipelineState } from '../../monitor/pipeline-st
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
 
-/** How far behind, by topic and partition. Answers false when lag, or a server that is down, makes the pipeline fail. */
+/** How far behind, by topic and partition. Returns false when lag, or a server that is down, makes the pipeline fail. */
 export async function lag(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const state = await readPipelineState(context.config, context.pipeline.projections, context);
   const findings = toFindings(state, context.config).filter(({ about }) =>

@@ -69,7 +69,7 @@ function refuseUnanswerable({ isTerminal }: CommandContext, { yes, json, dryRun 
   );
 }
 
-/** Carries the migration out, phase by phase. Answers whether every phase came to its end. */
+/** Carries the migration out, phase by phase. Returns whether every phase came to its end. */
 export async function run(context: CommandContext, options: RunOptions): Promise<boolean> {
   const last = parsePhase(options.to ?? phases.at(-1)!.name);
   if (options.dryRun) return await plan(context, options);
@@ -84,12 +84,12 @@ export async function run(context: CommandContext, options: RunOptions): Promise
         const chosen = phasesTo(last.name);
         await sayInterrupted(phaseRun);
         for (const [at, phase] of chosen.entries()) {
-          phaseRun.say(`\nphase ${at + 1} of ${chosen.length}: ${phase.name}: ${phase.does}`);
+          phaseRun.say(`\nphase ${at + 1} of ${chosen.length}: ${phase.name}: ${phase.summary}`);
           const result = await carryOut(phaseRun, phase, 'run', { yes: options.yes === true });
           results.push(result);
           if (result.verdict !== 'done') {
             if (result.verdict === 'failed' && phase.back !== null)
-              phaseRun.say(`\`crosswalk migrate rollback ${phase.name}\` ${phase.undoes}`);
+              phaseRun.say(`\`crosswalk migrate rollback ${phase.name}\` ${phase.rollbackSummary}`);
             break;
           }
         }
@@ -146,7 +146,7 @@ function printPlan(
   }
 }
 
-/** Takes a phase back. Answers whether it is. */
+/** Takes a phase back. Returns whether it is. */
 export async function rollback(context: CommandContext, name: string, options: RunOptions): Promise<boolean> {
   const phase = parsePhase(name);
   const undertaking = backOf(phase);
@@ -162,7 +162,7 @@ export async function rollback(context: CommandContext, name: string, options: R
         return true;
       }
       return await alone(phaseRun, async () => {
-        phaseRun.say(`taking ${phase.name} back: ${phase.undoes}`);
+        phaseRun.say(`taking ${phase.name} back: ${phase.rollbackSummary}`);
         const result = await carryOut(phaseRun, phase, 'rollback', { yes: options.yes === true });
         if (options.json) printJson(result);
         return result.verdict === 'done';

@@ -26,7 +26,7 @@ export interface RebuildCommandOptions {
   readonly json?: boolean;
 }
 
-/** Replays projections into shadow tables, tells what differs, and merges it after a question. Answers false where it is not as it should be by the end. */
+/** Replays projections into shadow tables, tells what differs, and merges it after a question. Returns false where it is not as it should be by the end. */
 export async function rebuild(
   context: CommandContext,
   given: readonly string[],

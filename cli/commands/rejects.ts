@@ -14,7 +14,7 @@ interface Reject {
 
 /**
  * Legacy values that have no valid form in the new schema: how many by table, path and reason, then the rows. Values are printed with `unmask` alone.
- * They are findings about the legacy data, not about the pipeline: answers true.
+ * They are findings about the legacy data, not about the pipeline: returns true.
  */
 export async function rejects(
   { config }: CommandContext,

@@ -36,7 +36,7 @@ export interface SnapshotOptions {
   readonly json?: boolean;
 }
 
-/** Has rows of a table read again, and waits until they are in the log. Answers whether they are. */
+/** Has rows of a table read again, and waits until they are in the log. Returns whether they are. */
 export async function snapshot(context: CommandContext, table: string, options: SnapshotOptions): Promise<boolean> {
   const { config, log } = context;
   assertCaptured(config, table);
@@ -61,7 +61,7 @@ export async function snapshot(context: CommandContext, table: string, options: 
   return true;
 }
 
-/** Waits for the end of a snapshot. Answers whether it is done. */
+/** Waits for the end of a snapshot. Returns whether it is done. */
 export async function watch(context: CommandContext, id: string, options: { json?: boolean }): Promise<boolean> {
   return follow(context, createKafka(context.config.kafka(), context.log), id, options);
 }

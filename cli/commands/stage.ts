@@ -99,7 +99,7 @@ export interface SetOptions extends LimitOptions {
 
 /**
  * Sets a stage. Lowering asks the target database alone; raising evaluates the gate anew, and is refused where it does not pass, unless forced with a reason.
- * Answers false where it was refused.
+ * Returns false where it was refused.
  */
 export async function set(context: CommandContext, name: string, level: string, options: SetOptions): Promise<boolean> {
   const tenant = toTenant(name);
@@ -147,7 +147,7 @@ type Outcome =
   | { readonly kind: 'dry run'; readonly gate: Gate | null; readonly isRefused?: boolean }
   | { readonly kind: 'set'; readonly entry: StageEntry; readonly gate: StoredGate | null };
 
-/** Prints what was done. Answers false for what was refused. */
+/** Prints what was done. Returns false for what was refused. */
 function tell(change: StageChange, outcome: Outcome, json: boolean, titles: readonly string[]): boolean {
   const isRefused = outcome.kind === 'refused' || (outcome.kind === 'dry run' && outcome.isRefused === true);
   if (json)
@@ -168,7 +168,7 @@ function toSetLines(change: StageChange, outcome: Outcome, isRefused: boolean, t
   if (isRefused)
     return [
       ...lines,
-      `Refused: the gate does not pass, so ${who} ${tenant === null ? 'stay as they are' : 'stays as it is'}. Work off the lines above, or say --force --reason TEXT.`,
+      `Refused: the gate does not pass, so ${who} ${tenant === null ? 'stay as they are' : 'stays as it is'}. Resolve the lines above, or force it with --force --reason TEXT.`,
     ];
   if (outcome.kind === 'dry run') return [...lines, 'Nothing is changed: this was a dry run.'];
   const forced = outcome.kind === 'set' && outcome.entry.forced ? ', forced: the gate did not pass' : '';

@@ -8,7 +8,7 @@ import { type CommandContext, print, printJson } from '../context.ts';
 import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
 import { toListLines } from './snapshot.ts';
 
-/** The pipeline on one screen. Answers whether it is healthy. */
+/** The pipeline on one screen. Returns whether it is healthy. */
 export async function status(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const { config } = context;
   const state = await readPipelineState(config, context.pipeline.projections, context);

@@ -38,7 +38,7 @@ export interface VerifyCommandOptions {
   readonly json?: boolean;
 }
 
-/** Compares every row with what the legacy rows imply, while everything goes on, and repairs what differs where asked to. Answers whether all are equal, in the end. */
+/** Compares every row with what the legacy rows imply, while everything goes on, and repairs what differs where asked to. Returns whether all are equal, in the end. */
 export async function verify(context: CommandContext, options: VerifyCommandOptions): Promise<boolean> {
   const { pipeline, config, log, signal } = context;
   const kafka = createKafka(config.kafka(), log);
@@ -108,7 +108,7 @@ async function repairAll(
   return { ...repair, left };
 }
 
-/** Waits until everything is applied, and compares with rows that are computed by SQL of its own. Answers whether all are equal. */
+/** Waits until everything is applied, and compares with rows that are computed by SQL of its own. Returns whether all are equal. */
 export async function askOracle(
   { pipeline, config, log, signal }: CommandContext,
   options: VerifyCommandOptions,

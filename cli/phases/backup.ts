@@ -29,8 +29,9 @@ const isRecord = (table: string) => table === 'crosswalk.migration' || table ===
 /** Everything that the phases after it may change, before they do. */
 export const backup: Phase = {
   name: 'backup',
-  does: 'writes the new schema as it is, and how the legacy tables are captured now, to disk; restores it elsewhere and compares',
-  undoes: 'nothing: the folder stays until you delete it',
+  summary:
+    'writes the new schema as it is, and how the legacy tables are captured now, to disk; restores it elsewhere and compares',
+  rollbackSummary: 'nothing: the folder stays until you delete it',
   forward: {
     check,
     plan,

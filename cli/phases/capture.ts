@@ -10,8 +10,8 @@ import type { Counts, Outcome, Phase, PhasePlan, PhaseRun } from './phase.ts';
 /** What the legacy database needs so that its changes can be captured. */
 export const capture: Phase = {
   name: 'capture',
-  does: 'sets the replica identity of the captured legacy tables, and makes the publication',
-  undoes: "drops the connector's slot, and brings publication and replica identities back to what they were",
+  summary: 'sets the replica identity of the captured legacy tables, and makes the publication',
+  rollbackSummary: "drops the connector's slot, and brings publication and replica identities back to what they were",
   forward: {
     check: checkForward,
     plan: async (run) => toPlan(run, await planSourceSetup(run.legacy, captureOf(run.context.config))),

@@ -5,7 +5,7 @@ import { appendEntry, type LogVerdict, type NewEntry } from '../../schemas/phase
 import { toLines } from '../commands/doctor.ts';
 import { confirm } from '../confirm.ts';
 import { toDurationText } from '../quantity-text.ts';
-import type { Counts, Phase, PhasePlan, PhaseRun, Undertaking } from './phase.ts';
+import type { Counts, Direction, Phase, PhasePlan, PhaseRun } from './phase.ts';
 import { toCountLines } from './show.ts';
 
 /** What came of a phase. `needed`: whether there was something to do. */
@@ -114,12 +114,12 @@ function sayPlan({ say }: PhaseRun, { sections, notes }: PhasePlan): void {
 async function isGo({ context }: PhaseRun, phase: Phase, action: 'run' | 'rollback'): Promise<boolean> {
   return await confirm(
     context,
-    action === 'run' ? `Go on with ${phase.name}?` : `Take ${phase.name} back? It ${phase.undoes}.`,
+    action === 'run' ? `Go on with ${phase.name}?` : `Take ${phase.name} back? It ${phase.rollbackSummary}.`,
   );
 }
 
 /** Throws `config_invalid` for a phase that has nothing to take back. */
-export function backOf(phase: Phase): Undertaking {
+export function backOf(phase: Phase): Direction {
   if (phase.back === null)
     throw new CrosswalkError(
       'config_invalid',

@@ -26,8 +26,9 @@ const LOOK_MS = 10_000;
 /** The initial load: other processes do it, this one watches. */
 export const load: Phase = {
   name: 'load',
-  does: 'waits until `crosswalk connect` and `crosswalk project`, which run elsewhere, have applied every legacy row',
-  undoes:
+  summary:
+    'waits until `crosswalk connect` and `crosswalk project`, which run elsewhere, have applied every legacy row',
+  rollbackSummary:
     'removes every projected row and the projectors’ progress: they fill the tables again from the log when they start',
   forward: {
     check: checkForward,

@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { type Check, checksOf } from '../../monitor/checks.ts';
 import { evaluate } from '../commands/gate.ts';
-import { nothingToDo, type Phase, type PhaseRun, type Undertaking } from './phase.ts';
+import { type Direction, nothingToDo, type Phase, type PhaseRun } from './phase.ts';
 
 const LIMITS = { maxLagSeconds: 30, verifiedWithin: 86_400 };
 
-const shown: Omit<Undertaking, 'check'> = {
+const shown: Omit<Direction, 'check'> = {
   plan: async () => nothingToDo,
   count: async () => ({}),
   work: async () => ({}),
@@ -16,8 +16,9 @@ const shown: Omit<Undertaking, 'check'> = {
 /** Tenants begin to see the new schema: a decision of people, tenant by tenant, behind a gate. */
 export const optIn: Phase = {
   name: 'opt-in',
-  does: 'shows the gate that `crosswalk stage set` asks before a tenant sees more; raises nothing itself',
-  undoes: 'shows which tenants see the new schema; `crosswalk stage set all 0` takes it from all of them, at once',
+  summary: 'shows the gate that `crosswalk stage set` asks before a tenant sees more; raises nothing itself',
+  rollbackSummary:
+    'shows which tenants see the new schema; `crosswalk stage set all 0` takes it from all of them, at once',
   forward: { ...shown, check: showGate },
   back: { ...shown, check: showStages },
 };

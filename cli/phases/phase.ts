@@ -66,14 +66,14 @@ export interface Outcome {
 }
 
 /** One way through a phase: to do it, or to take it back. Everything but `work` only reads. */
-export interface Undertaking {
+export interface Direction {
   /** What must hold before: a failing check is a no-go. */
   readonly check: (run: PhaseRun) => Promise<Check[]>;
   readonly plan: (run: PhaseRun) => Promise<PhasePlan>;
   readonly count: (run: PhaseRun) => Promise<Counts>;
   /** What is kept in the log before the work begins, for a rollback to return to. */
   readonly remember?: (run: PhaseRun) => Promise<unknown>;
-  /** Does it, as often as it is called: what is done already stays as it is. Answers with what the log keeps of it. */
+  /** Does it, as often as it is called: what is done already stays as it is. Returns what the log keeps of it. */
   readonly work: (run: PhaseRun) => Promise<Readonly<Record<string, unknown>>>;
   /** What must hold afterwards. */
   readonly confirm: (run: PhaseRun, outcome: Outcome) => Promise<Check[]>;
@@ -85,11 +85,11 @@ export interface Undertaking {
 export interface Phase {
   readonly name: PhaseName;
   /** One line each: what it does, and what its rollback does. */
-  readonly does: string;
-  readonly undoes: string;
-  readonly forward: Undertaking;
+  readonly summary: string;
+  readonly rollbackSummary: string;
+  readonly forward: Direction;
   /** Null: it leaves nothing behind. */
-  readonly back: Undertaking | null;
+  readonly back: Direction | null;
 }
 
 /** Schemas of the target database that are crosswalk's affair. */

@@ -16,8 +16,8 @@ const ROLES = ['crosswalk_app', 'crosswalk_projector', 'crosswalk_reader', 'cros
 /** Looks at everything that the phases after it need, and changes nothing. */
 export const prepare: Phase = {
   name: 'prepare',
-  does: 'looks at both databases, Kafka and the registry: rights, settings, sizes; changes nothing',
-  undoes: 'nothing',
+  summary: 'looks at both databases, Kafka and the registry: rights, settings, sizes; changes nothing',
+  rollbackSummary: 'nothing',
   forward: {
     check: async (run) => [...(await checkTarget(run)), ...(await checkLegacy(run)), ...(await checkServers(run))],
     plan: async () => nothingToDo,

@@ -16,8 +16,8 @@ import { type Counts, type Outcome, type Phase, type PhaseRun, schemasOf } from 
 /** The numbered migrations of the new schema and of the projectors' state. */
 export const schema: Phase = {
   name: 'schema',
-  does: 'makes the tables, constraints, indexes, views and rights of the new schema: the numbered migrations',
-  undoes: 'undoes the migrations that the last run of this phase applied: drops what they made',
+  summary: 'makes the tables, constraints, indexes, views and rights of the new schema: the numbered migrations',
+  rollbackSummary: 'undoes the migrations that the last run of this phase applied: drops what they made',
   forward: {
     check: checkForward,
     plan: async ({ target, migrations, ddl }) => {

@@ -8,8 +8,8 @@ const KEPT_CHARACTERS = 4000;
 /** Every row recomputed from the legacy tables and compared: `crosswalk verify`. */
 export const verify: Phase = {
   name: 'verify',
-  does: 'compares every projected row with what the legacy rows imply, as `crosswalk verify` does',
-  undoes: 'nothing',
+  summary: 'compares every projected row with what the legacy rows imply, as `crosswalk verify` does',
+  rollbackSummary: 'nothing',
   forward: {
     check: async () => [],
     plan: async () => ({

@@ -39,7 +39,7 @@ export type SnapshotState =
 /** How a snapshot ended. `lsn`: once everything before it is applied, so is every row that the snapshot read. */
 export type SnapshotResult = FinishedRequest & { readonly lsn: bigint };
 
-/** Asks the connector for a snapshot, and answers with its id; whether a connector runs does not matter. Throws `table_missing` and `config_invalid` for what it would refuse. */
+/** Asks the connector for a snapshot, and returns its id; whether a connector runs does not matter. Throws `table_missing` and `config_invalid` for what it would refuse. */
 export async function requestSnapshot(
   config: Names & Pick<Config, 'tables'>,
   kafka: Kafka,

@@ -21,7 +21,7 @@ export async function readOnly<T>(client: pg.ClientBase, timeoutMs: number, work
 }
 
 /**
- * Whether a selection can be read; answers with its rows as PostgreSQL estimates them. Throws `config_invalid` for what must not be put into a statement, and what PostgreSQL
+ * Whether a selection can be read; returns its rows as PostgreSQL estimates them. Throws `config_invalid` for what must not be put into a statement, and what PostgreSQL
  * throws: `toRefusal` makes a reason of either.
  */
 export async function inspectSelection(

@@ -64,7 +64,7 @@ export function toEvidence({ verdict, limits, lines }: Gate) {
   return { verdict, limits, lines };
 }
 
-/** Stores that somebody vouches for a backup or the way back. Answers with until when. */
+/** Stores that somebody vouches for a backup or the way back. Returns until when. */
 export async function confirm(
   target: pg.ClientBase,
   confirmation: {

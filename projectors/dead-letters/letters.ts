@@ -157,7 +157,7 @@ export async function setReasons(
   );
 }
 
-/** Resolves open dead letters without applying them. Answers with how many it were. */
+/** Resolves open dead letters without applying them. Returns how many it were. */
 export async function discardLetters(
   client: pg.ClientBase,
   ids: readonly LetterId[],

@@ -144,7 +144,7 @@ class Undo extends Error {
   }
 }
 
-/** Letters of one projection, in one transaction. Answers with the fate of each. */
+/** Letters of one projection, in one transaction. Returns the fate of each. */
 async function redriveBatch(
   pool: pg.Pool,
   applier: Applier,
@@ -232,7 +232,7 @@ async function applyLetters(
 }
 
 /**
- * What a projector and its retry of parked changes lock first: nobody parks or applies changes of these partitions beside this. Answers with the partitions'
+ * What a projector and its retry of parked changes lock first: nobody parks or applies changes of these partitions beside this. Returns the partitions'
  * next offsets.
  */
 async function lockPartitions(

@@ -55,7 +55,7 @@ export async function compareAll(
 
 /**
  * Compares again what may differ by now, in the caller's transaction: what differed in the round before, and what changed since that round began. Notes it
- * under the next round. Answers with the units that differ. Rows are looked up by key: nothing is read as a whole.
+ * under the next round. Returns the units that differ. Rows are looked up by key: nothing is read as a whole.
  */
 export async function compareAgain(
   client: pg.ClientBase,

@@ -88,7 +88,7 @@ export async function atFence<T>(
   }
 }
 
-/** Locks the live offsets as everybody does who locks several, so that nobody waits in a circle. Answers with the moment from which the projectors wait. */
+/** Locks the live offsets as everybody does who locks several, so that nobody waits in a circle. Returns the moment from which the projectors wait. */
 async function lock(
   client: pg.Client,
   projections: readonly string[],

@@ -2,7 +2,7 @@ import type { Place } from './replay.ts';
 
 /** How far behind the live projectors a shadow is, as looks at both tell. */
 export interface Lag {
-  /** Notes where both are. Answers with how long ago the live projectors were last where the shadow is now; infinite where that is longer ago than is remembered. */
+  /** Notes where both are. Returns how long ago the live projectors were last where the shadow is now; infinite where that is longer ago than is remembered. */
   look(atMs: number, live: readonly Place[], own: readonly Place[]): number;
   /** How many looks are remembered. */
   readonly size: number;

@@ -24,7 +24,7 @@ const LOCK_TIMEOUT = '5s';
 
 /**
  * Merges what differs into the live tables, in the caller's transaction, which holds the live offsets, and commits it. Compares once more before, what may
- * differ since `round`. Answers with the failures that came since, having changed nothing, or with what was written.
+ * differ since `round`. Returns the failures that came since, having changed nothing, or with what was written.
  */
 export async function merge(
   client: pg.ClientBase,

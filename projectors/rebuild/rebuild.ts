@@ -216,7 +216,7 @@ async function compareAtFence(
 
 /**
  * Compares what has changed since a round began, again and again, until that is little: all of it is looked at once more while the live projectors wait for
- * the merge. Answers with the last round.
+ * the merge. Returns the last round.
  */
 async function catchUp(sides: Sides, round: number, signal: AbortSignal): Promise<number> {
   const { shadow, side, units } = sides;
@@ -261,7 +261,7 @@ async function inSnapshot<T>(
 
 type Outcome = { readonly merged: Merged | null } | { readonly failures: readonly Failure[] };
 
-/** Merges what differs, while the live projectors stand still. Answers with failures where it was refused, and nothing was changed. */
+/** Merges what differs, while the live projectors stand still. Returns failures where it was refused, and nothing was changed. */
 async function mergeAtFence(
   { shadow, side, units, replay, both, lockTimeoutMs, onPause }: Sides,
   round: number,

@@ -50,7 +50,7 @@ export async function applyIsolated(
   let blocked: Blocked[] = [];
   const defects: Defect[] = [];
 
-  /** Answers whether all of it was applied. */
+  /** Returns whether all of it was applied. */
   async function attempt(some: readonly MappedRow[]): Promise<boolean> {
     if (some.length === 0) return true;
     await client.query('SAVEPOINT isolated; SET CONSTRAINTS ALL DEFERRED');

@@ -30,7 +30,7 @@ export interface SendAnswer {
 /** One Kafka transaction at a time. Any failure leaves its outcome unknown: close, create a new writer, read the position again. */
 export interface LogWriter {
   begin(): Promise<void>;
-  /** Appends to the open transaction; answers with the first offset of each topic and partition. */
+  /** Appends to the open transaction; returns the first offset of each topic and partition. */
   send(records: ReadonlyMap<string, readonly OutRecord[]>): Promise<readonly SendAnswer[]>;
   commit(): Promise<void>;
   abort(): Promise<void>;
@@ -84,7 +84,7 @@ export interface GroupOptions {
     records: readonly InRecord[];
     beat: () => Promise<void>;
     isStale: () => boolean;
-    /** No more is fetched of this partition until what it answers with is called. */
+    /** No more is fetched of this partition until what it returns is called. */
     pause: () => () => void;
   }) => Promise<bigint | null>;
   onCrash: (error: Error) => void;
@@ -117,7 +117,7 @@ export interface KafkaDriver {
   withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T>;
   /** Throws what says INVALID_TRANSACTION_TIMEOUT from `begin` on. */
   createLogWriter(transactionalId: string, transactionTimeoutMs: number): Promise<LogWriter>;
-  /** Appends to partition 0, outside of transactions; answers with the offset. */
+  /** Appends to partition 0, outside of transactions; returns the offset. */
   append(topic: string, record: { key: Buffer; value: Buffer }): Promise<bigint>;
   /** Follows partition 0 from an offset that it holds; `end`: what must have been passed when `onCaughtUp` is called. */
   follow(

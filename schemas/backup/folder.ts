@@ -53,7 +53,7 @@ async function removeEmpty(dir: string, top: string): Promise<void> {
 
 /**
  * Lets `fill` write files into a new folder beside `dir`, for their owner only, and gives it its name once everything is on disk: a folder of that name is
- * always a whole backup. Answers with the SHA-256 of the list of files, which stands for all of them.
+ * always a whole backup. Returns the SHA-256 of the list of files, which stands for all of them.
  */
 export async function writeFolder(
   dir: string,
@@ -103,7 +103,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Checks every file against the list, and answers with the SHA-256 of the list itself. Throws `backup_invalid`, which names the first file that is missing, damaged or not of the backup. */
+/** Checks every file against the list, and returns the SHA-256 of the list itself. Throws `backup_invalid`, which names the first file that is missing, damaged or not of the backup. */
 export async function checkFolder(dir: string, onBytes: (bytes: number) => void): Promise<string> {
   const damaged = (what: string) =>
     new CrosswalkError(

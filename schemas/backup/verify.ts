@@ -86,7 +86,7 @@ export async function readBackup(
   };
 }
 
-/** Answers with the major version of the server. */
+/** Returns the major version of the server. */
 async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<number> {
   const refuse = (what: string, remedy: string) => new CrosswalkError('backup_invalid', what, remedy);
   const { rows } = await client.query<Record<'number' | 'database' | 'encoding' | 'version' | 'objects', string>>(
@@ -129,7 +129,7 @@ async function readRoles(client: pg.Client): Promise<Set<string>> {
 const isAboutRoles = ({ kind, name }: Statement) =>
   ['owner', 'grant', 'policy'].includes(kind) || (kind === 'pg_dump' && name.startsWith('policy '));
 
-/** Runs definitions in their order; answers with those that name roles which are not there, or an owner that this role may not give things to. */
+/** Runs definitions in their order; returns those that name roles which are not there, or an owner that this role may not give things to. */
 async function runStatements(
   client: pg.Client,
   statements: readonly Statement[],

@@ -44,7 +44,7 @@ function parseBug(file: string, name: string): Bug {
   };
 }
 
-/** Applies a patch to a tree, or only checks that it applies; answers with what git says against it, null where nothing. A repository around the tree is left aside. */
+/** Applies a patch to a tree, or only checks that it applies; returns what git says against it, null where nothing. A repository around the tree is left aside. */
 export function applyPatch(tree: string, file: string, isCheck = false): string | null {
   try {
     execFileSync('git', ['apply', ...(isCheck ? ['--check'] : []), file], {

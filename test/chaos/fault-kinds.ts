@@ -12,7 +12,7 @@ export interface FaultKind {
   readonly weight: number;
   /** What it takes hold of: two faults at a time must not share it. */
   readonly target: (random: Random) => string;
-  /** Answers whether it struck. */
+  /** Returns whether it struck. */
   strike(target: string, random: Random): Promise<boolean>;
 }
 

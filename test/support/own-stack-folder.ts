@@ -35,7 +35,7 @@ export interface Typed {
 export interface TypeOptions {
   /** Lines to answer questions with, on a terminal of its own; without them there is no terminal. */
   readonly answers?: string;
-  /** Told to stop (SIGTERM) as soon as this answers true; asked with its output so far. */
+  /** Told to stop (SIGTERM) as soon as this returns true; asked with its output so far. */
   readonly until?: (output: string) => boolean | Promise<boolean>;
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits until `isTrue` answers true; throws, naming what was waited for, after `timeoutMs`. */
+/** Waits until `isTrue` returns true; throws, naming what was waited for, after `timeoutMs`. */
 export async function waitUntil(
   what: string,
   isTrue: () => boolean | Promise<boolean>,

@@ -63,7 +63,7 @@ export function createGroupMember(
   }
 
   return {
-    /** Joins, or joins anew; answers with the partitions of this member. */
+    /** Joins, or joins anew; returns the partitions of this member. */
     async join(): Promise<Assignment> {
       for (;;) {
         try {

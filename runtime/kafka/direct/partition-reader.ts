@@ -20,7 +20,7 @@ export interface ReaderOptions {
   readonly lanes: number;
   /** Chunks, of different partitions, that are handed over at once. */
   readonly concurrency: number;
-  /** One at a time of a partition, in order; also where it has no records. Answers with the offset to go on from where that is not the chunk's `next`. */
+  /** One at a time of a partition, in order; also where it has no records. Returns the offset to go on from where that is not the chunk's `next`. */
   readonly onChunk: (place: PlaceIn, chunk: Chunk) => Promise<bigint | null>;
   /** What comes again is called again with a count of how often in a row; anything else ends the reader. */
   readonly onFailure: (error: Error, times: number) => void;
@@ -42,7 +42,7 @@ interface Reading extends PlaceIn {
 export interface PartitionReader {
   /** From now on exactly these are read, each from its offset. */
   assign(starts: readonly (PlaceIn & { readonly offset: bigint })[]): void;
-  /** Nothing more of the partition is fetched or handed over until what it answers with is called. */
+  /** Nothing more of the partition is fetched or handed over until what it returns is called. */
   pause(place: PlaceIn): () => void;
   remove(place: PlaceIn): void;
   close(): void;

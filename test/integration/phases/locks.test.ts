@@ -78,7 +78,7 @@ function optionsOf(
   };
 }
 
-/** An application that writes all the time; answers with how long each write took. */
+/** An application that writes all the time; returns how long each write took. */
 function startWriter(writer: pg.Client) {
   const durationsMs: number[] = [];
   let isWriting = true;

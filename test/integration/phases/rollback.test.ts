@@ -24,7 +24,7 @@ async function openRig(): Promise<PhaseRig> {
   rigs.push(rig);
   return rig;
 }
-/** Backs up, migrates and captures; answers with the folder of the backup. */
+/** Backs up, migrates and captures; returns the folder of the backup. */
 async function toCapture(rig: PhaseRig, env: Readonly<Record<string, string>> = {}): Promise<string> {
   const results = await carry(rig, ['backup', 'schema', 'capture'], 'run', env);
   expect(results.map(({ verdict }) => verdict)).toEqual(['done', 'done', 'done']);

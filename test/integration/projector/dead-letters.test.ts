@@ -46,7 +46,7 @@ async function dlq(args: readonly string[], role = 'projector'): Promise<{ code:
   return { code: code as number, out, err };
 }
 
-/** The same without a process: what it prints, and whether it answers true. */
+/** The same without a process: what it prints, and whether it returns true. */
 async function here(work: (context: CommandContext) => Promise<boolean>, role = 'projector') {
   let out = '';
   const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {

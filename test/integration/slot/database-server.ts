@@ -9,7 +9,7 @@ import { startPostgres } from '../../../infra/stack/postgres.ts';
 export interface DatabaseServer {
   readonly url: string;
   readonly port: number;
-  /** Runs statements as its superuser, each by itself; answers with the rows of the last, every value as text. */
+  /** Runs statements as its superuser, each by itself; returns the rows of the last, every value as text. */
   admin<Row extends object>(...statements: string[]): Promise<Row[]>;
   stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
   start(): Promise<void>;

@@ -66,7 +66,7 @@ afterAll(async () => {
   await databases?.drop();
 });
 
-/** Applies batches as the projectors do, and answers with every row by table. */
+/** Applies batches as the projectors do, and returns every row by table. */
 async function applyByEngine(batches: readonly (readonly Committed[])[]) {
   await client.query(`TRUNCATE ${[...columns.keys()].map((table) => `shop.${table}`).join(', ')},
     crosswalk.consumer_offset, crosswalk.contribution, crosswalk.merge_key, crosswalk.history_state, crosswalk.parked_change, crosswalk.dead_letter`);

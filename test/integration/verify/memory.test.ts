@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => pipeline?.drop());
 
-/** Runs a verification with little memory. Answers with its greatest resident size, MiB, and the rows that it compared. */
+/** Runs a verification with little memory. Returns its greatest resident size, MiB, and the rows that it compared. */
 async function measure(): Promise<{ mib: number; rows: number }> {
   const command = startCli(['verify', '--json'], {
     ...{ NODE_NO_WARNINGS: '1', NODE_OPTIONS: '--max-old-space-size=64' },

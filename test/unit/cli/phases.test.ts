@@ -21,7 +21,7 @@ const entry = (phase: PhaseName, action: LogAction, verdict: LogVerdict, detail:
 describe('phases', () => {
   test('are those of the log, in its order; each says what it does and undoes', () => {
     expect(phases.map(({ name }) => name)).toEqual(phaseNames);
-    for (const phase of phases) expect(phase.does.length * phase.undoes.length).toBeGreaterThan(0);
+    for (const phase of phases) expect(phase.summary.length * phase.rollbackSummary.length).toBeGreaterThan(0);
     expect(phasesTo('schema').map(({ name }) => name)).toEqual(['prepare', 'backup', 'schema']);
     expect(() => parsePhase('schem')).toThrow('There is no phase schem');
   });
