@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { json, positiveInteger } from './options.ts';
+import type { Run } from './run.ts';
+
+/** Declares the processes of the pipeline, and how one waits for them. */
+export function declareFlow(program: Command, run: Run): void {
+  program
+    .command('connect')
+    .description('run one connector: legacy PostgreSQL to Kafka')
+    .action(() => run('connect', async (context) => (await import('../commands/connect.ts')).connect(context)));
+  program
+    .command('project')
+    .argument('[projections...]', 'names; all of them by default')
+    .description('run one projector process: Kafka to the new schema')
+    .action((names: string[]) =>
+      run('project', async (context) => (await import('../commands/project.ts')).project(context, names)),
+    );
+  program
+    .command('wait')
+    .option('--lsn <lsn>', 'position of the legacy database; what it has committed by now, if left out')
+    .option('--timeout <seconds>', 'give up after', positiveInteger, 600)
+    .addOption(json)
+    .description('wait until everything up to a position is applied')
+    .action((options: { lsn?: string; timeout: number; json?: boolean }) =>
+      run('wait', async (context) => (await import('../commands/wait.ts')).wait(context, options)),
+    );
+}

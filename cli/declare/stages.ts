@@ -1,0 +1,85 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { SetOptions } from '../commands/stage.ts';
+import { parseDuration } from '../duration.ts';
+import { json, positiveInteger } from './options.ts';
+import type { Run } from './run.ts';
+
+const duration = (text: string): number => {
+  const seconds = parseDuration(text);
+  if (seconds === null) throw new InvalidArgumentError('a number with s, m, h or d, such as 24h');
+  return seconds;
+};
+const maxLag = () =>
+  new Option('--max-lag-seconds <seconds>', 'lag that passes, now and in the last hour')
+    .argParser(positiveInteger)
+    .default(30);
+const verifiedWithin = () =>
+  new Option('--verified-within <duration>', 'how old a verification may be')
+    .argParser(duration)
+    .default(86_400, '24h');
+
+/** Declares tenants: their settings, gates and stages. */
+export function declareStages(program: Command, run: Run): void {
+  program
+    .command('tenants')
+    .description('the pinned configuration of tenants')
+    .command('pin')
+    .option('--dry-run', 'print what would be pinned, and write nothing')
+    .addOption(json)
+    .description(
+      'pin what the legacy database itself says of tenants, such as their country: it counts after a rebuild',
+    )
+    .action((options: { dryRun?: boolean; json?: boolean }) =>
+      run('tenants pin', async (context) => (await import('../commands/tenants.ts')).pinTenants(context, options)),
+    );
+  const gate = program
+    .command('gate')
+    .enablePositionalOptions()
+    .argument('<tenant>', 'id of a tenant, or all')
+    .addOption(maxLag())
+    .addOption(verifiedWithin())
+    .addOption(json)
+    .description('go or no-go for a tenant, from what is there now; stored with its evidence; exit code 1 on no-go')
+    .action((tenant: string, options: { maxLagSeconds: number; verifiedWithin: number; json?: boolean }) =>
+      run('gate', async (context) => (await import('../commands/gate.ts')).gate(context, tenant, options)),
+    );
+  gate
+    .command('confirm')
+    .argument('<tenant>', 'id of a tenant, or all')
+    .argument('<what>', 'backup: taken and restored once; rollback: the way back was tried')
+    .requiredOption('--by <name>', 'who vouches for it')
+    .requiredOption('--note <text>', 'where the backup is, what was tried')
+    .addOption(new Option('--valid-for <duration>', 'how long it counts').argParser(duration).default(604_800, '7d'))
+    .addOption(json)
+    .description('vouch for a backup or the way back')
+    .action((tenant: string, what: string, options: { by: string; note: string; validFor: number; json?: boolean }) =>
+      run('gate confirm', async (context) =>
+        (await import('../commands/gate.ts')).confirm(context, tenant, what, options),
+      ),
+    );
+  const stage = program.command('stage').description('how much of the new schema a tenant sees');
+  stage
+    .command('get')
+    .argument('[tenant]', 'id of a tenant; all of them by default')
+    .option('--history', 'every entry of the log')
+    .addOption(json)
+    .description('the stage, since when, by whom and why')
+    .action((tenant: string | undefined, options: { history?: boolean; json?: boolean }) =>
+      run('stage get', async (context) => (await import('../commands/stage.ts')).get(context, tenant, options)),
+    );
+  stage
+    .command('set')
+    .argument('<tenant>', 'id of a tenant, or all')
+    .argument('<stage>', '0 to 4')
+    .requiredOption('--by <name>', 'who does it')
+    .option('--reason <text>', 'why; kept with it')
+    .option('--force', 'raise it although the gate does not pass; needs --reason')
+    .option('--dry-run', 'tell what would happen')
+    .addOption(maxLag())
+    .addOption(verifiedWithin())
+    .addOption(json)
+    .description('raise a stage behind a passed gate, or lower it at once; exit code 1 where it is refused')
+    .action((tenant: string, level: string, options: SetOptions) =>
+      run('stage set', async (context) => (await import('../commands/stage.ts')).set(context, tenant, level, options)),
+    );
+}
