@@ -9,9 +9,9 @@ import { byLegacyKey, type SourceChange } from './source-change.ts';
 import type { ProjectionStatus } from './status.ts';
 import type { MappedRow } from './write/apply.ts';
 import type { Applier } from './write/apply-changes.ts';
+import { resolveDeadLetters, toAppliedChanges, writeDeadLetters } from './write/dead-letters.ts';
 import { applyIsolated, FOREIGN_KEY } from './write/isolate.ts';
 import { type Defect, mapGroup } from './write/map-changes.ts';
-import { resolveDeadLetters, toAppliedChanges, writeDeadLetters } from './write/offsets.ts';
 import { withClient } from './write/with-client.ts';
 
 const EVERY_MS = 250;

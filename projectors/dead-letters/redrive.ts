@@ -5,9 +5,10 @@ import { PARKED_LOCK } from '../session.ts';
 import { byLegacyKey, type SourceChange } from '../source-change.ts';
 import type { Applier } from '../write/apply-changes.ts';
 import { isLockError } from '../write/data-error.ts';
+import { resolveDeadLetters, toAppliedChanges } from '../write/dead-letters.ts';
 import { applyIsolated, WAITING } from '../write/isolate.ts';
 import { type Defect, mapGroup } from '../write/map-changes.ts';
-import { readHeldKeys, resolveDeadLetters, toAppliedChanges } from '../write/offsets.ts';
+import { readHeldKeys } from '../write/parking.ts';
 import { withClient } from '../write/with-client.ts';
 import { type LetterId, toLetterId } from './letter-id.ts';
 import {

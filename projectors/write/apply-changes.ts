@@ -6,19 +6,12 @@ import type { SourceChange } from '../source-change.ts';
 import { applyMapped, type MappedRow, sendMapped } from './apply.ts';
 import type { TargetShapes } from './catalog.ts';
 import { isDataError, isLockError } from './data-error.ts';
+import { resolveDeadLetters, toAppliedChanges, writeDeadLetters } from './dead-letters.ts';
 import { createFlight, type Flight } from './flight.ts';
 import { applyIsolated, type Outcome } from './isolate.ts';
 import { type Defect, mapChanges } from './map-changes.ts';
-import {
-  moveOffsets,
-  type PartitionOf,
-  parkBlocked,
-  parkChanges,
-  readHeldKeys,
-  resolveDeadLetters,
-  toAppliedChanges,
-  writeDeadLetters,
-} from './offsets.ts';
+import { moveOffsets, type PartitionOf } from './offsets.ts';
+import { parkBlocked, parkChanges, readHeldKeys } from './parking.ts';
 import { withClient } from './with-client.ts';
 
 /** What one projection needs to apply changes. */

@@ -80,6 +80,12 @@ BEGIN
   EXECUTE format($ddl$ALTER TABLE %s ADD COLUMN IF NOT EXISTS origin text NOT NULL DEFAULT 'app' CHECK (origin IN ('cdc', 'app')),
     ADD COLUMN IF NOT EXISTS legacy_table text, ADD COLUMN IF NOT EXISTS legacy_key text, ADD COLUMN IF NOT EXISTS source_lsn pg_lsn, ADD COLUMN IF NOT EXISTS source_xid bigint,
     ADD COLUMN IF NOT EXISTS source_committed_at timestamptz, ADD COLUMN IF NOT EXISTS mapping_version text$ddl$, projected);
+  IF NOT (SELECT a.attnotnull FROM pg_attribute a WHERE a.attrelid = projected AND a.attname = 'origin') THEN
+    EXECUTE format('ALTER TABLE %s ALTER origin SET NOT NULL', projected);
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = projected AND k.contype = 'c' AND pg_get_constraintdef(k.oid) LIKE '%origin%''cdc''%''app''%') THEN
+    EXECUTE format($ddl$ALTER TABLE %s ADD CONSTRAINT %I CHECK (origin IN ('cdc', 'app'))$ddl$, projected, at.name || '_origin_check');
+  END IF;
   IF NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = projected AND k.contype = 'c' AND pg_get_constraintdef(k.oid) LIKE '%num_nulls(' || lineage || ')%') THEN
     EXECUTE format($ddl$ALTER TABLE %s ADD CONSTRAINT %I CHECK (origin = 'app' OR num_nulls(%s) = 0)$ddl$, projected, at.name || '_lineage', lineage);
   END IF;

@@ -117,7 +117,7 @@ describe('a change whose cause is on its way', () => {
   });
 
   it('is left to rest in a shadow while a projection that is not rebuilt has not applied everything, or holds what it waits for', async () => {
-    await client.query(`SELECT crosswalk.create_shadow('parked', $1, true)`, [PROJECTED_TABLES]);
+    await client.query(`SELECT crosswalk.create_shadow('parked', 'crm', $1, true)`, [PROJECTED_TABLES]);
     const shadowPool = createProjectorPool(databases.targetUrl, 'projector', 2, ['crosswalk_shadow_parked']);
     const held = () => client.query('SELECT FROM crosswalk_shadow_parked.parked_change');
     const failed = () => client.query('SELECT FROM crosswalk_shadow_parked.dead_letter');
