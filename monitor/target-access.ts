@@ -1,20 +1,22 @@
 import type pg from 'pg';
 import type { Projection } from '../projectors/projection.ts';
-import { targetTables } from '../projectors/write/catalog.ts';
 import { LINEAGE_COLUMNS } from '../projectors/write/statements.ts';
 import { quoteIdent as quote, quoteLiteral } from '../schemas/quote.ts';
 
-/** Something that every projected table has, and this one has not. `repair`: SQL for the owner of the tables; null: only a migration can. */
+/** Something that every projected table has, and this one has not. `repair`: SQL for the owner of the tables; types that nobody has declared are left to people, as `<type>`. */
 export interface Omission {
   readonly table: string;
   readonly kind: string;
-  readonly repair: string | null;
+  readonly repair: string;
 }
 
-/** Of a table, whether rows are only ever added. */
+/** A table as projections declare it. */
 interface Wanted {
   readonly table: string;
+  /** Whether rows are only ever added. */
   readonly isHistory: boolean;
+  /** Lineage aside. */
+  readonly columns: readonly string[];
 }
 
 interface Policy {
@@ -32,6 +34,8 @@ interface Policy {
 export interface TableAccess {
   readonly notNull: readonly string[];
   readonly columns: readonly string[];
+  /** Whether no two rows may have one id. */
+  readonly hasKey: boolean;
   /** Definitions of valid CHECK constraints. */
   readonly checks: readonly string[];
   readonly rowSecurity: boolean;
@@ -48,10 +52,20 @@ const PRIVILEGES = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 
 /** Tables that projections write, each once. */
 export function wantedTables(projections: readonly Projection[]): Wanted[] {
-  const wanted = projections.flatMap((projection) =>
-    targetTables(projection).map((table): Wanted => ({ table, isHistory: projection.history !== undefined })),
-  );
-  return [...new Map(wanted.map((each) => [each.table, each])).values()];
+  const wanted = new Map<string, { isHistory: boolean; columns: Set<string> }>();
+  const add = (table: string, columns: readonly string[], isHistory = false) => {
+    const known = wanted.get(table) ?? { isHistory, columns: new Set<string>() };
+    wanted.set(table, known);
+    for (const column of columns) known.columns.add(column);
+  };
+  for (const { owned, aggregates, history } of projections) {
+    for (const { table, columns, blank = [], retract } of owned)
+      add(table, [...columns, ...blank, ...(retract === 'delete' ? [] : ['deleted_at'])]);
+    for (const { table, columns } of aggregates.flatMap(({ targets }) => targets))
+      add(table, [...columns, 'deleted_at']);
+    for (const { table, columns } of history?.targets ?? []) add(table, columns, true);
+  }
+  return [...wanted].map(([table, { isHistory, columns }]) => ({ table, isHistory, columns: [...columns] }));
 }
 
 /** Reads what the catalog tells of tables of the new schema. */
@@ -75,6 +89,8 @@ export async function readTableAccess(
        'notNull', (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped),
        'checks', (SELECT coalesce(json_agg(pg_get_constraintdef(k.oid)), '[]') FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated
          AND to_jsonb(k)->>'conenforced' IS DISTINCT FROM 'false'),
+       'hasKey', EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id' AND i.indkey::text = a.attnum::text
+         WHERE i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL AND i.indisvalid AND i.indimmediate),
        'rowSecurity', c.relrowsecurity,
        'policies', (SELECT coalesce(json_agg(json_build_object('name', p.polname, 'command', p.polcmd, 'permissive', p.polpermissive,
            'roles', (SELECT coalesce(json_agg(r.rolname), '[]') FROM pg_roles r WHERE r.oid = ANY (p.polroles)),
@@ -90,25 +106,42 @@ export async function readTableAccess(
   return new Map(rows.map(({ table, access }) => [table, JSON.parse(access) as TableAccess]));
 }
 
-/** What tables lack of everything that makes a table a projected one: pure. Of a table that is not there nothing is said but that. */
+/** What tables lack of what their projections declare, and of everything that makes a table a projected one: pure. Of a table that is not there nothing is said but that. */
 export function toOmissions(
   wanted: readonly Wanted[],
   found: ReadonlyMap<string, TableAccess>,
   targetSchema: string,
 ): Omission[] {
-  return wanted.flatMap(({ table, isHistory }): Omission[] => {
+  return wanted.flatMap(({ table, isHistory, columns }): Omission[] => {
     const access = found.get(table);
-    if (access === undefined) return [{ table, kind: 'the table', repair: null }];
     const name = `${quote(targetSchema)}.${quote(table)}`;
+    const adopt = (stage: number | string) =>
+      `SELECT crosswalk.adopt(${quoteLiteral(name)}, ${stage}${isHistory ? ', true' : ''})`;
+    const typeOf = (column: string) => ({ tenant_id: 'text NOT NULL', deleted_at: 'timestamptz' })[column] ?? '<type>';
+    if (access === undefined) {
+      const made = columns.map(
+        (column) => `${quote(column)} ${typeOf(column)}${column === 'id' ? ' PRIMARY KEY' : ''}`,
+      );
+      return [{ table, kind: 'the table', repair: `CREATE TABLE ${name} (${made.join(', ')}); ${adopt('<stage>')}` }];
+    }
+    const missing = columns.filter((column) => !access.columns.includes(column));
     const kinds = [
       ...(access.adopted === null ? ['adoption'] : []),
       ...findShapeOmissions(access),
       ...findPolicyOmissions(access),
       ...findGrantOmissions(access, isHistory),
     ];
-    const stage = access.adopted === null ? '<stage>' : (access.adopted.stage ?? 'NULL');
-    const repair = `SELECT crosswalk.adopt(${quoteLiteral(name)}, ${stage}${isHistory ? ', true' : ''})`;
-    return kinds.map((kind) => ({ table, kind, repair }));
+    const repair = adopt(access.adopted === null ? '<stage>' : (access.adopted.stage ?? 'NULL'));
+    return [
+      ...missing.map((column) => ({
+        ...{ table, kind: `column ${column}` },
+        repair: `ALTER TABLE ${name} ADD COLUMN ${quote(column)} ${typeOf(column)}`,
+      })),
+      ...(access.hasKey || missing.includes('id')
+        ? []
+        : [{ table, kind: 'unique key of id', repair: `ALTER TABLE ${name} ADD PRIMARY KEY (id)` }]),
+      ...kinds.map((kind) => ({ table, kind, repair })),
+    ];
   });
 }
 

@@ -103,9 +103,7 @@ async function readAccessChecks(
     failing(
       'access',
       `${targetSchema}.${table} lacks ${lacks.map(({ kind }) => kind).join('; ')}`,
-      lacks.some(({ repair }) => repair === null)
-        ? 'No migration that is applied makes it: add one to the pipeline, or bring back what was dropped.'
-        : `Run as the owner of the tables: ${lacks[0]!.repair};`,
+      `Run as the owner of the tables, or with the tool that makes them: ${[...new Set(lacks.map(({ repair }) => repair))].map((sql) => `${sql};`).join(' ')}`,
     ),
   );
 }
