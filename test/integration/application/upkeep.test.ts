@@ -59,7 +59,7 @@ async function deliverLeads(): Promise<void> {
 const ask = async (every: string | null, client: pg.ClientBase = owner) =>
   (
     await client.query<{ filled: string; did: string }>(
-      'SELECT is_filled AS filled, did FROM crosswalk.keep_up($1::interval)',
+      'SELECT is_filled AS filled, did FROM crosswalk.do_upkeep($1::interval)',
       [every],
     )
   ).rows[0]!;
