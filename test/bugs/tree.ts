@@ -26,12 +26,17 @@ function walk(folder: string): string[] {
   });
 }
 
-/** Copies files to a new folder, which shares the installed packages. */
-export function copyTree(files: readonly string[], from: string, to: string): void {
+/** Copies files to another folder. */
+export function copyFiles(files: readonly string[], from: string, to: string): void {
   for (const file of files) {
     if (!lstatSync(join(from, file)).isFile()) continue;
     mkdirSync(dirname(join(to, file)), { recursive: true });
     cpSync(join(from, file), join(to, file));
   }
+}
+
+/** Copies files to a new folder, which shares the installed packages. */
+export function copyTree(files: readonly string[], from: string, to: string): void {
+  copyFiles(files, from, to);
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
 }

@@ -1,27 +1,12 @@
-import { execFile, execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join, relative } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../runtime/postgres.ts';
-import { copyTree, listFiles, root } from '../bugs/tree.ts';
+import { listFiles, root } from '../bugs/tree.ts';
+import { createPackedProject, type PackedProject } from '../support/packed-project.ts';
 import { createDatabases, stackAddresses } from '../support/stack.ts';
 
-// The package as people get it: packed from a copy of the working copy, installed by npm in a project outside of it, without a network, and used from there. What it depends on lies in the
-// project already, copied from here: a dependency that package.json does not list is missing there.
+// The package as people get it: test/support/packed-project.ts.
 
 interface Manifest {
   readonly name: string;
@@ -36,57 +21,14 @@ const TEMPLATE = 'dist/scaffold/template/';
 const MAX_PACKED_BYTES = 1_500_000;
 const MAX_UNPACKED_BYTES = 6_000_000;
 
+let packed: PackedProject;
 let dir: string;
 let project: string;
 let installed: string;
 let manifest: Manifest;
-let packedBytes: number;
 
-/** A shell of somebody who has this Node.js and nothing of this working copy. */
-const newcomer = () => ({ PATH: [dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter), HOME: dir });
-
-/** Runs a program in the project. Never throws: code, standard output and standard error. */
-function run(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  return new Promise<{ code: unknown; stdout: string; stderr: string }>((done) => {
-    execFile(
-      program,
-      args,
-      { cwd: project, env: { ...newcomer(), ...env }, maxBuffer: 64 << 20 },
-      (error, stdout, stderr) => done({ code: error === null ? 0 : error.code, stdout, stderr }),
-    );
-  });
-}
-const crosswalk = (args: readonly string[], env?: Readonly<Record<string, string>>) =>
-  run('node_modules/.bin/crosswalk', args, env);
-
-/** npm, which is where this run found it, and asks nobody anything. */
-function npm(cwd: string, ...args: readonly string[]): void {
-  const settings = {
-    npm_config_offline: 'true',
-    npm_config_update_notifier: 'false',
-    npm_config_cache: join(dir, 'npm'),
-  };
-  execFileSync('npm', [...args, '--silent', '--no-audit', '--no-fund'], {
-    cwd,
-    env: { ...newcomer(), PATH: process.env.PATH, ...settings },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-}
-
-/** What package-lock.json lists for those who use the package, with the commands that npm makes of it: it would install anew what lacks its own. Some of it is for other platforms. */
-function copyDependencies(): void {
-  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { dev?: boolean; devOptional?: boolean; bin?: Record<string, string> }>;
-  };
-  const commands = join(project, 'node_modules/.bin');
-  mkdirSync(commands, { recursive: true });
-  for (const [path, { dev, devOptional, bin = {} }] of Object.entries(packages)) {
-    if (!/^node_modules\/(?!.*node_modules)/.test(path) || dev || devOptional || !existsSync(join(root, path)))
-      continue;
-    cpSync(join(root, path), join(project, path), { recursive: true });
-    for (const [name, file] of Object.entries(bin)) symlinkSync(join('../..', path, file), join(commands, name));
-  }
-}
+const run: PackedProject['run'] = (program, args, env) => packed.run(program, args, env);
+const crosswalk: PackedProject['crosswalk'] = (args, env) => packed.crosswalk(args, env);
 
 /** Hidden ones too; not what Node.js keeps of what it has compiled. */
 const packedFiles = () =>
@@ -98,25 +40,13 @@ const packedFiles = () =>
 const contentOf = (file: string) => readFileSync(join(installed, file), 'utf8');
 
 beforeAll(() => {
-  dir = realpathSync(mkdtempSync(join(tmpdir(), 'crosswalk-package-')));
-  const tree = join(dir, 'tree');
-  copyTree(listFiles(), root, tree);
-  npm(tree, 'pack', '--pack-destination', dir);
-  const tarball = join(dir, globSync('*.tgz', { cwd: dir })[0]!);
-  packedBytes = statSync(tarball).size;
-
-  project = join(dir, 'project');
+  packed = createPackedProject();
+  ({ dir, project } = packed);
   installed = join(project, 'node_modules/crosswalk');
-  mkdirSync(project);
-  writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true, "type": "module" }\n');
-  copyDependencies();
-  npm(project, 'install', '--ignore-scripts', tarball);
   manifest = JSON.parse(contentOf('package.json')) as Manifest;
-  // The copy is gone when the package is used: nothing in it may refer to where it was made.
-  rmSync(tree, { recursive: true, force: true });
 }, 120_000);
 
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+afterAll(() => packed?.remove());
 
 describe('what is packed', () => {
   test('is what runs, what it reads, and pages: no tests, no sources, no settings of anybody', () => {
@@ -147,7 +77,7 @@ describe('what is packed', () => {
   });
 
   test('is small, and names no place of the machine that it was made on, nor where packages come from', () => {
-    expect(packedBytes).toBeLessThan(MAX_PACKED_BYTES);
+    expect(packed.packedBytes).toBeLessThan(MAX_PACKED_BYTES);
     const contents = packedFiles().map((file) => ({ file, text: contentOf(file) }));
     expect(contents.reduce((sum, { text }) => sum + text.length, 0)).toBeLessThan(MAX_UNPACKED_BYTES);
     const places = [dir, realpathSync(root), process.env.HOME].filter(

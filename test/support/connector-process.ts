@@ -21,17 +21,24 @@ export interface CliProcess {
 
 /** Starts `crosswalk <args>` with this environment and no other setting; whoever starts it ends it. What it says is also added to `logFile`. */
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>>, logFile?: string): CliProcess {
-  const child = spawn(process.execPath, ['cli/main.ts', ...args], {
-    cwd: root,
-    env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
-      CROSSWALK_ENV_FILE: '/nowhere/env',
-      ...kafkaClientEnv,
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const settings = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    CROSSWALK_ENV_FILE: '/nowhere/env',
+    ...kafkaClientEnv,
+    ...env,
+  };
+  return startProgram(process.execPath, ['cli/main.ts', ...args], { cwd: root, env: settings }, logFile);
+}
+
+/** Starts any program in the same way. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  { cwd, env }: { readonly cwd: string; readonly env: Readonly<Record<string, string | undefined>> },
+  logFile?: string,
+): CliProcess {
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   let result: number | string | null = null;
