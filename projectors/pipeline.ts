@@ -64,7 +64,8 @@ export interface TenantSource<Settings extends object = object> {
 
 /**
  * The pipeline's rows computed by SQL of its own, which shares nothing with the mapping: docs/verification.md, "The oracle". It runs in a scratch database with copies of the legacy tables in
- * the schema `legacy` and of the projected rows in the target schema, and makes a table `oracle.<table>` for each projected one, without lifecycle and lineage.
+ * the schema `legacy` and of the projected rows in the target schema, and makes a table `oracle.<table>` for each projected one, without lifecycle and lineage. Types that are not
+ * PostgreSQL's own, such as enums, are `text` there.
  */
 export interface Oracle<Settings extends object = object> {
   /** Files, relative to the pipeline's folder, in the order in which they run. */

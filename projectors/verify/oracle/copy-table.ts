@@ -17,14 +17,14 @@ interface TableCopy {
 }
 
 /**
- * Creates targetSchema.table with the columns and types of sourceSchema.table, without its constraints, and copies its rows.
- * Errors: the table does not exist, or has a type the target database lacks.
+ * Creates targetSchema.table with the columns and types of sourceSchema.table, without its constraints, and copies its rows. Types that are not PostgreSQL's own (enums, domains, those of
+ * extensions) are not in the target database: text there. Errors: the table does not exist.
  */
 export async function copyTable(copy: TableCopy): Promise<void> {
   const { source, target, table } = copy;
   const described = await source.query<{ name: string; type: string }>(
-    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
-     FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+    `SELECT a.attname AS name, CASE WHEN y.typnamespace = 'pg_catalog'::regnamespace THEN format_type(a.atttypid, a.atttypmod) ELSE 'text' END AS type
+     FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
      WHERE n.nspname = $1 AND t.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [copy.sourceSchema, table],
   );
