@@ -188,14 +188,18 @@ async function withClient(url: string, work: (client: pg.Client) => Promise<unkn
 }
 
 /** Deletes those of the topics that exist; resolves once they are gone. */
-async function deleteTopics(brokers: string, topics: readonly string[]): Promise<void> {
+const deleteTopics = (brokers: string, topics: readonly string[]) =>
+  deleteTopicsWith(brokers, (topic) => topics.includes(topic));
+
+/** Deletes the topics of which the name is such. */
+export async function deleteTopicsWith(brokers: string, isOne: (topic: string) => boolean): Promise<void> {
   const admin = new kafkajs.Kafka({
     brokers: brokers.split(','),
     logLevel: kafkajs.logLevel.NOTHING,
   }).admin();
   await admin.connect();
   try {
-    const remaining = async () => (await admin.listTopics()).filter((topic) => topics.includes(topic));
+    const remaining = async () => (await admin.listTopics()).filter(isOne);
     const existing = await remaining();
     if (existing.length > 0) await admin.deleteTopics({ topics: existing });
     await waitUntil('the topics are gone', async () => (await remaining()).length === 0);

@@ -31,11 +31,11 @@ CREATE UNLOGGED TABLE oracle.read_signup AS
 
 CREATE UNLOGGED TABLE oracle.orders AS
   SELECT oracle.v5('order:' || key) AS id, shop_id AS tenant_id, order_no, CASE WHEN email IS NOT NULL THEN oracle.v5('buyer:' || shop_id || '|' || email) END AS buyer_id,
-    status::text AS status, coalesce(nullif(btrim(currency), ''), own.currency, rest.currency) AS currency, oracle.number(total::text) AS total,
-    CASE WHEN jsonb_typeof(shipping) = 'object' AND jsonb_typeof(shipping -> 'city') = 'string' THEN nullif(btrim(shipping ->> 'city'), '') END AS city,
-    CASE WHEN jsonb_typeof(shipping) = 'object' AND jsonb_typeof(shipping -> 'country') = 'string' THEN nullif(btrim(shipping ->> 'country'), '') END AS country,
+    status::text AS status, CASE WHEN btrim(o.currency) <> '' THEN o.currency ELSE coalesce(own.currency, rest.currency) END AS currency, oracle.number(total::text) AS total,
+    CASE WHEN jsonb_typeof(shipping) = 'object' AND jsonb_typeof(shipping -> 'city') = 'string' THEN nullif(shipping ->> 'city', '') END AS city,
+    CASE WHEN jsonb_typeof(shipping) = 'object' AND jsonb_typeof(shipping -> 'country') = 'string' THEN nullif(shipping ->> 'country', '') END AS country,
     CASE WHEN gift_note IS NOT NULL THEN jsonb_build_object('gift_note', gift_note) END AS source_metadata, placed_at, updated_at
-  FROM oracle.read_order
+  FROM oracle.read_order o
   CROSS JOIN (SELECT currency FROM oracle_input.tenant WHERE shop = '') rest (currency)
   LEFT JOIN oracle_input.tenant own (shop, currency) ON own.shop = shop_id;
 
