@@ -69,6 +69,9 @@ describe('lines', () => {
       .when(update('order_lines', ['north', '7', '1'], { quantity: 'two' }))
       .then({ order_lines: [{ quantity: null, amount: null }] })
       .rejects([{ path: 'quantity', raw_value: 'two' }]);
+    given()
+      .when(update('order_lines', ['north', '7', '1'], { quantity: '9'.repeat(1001) }))
+      .then({ order_lines: [{ quantity: null, amount: null }] });
   });
 });
 
