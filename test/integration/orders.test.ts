@@ -61,8 +61,12 @@ let owner: pg.Client;
 let env: Record<string, string>;
 const processes: CliProcess[] = [];
 
+/** Every command of crosswalk that was run. */
+const ran: string[] = [];
+
 /** Runs a command of the installed package in the project's folder, to its end; what it printed. */
 async function run(args: readonly string[], code = 0): Promise<string> {
+  ran.push(args.join(' '));
   const result = await packed.crosswalk(args, env);
   expect(result.code, `crosswalk ${args.join(' ')}\n${result.stderr}\n${result.stdout}`).toBe(code);
   return result.stdout;
@@ -80,7 +84,15 @@ function start(args: readonly string[], cwd: string, more: Readonly<Record<strin
   const program = join(packed.project, 'node_modules/.bin/crosswalk');
   const started = startProgram(program, args, { cwd, env: { ...packed.env, ...env, ...more } });
   processes.push(started);
+  ran.push(args.join(' '));
   return started;
+}
+
+/** Ends a process as its supervisor does. */
+async function stop(running: CliProcess): Promise<void> {
+  running.child.kill('SIGTERM');
+  expect(await running.ended, running.stderr()).toBe(0);
+  expect(running.stderr()).not.toContain('"level":"error"');
 }
 
 beforeAll(async () => {
@@ -233,7 +245,8 @@ describe("somebody else's pipeline, on the package alone,", () => {
     // An hour of samples, as if the projectors had run for so long.
     await owner.query(
       `INSERT INTO crosswalk.lag_sample SELECT p, at, 1, 0 FROM unnest($1::text[]) p,
-         generate_series(date_bin('15 seconds', now(), 'epoch') - interval '70 minutes', now(), '15 seconds') at ON CONFLICT DO NOTHING`,
+         generate_series(date_bin('15 seconds', now(), 'epoch') - interval '70 minutes', now(), '15 seconds') at
+       ON CONFLICT (projection, at) DO UPDATE SET lag_seconds = excluded.lag_seconds`,
       [['shops', 'orders', 'order_lines', 'newsletter_signups', 'order_history']],
     );
     expect(await run(['gate', 'north', '--max-lag-seconds', '600'])).toMatch(/^Gate \d+ for north: go$/m);
@@ -300,7 +313,16 @@ describe("somebody else's pipeline, on the package alone,", () => {
     expect(preview.report.differences).toMatchObject([
       { table: 'orders', kind: 'change', column: 'currency', before: 'usd', after: 'USD', legacyKey: '["north","20"]' },
     ]);
-    expect(await cellOf(`SELECT currency FROM shop.orders WHERE order_no = 20`)).toBe('usd');
+    const currency = () => rowsOf(`SELECT currency, mapping_version FROM shop.orders WHERE order_no = 20`);
+    expect(await currency()).toEqual([['usd', '1']]);
+
+    // It is deployed, and what was written before is brought up to it.
+    env.CROSSWALK_CONFIG = join(packed.project, 'next.config.ts');
+    await stop(processes.pop()!);
+    start(['project'], packed.dir);
+    await run(['rebuild', 'all', '--yes']);
+    expect(await currency()).toEqual([['USD', '2']]);
+    await run(['verify']);
   });
 
   test('tells what it rejected, where a row comes from, and how it is', async () => {
@@ -341,10 +363,15 @@ describe("somebody else's pipeline, on the package alone,", () => {
       'orders 0',
       'shops 0',
     ]);
-    for (const running of processes) {
-      running.child.kill('SIGTERM');
-      expect(await running.ended, running.stderr()).toBe(0);
-      expect(running.stderr()).not.toContain('"level":"error"');
-    }
+    for (const running of processes) await stop(running);
+  });
+
+  test('has a page whose commands are those that were run here', () => {
+    const page = readFileSync(join(packed.project, 'README.md'), 'utf8');
+    const named = [...page.matchAll(/npx crosswalk ([^#&`\n]+)/g)].map(([, command]) =>
+      command!.replaceAll('"', '').trim(),
+    );
+    expect(named.length).toBeGreaterThan(14);
+    expect(named.filter((command) => !ran.some((line) => line.startsWith(command)))).toEqual([]);
   });
 });
