@@ -62,12 +62,12 @@ export interface Bench {
 export async function createBench(urls: { legacyUrl: string; targetUrl: string }): Promise<Bench> {
   const legacy = await connect(urls.legacyUrl, 'oracle-test');
   const target = await connect(urls.targetUrl, 'oracle-test');
-  const sql = (path: string) => readFileSync(new URL(`../../schemas/${path}`, import.meta.url), 'utf8');
-  await legacy.query(sql('legacy/schema.sql'));
+  const sql = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+  await legacy.query(sql('pipelines/crm/sample/legacy-schema.sql'));
   await target.query('CREATE SCHEMA crm; CREATE SCHEMA crosswalk');
   for (const file of ['001_tenancy', '002_people', '003_quotes', '012_kept_aside'])
-    await target.query(sql(`crm/${file}.up.sql`));
-  await target.query(sql('crosswalk/001_state.up.sql'));
+    await target.query(sql(`pipelines/crm/migrations/${file}.up.sql`));
+  await target.query(sql('schemas/crosswalk/001_state.up.sql'));
   // Rows are written in the order a person thinks of them; foreign keys are not what is tested here.
   await target.query('SET session_replication_role = replica');
 
