@@ -46,7 +46,8 @@ export async function waitForLsn(
         `SELECT (SELECT count(*) FROM jsonb_to_recordset($1::jsonb) AS g (projection text, topic text, partition int, "offset" bigint)
              LEFT JOIN crosswalk.consumer_offset o USING (projection, topic, partition) WHERE coalesce(o.next_offset, 0) < g."offset") AS behind,
            (SELECT count(*) FROM crosswalk.parked_change WHERE source_lsn <= $2::pg_lsn) AS parked`,
-        [JSON.stringify(goals), toLsnText(options.lsn)],
+        // Rows of a load are as new as the moment at which they were read, which may come after `lsn`.
+        [JSON.stringify(goals), toLsnText(position.lsn)],
       );
       const behind = Number(rows[0]!.behind) + Number(rows[0]!.parked);
       return behind === 0;

@@ -7,6 +7,8 @@ import { createTenants } from '../../../pipelines/crm/tenants.ts';
 import { createPositionTable, type LogPosition } from '../../../projectors/log-position.ts';
 import { runProjectors } from '../../../projectors/project.ts';
 import { createProjectionStatus } from '../../../projectors/status.ts';
+import { waitForLsn } from '../../../projectors/wait.ts';
+import { createKafka } from '../../../runtime/kafka.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
@@ -246,6 +248,13 @@ describe('with the whole pipeline', () => {
       expect(await wait(reader, written.lsn, '300 milliseconds')).toBe(false);
       expect(await isAppliedLsnBehind(written.lsn)).toBe(true);
       expect(await isParked()).toBe(true);
+      // Of a load, what is read is newer than the mark that the command waits for.
+      const kafka = createKafka(rig.config.kafka(), createLog('silent'));
+      const command = { lsn: 1n, timeoutMs: 3000, signal: new AbortController().signal };
+      await expect(waitForLsn(rig.config, kafka, owner, allProjections, command)).rejects.toMatchObject({
+        code: 'not_reached',
+        message: expect.stringContaining('applied'),
+      });
       return written;
     });
     expect(await wait(reader, lsn)).toBe(true);
