@@ -27,7 +27,7 @@ export async function loadPipeline(given: string | undefined, folder = process.c
     throw new CrosswalkError(
       'config_invalid',
       `${file} exports no pipeline`,
-      'Write `export default definePipeline({ … })`: docs/pipelines.md.',
+      'Write `export default definePipeline({ … })`: docs/your-own-tables.md.',
     );
   return exported;
 }

@@ -77,7 +77,7 @@ test.each([
   ],
   [['docs', '--key', '["1","2"]', '--dry-run'], 'SQLSTATE 22P02'],
   [['pairs', '--key', '1'], '--key: a key of pairs has 2 columns. Give the texts of a, b as a JSON array'],
-  [['docs', '--where', 'true', '--key', '1'], 'A snapshot has --where, --key or --workspace, not several.'],
+  [['docs', '--where', 'true', '--key', '1'], 'A snapshot has --where, --key or --tenant, not several.'],
   [['pairs', '--workspace', 'w'], 'pairs names no tenant. Give --where.'],
 ])('refuses %j', async (args, said) => {
   const { code, out, error } = await run(...args, '--yes');

@@ -51,14 +51,14 @@ test('is pinned beside what is there, and changes what a phone of its tenant is'
   writeFileSync(file, JSON.stringify(before));
 
   const preview = await pin(file, { dryRun: true });
-  expect(preview).toContain(`${BERLIN}: DE, was US`);
+  expect(preview).toContain(`${BERLIN}: country DE, was US`);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(before);
 
   expect(JSON.parse(await pin(file, { json: true }))).toEqual({
     ...{ file, written: true },
     differences: [
-      { tenantId: 'unassigned', workspace: 'GB', pinned: 'US' },
-      { tenantId: BERLIN, workspace: 'DE', pinned: 'US' },
+      { tenantId: 'unassigned', setting: 'country', legacy: 'GB', pinned: 'US' },
+      { tenantId: BERLIN, setting: 'country', legacy: 'DE', pinned: 'US' },
     ],
   });
   const pinned = JSON.parse(readFileSync(file, 'utf8')) as unknown;
@@ -66,7 +66,7 @@ test('is pinned beside what is there, and changes what a phone of its tenant is'
     default: { country: 'US' },
     tenants: { [BERLIN]: { userId: '7', country: 'DE' }, other: { country: 'FR' }, unassigned: { country: 'GB' } },
   });
-  expect(await pin(file)).toContain('names the country of every workspace that has one');
+  expect(await pin(file)).toContain('has every setting that the legacy database names');
 
   const quote = { id: BERLIN, company_id: BERLIN, phone: '030 9018345' };
   const contact = { id: BERLIN, workspace_id: BERLIN, phone_number: '030 9018345', opted_out: 't' };
