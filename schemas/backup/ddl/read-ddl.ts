@@ -1,3 +1,7 @@
+// Definitions of schemas, read from the catalog: for where no pg_dump of the server's own major version is on the PATH, which is used otherwise (../pg-dump.ts). It stays because no package
+// brings one everywhere: those of npm that carry PostgreSQL have initdb, pg_ctl and postgres alone, Debian has the client of one major version (15 in bookworm), and an older pg_dump
+// refuses a newer server. A backup must not be impossible for that.
+
 import type pg from 'pg';
 import { CrosswalkError } from '../../../runtime/errors.ts';
 import { readAccess } from './access.ts';
