@@ -335,11 +335,11 @@ const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<
   ],
   [
     'docs/cutover.md',
-    'ALTER TABLE crm.lead_activities',
+    'SELECT crosswalk.adopt',
     async ({ text }) => {
       await ask(
         owner(),
-        'CREATE TABLE crm.lead_activities (id uuid PRIMARY KEY, tenant_id text NOT NULL, origin text NOT NULL)',
+        'CREATE TABLE crm.lead_activities (id uuid PRIMARY KEY, tenant_id text NOT NULL)',
       );
       await runAll(owner(), text);
       await ask(owner(), 'DROP TABLE crm.lead_activities');
