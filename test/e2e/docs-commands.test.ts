@@ -337,10 +337,7 @@ const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<
     'docs/cutover.md',
     'SELECT crosswalk.adopt',
     async ({ text }) => {
-      await ask(
-        owner(),
-        'CREATE TABLE crm.lead_activities (id uuid PRIMARY KEY, tenant_id text NOT NULL)',
-      );
+      await ask(owner(), 'CREATE TABLE crm.lead_activities (id uuid PRIMARY KEY, tenant_id text NOT NULL)');
       await runAll(owner(), text);
       await ask(owner(), 'DROP TABLE crm.lead_activities');
     },
