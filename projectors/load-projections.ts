@@ -1,9 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { CrosswalkError } from '../runtime/errors.ts';
 import { isProjection, type Projection } from './projection.ts';
 
-/** Projections that the files of a folder export, helpers in its subfolders aside: histories last, otherwise in the order of files and exports. */
+/**
+ * Projections that the files of a folder export, helpers in its subfolders aside: histories last, otherwise in the order of files and exports. Throws `config_invalid` where there is none.
+ */
 export async function loadProjections<Settings extends object>(
   ...folder: readonly string[]
 ): Promise<Projection<Settings>[]> {
@@ -15,5 +18,11 @@ export async function loadProjections<Settings extends object>(
     for (const value of Object.values(exported))
       if (isProjection(value)) found.push(value as unknown as Projection<Settings>);
   }
+  if (found.length === 0)
+    throw new CrosswalkError(
+      'config_invalid',
+      `No file of ${path} exports a projection`,
+      'Export what defineProjection or defineHistory returns.',
+    );
   return found.toSorted((a, b) => Number(a.history !== undefined) - Number(b.history !== undefined));
 }

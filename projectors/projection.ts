@@ -153,11 +153,11 @@ export function statesOf(projections: readonly Projection[]): Projection[] {
   return projections.filter(({ history }) => history === undefined);
 }
 
-/** What was defined here. */
-const known = new WeakSet<object>();
+/** What a definition carries, and a copy of it too: one that is spread into another stays a projection. */
+const MARK = Symbol.for('crosswalk.projection');
 
 export function isProjection(value: unknown): value is Projection {
-  return typeof value === 'object' && value !== null && known.has(value);
+  return typeof value === 'object' && value !== null && MARK in value;
 }
 
 /** Checks a projection's declaration when its module is loaded, and returns it. */
@@ -169,9 +169,8 @@ export function defineProjection<Settings extends object>(projection: Projection
   const unread = projection.requires.filter((column) => !projection.reads.includes(column));
   if (unread.length > 0)
     throw new Error(`projection ${projection.name}: requires ${unread.join(', ')}, which its rules do not read`);
-  const defined = { ...projection, map: rememberPerRow<Settings>((row, tenants) => projection.map(row, tenants)) };
-  known.add(defined);
-  return defined;
+  const map = rememberPerRow<Settings>((row, tenants) => projection.map(row, tenants));
+  return Object.assign({ ...projection, map }, { [MARK]: true });
 }
 
 /** What a row implies, worked out once as long as the row is there: the history of a projection's rows asks for it again. */
