@@ -4,7 +4,7 @@ import { type Chunk, readChunk } from '../connectors/snapshot/chunks.ts';
 import type { Selection } from '../connectors/snapshot/work.ts';
 import type { LegacyRow } from '../projectors/projection.ts';
 import { toLegacyRow } from '../projectors/verify/legacy-rows.ts';
-import { quoteIdent } from '../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../schemas/quote.ts';
 import { readOnly, toProblem } from './read-only.ts';
 
 /** Which rows of a table are read: all of them in the order of the key, as far as `most` goes, or about `rows` of `ofRows`, spread over the table. */
@@ -106,7 +106,7 @@ async function sampleKeys(
 ): Promise<string[][]> {
   const percent = Math.min(100, Math.max((100 * rows) / ofRows, 1e-6));
   const found = await client.query<string[]>({
-    text: `SELECT ${key.map(quoteIdent).join(', ')} FROM ${isPartitioned ? '' : 'ONLY '}${quoteIdent(schema)}.${quoteIdent(table)}
+    text: `SELECT ${key.map(quoteIdent).join(', ')} FROM ${isPartitioned ? '' : 'ONLY '}${quoteTable(schema, table)}
       TABLESAMPLE SYSTEM ($1::real) REPEATABLE (1) LIMIT $2`,
     values: [percent, MOST_TIMES * rows],
     rowMode: 'array',

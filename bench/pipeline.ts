@@ -9,7 +9,7 @@ import { parseConfig } from '../runtime/config.ts';
 import { addressConfig, connect } from '../runtime/postgres.ts';
 import { untilTrue } from '../runtime/retry.ts';
 import { migrateUp } from '../schemas/migrations.ts';
-import { quoteIdent } from '../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../schemas/quote.ts';
 import { type Bench, type Databases, type Run, shippedProjector } from './bench.ts';
 import { deleteTopics } from './delete-topics.ts';
 import { flatProjector, flatQuotes, flatTable } from './flat/flat-quotes.ts';
@@ -73,7 +73,7 @@ export async function withPipeline<T>(
     };
     const config = parseConfig({ ...run.env, ...workerEnv }, crm);
     for (const statement of await planSourceSetup(legacy, captureOf(config))) await legacy.query(statement);
-    const captured = config.tables.map((table) => `${quoteIdent(config.legacySchema)}.${quoteIdent(table)}`);
+    const captured = config.tables.map((table) => quoteTable(config.legacySchema, table));
     await legacy.query(`GRANT USAGE ON SCHEMA ${quoteIdent(config.legacySchema)} TO crosswalk_connector`);
     await legacy.query(`GRANT SELECT ON ${captured.join(', ')} TO crosswalk_connector`);
     await migrateUp(target, () => undefined, { migrations: migrationsOf(crm) });

@@ -10,7 +10,7 @@ import { migrationsOf } from '../projectors/pipeline.ts';
 import { parseConfig } from '../runtime/config.ts';
 import { addressConfig, connect } from '../runtime/postgres.ts';
 import { migrateUp } from '../schemas/migrations.ts';
-import { quoteIdent } from '../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../schemas/quote.ts';
 import { type CommandContext, print } from './context.ts';
 import { type ManagedProcess, startProcess } from './managed-process.ts';
 import { tellAdminEmail } from './phases/open-run.ts';
@@ -77,9 +77,7 @@ export async function openLocalStack(
       await migrateUp(target, () => undefined, { migrations: migrationsOf(context.pipeline) });
       if (stack.kind.postgres !== 'given') {
         const password = readPassword(dir);
-        const tables = config.tables
-          .map((table) => `${quoteIdent(config.legacySchema)}.${quoteIdent(table)}`)
-          .join(', ');
+        const tables = config.tables.map((table) => quoteTable(config.legacySchema, table)).join(', ');
         await ensureLogin(legacy, 'crosswalk_connector', `LOGIN REPLICATION PASSWORD '${password}'`);
         await legacy.query(`GRANT USAGE ON SCHEMA ${quoteIdent(config.legacySchema)} TO crosswalk_connector`);
         await legacy.query(`GRANT SELECT ON ${tables} TO crosswalk_connector`);

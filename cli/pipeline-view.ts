@@ -4,7 +4,7 @@ import type { Projection } from '../projectors/projection.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import { type Config, topicOf } from '../runtime/config.ts';
 import type { Kafka } from '../runtime/kafka.ts';
-import { quoteIdent } from '../schemas/quote.ts';
+import { quoteTable } from '../schemas/quote.ts';
 
 /** How far the initial load is: legacy rows of projected tables, in all and applied. */
 export interface LoadProgress {
@@ -28,7 +28,7 @@ export async function countLegacyRows(
     // The rows of a partitioned table are in its partitions; those of inheriting tables are their own.
     const only = partitioned.some(({ table }) => table === source) ? '' : 'ONLY ';
     const { rows } = await legacy.query<{ count: string }>(
-      `SELECT count(*) FROM ${only}${quoteIdent(config.legacySchema)}.${quoteIdent(source)}`,
+      `SELECT count(*) FROM ${only}${quoteTable(config.legacySchema, source)}`,
     );
     total += Number(rows[0]!.count);
   }

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
+import { quoteIdent, quoteLiteral, quoteTable } from '../schemas/quote.ts';
 import type { CaptureOptions } from './source-state.ts';
 
 /** What capturing changes in a legacy database, as far as it can be brought back. */
@@ -80,7 +80,7 @@ export function planCaptureUndo(
     undone.push(`ALTER TABLE ${name} REPLICA IDENTITY ${identity}`);
   };
   for (const [table, identity] of Object.entries(before.identities))
-    undo(`${quoteIdent(options.schema)}.${quoteIdent(table)}`, identity, now.identities[table]);
+    undo(quoteTable(options.schema, table), identity, now.identities[table]);
   for (const [name, identity] of Object.entries(before.partitions ?? {})) undo(name, identity, now.partitions?.[name]);
   return undone;
 }

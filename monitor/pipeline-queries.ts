@@ -3,7 +3,7 @@ import { parseLsn } from '../changes/lsn.ts';
 import { type Figures, readFigures } from '../projectors/upkeep.ts';
 import type { Config } from '../runtime/config.ts';
 import { clientConfig } from '../runtime/postgres.ts';
-import { quoteIdent } from '../schemas/quote.ts';
+import { quoteTable } from '../schemas/quote.ts';
 import type { StoredOffset } from './lag.ts';
 
 /** The replication slot on the legacy server. `retainedBytes`: write-ahead log that it keeps from being removed. */
@@ -103,7 +103,7 @@ async function readRejects(
 ): Promise<TargetState['rejects']> {
   if (rejectsTable === null) return [];
   const { rows } = await client.query<{ table: string | null; reason: string; count: string }>(
-    `SELECT legacy_table AS table, reason, count(*)::text FROM ${quoteIdent(targetSchema)}.${quoteIdent(rejectsTable)} GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2`,
+    `SELECT legacy_table AS table, reason, count(*)::text FROM ${quoteTable(targetSchema, rejectsTable)} GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2`,
   );
   return rows.map((row) => ({ ...row, count: Number(row.count) }));
 }

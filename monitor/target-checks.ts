@@ -4,7 +4,7 @@ import { readShadows } from '../projectors/rebuild/shadow.ts';
 import { targetTables } from '../projectors/write/catalog.ts';
 import { toCrosswalkError } from '../runtime/errors.ts';
 import { type Migration, readMigrationState } from '../schemas/migrations.ts';
-import { quoteIdent } from '../schemas/quote.ts';
+import { quoteTable } from '../schemas/quote.ts';
 import { type Check, checksOf } from './checks.ts';
 import { type Omission, readTableAccess, toOmissions, wantedTables } from './target-access.ts';
 
@@ -42,7 +42,7 @@ export async function readTargetChecks(
     if (code !== 'permission_denied') checks.push(failing('migrations', message, remedy));
   }
   const wanted = [
-    ...projections.flatMap(targetTables).map((table) => `${quoteIdent(targetSchema)}.${quoteIdent(table)}`),
+    ...projections.flatMap(targetTables).map((table) => quoteTable(targetSchema, table)),
     'crosswalk.consumer_offset',
     'crosswalk.parked_change',
     'crosswalk.dead_letter',

@@ -169,19 +169,17 @@ export function defineProjection<Settings extends object>(projection: Projection
   const unread = projection.requires.filter((column) => !projection.reads.includes(column));
   if (unread.length > 0)
     throw new Error(`projection ${projection.name}: requires ${unread.join(', ')}, which its rules do not read`);
-  const map = rememberPerRow<Settings>((row, tenants) => projection.map(row, tenants));
+  const map = rememberPerRow(projection);
   return Object.assign({ ...projection, map }, { [MARK]: true });
 }
 
 /** What a row implies, worked out once as long as the row is there: the history of a projection's rows asks for it again. */
-function rememberPerRow<Settings extends object>(
-  map: (row: LegacyRow, tenants: Tenants<Settings>) => Implied,
-): (row: LegacyRow, tenants: Tenants<Settings>) => Implied {
+function rememberPerRow<Settings extends object>(projection: Projection<Settings>): Projection<Settings>['map'] {
   const remembered = new WeakMap<LegacyRow, { readonly tenants: Tenants<Settings>; readonly implied: Implied }>();
   return (row, tenants) => {
     const earlier = remembered.get(row);
     if (earlier?.tenants === tenants) return earlier.implied;
-    const implied = map(row, tenants);
+    const implied = projection.map(row, tenants);
     remembered.set(row, { tenants, implied });
     return implied;
   };

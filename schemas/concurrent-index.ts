@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { type DdlOptions, retryLocked } from './ddl-retry.ts';
 import type { MigrationStep } from './migration-steps.ts';
-import { quoteIdent } from './quote.ts';
+import { quoteTable } from './quote.ts';
 
 type ConcurrentStep = Extract<MigrationStep, { kind: 'concurrently' }>;
 
@@ -30,7 +30,7 @@ export async function runConcurrentStep(
   options: DdlOptions,
 ): Promise<void> {
   const { index } = step;
-  const name = `${quoteIdent(index.schema)}.${quoteIdent(index.name)}`;
+  const name = quoteTable(index.schema, index.name);
   const outside = { ...options, lockTimeoutMs: options.concurrentTimeoutMs };
   await client.query(`SET lock_timeout = ${options.concurrentTimeoutMs}`);
   await client.query('SET statement_timeout = 0');

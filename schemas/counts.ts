@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from './quote.ts';
+import { quoteTable } from './quote.ts';
 
 /** What a table is made of, in numbers. */
 export type TableCounts = Readonly<Record<'rows' | 'constraints' | 'unvalidated' | 'indexes' | 'invalid', number>>;
@@ -21,7 +21,7 @@ export async function countTables(
   const counts: Record<string, TableCounts> = {};
   for (const { schema, name, ...numbers } of rows) {
     const counted = await client.query<{ rows: string }>(
-      `SELECT count(*)::text AS rows FROM ${quoteIdent(schema)}.${quoteIdent(name)}`,
+      `SELECT count(*)::text AS rows FROM ${quoteTable(schema, name)}`,
     );
     counts[`${schema}.${name}`] = {
       rows: Number(counted.rows[0]!.rows),

@@ -9,7 +9,7 @@ import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
 import { addressConfig, connect } from '../../runtime/postgres.ts';
 import { pause } from '../../runtime/retry.ts';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteTable } from '../../schemas/quote.ts';
 import { type CommandContext, print } from '../context.ts';
 import { type LocalStack, openLocalStack } from '../local-stack.ts';
 import { assertRunning, type ManagedProcess } from '../managed-process.ts';
@@ -207,7 +207,7 @@ async function compareRejects(
 ): Promise<boolean> {
   if (rejectsTable === null) return planted.length === 0;
   const { rows } = await target.query<{ legacy_table: string; legacy_key: string; path: string; reason: string }>(
-    `SELECT legacy_table, legacy_key, path, reason FROM ${quoteIdent(targetSchema)}.${quoteIdent(rejectsTable)} WHERE origin = 'cdc'`,
+    `SELECT legacy_table, legacy_key, path, reason FROM ${quoteTable(targetSchema, rejectsTable)} WHERE origin = 'cdc'`,
   );
   const expected = new Set(planted.map(({ table, key, path, reason }) => [table, key, path, reason].join(' ')));
   const found = new Set(rows.map((row) => [row.legacy_table, row.legacy_key, row.path, row.reason].join(' ')));

@@ -1,6 +1,6 @@
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect } from '../../runtime/postgres.ts';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteTable } from '../../schemas/quote.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toCountText, toTableLines } from '../quantity-text.ts';
 
@@ -43,7 +43,7 @@ async function readRejects(
   options: { limit: number; unmask?: boolean },
 ): Promise<{ counts: RejectCount[]; rows: Reject[] }> {
   if (rejectsTable === null) return { counts: [], rows: [] };
-  const table = `${quoteIdent(targetSchema)}.${quoteIdent(rejectsTable)}`;
+  const table = quoteTable(targetSchema, rejectsTable);
   const client = await connect(url, 'rejects');
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');

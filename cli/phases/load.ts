@@ -9,7 +9,7 @@ import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { readHoldings } from '../../schemas/backup/coverage.ts';
 import { retryLocked } from '../../schemas/ddl-retry.ts';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../../schemas/quote.ts';
 import { examine } from '../commands/doctor.ts';
 import { countLegacyRows, readLoadProgress } from '../pipeline-view.ts';
 import { toCountText } from '../quantity-text.ts';
@@ -148,7 +148,7 @@ async function count({ legacy, target, context: { pipeline, config } }: PhaseRun
   const counts: Record<string, Record<string, number>> = {};
   for (const source of new Set(pipeline.projections.map((projection) => projection.source))) {
     const { rows } = await legacy.query<{ n: string }>(
-      `SELECT count(*)::text AS n FROM ONLY ${quoteIdent(config.legacySchema)}.${quoteIdent(source)}`,
+      `SELECT count(*)::text AS n FROM ONLY ${quoteTable(config.legacySchema, source)}`,
     );
     counts[`legacy ${source}`] = { rows: Number(rows[0]!.n) };
   }
@@ -158,7 +158,7 @@ async function count({ legacy, target, context: { pipeline, config } }: PhaseRun
     ]);
     if (found[0]!.name === null) continue;
     const { rows } = await target.query<{ projected: string; app: string }>(
-      `SELECT count(*) FILTER (WHERE origin = 'cdc')::text AS projected, count(*) FILTER (WHERE origin <> 'cdc')::text AS app FROM ${quoteIdent(config.targetSchema)}.${quoteIdent(table)}`,
+      `SELECT count(*) FILTER (WHERE origin = 'cdc')::text AS projected, count(*) FILTER (WHERE origin <> 'cdc')::text AS app FROM ${quoteTable(config.targetSchema, table)}`,
     );
     counts[`${config.targetSchema}.${table}`] = { projected: Number(rows[0]!.projected), app: Number(rows[0]!.app) };
   }
@@ -221,7 +221,7 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
   const blocking: string[] = [];
   for (const { table, column, refers } of rows) {
     const { rows: found } = await run.target.query(
-      `SELECT FROM ${quoteIdent(schema)}.${quoteIdent(table)} a JOIN ${quoteIdent(schema)}.${quoteIdent(refers)} p ON p.id = a.${quoteIdent(column)} WHERE a.origin <> 'cdc' AND p.origin = 'cdc' LIMIT 1`,
+      `SELECT FROM ${quoteTable(schema, table)} a JOIN ${quoteTable(schema, refers)} p ON p.id = a.${quoteIdent(column)} WHERE a.origin <> 'cdc' AND p.origin = 'cdc' LIMIT 1`,
     );
     if (found.length > 0) blocking.push(`${schema}.${table}.${column}`);
   }

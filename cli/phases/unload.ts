@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../../schemas/quote.ts';
 
 /** What projectors keep beside the rows: without it they begin at the beginning of the log. Tables of other versions need not exist. */
 const PROGRESS = [
@@ -9,7 +9,7 @@ const PROGRESS = [
 
 /** The statements that remove every projected row, children first, and the projectors' progress; empty where there is neither. Rows of the application stay. */
 export async function planUnload(target: pg.ClientBase, schema: string): Promise<string[]> {
-  const nameOf = (table: string) => `${quoteIdent(schema)}.${quoteIdent(table)}`;
+  const nameOf = (table: string) => quoteTable(schema, table);
   const tables = await readProjectedTables(target, schema);
   const { rows: progress } = await target.query<{ name: string }>(
     `SELECT p AS name FROM unnest($1::text[]) AS p WHERE to_regclass('crosswalk.' || p) IS NOT NULL`,
@@ -44,9 +44,7 @@ export async function planUnload(target: pg.ClientBase, schema: string): Promise
 
 /** Keeps everybody else from the projected tables until the transaction ends. */
 export async function lockProjectedSql(target: pg.ClientBase, schema: string): Promise<string> {
-  const tables = (await readProjectedTables(target, schema)).map(
-    (table) => `${quoteIdent(schema)}.${quoteIdent(table)}`,
-  );
+  const tables = (await readProjectedTables(target, schema)).map((table) => quoteTable(schema, table));
   return `LOCK TABLE ${tables.join(', ')} IN ACCESS EXCLUSIVE MODE`;
 }
 

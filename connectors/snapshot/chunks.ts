@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { type Cells, keyPositions, type Relation } from '../../changes/change.ts';
 import { isBeyondServer, MOST_ROW_BYTES, toRowBytesSql } from '../../changes/row-bytes.ts';
 import { reach } from '../../runtime/faults.ts';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../../schemas/quote.ts';
 import type { Found, Range } from './windows.ts';
 import { ALL_ROWS, type Selection } from './work.ts';
 
@@ -150,7 +150,7 @@ export interface Source {
 
 /** `parameters`: how many stand before those of `values`. A key that is asked for is a row, whether the table has it or not. */
 export function toSource(relation: Relation, selection: Selection, parameters = 0): Source {
-  const table = `${relation.isPartitioned ? '' : 'ONLY '}${quoteIdent(relation.schema)}.${quoteIdent(relation.table)}`;
+  const table = `${relation.isPartitioned ? '' : 'ONLY '}${quoteTable(relation.schema, relation.table)}`;
   const keys = relation.key.map(quoteIdent);
   if (selection.keys === null) {
     return {

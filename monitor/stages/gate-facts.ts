@@ -7,7 +7,7 @@ import type { Log } from '../../runtime/log.ts';
 import { inTransaction } from '../../runtime/postgres.ts';
 import { type Reading, readWithin } from '../../runtime/reading.ts';
 import { createRegistry, type Registry } from '../../schemas/avro/registry.ts';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteTable } from '../../schemas/quote.ts';
 import { type PipelineState, readPipelineState } from '../pipeline-state.ts';
 import { type LagSample, readLagSamples } from './lag-samples.ts';
 import { countForTenant, type TenantCount } from './letter-tenants.ts';
@@ -116,7 +116,7 @@ async function isKnown(
   { targetSchema, tenantsTable }: Config,
   tenant: string,
 ): Promise<boolean> {
-  const table = tenantsTable === null ? null : `${quoteIdent(targetSchema)}.${quoteIdent(tenantsTable)}`;
+  const table = tenantsTable === null ? null : quoteTable(targetSchema, tenantsTable);
   const { rowCount } = await target.query(
     `${table === null ? '' : `SELECT FROM ${table} WHERE id = $1 AND deleted_at IS NULL UNION ALL `}SELECT FROM crosswalk.verified WHERE tenant_id = $1
      UNION ALL SELECT FROM crosswalk.stage_log WHERE tenant_id = $1 LIMIT 1`,
@@ -150,7 +150,7 @@ async function countRejects(
 ): Promise<number> {
   if (rejectsTable === null) return 0;
   const { rows } = await target.query<{ count: string }>(
-    `SELECT count(*)::text FROM ${quoteIdent(targetSchema)}.${quoteIdent(rejectsTable)} WHERE $1::text IS NULL OR tenant_id = $1`,
+    `SELECT count(*)::text FROM ${quoteTable(targetSchema, rejectsTable)} WHERE $1::text IS NULL OR tenant_id = $1`,
     [tenant],
   );
   return Number(rows[0]!.count);

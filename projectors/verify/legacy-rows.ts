@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { keyPositions, type Relation } from '../../changes/change.ts';
 import { MOST_ROW_BYTES, toRowBytesSql } from '../../changes/row-bytes.ts';
 import { parseSnapshot } from '../../connectors/snapshot/visibility.ts';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../../schemas/quote.ts';
 import type { LegacyRow } from '../projection.ts';
 import { toLegacyKey } from '../source-change.ts';
 import { toArrayText } from './spelling.ts';
@@ -84,7 +84,7 @@ export async function findAbsent(
 }
 
 function tableSql({ schema, table, isPartitioned }: Relation): string {
-  return `${isPartitioned ? '' : 'ONLY '}${quoteIdent(schema)}.${quoteIdent(table)}`;
+  return `${isPartitioned ? '' : 'ONLY '}${quoteTable(schema, table)}`;
 }
 
 function wantedSql(relation: Relation): string {

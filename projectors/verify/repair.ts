@@ -5,7 +5,7 @@ import { MOST_KEYS } from '../../connectors/snapshot/signal.ts';
 import type { Config } from '../../runtime/config.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../../schemas/quote.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import type { RepairHint } from '../source-change.ts';
 import { createFindings } from './findings.ts';
@@ -203,7 +203,7 @@ async function isKeyOf(legacy: pg.ClientBase, relation: Relation, key: string): 
 
 async function findAnyKey(legacy: pg.ClientBase, { schema, table, key }: Relation): Promise<string | null> {
   const { rows } = await legacy.query<string[]>({
-    text: `SELECT ${key.map(quoteIdent).join(', ')} FROM ${quoteIdent(schema)}.${quoteIdent(table)} LIMIT 1`,
+    text: `SELECT ${key.map(quoteIdent).join(', ')} FROM ${quoteTable(schema, table)} LIMIT 1`,
     rowMode: 'array',
   });
   const texts = rows[0];

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Config } from '../../runtime/config.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
-import { quoteIdent } from '../../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../../schemas/quote.ts';
 import type { Checks } from '../pipeline.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { compareBackward, ownersOf } from './backward.ts';
@@ -330,7 +330,7 @@ async function estimateRows({ legacy, target, plans, relations }: Sessions): Pro
   };
   const legacyTables = plans.map(({ projection }) => {
     const { schema, table } = relations.get(projection.source)!;
-    return `${quoteIdent(schema)}.${quoteIdent(table)}`;
+    return quoteTable(schema, table);
   });
   const owned = new Set(plans.flatMap((plan) => plan.owned.map(({ target: of }) => of.table)));
   return (await estimate(legacy, legacyTables)) + (await estimate(target, [...owned, 'contribution'].map(quoteIdent)));

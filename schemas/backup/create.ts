@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { reach } from '../../runtime/faults.ts';
 import { connect, sourceOptions } from '../../runtime/postgres.ts';
-import { quoteIdent } from '../quote.ts';
+import { quoteTable } from '../quote.ts';
 import { copyOut, type FileDigest } from './copy.ts';
 import { readDefinitions } from './definitions.ts';
 import { digestTable, nameOf, readTableShapes, type TableDigest, type TableShape } from './digest.ts';
@@ -248,7 +248,7 @@ async function readSequences(client: pg.Client, schemas: readonly string[]): Pro
   const sequences: Manifest['sequences'] = [];
   for (const { schema, name } of found) {
     const { rows } = await client.query<{ last: string; called: string }>(
-      `SELECT last_value::text AS last, is_called::text AS called FROM ${quoteIdent(schema)}.${quoteIdent(name)}`,
+      `SELECT last_value::text AS last, is_called::text AS called FROM ${quoteTable(schema, name)}`,
     );
     sequences.push({ schema, name, lastValue: rows[0]!.last, isCalled: rows[0]!.called === 'true' });
   }

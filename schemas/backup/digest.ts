@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from '../quote.ts';
+import { quoteTable } from '../quote.ts';
 import { irreplaceableRows } from './irreplaceable.ts';
 
 /** A table as a backup sees it: its name, the columns that are written (not computed ones), and which of its rows nothing can bring back. */
@@ -59,5 +59,5 @@ export async function digestTable(client: pg.ClientBase, shape: TableShape): Pro
 
 /** Quoted, with its schema. */
 export function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
-  return `${quoteIdent(schema)}.${quoteIdent(name)}`;
+  return quoteTable(schema, name);
 }

@@ -1,4 +1,4 @@
-import { quoteIdent, quoteLiteral } from '../quote.ts';
+import { quoteIdent, quoteLiteral, quoteTable } from '../quote.ts';
 import type { Definitions, Manifest, Statement } from './manifest.ts';
 
 /** The same restore for psql, run inside the folder: for the day on which this program is not at hand. */
@@ -22,7 +22,7 @@ export function toRestoreScript(manifest: Manifest, { before, after }: Definitio
     ...statements(before),
     ...manifest.tables.map(({ schema, name, columns, file }) => {
       const list = columns.length === 0 ? '' : ` (${columns.map(quoteIdent).join(', ')})`;
-      return `\\copy ${quoteIdent(schema)}.${quoteIdent(name)}${list} FROM PROGRAM 'gzip -dc ${file}' WITH (FORMAT text, ENCODING '${manifest.server.encoding}')`;
+      return `\\copy ${quoteTable(schema, name)}${list} FROM PROGRAM 'gzip -dc ${file}' WITH (FORMAT text, ENCODING '${manifest.server.encoding}')`;
     }),
     ...manifest.sequences.map((sequence) => `${toSetval(sequence)};`),
     '',
@@ -32,6 +32,6 @@ export function toRestoreScript(manifest: Manifest, { before, after }: Definitio
 
 /** The statement that brings a sequence where it was. */
 export function toSetval({ schema, name, lastValue, isCalled }: Manifest['sequences'][number]): string {
-  const sequence = quoteLiteral(`${quoteIdent(schema)}.${quoteIdent(name)}`);
+  const sequence = quoteLiteral(quoteTable(schema, name));
   return `SELECT setval(${sequence}::regclass, ${BigInt(lastValue)}, ${isCalled})`;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { reach } from '../../runtime/faults.ts';
-import { quoteIdent } from '../quote.ts';
+import { quoteTable } from '../quote.ts';
 import { copyIn } from './copy.ts';
 import { type BackupOptions, openBackupSession, readSystemId } from './create.ts';
 import { CATALOG, readDefinitions } from './definitions.ts';
@@ -208,7 +208,7 @@ async function compareSequences(client: pg.Client, manifest: Manifest): Promise<
   const differences: string[] = [];
   for (const { schema, name, lastValue, isCalled } of manifest.sequences) {
     const { rows } = await client.query<{ same: string }>(
-      `SELECT (last_value::text = $1 AND is_called::text = $2)::text AS same FROM ${quoteIdent(schema)}.${quoteIdent(name)}`,
+      `SELECT (last_value::text = $1 AND is_called::text = $2)::text AS same FROM ${quoteTable(schema, name)}`,
       [lastValue, String(isCalled)],
     );
     if (rows[0]?.same !== 'true') differences.push(`sequence ${schema}.${name} is not where it was`);

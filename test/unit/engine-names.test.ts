@@ -6,8 +6,23 @@ import { targetTables } from '../../projectors/write/catalog.ts';
 import { crm } from '../support/crm.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const ENGINE = ['assess', 'changes', 'cli', 'connectors', 'monitor', 'projectors', 'runtime', 'schemas'];
-const files = ENGINE.flatMap((folder) => globSync(`${folder}/**/*.{ts,sql,sh,json}`, { cwd: root })).sort();
+const ENGINE = [
+  'assess',
+  'changes',
+  'cli',
+  'connectors',
+  'monitor',
+  'projectors',
+  'runtime',
+  'scaffold',
+  'schemas',
+  'testkit',
+];
+/** A pipeline itself, the first one of a newcomer: it names its own tables. */
+const TEMPLATE = 'scaffold/template/';
+const files = ENGINE.flatMap((folder) => globSync(`${folder}/**/*.{ts,sql,sh,json}`, { cwd: root }))
+  .filter((file) => !file.startsWith(TEMPLATE))
+  .sort();
 /** Tables whose names are also words of every day: they count where SQL or a string names them. */
 const WORDS = new Set([
   'messages',

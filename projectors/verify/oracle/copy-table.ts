@@ -1,7 +1,7 @@
 // Copies a table between databases with every value's text unchanged: no driver type touches a number or a time.
 
 import type pg from 'pg';
-import { quoteIdent } from '../../../schemas/quote.ts';
+import { quoteIdent, quoteTable } from '../../../schemas/quote.ts';
 
 const ROWS_PER_BATCH = 2000;
 
@@ -32,8 +32,8 @@ export async function copyTable(copy: TableCopy): Promise<void> {
   if (columns.length === 0) {
     throw new Error(`table ${copy.sourceSchema}.${table} does not exist: migrate the database, or name its schema`);
   }
-  const from = `${quoteIdent(copy.sourceSchema)}.${quoteIdent(table)}`;
-  const to = `${quoteIdent(copy.targetSchema)}.${quoteIdent(table)}`;
+  const from = quoteTable(copy.sourceSchema, table);
+  const to = quoteTable(copy.targetSchema, table);
   await target.query(`CREATE UNLOGGED TABLE ${to} (${columns.map((c) => `${c.quoted} ${c.type}`).join(', ')})`);
 
   const texts = columns.map((c) => `${c.quoted}::text`).join(', ');
