@@ -106,8 +106,9 @@ export async function startKafka(
         java,
         '-Xms256m',
         '-Xmx1g',
-        '-XX:+UseG1GC',
-        '-XX:MaxGCPauseMillis=20',
+        // Where a broker lives for minutes, on the cores of everything else, code that is compiled best costs more than it saves.
+        '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
         ...base,
         'kafka.Kafka',
         propertiesFile,
