@@ -1,7 +1,12 @@
 // Who changes rows: told by a logical message of the transaction, carried as a header of each of its events.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CONTEXT_HEADER } from '../../../changes/transaction-context.ts';
+import { createChangeDecoder } from '../../../projectors/decode.ts';
+import type { SourceChange } from '../../../projectors/source-change.ts';
+import { topicOf } from '../../../runtime/config.ts';
+import { createRegistry } from '../../../schemas/avro/registry.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { readCommitted } from '../../support/read-log.ts';
 
 let rig: ConnectorRig;
 beforeAll(async () => {
@@ -67,6 +72,27 @@ test('each event of the transaction has the context that was told before it, and
   );
   expect(connector.status.contextsPassedOver).toBe(0);
   await connector.stop();
+});
+
+test('whoever reads the log, a projector or a replay, has the context with the change', async () => {
+  const topic = topicOf(rig.config, 'docs');
+  const { url: baseUrl, ...credentials } = rig.config.registry();
+  const registry = createRegistry({ baseUrl, ...credentials });
+  const records = await readCommitted(rig.config.kafka().brokers.join(','), [topic]);
+  const decoder = createChangeDecoder({ name: 'docs', source: 'docs', requires: [] }, registry);
+  const changes: SourceChange[] = [];
+  for (const { partition, message } of records) {
+    const headers = Object.fromEntries(
+      Object.entries(message.headers ?? {}).map(([name, value]) => [name, Buffer.from(value as Buffer)]),
+    );
+    const record = { offset: BigInt(message.offset), key: message.key, value: message.value, headers };
+    changes.push(...(await decoder.decode(topic, partition, [record])));
+  }
+  registry.close();
+  const contextOf = (legacyKey: string) => changes.filter((each) => each.legacyKey === legacyKey).at(-1)!.context;
+  expect(contextOf('12')).toEqual({ actor: 'anna', ip: '192.0.2.7', reason: 'import' });
+  expect(contextOf('11')).toEqual({ actor: 'bert', ip: null, reason: null });
+  expect(contextOf('10')).toBeUndefined();
 });
 
 test('a message that is no context, or a huge one, ends the one before and harms no row', async () => {
