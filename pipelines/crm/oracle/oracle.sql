@@ -269,6 +269,18 @@ CREATE UNLOGGED TABLE oracle.payments AS
     CASE WHEN oracle.has(payment_method) THEN payment_method ELSE 'unknown' END AS method, paid_at, paid_at AS created_at
   FROM oracle.quote WHERE is_invoice AND paid_at IS NOT NULL;
 
+-- Activities of the leads of contacts.
+
+SELECT oracle.keep_others('opportunities', ARRAY['id', 'contact_id', 'created_at']);
+
+CREATE UNLOGGED TABLE oracle.lead_activities AS
+  SELECT oracle.v5('activity:opportunities:' || o.id) AS id, CASE WHEN oracle.has(o.workspace_id) THEN o.workspace_id ELSE 'unassigned' END AS tenant_id,
+    oracle.v5('lead:contact:' || o.contact_id) AS lead_id, 'opportunity' AS activity_type,
+    jsonb_build_object('opportunity_id', o.id) || coalesce((SELECT jsonb_object_agg(k.name, k.value) FROM oracle.other_opportunities k
+      WHERE k.key = o.id::text AND NOT (k.name IN ('amount', 'probability') AND k.value IN ('NaN', 'Infinity', '-Infinity'))), '{}') AS activity_data,
+    NULL::uuid AS performed_by, o.created_at AS performed_at, NULL::text AS notes
+  FROM legacy.opportunities o;
+
 CREATE UNLOGGED TABLE oracle.rejects AS
   SELECT oracle.v5('reject:' || legacy_table || '|' || legacy_key || '|' || path) AS id, tenant_id, path, raw_value, reason
   FROM (
@@ -292,6 +304,10 @@ CREATE UNLOGGED TABLE oracle.rejects AS
       ('invoice_number', q.invoice_number, 'invoice without an amount', q.is_invoice AND oracle.finite(q.total) IS NULL),
       ('items', oracle.raw_text(q.items), 'not an array', NOT oracle.is_missing(q.items) AND q.item_array IS NULL)
     ) v (path, raw_value, reason, is_reject) WHERE v.is_reject
+    UNION ALL
+    SELECT 'opportunities', o.id, CASE WHEN oracle.has(o.workspace_id) THEN o.workspace_id ELSE 'unassigned' END, v.path, v.value::text, 'not a finite number'
+    FROM legacy.opportunities o CROSS JOIN LATERAL (VALUES ('amount', o.amount), ('probability', o.probability)) v (path, value)
+    WHERE v.value IS NOT NULL AND oracle.finite(v.value) IS NULL
     UNION ALL
     SELECT 'quotes', i.quote_id, i.tenant_id, 'items[' || i.ordinal || ']', oracle.raw_text(i.element), 'not an object'
     FROM oracle.item i WHERE NOT i.is_object
