@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { appointments } from '../../../pipelines/crm/projections/appointments.ts';
+import { messages } from '../../../pipelines/crm/projections/messages.ts';
 import { opportunities } from '../../../pipelines/crm/projections/opportunities.ts';
 import type { LegacyRow } from '../../../projectors/projection.ts';
 import { parseJson } from '../../../projectors/values/json.ts';
@@ -54,5 +56,43 @@ describe('opportunities → lead_activities', () => {
     const { scope } = opportunities.owned.find(({ table }) => table === 'lead_activities')!;
     expect([scope.column, scope.of(id)]).toEqual(['id', activityOf({ contact_id: null }).id]);
     expect(activityOf({ contact_id: null }).lead_id).toBeNull();
+  });
+});
+
+describe('appointments → lead_activities', () => {
+  it('an activity of the time at which it starts, with its notes', () => {
+    const cells = { title: 'Visit', starts_at: '2024-06-02 08:00:00+00', notes: ' Gate 2', status: 'no-show' };
+    const { activity_data, ...activity } = only(appointments.map({ ...own, ...cells }, tenants), 'lead_activities');
+    expect(activity).toMatchObject({
+      ...{ id: expectedUuid(`activity:appointments:${id}`), lead_id: expectedUuid(`lead:contact:${contactId}`) },
+      ...{ activity_type: 'appointment', performed_at: cells.starts_at, notes: ' Gate 2' },
+    });
+    const { title, status } = cells;
+    expect(dataOf(activity_data)).toEqual({
+      ...{ appointment_id: id, workspace_id: 'acme', title, status, created_at: at },
+    });
+  });
+});
+
+describe('messages → messages, lead_activities', () => {
+  const cells = { ...own, workspace_id: 'berlin', direction: 'inbound', channel: 'sms', body: 'Hi', media: '[1.50]' };
+  const { created_at: _, ...message } = { ...cells, status: ' Failed', sent_at: at };
+  const implied = messages.map({ ...message, invented: 'x' }, tenants);
+
+  it('a message of the accounts of its tenant, as it is', () => {
+    expect(only(implied, 'messages')).toEqual({
+      ...message,
+      ...{ tenant_id: 'berlin', user_id: '5', chatbot_id: '6', source_metadata: '{"invented": "x"}' },
+      ...{ external_id: null, delivered_at: null, read_at: null },
+    });
+  });
+
+  it('an activity without the body and the media', () => {
+    const { activity_data, ...activity } = only(implied, 'lead_activities');
+    expect(activity).toMatchObject({ activity_type: 'message', performed_at: at, notes: null, tenant_id: 'berlin' });
+    expect(dataOf(activity_data)).toEqual({
+      ...{ message_id: id, workspace_id: 'berlin', direction: 'inbound', channel: 'sms', status: ' Failed' },
+      invented: 'x',
+    });
   });
 });

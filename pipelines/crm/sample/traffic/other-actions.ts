@@ -9,7 +9,7 @@ import {
   orderRow,
 } from '../rows/activity.ts';
 import type { Row } from '../rows/row.ts';
-import { decimalText } from '../rows/texts.ts';
+import { decimalText, randomNote } from '../rows/texts.ts';
 import { timeText } from '../rows/times.ts';
 import { workspaceRow } from '../rows/workspaces.ts';
 import { type Action, inOne, insert, update } from './change.ts';
@@ -103,7 +103,19 @@ const workspaceEdited: Happening = (random, known) => {
 /** Everything that happens beside contacts and quotes, with how often. */
 export const OTHER_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [messageReceived, 80],
+  [edited('message read', 'messages', (_, now) => ({ status: 'read', delivered_at: now, read_at: now })), 30],
+  [removed('message erased', 'messages'), 6],
   [added('appointment booked', 'appointments', (known, id) => appointmentRow(known.setting, known.made, id)), 12],
+  [
+    edited('appointment moved', 'appointments', (random, now) => ({
+      starts_at: now,
+      status: random.pick(['booked', 'Done', 'no-show']),
+      notes: random.pick([randomNote(random), null]),
+      updated_at: now,
+    })),
+    8,
+  ],
+  [removed('appointment cancelled', 'appointments'), 3],
   [added('opportunity opened', 'opportunities', (known, id) => opportunityRow(known.setting, known.made, id)), 12],
   [
     edited('opportunity moved on', 'opportunities', (random, now) => ({
