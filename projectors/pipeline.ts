@@ -31,12 +31,28 @@ export interface TargetNote {
   /** What `count` counts and `sum` sums, for people. */
   readonly counted: string;
   readonly summed: string;
+  /** Where people find the rows; `crosswalk rejects` where left out. */
+  readonly see?: string;
+}
+
+/**
+ * Legacy rows that contradict each other, counted before anything is captured. The statement names tables without a schema, takes no parameter, only reads, and gives one row, `count`.
+ */
+export interface LegacyCheck {
+  /** What is counted, for people: `leads name a client that is not there`. */
+  readonly name: string;
+  readonly sql: string;
+  /** Whether such rows cannot be projected: then nothing is begun before they are mended. */
+  readonly isFatal: boolean;
+  readonly remedy: string;
 }
 
 export interface Checks {
   readonly totals?: readonly LegacyTotal[];
   readonly target?: readonly TargetCheck[];
   readonly notes?: readonly TargetNote[];
+  /** Of the legacy tables, in the first phase of `migrate run`. */
+  readonly legacy?: readonly LegacyCheck[];
 }
 
 /** A setting of a tenant for which the legacy database names another value than is pinned. */

@@ -140,10 +140,11 @@ export class NewTables {
     mergeKey: string,
     cause: Cause,
   ): void {
-    for (const { table, columns, key } of aggregate.targets) {
+    for (const { table, columns, key, ownedFrom = [] } of aggregate.targets) {
       const results = folded[table] ?? [];
       const kept = results.map(({ row }) => row);
       for (const row of this.#thoseThatGo(table, key, mergeKey, kept)) {
+        if (ownedFrom.includes(row.legacy_table!)) continue;
         const named = { ...row, legacy_table: projection.source, legacy_key: cause.legacyKey };
         this.#softDelete(table, named, cause, projection.version);
       }

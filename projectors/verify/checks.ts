@@ -50,6 +50,7 @@ export interface Note {
   readonly counted: string;
   readonly sum: string | null;
   readonly summed: string;
+  readonly see?: string;
 }
 
 export async function readNotes(
@@ -58,9 +59,10 @@ export async function readNotes(
   tenant: string | null,
 ): Promise<Note[]> {
   const read: Note[] = [];
-  for (const { sql, counted, summed } of notes) {
+  for (const { sql, counted, summed, see } of notes) {
     const { rows } = await target.query<{ reason: string; count: string; sum: string | null }>(sql, [tenant]);
-    read.push(...rows.map(({ reason, count, sum }) => ({ reason, count: Number(count), counted, sum, summed })));
+    const of = { counted, summed, ...(see === undefined ? {} : { see }) };
+    read.push(...rows.map(({ reason, count, sum }) => ({ reason, count: Number(count), sum, ...of })));
   }
   return read;
 }

@@ -226,11 +226,13 @@ async function verifyIn(
     // They join whole tables, and nothing but these: beside what asks this process more than the databases.
     checking = checkWhole(sessions.whole, wanted, tenant);
     checking.catch(() => undefined);
+    const folded = new Set(plans.flatMap(({ merged }) => merged.flatMap(({ targets }) => targets.map(({ table }) => table))));
     for (const table of new Set(plans.flatMap(({ owned }) => owned.map(({ target: of }) => of.table)))) {
       const part = `backward ${table}`;
       if (begin(part).done) continue;
       await compareBackward({
         ...{ ...common, run: run.id, table, owners: ownersOf(table, plans, relations), from: begin(part) },
+        isFolded: folded.has(table),
         onProgress: (rows, progress) => note(part, progress, { target: rows }),
       });
     }

@@ -15,7 +15,7 @@ import { quotes } from './quotes.ts';
 /** Columns that change with every write and say nothing of their own. */
 const unaudited = new Set(['id', 'tenant_id', 'created_at', 'updated_at']);
 
-const targets = [
+export const targets = [
   {
     table: 'lead_audit_log',
     columns: [
@@ -43,7 +43,7 @@ const scopeOf = ({ owned }: Projection): History['scope'] => ({
   of: owned.find(({ table }) => table === 'leads')!.scope.of,
 });
 
-function rowsOf({ id, ordinal, before, after, committedAt, context }: StateChange): Record<string, NewRow[]> {
+export function rowsOf({ id, ordinal, before, after, committedAt, context }: StateChange): Record<string, NewRow[]> {
   const lead = after ?? before ?? {};
   const { id: lead_id = null, tenant_id = null } = lead;
   const audited = (field_name: Cell, action: string, old_value: Cell, new_value: Cell): NewRow => ({
