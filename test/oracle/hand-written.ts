@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
-import type { TenantConfiguration } from '../../pipelines/crm/oracle/oracle.ts';
+import { readPhones, type TenantConfiguration } from '../../pipelines/crm/oracle/oracle.ts';
 import type { Difference } from '../../projectors/verify/oracle/oracle.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
@@ -108,10 +108,8 @@ export async function createBench(urls: { legacyUrl: string; targetUrl: string }
       await insert(target, 'crosswalk.contribution', row);
     },
     differences: async (known = {}, tenants = []) => {
-      const raw = await legacy.query('SELECT phone_number AS raw FROM contacts UNION SELECT phone FROM quotes');
-      const phones = raw.rows
-        .filter((row) => row.raw !== null)
-        .map((row) => ({ raw: row.raw as string, country: 'US', e164: known[row.raw as string] ?? null }));
+      const raw = await readPhones(legacy, 'public');
+      const phones = raw.map((phone) => ({ raw: phone, country: 'US', e164: known[phone] ?? null }));
       return runOracle({ ...urls, phones, tenants });
     },
     alter: async (tables, what) => {

@@ -19,6 +19,8 @@ const COMPANIES = [...WORKSPACES.slice(0, 2), null] as const;
 const idOf = (kind: string, n: number) => `${kind}000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const CONTACTS = Array.from({ length: 24 }, (_, n) => idOf('a0', n));
 const QUOTES = Array.from({ length: 24 }, (_, n) => idOf('b0', n));
+const CLIENTS = Array.from({ length: 6 }, (_, n) => idOf('c1', n));
+const LEADS = Array.from({ length: 6 }, (_, n) => idOf('e0', n));
 const OPTIONS = Array.from({ length: 6 }, (_, n) => String(n + 1));
 const THREADS = ['t1', 't2', 't3', 't4', null];
 const EMAILS = ['ada@example.org', 'ADA@example.org ', 'bob@example.org', 'noreply@example.org', 'x', ' ', null];
@@ -174,7 +176,7 @@ function createWorld(
   };
 
   const ids: Readonly<Record<string, readonly string[]>> = {
-    ...{ contacts: CONTACTS, quotes: QUOTES, status_options: OPTIONS, workspaces: WORKSPACES },
+    ...{ contacts: CONTACTS, quotes: QUOTES, status_options: OPTIONS, workspaces: WORKSPACES, clients: CLIENTS, leads: LEADS },
   };
   const anyRow = (table: string) => anyRowOf(table, random, { ids, workspaces: WORKSPACES, time });
   /** A row comes, or one that is there is changed; one goes; one gets another key. */
@@ -213,10 +215,26 @@ function createWorld(
     [() => hammer(), 4],
     [() => [[(write) => write.insert('status_options', option())]], 5],
     [() => addAndUse(), 6],
+    [() => [tellConversion()], 25],
     [() => [[(write) => write.remove('status_options', random.pick(OPTIONS))]], 5],
     [() => [[(write) => write.insert('workspaces', workspace())]], 4],
     [() => [[(write) => write.remove('workspaces', random.pick(WORKSPACES))]], 2],
   ];
+  /** A lead and clients that come, are told of each other, by one, both or two differently, or take it back. Each is there afterwards, or all are as before. */
+  const tellConversion = (): Step[] => {
+    const [lead, client, other] = [random.pick(LEADS), random.pick(CLIENTS), random.pick(CLIENTS)];
+    const named = (id: string) => random.pick([id, id, null]);
+    const cells = (): Row => ({ phone: phone(), workspace_id: random.pick([...WORKSPACES, null]), updated_at: time() });
+    const clientCells = (): Row => ({ ...cells(), name: 'C', created_at: time() });
+    const leadCells = (): Row => ({ ...cells(), status: random.pick([...LEAD_STATUSES, 'new']), score: random.pick(['7', '101', null]) });
+    return [
+      ...(random.chance(0.5) ? [(write: Writer) => write.insert('leads', { id: lead, ...leadCells() })] : []),
+      ...[client, other].map((id) => (write: Writer) => write.insert('clients', { id, ...clientCells() })),
+      set('clients', client, { converted_from_lead_id: named(lead) }),
+      ...(random.chance(0.5) ? [set('clients', other, { converted_from_lead_id: named(lead) })] : []),
+      set('leads', lead, { client_id: named(random.pick([client, other])) }),
+    ];
+  };
   const workspace = (): Row => ({
     ...{ id: random.pick(WORKSPACES), name: random.pick(['W', ' ']), country: random.pick(['US', 'C ', null]) },
     ...{ plan: random.pick(['free', null]), settings: '{"vat": 19.00}', updated_at: time() },

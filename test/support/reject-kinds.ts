@@ -68,6 +68,9 @@ const bySight: readonly RejectKind[] = [
   contact('not an object')('custom_fields', '[1, 2]', '{"a": 1}'),
   contact('not an object')('custom_fields', '" "', 'null', ' '),
   quote('unknown lead status')('lead_status', 'Hot!', null),
+  column('leads', 'unknown lead status')('status', 'Hot!', ' NEW'),
+  column('leads', 'out of range 0 to 100')('score', '101', '100'),
+  column('leads', 'out of range 0 to 100')('score', '-1', null),
   quote('paid without an invoice number')('paid_at', '2024-05-01 10:00:00+00', null),
   {
     ...{ table: 'quotes', path: 'invoice_number', reason: 'invoice without an amount', rawValue: 'I-1' },

@@ -96,10 +96,16 @@ test('money that no new row shows is counted, with the sum of its totals', async
   expect(notes).toMatchObject([
     { reason: 'paid without an invoice number', count: Number(paid), sum },
     { reason: 'invoice without an amount', count: Number(unknown), sum: null },
+    { reason: 'name a lead that was converted to another client', counted: 'clients', sum: null },
   ]);
   const shown = start('verify');
   await shown.ended;
   expect(shown.stdout()).toContain(`note   paid without an invoice number: ${paid} quotes, sum of totals ${sum}`);
+  const conflicts = await pipeline.legacy.query<{ count: string }>(
+    'SELECT count(*) FROM public.clients c JOIN public.leads l ON l.id = c.converted_from_lead_id WHERE l.client_id <> c.id',
+  );
+  expect(notes.at(-1)!.count).toBe(Number(conflicts.rows[0]!.count));
+  expect(shown.stdout()).toContain('clients (see the view lead_conversion_conflicts)');
 });
 
 test('how far the tables are verified is kept by tenant', async () => {

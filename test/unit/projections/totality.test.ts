@@ -11,7 +11,7 @@ const ddl = readMigrations()
 
 function columnsOf(sql: string, table: string): string[] {
   const body = new RegExp(`^CREATE TABLE (?:crm\\.)?${table} \\(\\n([^]*?)\\n\\);`, 'm').exec(sql)?.[1] ?? '';
-  const added = sql.matchAll(new RegExp(`^ALTER TABLE crm\\.${table} ADD COLUMN ([a-z_]+)`, 'gm'));
+  const added = sql.matchAll(new RegExp(`^ALTER TABLE crm\\.${table} ADD COLUMN (?:IF NOT EXISTS )?([a-z_]+)`, 'gm'));
   return [
     ...body.split('\n').flatMap((line) => /^ {2}([a-z_0-9]+) /.exec(line)?.[1] ?? []),
     ...[...added].map((match) => match[1]!),

@@ -56,6 +56,9 @@ export interface KnownRows {
   readonly campaigns: string[];
   /** Rows that belong to a contact, by table: those that have an id and a contact_id. Some may be gone with their contact. */
   readonly belongings: Map<string, RowPool<KnownRow>>;
+  /** Legacy leads and clients: id and workspace_id. */
+  readonly leads: RowPool<KnownRow>;
+  readonly clients: RowPool<KnownRow>;
   /** May the application create workspaces and use none at all? Not when it is held to given ones. */
   readonly anyWorkspace: boolean;
   /** How many rows were generated so far. */
@@ -78,6 +81,8 @@ export function createKnownRows(
     quotes: Object.fromEntries(STAGES.map((stage) => [stage, createRowPool<KnownRow>()])) as KnownRows['quotes'],
     campaigns: [],
     belongings: new Map(),
+    leads: createRowPool(),
+    clients: createRowPool(),
     made: 0,
   };
 }
@@ -116,6 +121,8 @@ export function observe(known: KnownRows, change: Change): void {
   }
   if (change.op === 'touch' || change.by !== 'id') return;
   if (change.op === 'delete') for (const key of change.keys) known.belongings.get(table)?.remove(key);
+  if (change.op === 'delete' && (table === 'clients' || table === 'leads'))
+    for (const key of change.keys) known[table].remove(key);
   if (table !== 'contacts' && table !== 'quotes') return;
   for (const key of change.keys) {
     const row = forget(known, table, key);
@@ -140,6 +147,7 @@ function observeInsert(known: KnownRows, table: string, row: Row): void {
   if (table === 'contacts' || table === 'quotes') learn(known, table, row);
   const id = row.id ?? '';
   if (id !== '' && row.contact_id != null) belongingsOf(known, table).add({ id });
+  if (table === 'clients' || table === 'leads') known[table].add({ id, workspace_id: row.workspace_id ?? null });
   if (table === 'campaigns') known.campaigns.push(id);
   if (table === 'status_options') {
     known.setting = { ...known.setting, statusOptions: [...known.setting.statusOptions, id] };

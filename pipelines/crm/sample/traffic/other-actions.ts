@@ -2,8 +2,6 @@ import type { Random } from '../random.ts';
 import {
   appointmentRow,
   campaignRow,
-  clientRow,
-  leadRow,
   messageRow,
   opportunityRow,
   orderRow,
@@ -66,20 +64,6 @@ const campaignJoined = withContact((random, known, contact) => {
   ]);
 });
 
-const leadConverted: Happening = (_, known) => {
-  const lead = leadRow(known.setting, known.made, null);
-  const client = clientRow(known.setting, known.made);
-  return inOne(
-    'lead converted to client',
-    [
-      insert('leads', lead),
-      insert('clients', { ...client, converted_from_lead_id: lead.id! }),
-      update('leads', [lead.id!], { client_id: client.id!, status: 'converted' }),
-    ],
-    1,
-  );
-};
-
 /** A new tenant. */
 export const workspaceCreated: Happening = (_, known) => {
   if (!known.anyWorkspace) return null;
@@ -129,7 +113,6 @@ export const OTHER_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [added('order placed', 'orders', (known, id) => orderRow(known.setting, known.made, id)), 12],
   [campaignCreated, 2],
   [campaignJoined, 10],
-  [leadConverted, 5],
   [workspaceCreated, 1],
   [workspaceEdited, 3],
 ];

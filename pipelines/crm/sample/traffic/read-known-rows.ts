@@ -2,14 +2,7 @@ import type { Client } from 'pg';
 import { quoteIdentifier } from '../insert-rows.ts';
 import { hashText } from '../random.ts';
 import type { Row } from '../rows/row.ts';
-import {
-  belongingsOf,
-  createKnownRows,
-  KNOWN_CONTACT_COLUMNS,
-  KNOWN_QUOTE_COLUMNS,
-  type KnownRows,
-  learn,
-} from './known-rows.ts';
+import { belongingsOf, createKnownRows, KNOWN_CONTACT_COLUMNS, KNOWN_QUOTE_COLUMNS, type KnownRow, type KnownRows, learn } from './known-rows.ts';
 
 const MOST_ROWS = 10_000;
 const FIRST_TRAFFIC_PHONE = 4_000_000;
@@ -54,6 +47,11 @@ export async function readKnownRows(client: Client, options: KnowledgeOptions): 
   const workspaces = tenants ?? (await idsOf('workspaces'));
   const statusOptions = await idsOf('status_options');
   const campaigns = await idsOf('campaigns');
+  const pairs = async (table: 'clients' | 'leads') =>
+    await read(
+      `SELECT id::text, workspace_id FROM public.${table} WHERE $1::text[] IS NULL OR workspace_id = ANY ($1) ORDER BY ${table}.id LIMIT $2`,
+    );
+  const [clients, leads] = [await pairs('clients'), await pairs('leads')];
   const laneOf = new Map(contacts.map(({ id }, i) => [id, i % connections]));
   const belongings: { table: string; rows: Row[] }[] = [];
   for (const { name } of await read(BELONGING_TABLES, [])) {
@@ -80,6 +78,11 @@ export async function readKnownRows(client: Client, options: KnowledgeOptions): 
     for (const [i, row] of contacts.entries()) if (i % connections === lane) learn(known, 'contacts', row);
     for (const [i, row] of quotes.entries()) if (i % connections === lane) learn(known, 'quotes', row);
     known.campaigns.push(...campaigns);
+    // Both of a workspace, so that they may name each other.
+    const ofLane = (rows: readonly Row[]) =>
+      rows.filter((row) => hashText(row.workspace_id ?? '') % connections === lane) as KnownRow[];
+    for (const row of ofLane(clients)) known.clients.add(row);
+    for (const row of ofLane(leads)) known.leads.add(row);
     for (const { table, rows } of belongings)
       for (const row of rows) if (laneOf.get(row.contact_id!) === lane) belongingsOf(known, table).add({ id: row.id! });
     return known;
