@@ -181,7 +181,7 @@ test('with every row it predicts the rejects that were planted, and leaves the d
   // What no projection reads is not read here either.
   for (const { table, read } of report.tables)
     expect([table, read === null]).toEqual([table, !sources.includes(table)]);
-  expect(report.merges.map(({ aggregate }) => aggregate).sort()).toEqual(['customers', 'dnc_list']);
+  expect(report.merges.map(({ aggregate }) => aggregate).sort()).toEqual(['customers', 'dnc_list', 'leads']);
   const customers = report.merges.find(({ aggregate }) => aggregate === 'customers')!;
   expect(customers.contributions).toBe(3000);
   expect(customers.buckets.reduce((sum, { keys }) => sum + keys, 0)).toBe(customers.keys);

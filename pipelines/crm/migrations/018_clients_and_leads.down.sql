@@ -1,4 +1,5 @@
 -- What clients and legacy leads became goes, with what projectors remember of them: the log brings it back. Rows of the application that refer to it keep this from happening.
+SET CONSTRAINTS ALL IMMEDIATE;
 DELETE FROM crm.lead_audit_log WHERE origin = 'cdc' AND legacy_table = 'leads';
 DELETE FROM crm.lead_status_history WHERE origin = 'cdc' AND legacy_table = 'leads';
 DELETE FROM crm.lead_score_history WHERE origin = 'cdc' AND legacy_table = 'leads';

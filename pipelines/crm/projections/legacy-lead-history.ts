@@ -2,7 +2,7 @@ import { defineHistory } from '../../../projectors/projection.ts';
 import type { TenantSettings } from '../tenants.ts';
 import { rowsOf, targets } from './lead-history.ts';
 import { leads } from './leads.ts';
-import { toConversion } from './leads/lead-fold.ts';
+import { toConversion, toLeadId } from './leads/lead-fold.ts';
 
 /** leads → lead_audit_log, lead_status_history, lead_score_history: of legacy leads, as their own rows tell it. */
 export const leadHistory = defineHistory<TenantSettings>({
@@ -13,7 +13,7 @@ export const leadHistory = defineHistory<TenantSettings>({
   reads: leads.reads,
   history: {
     targets,
-    scope: { column: 'lead_id', of: (legacyKey) => legacyKey },
+    scope: { column: 'lead_id', of: toLeadId },
     rowsOf,
     stateOf: (row, tenants) => {
       const { data, mergeKey } = leads.map(row, tenants).contributions[0]!;

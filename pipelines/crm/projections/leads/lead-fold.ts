@@ -4,6 +4,7 @@ import { toGreatestFirst } from '../../../../projectors/values/contribution-orde
 import type { Rejects } from '../../../../projectors/values/rejects.ts';
 import { compareBytes } from '../../../../projectors/values/text.ts';
 import { compareTimestamps } from '../../../../projectors/values/timestamp.ts';
+import { uuid5 } from '../../../../projectors/values/uuid5.ts';
 import { toLeadScore, toLeadStatus } from '../contacts/lead-status.ts';
 
 /** Columns of leads that a legacy lead has nothing for. */
@@ -36,6 +37,13 @@ export const leadsAggregate: Aggregate = {
   fold: (mergeKey, contributions) => ({ leads: foldLead(mergeKey, contributions) }),
 };
 
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Id of the lead of a legacy lead: its own. A text that is none, which no uuid column holds, has a derived one. */
+export function toLeadId(legacyId: string): string {
+  return uuid.test(legacyId) ? legacyId : uuid5(`lead:legacy:${legacyId}`);
+}
+
 /** What a row of leads says of its lead; `phone` is its E.164 identity. */
 export function toLeadContribution(row: LegacyRow, phone: Cell, rejects: Rejects) {
   const data = {
@@ -48,7 +56,7 @@ export function toLeadContribution(row: LegacyRow, phone: Cell, rejects: Rejects
     source_metadata: toOthers(row, (column) => taken.has(column)),
     client_id: cellOf(row, 'client_id'),
   };
-  return { aggregate: leadsAggregate.name, mergeKey: row.id ?? '', data };
+  return { aggregate: leadsAggregate.name, mergeKey: toLeadId(row.id ?? ''), data };
 }
 
 /** What a row of clients says of the lead that it names; nothing where it names none. */
@@ -56,7 +64,7 @@ export function toConversionContributions(row: LegacyRow) {
   const lead = cellOf(row, 'converted_from_lead_id');
   if (lead === null) return [];
   const data = { tenant_id: toTenantId(row.workspace_id), created_at: cellOf(row, 'created_at') };
-  return [{ aggregate: leadsAggregate.name, mergeKey: lead, data }];
+  return [{ aggregate: leadsAggregate.name, mergeKey: toLeadId(lead), data }];
 }
 
 // Without its lead there is no row, whatever clients say.
