@@ -20,7 +20,9 @@ export function assertDeclarations(projections: readonly Projection[]): void {
     kinds.set(table, kind);
   };
   const shared = new Map<string, ReadonlySet<string>>();
-  for (const { table, ownedFrom } of projections.flatMap(({ aggregates }) => aggregates.flatMap(({ targets }) => targets)))
+  for (const { table, ownedFrom } of projections.flatMap(({ aggregates }) =>
+    aggregates.flatMap(({ targets }) => targets),
+  ))
     if (ownedFrom !== undefined) shared.set(table, new Set(ownedFrom));
   for (const projection of projections) {
     for (const aggregate of projection.aggregates) {

@@ -226,7 +226,9 @@ async function verifyIn(
     // They join whole tables, and nothing but these: beside what asks this process more than the databases.
     checking = checkWhole(sessions.whole, wanted, tenant);
     checking.catch(() => undefined);
-    const folded = new Set(plans.flatMap(({ merged }) => merged.flatMap(({ targets }) => targets.map(({ table }) => table))));
+    const folded = new Set(
+      plans.flatMap(({ merged }) => merged.flatMap(({ targets }) => targets.map(({ table }) => table))),
+    );
     for (const table of new Set(plans.flatMap(({ owned }) => owned.map(({ target: of }) => of.table)))) {
       const part = `backward ${table}`;
       if (begin(part).done) continue;

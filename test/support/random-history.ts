@@ -176,7 +176,14 @@ function createWorld(
   };
 
   const ids: Readonly<Record<string, readonly string[]>> = {
-    ...{ contacts: CONTACTS, quotes: QUOTES, status_options: OPTIONS, workspaces: WORKSPACES, clients: CLIENTS, leads: LEADS },
+    ...{
+      contacts: CONTACTS,
+      quotes: QUOTES,
+      status_options: OPTIONS,
+      workspaces: WORKSPACES,
+      clients: CLIENTS,
+      leads: LEADS,
+    },
   };
   const anyRow = (table: string) => anyRowOf(table, random, { ids, workspaces: WORKSPACES, time });
   /** A row comes, or one that is there is changed; one goes; one gets another key. */
@@ -226,7 +233,11 @@ function createWorld(
     const named = (id: string) => random.pick([id, id, null]);
     const cells = (): Row => ({ phone: phone(), workspace_id: random.pick([...WORKSPACES, null]), updated_at: time() });
     const clientCells = (): Row => ({ ...cells(), name: 'C', created_at: time() });
-    const leadCells = (): Row => ({ ...cells(), status: random.pick([...LEAD_STATUSES, 'new']), score: random.pick(['7', '101', null]) });
+    const leadCells = (): Row => ({
+      ...cells(),
+      status: random.pick([...LEAD_STATUSES, 'new']),
+      score: random.pick(['7', '101', null]),
+    });
     return [
       ...(random.chance(0.5) ? [(write: Writer) => write.insert('leads', { id: lead, ...leadCells() })] : []),
       ...[client, other].map((id) => (write: Writer) => write.insert('clients', { id, ...clientCells() })),

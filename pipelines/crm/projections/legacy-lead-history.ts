@@ -1,8 +1,8 @@
 import { defineHistory } from '../../../projectors/projection.ts';
 import type { TenantSettings } from '../tenants.ts';
 import { rowsOf, targets } from './lead-history.ts';
-import { leads } from './leads.ts';
 import { toConversion, toLeadId } from './leads/lead-fold.ts';
+import { leads } from './leads.ts';
 
 /** leads → lead_audit_log, lead_status_history, lead_score_history: of legacy leads, as their own rows tell it. */
 export const leadHistory = defineHistory<TenantSettings>({

@@ -1,15 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { type ColumnTypes, insertRows, quoteIdentifier, readColumnTypes } from './insert-rows.ts';
+import { appointmentRow, campaignRow, messageRow, opportunityRow, orderRow, subscriberRow } from './rows/activity.ts';
 import {
-  appointmentRow,
-  campaignRow,
-  messageRow,
-  opportunityRow,
-  orderRow,
-  subscriberRow,
-} from './rows/activity.ts';
-import { clientId, clientOfLead, clientRow, clientsOf, leadId, leadOfClient, leadRow, leadsOf } from './rows/clients.ts';
+  clientId,
+  clientOfLead,
+  clientRow,
+  clientsOf,
+  leadId,
+  leadOfClient,
+  leadRow,
+  leadsOf,
+} from './rows/clients.ts';
 import { contactId, contactRow } from './rows/contacts.ts';
 import { quoteRow } from './rows/quotes.ts';
 import type { Row } from './rows/row.ts';

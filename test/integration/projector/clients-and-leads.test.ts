@@ -29,8 +29,11 @@ const read = async (sql: string) => (await client.query(sql)).rows;
 const leadRow = (id: string, cells: LegacyRow = {}) => bareRow('leads', 0, { id, workspace_id: 'w', ...cells });
 const clientRow = (id: string, cells: LegacyRow = {}) => bareRow('clients', 0, { id, workspace_id: 'w', ...cells });
 const conversions = () =>
-  read(`SELECT id, is_converted, converted_to_client_id AS client, conversion_date::text AS date FROM crm.leads WHERE deleted_at IS NULL ORDER BY id`);
-const conflicts = () => read('SELECT lead_id, client_id, other_client_id FROM crm.lead_conversion_conflicts ORDER BY 3');
+  read(
+    `SELECT id, is_converted, converted_to_client_id AS client, conversion_date::text AS date FROM crm.leads WHERE deleted_at IS NULL ORDER BY id`,
+  );
+const conflicts = () =>
+  read('SELECT lead_id, client_id, other_client_id FROM crm.lead_conversion_conflicts ORDER BY 3');
 const waiting = () => read('SELECT projection, reason FROM crosswalk.parked_change ORDER BY 1');
 const dead = () => read('SELECT projection, legacy_key, reason FROM crosswalk.dead_letter WHERE resolved_at IS NULL');
 
@@ -90,14 +93,18 @@ test('a client and a customer of quotes with one phone are two customers, linked
   await log.deliver('quotes', 0, quoteRow(QUOTE, { company_id: COMPANY, phone: '+1 206-555-0200' }));
   await log.deliver('clients', 0, clientRow(C1, { workspace_id: COMPANY, phone }), clientRow(C2, { phone }));
   const [customer] = await read(`SELECT id FROM crm.customers WHERE customer_key = 'p:+12065550200'`);
-  const links = 'SELECT tenant_id, customer_id, same_as FROM crm.customer_same_as ORDER BY customer_id = $$' + C1 + '$$';
+  const links =
+    'SELECT tenant_id, customer_id, same_as FROM crm.customer_same_as ORDER BY customer_id = $$' + C1 + '$$';
   expect(await read(links)).toEqual([
     { tenant_id: COMPANY, customer_id: customer.id, same_as: C1 },
     { tenant_id: COMPANY, customer_id: C1, same_as: customer.id },
   ]);
   // Nothing that the other one does touches it.
   await log.deliver('quotes', 0, { deleted: QUOTE });
-  expect(await read(`SELECT id FROM crm.customers WHERE deleted_at IS NULL ORDER BY id`)).toEqual([{ id: C1 }, { id: C2 }]);
+  expect(await read(`SELECT id FROM crm.customers WHERE deleted_at IS NULL ORDER BY id`)).toEqual([
+    { id: C1 },
+    { id: C2 },
+  ]);
   expect(await read(links)).toEqual([]);
 });
 
@@ -110,42 +117,57 @@ test('what a client says of an id that is a quote leaves the lead of the quote a
   ]);
 });
 
-test.each(['quotes', 'leads'] as const)('of a quote and a legacy lead of one id the first keeps the row, and the other waits: %s first', async (first) => {
-  const [quote, lead] = [quoteRow(QUOTE, { lead_status: 'won', customer_name: 'Q' }), leadRow(QUOTE, { status: 'new', name: 'L' })];
-  const rows = { quotes: quote, leads: lead };
-  const second = first === 'quotes' ? 'leads' : 'quotes';
-  await log.deliver(first, 0, rows[first]);
-  const before = await read('SELECT * FROM crm.leads');
-  expect(await log.deliver(second, 0, rows[second])).toMatchObject({ parked: 1 });
-  expect(await waiting()).toEqual([{ projection: second, reason: '23505 leads one_source_per_lead' }]);
-  expect(await read('SELECT * FROM crm.leads')).toEqual(before);
-  // The first goes: the other one has the row.
-  await log.deliver(first, 0, { deleted: QUOTE });
-  retryParked(second);
-  await untilNothingWaits();
-  expect(await read('SELECT legacy_table, name FROM crm.leads WHERE deleted_at IS NULL')).toEqual([
-    { legacy_table: second, name: second === 'quotes' ? 'Q' : 'L' },
-  ]);
-  expect(await dead()).toEqual([]);
-});
+test.each(['quotes', 'leads'] as const)(
+  'of a quote and a legacy lead of one id the first keeps the row, and the other waits: %s first',
+  async (first) => {
+    const [quote, lead] = [
+      quoteRow(QUOTE, { lead_status: 'won', customer_name: 'Q' }),
+      leadRow(QUOTE, { status: 'new', name: 'L' }),
+    ];
+    const rows = { quotes: quote, leads: lead };
+    const second = first === 'quotes' ? 'leads' : 'quotes';
+    await log.deliver(first, 0, rows[first]);
+    const before = await read('SELECT * FROM crm.leads');
+    expect(await log.deliver(second, 0, rows[second])).toMatchObject({ parked: 1 });
+    expect(await waiting()).toEqual([{ projection: second, reason: '23505 leads one_source_per_lead' }]);
+    expect(await read('SELECT * FROM crm.leads')).toEqual(before);
+    // The first goes: the other one has the row.
+    await log.deliver(first, 0, { deleted: QUOTE });
+    retryParked(second);
+    await untilNothingWaits();
+    expect(await read('SELECT legacy_table, name FROM crm.leads WHERE deleted_at IS NULL')).toEqual([
+      { legacy_table: second, name: second === 'quotes' ? 'Q' : 'L' },
+    ]);
+    expect(await dead()).toEqual([]);
+  },
+);
 
 test('of a quote and a legacy lead of one id the second is a dead letter where the first stays', async () => {
   await log.deliver('quotes', 0, quoteRow(QUOTE, { lead_status: 'won' }));
   await log.deliver('leads', 0, leadRow(QUOTE));
   retryParked('leads', 'quotes');
   await pollUntil(dead, (rows) => rows.length === 1);
-  expect(await dead()).toMatchObject([{ projection: 'leads', legacy_key: QUOTE, reason: expect.stringContaining('one_source_per_lead') }]);
+  expect(await dead()).toMatchObject([
+    { projection: 'leads', legacy_key: QUOTE, reason: expect.stringContaining('one_source_per_lead') },
+  ]);
   expect(await read('SELECT legacy_table FROM crm.leads')).toEqual([{ legacy_table: 'quotes' }]);
 });
 
 test('the views of leads know all three sources', async () => {
   await log.deliver('clients', 0, clientRow(C1, { name: 'N' }));
-  await log.deliver('leads', 0, leadRow(LEAD, { client_id: C1, status: 'converted' }), leadRow(OTHER_LEAD, { phone: '206 555 0200' }));
+  await log.deliver(
+    'leads',
+    0,
+    leadRow(LEAD, { client_id: C1, status: 'converted' }),
+    leadRow(OTHER_LEAD, { phone: '206 555 0200' }),
+  );
   await log.deliver('quotes', 0, quoteRow(QUOTE, { lead_status: 'new', phone: '206 555 0200', company_id: null }));
   expect(await read(`SELECT lead_id, client_id, client_name FROM crm.client_lead_history`)).toEqual([
     { lead_id: LEAD, client_id: C1, client_name: 'N' },
   ]);
-  expect(await read(`SELECT tenant_id, total_leads, converted_leads FROM crm.lead_conversion_summary ORDER BY 1`)).toEqual([
+  expect(
+    await read(`SELECT tenant_id, total_leads, converted_leads FROM crm.lead_conversion_summary ORDER BY 1`),
+  ).toEqual([
     { tenant_id: 'unassigned', total_leads: '1', converted_leads: '0' },
     { tenant_id: 'w', total_leads: '2', converted_leads: '1' },
   ]);

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { clients } from '../../../pipelines/crm/projections/clients.ts';
-import { leadHistory } from '../../../pipelines/crm/projections/legacy-lead-history.ts';
 import { leadsAggregate } from '../../../pipelines/crm/projections/leads/lead-fold.ts';
 import { leads } from '../../../pipelines/crm/projections/leads.ts';
+import { leadHistory } from '../../../pipelines/crm/projections/legacy-lead-history.ts';
 import type { Contribution, LegacyRow } from '../../../projectors/projection.ts';
 import { contribution, someTime } from './contributions.ts';
 import { contributed, only, tenants } from './mapped.ts';
@@ -42,12 +42,17 @@ describe('a client', () => {
     const phoneOf = (cells: LegacyRow) => only(toClient(cells), 'customers').phone_e164;
     expect(phoneOf({ workspace_id: 'berlin', phone: '030 901820' })).toBe('+4930901820');
     expect(phoneOf({ phone: '123-456-7890' })).toBeNull();
-    expect(only(toClient({ workspace_id: ' ' }), 'customers')).toMatchObject({ tenant_id: 'unassigned', workspace_id: ' ' });
+    expect(only(toClient({ workspace_id: ' ' }), 'customers')).toMatchObject({
+      tenant_id: 'unassigned',
+      workspace_id: ' ',
+    });
   });
 
   it('says nothing of a lead where it names none', () => {
     expect(toClient({ converted_from_lead_id: null }).contributions).toEqual([]);
-    expect(toClient({ converted_from_lead_id: LEAD }).contributions).toMatchObject([{ aggregate: 'leads', mergeKey: LEAD }]);
+    expect(toClient({ converted_from_lead_id: LEAD }).contributions).toMatchObject([
+      { aggregate: 'leads', mergeKey: LEAD },
+    ]);
   });
 });
 
@@ -104,7 +109,9 @@ describe('a conversion', () => {
   it('does not depend on who is heard first', () => {
     const said = fc.tuple(
       fc.option(fc.constantFrom(C1, C2, C3)),
-      fc.uniqueArray(fc.tuple(fc.constantFrom(C1, C2, C3), fc.option(someTime), fc.boolean()), { selector: ([id]) => id }),
+      fc.uniqueArray(fc.tuple(fc.constantFrom(C1, C2, C3), fc.option(someTime), fc.boolean()), {
+        selector: ([id]) => id,
+      }),
     );
     const histories = said.chain(([own, told]) => {
       const all = [
@@ -122,7 +129,8 @@ describe('a conversion', () => {
 });
 
 describe('the history of a legacy lead', () => {
-  const stateOf = (cells: LegacyRow) => leadHistory.history!.stateOf({ id: LEAD, workspace_id: 'acme', ...cells }, tenants);
+  const stateOf = (cells: LegacyRow) =>
+    leadHistory.history!.stateOf({ id: LEAD, workspace_id: 'acme', ...cells }, tenants);
 
   it('is about what its own row says', () => {
     const state = stateOf({ status: 'won', score: '7', client_id: C1, updated_at: day(1) })!;
@@ -134,7 +142,9 @@ describe('the history of a legacy lead', () => {
   it('has a row for each change', () => {
     const [before, after] = [stateOf({ status: 'new', updated_at: day(1) }), stateOf({ status: 'won', score: '7' })];
     const rows = leadHistory.history!.rowsOf({ id: '1/0/10/0', ordinal: '0', before, after, committedAt: day(3) });
-    expect(rows.lead_audit_log!.map(({ field_name, old_value, new_value }) => [field_name, old_value, new_value])).toEqual([
+    expect(
+      rows.lead_audit_log!.map(({ field_name, old_value, new_value }) => [field_name, old_value, new_value]),
+    ).toEqual([
       ['status', 'new', 'won'],
       ['lead_score', null, '7'],
     ]);

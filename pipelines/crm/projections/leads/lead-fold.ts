@@ -86,9 +86,7 @@ function foldLead(id: string, contributions: readonly Contribution[]): FoldedRow
 export function toConversion(lead: Contribution['data'], clients: readonly Contribution[]) {
   const own = lead.client_id ?? null;
   const client =
-    own === null
-      ? clients.toSorted(compareClients)[0]
-      : clients.find(({ legacyKey }) => legacyKey === own);
+    own === null ? clients.toSorted(compareClients)[0] : clients.find(({ legacyKey }) => legacyKey === own);
   const clientId = own ?? client?.legacyKey ?? null;
   return {
     is_converted: clientId !== null || lead.status === 'converted' ? 't' : 'f',

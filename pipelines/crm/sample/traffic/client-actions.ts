@@ -23,13 +23,12 @@ const inserted = ({ row, rejects }: ReturnType<typeof leadRow>): Change => ({
   rejects,
 });
 
-const prospectAdded: Happening = (random, known) =>
-  inOne('prospect added', [inserted(newLead(random, known))], 1);
+const prospectAdded: Happening = (random, known) => inOne('prospect added', [inserted(newLead(random, known))], 1);
 
 /** Both sides tell of it. */
 const leadConverted: Happening = (random, known) => {
   const lead = newLead(random, known);
-  const client = { ...clientRow(known.setting, known.made), workspace_id: lead.row.workspace_id! };
+  const client: Row = { ...clientRow(known.setting, known.made), workspace_id: lead.row.workspace_id! };
   return inOne(
     'lead converted to client',
     [
@@ -96,7 +95,10 @@ const prospectEdited = withPair((known, _, lead, random) =>
 
 const clientEdited = withPair((known, client, _, random) =>
   inOne('client edited', [
-    update('clients', [client.id], { email: random.pick(['new@example.org', null]), updated_at: timeText(known.clockUs) }),
+    update('clients', [client.id], {
+      email: random.pick(['new@example.org', null]),
+      updated_at: timeText(known.clockUs),
+    }),
   ]),
 );
 

@@ -1,11 +1,5 @@
 import type { Random } from '../random.ts';
-import {
-  appointmentRow,
-  campaignRow,
-  messageRow,
-  opportunityRow,
-  orderRow,
-} from '../rows/activity.ts';
+import { appointmentRow, campaignRow, messageRow, opportunityRow, orderRow } from '../rows/activity.ts';
 import type { Row } from '../rows/row.ts';
 import { decimalText, randomNote } from '../rows/texts.ts';
 import { timeText } from '../rows/times.ts';

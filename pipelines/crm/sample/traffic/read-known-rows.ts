@@ -2,7 +2,15 @@ import type { Client } from 'pg';
 import { quoteIdentifier } from '../insert-rows.ts';
 import { hashText } from '../random.ts';
 import type { Row } from '../rows/row.ts';
-import { belongingsOf, createKnownRows, KNOWN_CONTACT_COLUMNS, KNOWN_QUOTE_COLUMNS, type KnownRow, type KnownRows, learn } from './known-rows.ts';
+import {
+  belongingsOf,
+  createKnownRows,
+  KNOWN_CONTACT_COLUMNS,
+  KNOWN_QUOTE_COLUMNS,
+  type KnownRow,
+  type KnownRows,
+  learn,
+} from './known-rows.ts';
 
 const MOST_ROWS = 10_000;
 const FIRST_TRAFFIC_PHONE = 4_000_000;
