@@ -88,12 +88,17 @@ export const checks: Checks = {
   ],
   target: [
     {
-      name: 'distinct customer keys = live customers',
+      name: 'distinct customer keys = live customers of quotes',
       sql: `SELECT (SELECT count(DISTINCT merge_key) FROM contribution WHERE aggregate = 'customers' AND live AND ($1::text IS NULL OR data ->> 'tenant_id' = $1))::text AS expected,
-       (SELECT count(*) FROM ${live('customers')} c)::text AS actual`,
+       (SELECT count(*) FROM ${live('customers')} c WHERE c.legacy_table <> 'clients')::text AS actual`,
     },
     ...orphans,
     ...accounts,
+    {
+      name: 'clients that name a lead = live customers that do',
+      sql: `SELECT (SELECT count(*) FROM contribution WHERE aggregate = 'leads' AND legacy_table = 'clients' AND live AND ($1::text IS NULL OR data ->> 'tenant_id' = $1))::text AS expected,
+       (SELECT count(*) FROM ${live('customers')} c WHERE c.converted_from_lead_id IS NOT NULL)::text AS actual`,
+    },
     {
       name: 'legacy leads = their live leads',
       sql: `SELECT (SELECT count(*) FROM ${saidByLeads} c)::text AS expected, (SELECT count(*) FROM ${legacyLeads} l)::text AS actual`,
