@@ -223,6 +223,7 @@ function createWorld(
     [() => [[(write) => write.insert('status_options', option())]], 5],
     [() => addAndUse(), 6],
     [() => [tellConversion()], 25],
+    [() => [partClient()], 6],
     [() => [[(write) => write.remove('status_options', random.pick(OPTIONS))]], 5],
     [() => [[(write) => write.insert('workspaces', workspace())]], 4],
     [() => [[(write) => write.remove('workspaces', random.pick(WORKSPACES))]], 2],
@@ -244,6 +245,15 @@ function createWorld(
       set('clients', client, { converted_from_lead_id: named(lead) }),
       ...(random.chance(0.5) ? [set('clients', other, { converted_from_lead_id: named(lead) })] : []),
       set('leads', lead, { client_id: named(random.pick([client, other])) }),
+    ];
+  };
+  /** A client goes, or a lead, where nothing else names it. */
+  const partClient = (): Step[] => {
+    const [lead, client] = [random.pick(LEADS), random.pick(CLIENTS)];
+    return [
+      set('leads', lead, { client_id: null }),
+      ...CLIENTS.map((id) => set('clients', id, { converted_from_lead_id: null })),
+      random.chance(0.5) ? (write) => write.remove('leads', lead) : (write) => write.remove('clients', client),
     ];
   };
   const workspace = (): Row => ({
