@@ -198,9 +198,7 @@ export function printVerification(result: Verification, options: { limit: number
       `${check.ok ? 'ok    ' : 'FAILED'} ${check.name}${check.ok ? ` (${check.actual})` : `: expected ${check.expected}, found ${check.actual}`}`,
     );
   for (const { reason, count, counted, sum, summed, see = 'crosswalk rejects' } of notes)
-    print(
-      `note   ${reason}: ${toCountText(count)} ${counted}${sum === null ? '' : `, ${summed} ${sum}`} (see ${see})`,
-    );
+    print(`note   ${reason}: ${toCountText(count)} ${counted}${sum === null ? '' : `, ${summed} ${sum}`} (see ${see})`);
   for (const { table, column, expected, actual } of shown.sums)
     if (expected !== actual) print(`FAILED sum of ${table}.${column}: expected ${expected}, found ${actual}`);
   const differences = shown.tables.flatMap((table) => table.differences.slice(0, options.limit));

@@ -141,7 +141,14 @@ describe('the history of a legacy lead', () => {
 
   it('has a row for each change', () => {
     const [before, after] = [stateOf({ status: 'new', updated_at: day(1) }), stateOf({ status: 'won', score: '7' })];
-    const rows = leadHistory.history!.rowsOf({ id: '1/0/10/0', ordinal: '0', before, after, committedAt: day(3) });
+    const rows = leadHistory.history!.rowsOf({
+      id: '1/0/10/0',
+      ordinal: '0',
+      before,
+      after,
+      committedAt: day(3),
+      context: null,
+    });
     expect(
       rows.lead_audit_log!.map(({ field_name, old_value, new_value }) => [field_name, old_value, new_value]),
     ).toEqual([
