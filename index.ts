@@ -4,6 +4,7 @@
 export { loadProjections } from './projectors/load-projections.ts';
 export {
   type Checks,
+  type DevelopmentData,
   definePipeline,
   type LegacyTotal,
   type Oracle,

@@ -128,7 +128,10 @@ async function corruptCell(of: Setting): Promise<Made | null> {
   const { client, random } = of;
   const table = pickTable(of);
   const row = await pickRow(of, table);
-  const aside = new Set([...ASIDE, ...(MERGED.has(table) ? ['legacy_table', 'legacy_key', 'expires_at'] : [])]);
+  const aside = new Set([
+    ...ASIDE,
+    ...(MERGED.has(table) ? ['legacy_table', 'legacy_key', 'expires_at', 'source', 'reason'] : []),
+  ]);
   const column = random.pick(of.columns.get(table)!.filter(({ name }) => !aside.has(name)));
   if (row === null) return null;
   const name = quoteIdent(column.name);

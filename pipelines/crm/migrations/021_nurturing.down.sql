@@ -1,0 +1,9 @@
+DROP VIEW crm.lead_source_roi;
+ALTER TABLE crm.dnc_list DROP COLUMN reason, DROP COLUMN source;
+DROP VIEW crm.current_consents;
+DROP TABLE crm.consents;
+DROP TABLE crm.system_config;
+DROP TABLE crm.segments;
+DROP TABLE crm.lead_sequence_enrollments;
+DROP TABLE crm.nurture_sequences;
+DROP TABLE crm.lead_source_costs;
