@@ -65,7 +65,7 @@ export async function createBench(urls: { legacyUrl: string; targetUrl: string }
   const sql = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
   await legacy.query(sql('pipelines/crm/sample/legacy-schema.sql'));
   await target.query('CREATE SCHEMA crm; CREATE SCHEMA crosswalk');
-  for (const file of ['001_tenancy', '002_people', '003_quotes', '012_kept_aside'])
+  for (const file of ['001_tenancy', '002_people', '003_quotes', '012_kept_aside', '027_do_not_call'])
     await target.query(sql(`pipelines/crm/migrations/${file}.up.sql`));
   await target.query(sql('schemas/crosswalk/001_state.up.sql'));
   // Rows are written in the order a person thinks of them; foreign keys are not what is tested here.

@@ -1,5 +1,4 @@
 DROP VIEW crm.lead_source_roi;
-ALTER TABLE crm.dnc_list DROP COLUMN reason, DROP COLUMN source;
 DROP VIEW crm.current_consents;
 DROP TABLE crm.consents;
 DROP TABLE crm.system_config;

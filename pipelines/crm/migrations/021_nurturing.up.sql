@@ -115,9 +115,6 @@ CREATE VIEW crm.current_consents WITH (security_invoker = true) AS
     is_given AND (expires_at IS NULL OR expires_at > now()) AS is_given, method, at, expires_at
   FROM crm.consents ORDER BY tenant_id, contact_id, lead_id, channel, at DESC, number DESC;
 
--- Why somebody is on the do-not-call list. Null in projected entries: the legacy rows say when, not why.
-ALTER TABLE crm.dnc_list ADD COLUMN source text CONSTRAINT dnc_list_source_check CHECK (source IN ('person', 'import', 'ai')), ADD COLUMN reason text;
-
 -- What leads of a source cost, by the month in which they came (UTC). Of one currency at a time: nothing is converted.
 CREATE VIEW crm.lead_source_roi WITH (security_invoker = true) AS
   SELECT c.tenant_id, c.lead_source, c.month, c.currency, c.cost, coalesce(l.leads, 0) AS leads, coalesce(l.converted, 0) AS converted,

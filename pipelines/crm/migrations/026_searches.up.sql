@@ -1,13 +1,21 @@
 -- What the application searches in projected tables that may hold rows by now: each index is built beside its writes. An operator that row-level security does not trust uses no index under it: so these are asked
 -- in functions, as crm.leads_by_email() is.
 
--- Finds the extension's operators wherever it is, for the indexes below.
+-- Where somebody has put the extension into another schema, its operators have another name: then these two are built here, while writers wait, and found below.
 -- crosswalk: transaction
-SELECT set_config('search_path', 'pg_catalog, ' || (SELECT quote_ident(n.nspname) FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace WHERE x.extname = 'pg_trgm'), false);
+DO $$
+DECLARE
+  elsewhere name := (SELECT n.nspname FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace WHERE x.extname = 'pg_trgm' AND n.nspname <> 'crm');
+BEGIN
+  IF elsewhere IS NULL THEN RETURN; END IF;
+  EXECUTE format('CREATE INDEX IF NOT EXISTS leads_name_trgm_idx ON crm.leads USING gin (name %I.gin_trgm_ops) WHERE name IS NOT NULL AND deleted_at IS NULL', elsewhere);
+  EXECUTE format($index$CREATE INDEX IF NOT EXISTS contacts_name_trgm_idx ON crm.contacts
+    USING gin ((coalesce(name, '') || ' ' || coalesce(firstname, '') || ' ' || coalesce(lastname, '')) %I.gin_trgm_ops) WHERE deleted_at IS NULL$index$, elsewhere);
+END $$;
 -- crosswalk: concurrently
-CREATE INDEX CONCURRENTLY IF NOT EXISTS leads_name_trgm_idx ON crm.leads USING gin (name gin_trgm_ops) WHERE name IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS leads_name_trgm_idx ON crm.leads USING gin (name crm.gin_trgm_ops) WHERE name IS NOT NULL AND deleted_at IS NULL;
 -- crosswalk: concurrently
-CREATE INDEX CONCURRENTLY IF NOT EXISTS contacts_name_trgm_idx ON crm.contacts USING gin ((coalesce(name, '') || ' ' || coalesce(firstname, '') || ' ' || coalesce(lastname, '')) gin_trgm_ops) WHERE deleted_at IS NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS contacts_name_trgm_idx ON crm.contacts USING gin ((coalesce(name, '') || ' ' || coalesce(firstname, '') || ' ' || coalesce(lastname, '')) crm.gin_trgm_ops) WHERE deleted_at IS NULL;
 -- crosswalk: concurrently
 CREATE INDEX CONCURRENTLY IF NOT EXISTS leads_tags_idx ON crm.leads USING gin (tags) WHERE tags IS NOT NULL AND deleted_at IS NULL;
 -- crosswalk: concurrently
@@ -15,7 +23,6 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS contacts_user_phone_idx ON crm.contacts 
 -- crosswalk: concurrently
 CREATE INDEX CONCURRENTLY IF NOT EXISTS contacts_user_thread_idx ON crm.contacts (user_id, thread_id) WHERE thread_id IS NOT NULL AND deleted_at IS NULL;
 -- crosswalk: transaction
-RESET search_path;
 COMMENT ON INDEX crm.leads_name_trgm_idx IS 'leads of quotes by part of a name: crm.search_leads()';
 COMMENT ON INDEX crm.contacts_name_trgm_idx IS 'leads of contacts by part of a name: crm.search_leads()';
 COMMENT ON INDEX crm.leads_tags_idx IS 'leads with all of some tags: crm.leads_with_tags()';
