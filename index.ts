@@ -1,6 +1,7 @@
 // biome-ignore-all lint/performance/noBarrelFile: what people import as crosswalk
 // What a pipeline of one's own is written with. Everything that is not here may change with any version.
 
+export type { TransactionContext } from './changes/transaction-context.ts';
 export { loadProjections } from './projectors/load-projections.ts';
 export {
   type Checks,

@@ -5,7 +5,7 @@ import { type Migration, readMigrations } from '../schemas/migrations.ts';
 import { assertDeclarations } from './declarations.ts';
 import type { Cell, LegacyRow, Projection, Tenants } from './projection.ts';
 
-/** A total of a legacy column, taken from the legacy rows themselves and not from what they are mapped to, and the new column that must hold the same. */
+/** A total of a legacy column, taken from the legacy rows themselves and not from what they are mapped to, and the new column that must hold the same; or as many new rows as the total says. */
 export interface LegacyTotal {
   readonly name: string;
   /** Legacy table, without schema. */
@@ -13,7 +13,8 @@ export interface LegacyTotal {
   /** The amount of one row, a finite decimal; null adds nothing. */
   readonly of: (row: LegacyRow) => Cell;
   readonly table: string;
-  readonly column: string;
+  /** Null: the rows of the table are counted, which must be those of this legacy table alone. */
+  readonly column: string | null;
 }
 
 /**

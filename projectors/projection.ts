@@ -1,3 +1,5 @@
+import type { TransactionContext } from '../changes/transaction-context.ts';
+
 /** A value of a row in PostgreSQL's text form (ISO dates, UTC, `t`/`f`, array and JSON literals), or null. */
 export type Cell = string | null;
 
@@ -111,6 +113,8 @@ export interface StateChange {
   readonly after: NewRow | null;
   /** PostgreSQL text, UTC. */
   readonly committedAt: string;
+  /** Who made it, from where and why, as the legacy application told; null where it did not. */
+  readonly context: TransactionContext | null;
 }
 
 /** Append-only rows: each change of a state adds its own, and none is ever changed. Pure and total, both functions. */

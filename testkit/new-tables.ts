@@ -163,9 +163,9 @@ export class NewTables {
       for (const { change, before, after } of steps) {
         // Only a read tells no earlier state: there the history begins.
         if (before === undefined || isSameState(before, after)) continue;
-        const { identity: id, lineage } = change;
+        const { identity: id, lineage, context = null } = change;
         const ordinal = id.slice(id.lastIndexOf('/') + 1);
-        const added = history.rowsOf({ id, ordinal, before, after, committedAt: lineage.committedAt });
+        const added = history.rowsOf({ id, ordinal, before, after, committedAt: lineage.committedAt, context });
         assertAdded(name, history, legacyKey, added);
         for (const { table, columns } of history.targets) {
           for (const row of added[table] ?? []) {

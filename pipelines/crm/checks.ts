@@ -48,6 +48,12 @@ const orphans: readonly TargetCheck[] = [
   ),
 ];
 
+/** Accounts of rows that belong to one. Null accounts cannot be: the columns refuse them, and this looks all the same. */
+const ofAccounts = ['contacts', 'messages'] as const;
+const accounts = ofAccounts.map((table) =>
+  none(`${table} without user_id or chatbot_id`, `${live(table)} t WHERE t.user_id IS NULL OR t.chatbot_id IS NULL`),
+);
+
 const reasons = Object.values(strayMoney).map((reason) => `'${reason.replaceAll("'", "''")}'`);
 
 /** The checks of docs/mapping.md on the whole. */
@@ -67,6 +73,13 @@ export const checks: Checks = {
       table: 'payments',
       column: 'amount',
     },
+    ...ofAccounts.map((table) => ({
+      name: `${table}, before and after`,
+      source: table,
+      of: () => '1',
+      table,
+      column: null,
+    })),
   ],
   target: [
     {
@@ -75,6 +88,7 @@ export const checks: Checks = {
        (SELECT count(*) FROM ${live('customers')} c)::text AS actual`,
     },
     ...orphans,
+    ...accounts,
   ],
   // Money that no new row shows, every kind of it, also where there is none. A total that is not zero always makes a quote.
   notes: [

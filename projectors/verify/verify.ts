@@ -6,7 +6,7 @@ import type { Checks } from '../pipeline.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { compareBackward, ownersOf } from './backward.ts';
 import { type Check, countExceptions, type Note, readNotes, runChecks, toTotalChecks } from './checks.ts';
-import { createFindings, LEGACY_TOTAL, type Unmappable } from './findings.ts';
+import { COUNTED_ROWS, createFindings, LEGACY_TOTAL, type Unmappable } from './findings.ts';
 import { compareFolds } from './folds.ts';
 import { compareForward } from './forward.ts';
 import { toKeyTexts } from './legacy-rows.ts';
@@ -261,10 +261,10 @@ async function verifyIn(
   const totals = new Map(
     sums.filter(({ table }) => table === LEGACY_TOTAL).map(({ column, expected }) => [column, expected]),
   );
-  const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL);
+  const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL && table !== COUNTED_ROWS);
   if (status !== undefined) status.state = 'checking';
   const whole = await checking;
-  const checks = [...toTotalChecks(wanted.totals ?? [], totals, columns), ...whole.checks];
+  const checks = [...toTotalChecks(wanted.totals ?? [], totals, sums), ...whole.checks];
   const { notes } = whole;
   const exceptions = await countExceptions(store, rejectsTable, tenant);
   const counts = await readCounts(store, run.id);

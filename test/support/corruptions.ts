@@ -269,7 +269,8 @@ async function fabricate(of: Setting): Promise<Made | null> {
   if (row === null) return null;
   const type = of.columns.get(table)!.find(({ name }) => name === 'id')!.type;
   const unique = `fabricated ${random.int(0, 1_000_000_000)}`;
-  const id = { uuid: toUuid(random), integer: String(random.int(900_000, 999_999)), text: unique }[type]!;
+  const number = String(random.int(900_000, 999_999));
+  const id = { uuid: toUuid(random), integer: number, bigint: number, text: unique }[type]!;
   const overrides = {
     id,
     legacy_key: await pickLegacyKey(of, table, of.tenants),

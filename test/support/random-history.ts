@@ -6,7 +6,9 @@ import { contactRow } from '../../pipelines/crm/sample/rows/contacts.ts';
 import { spellPhone } from '../../pipelines/crm/sample/rows/phones.ts';
 import { quoteRow } from '../../pipelines/crm/sample/rows/quotes.ts';
 import type { Row, Setting } from '../../pipelines/crm/sample/rows/row.ts';
-import { HISTORY_TABLES, type HistoryTable } from './legacy-history.ts';
+import { HISTORY_TABLES } from './legacy-history.ts';
+import { legacyKeyOf, legacyKeySql, legacyTable, legacyTables } from './legacy-shape.ts';
+import { anyRowOf } from './random-rows.ts';
 
 export const WORKSPACES = [
   'c0000000-0000-4000-8000-00000000000a',
@@ -37,10 +39,14 @@ const ITEMS = [
 type Step = (write: Writer) => Promise<number>;
 
 interface Writer {
-  insert(table: HistoryTable, row: Row): Promise<number>;
-  update(table: HistoryTable, id: string, set: Row): Promise<number>;
-  remove(table: HistoryTable, id: string): Promise<number>;
+  insert(table: string, row: Row): Promise<number>;
+  /** `key`: as changes name it. */
+  update(table: string, key: string, set: Row): Promise<number>;
+  /** With the rows of arbitrary cells that refer to it. */
+  remove(table: string, key: string): Promise<number>;
 }
+/** Tables whose rows are made up here with what matters of them; any other one has rows of arbitrary cells. */
+const MADE_UP = ['workspaces', 'status_options', 'contacts', 'quotes'];
 
 const CONFLICTS = ['23505', '23503'];
 
@@ -79,22 +85,31 @@ function createWriter(client: pg.Client, types: ReadonlyMap<string, ColumnTypes>
         // The row is there: it is changed instead.
         if ((error as pg.DatabaseError).constraint !== `${table}_pkey`) throw error;
         await client.query('ROLLBACK TO SAVEPOINT insertion');
-        const { id, ...set } = row;
-        return await updateRow(client, table, id!, set);
+        const { key } = legacyTable(table);
+        const set = Object.fromEntries(Object.entries(row).filter(([column]) => !key.includes(column)));
+        return await updateRow(client, table, legacyKeyOf(table, row), set);
       }
     },
     update: (table, id, set) => updateRow(client, table, id, set),
-    remove: async (table, id) => {
-      return (await client.query(`DELETE FROM ${table} WHERE id::text = $1`, [id])).rowCount ?? 0;
+    remove: async (table, key) => {
+      let rows = 0;
+      for (const { name, columns } of legacyTables.values()) {
+        if (MADE_UP.includes(name)) continue;
+        for (const column of columns.filter(({ references }) => references === table))
+          rows += (await client.query(`DELETE FROM ${name} WHERE ${column.name}::text = $1`, [key])).rowCount ?? 0;
+      }
+      const deletion = `DELETE FROM ${table} t WHERE ${legacyKeySql(table, 't')} = $1`;
+      return rows + ((await client.query(deletion, [key])).rowCount ?? 0);
     },
   };
 }
 
-async function updateRow(client: pg.Client, table: HistoryTable, id: string, set: Row): Promise<number> {
+async function updateRow(client: pg.Client, table: string, key: string, set: Row): Promise<number> {
   const columns = Object.keys(set);
   const assignments = columns.map((column, i) => `"${column}" = $${i + 2}`).join(', ');
-  const text = `UPDATE ${table} SET ${assignments} WHERE id::text = $1`;
-  return (await client.query(text, [id, ...Object.values(set)])).rowCount ?? 0;
+  if (columns.length === 0) return 0;
+  const text = `UPDATE ${table} t SET ${assignments} WHERE ${legacyKeySql(table, 't')} = $1`;
+  return (await client.query(text, [key, ...Object.values(set)])).rowCount ?? 0;
 }
 
 function createWorld(
@@ -143,7 +158,7 @@ function createWorld(
     ...{ name: random.pick(['New', 'Won', 'Lost', 'Odd']), color: random.pick(['#123', null]), updated_at: time() },
   });
   const set =
-    (table: HistoryTable, id: string, row: Row): Step =>
+    (table: string, id: string, row: Row): Step =>
     (write) =>
       write.update(table, id, row);
   const nonEmpty = (row: Row): Row => (Object.keys(row).length > 0 ? row : { updated_at: time() });
@@ -158,7 +173,20 @@ function createWorld(
     return [...aside, ...next];
   };
 
+  const ids: Readonly<Record<string, readonly string[]>> = {
+    ...{ contacts: CONTACTS, quotes: QUOTES, status_options: OPTIONS, workspaces: WORKSPACES },
+  };
+  const anyRow = (table: string) => anyRowOf(table, random, { ids, workspaces: WORKSPACES, time });
+  /** A row comes, or one that is there is changed; one goes; one gets another key. */
+  const arbitrary = HISTORY_TABLES.filter((table) => !MADE_UP.includes(table)).flatMap(
+    (table): (readonly [() => Step[][], number])[] => [
+      [() => [[(write) => write.insert(table, anyRow(table))]], 12],
+      [() => [[set(table, legacyKeyOf(table, anyRow(table)), someOf(anyRow(table)))]], 5],
+      [() => [[(write) => write.remove(table, legacyKeyOf(table, anyRow(table)))]], 3],
+    ],
+  );
   const actions: (readonly [() => Step[][], number])[] = [
+    ...arbitrary,
     [() => [[(write) => write.insert('quotes', newQuote())]], 20],
     [() => [[set('quotes', quote(), nonEmpty(someOf(quoteCells())))]], 20],
     [

@@ -269,6 +269,38 @@ CREATE UNLOGGED TABLE oracle.payments AS
     CASE WHEN oracle.has(payment_method) THEN payment_method ELSE 'unknown' END AS method, paid_at, paid_at AS created_at
   FROM oracle.quote WHERE is_invoice AND paid_at IS NOT NULL;
 
+-- Messages, and activities of the leads of contacts.
+
+SELECT oracle.keep_others('messages', ARRAY['id']), oracle.keep_others('appointments', ARRAY['id']), oracle.keep_others('opportunities', ARRAY['id']);
+
+CREATE UNLOGGED TABLE oracle.messages AS
+  SELECT m.id, t.tenant_id, coalesce(own.user_id, rest.user_id)::bigint AS user_id, coalesce(own.chatbot_id, rest.chatbot_id)::bigint AS chatbot_id,
+    m.contact_id, m.workspace_id, m.direction, m.channel, m.body, m.media, m.status, m.external_id, m.sent_at, m.delivered_at, m.read_at,
+    (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_messages o WHERE o.key = m.id::text AND o.name NOT IN
+      ('contact_id', 'workspace_id', 'direction', 'channel', 'body', 'media', 'status', 'external_id', 'sent_at', 'delivered_at', 'read_at')) AS source_metadata
+  FROM legacy.messages m
+  CROSS JOIN LATERAL (SELECT CASE WHEN oracle.has(m.workspace_id) THEN m.workspace_id ELSE 'unassigned' END AS tenant_id) t
+  CROSS JOIN (SELECT * FROM oracle_input.tenant WHERE tenant_id = '') rest
+  LEFT JOIN oracle_input.tenant own ON own.tenant_id = t.tenant_id;
+
+CREATE UNLOGGED TABLE oracle.lead_activities AS
+  SELECT oracle.v5('activity:' || a.legacy_table || ':' || a.id) AS id, CASE WHEN oracle.has(a.workspace_id) THEN a.workspace_id ELSE 'unassigned' END AS tenant_id,
+    oracle.v5('lead:contact:' || a.contact_id) AS lead_id, a.activity_type,
+    jsonb_build_object(a.activity_type || '_id', a.id) || coalesce(a.columns, '{}') AS activity_data, NULL::uuid AS performed_by, a.performed_at, a.notes
+  FROM (
+    SELECT 'messages' AS legacy_table, 'message' AS activity_type, m.id, m.contact_id, m.workspace_id, m.sent_at AS performed_at, NULL::text AS notes,
+      (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_messages o WHERE o.key = m.id::text AND o.name NOT IN ('contact_id', 'sent_at', 'body', 'media')) AS columns
+    FROM legacy.messages m
+    UNION ALL
+    SELECT 'appointments', 'appointment', p.id, p.contact_id, p.workspace_id, p.starts_at, p.notes,
+      (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_appointments o WHERE o.key = p.id::text AND o.name NOT IN ('contact_id', 'starts_at', 'notes'))
+    FROM legacy.appointments p
+    UNION ALL
+    SELECT 'opportunities', 'opportunity', p.id, p.contact_id, p.workspace_id, p.created_at, NULL,
+      (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_opportunities o WHERE o.key = p.id::text AND o.name NOT IN ('contact_id', 'created_at')
+        AND NOT (o.name IN ('amount', 'probability') AND o.value IN ('NaN', 'Infinity', '-Infinity')))
+    FROM legacy.opportunities p) a;
+
 CREATE UNLOGGED TABLE oracle.rejects AS
   SELECT oracle.v5('reject:' || legacy_table || '|' || legacy_key || '|' || path) AS id, tenant_id, path, raw_value, reason
   FROM (
@@ -292,6 +324,10 @@ CREATE UNLOGGED TABLE oracle.rejects AS
       ('invoice_number', q.invoice_number, 'invoice without an amount', q.is_invoice AND oracle.finite(q.total) IS NULL),
       ('items', oracle.raw_text(q.items), 'not an array', NOT oracle.is_missing(q.items) AND q.item_array IS NULL)
     ) v (path, raw_value, reason, is_reject) WHERE v.is_reject
+    UNION ALL
+    SELECT 'opportunities', o.id, CASE WHEN oracle.has(o.workspace_id) THEN o.workspace_id ELSE 'unassigned' END, v.path, v.value::text, 'not a finite number'
+    FROM legacy.opportunities o CROSS JOIN LATERAL (VALUES ('amount', o.amount), ('probability', o.probability)) v (path, value)
+    WHERE v.value IS NOT NULL AND oracle.finite(v.value) IS NULL
     UNION ALL
     SELECT 'quotes', i.quote_id, i.tenant_id, 'items[' || i.ordinal || ']', oracle.raw_text(i.element), 'not an object'
     FROM oracle.item i WHERE NOT i.is_object

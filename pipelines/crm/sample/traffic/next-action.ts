@@ -5,7 +5,8 @@ import type { KnownRows } from './known-rows.ts';
 import { OTHER_HAPPENINGS, workspaceCreated } from './other-actions.ts';
 import { QUOTE_HAPPENINGS } from './quote-actions.ts';
 
-const HAPPENINGS = [...CONTACT_HAPPENINGS, ...QUOTE_HAPPENINGS, ...OTHER_HAPPENINGS];
+/** Everything that happens, each under a name of its own, with how often. */
+export const HAPPENINGS = [...CONTACT_HAPPENINGS, ...QUOTE_HAPPENINGS, ...OTHER_HAPPENINGS];
 const TRIES = 20;
 const ROLLBACK_SHARE = 0.02;
 
