@@ -5,6 +5,7 @@ export type { TransactionContext } from './changes/transaction-context.ts';
 export { loadProjections } from './projectors/load-projections.ts';
 export {
   type Checks,
+  type DevelopmentData,
   definePipeline,
   type LegacyTotal,
   type Oracle,

@@ -134,6 +134,16 @@ export interface SampleTraffic {
   stop(): Promise<SampleReport>;
 }
 
+/** Made-up rows of the application, for those who develop it. Both functions run in a transaction of the caller's, as the owner of the new schema. */
+export interface DevelopmentData {
+  /** Whose rows they are where nobody names a tenant. */
+  readonly tenant: string;
+  /** Rows of the application that are there, by table; tables without any are left out. */
+  countRows(target: pg.ClientBase): Promise<Readonly<Record<string, number>>>;
+  /** Adds the rows of a tenant. Returns how many, by table. */
+  insert(target: pg.ClientBase, tenant: string): Promise<Readonly<Record<string, number>>>;
+}
+
 /** Everything that people own of a migration: which legacy tables, what becomes of their rows, in which tables, and how that is proven. */
 export interface Pipeline<Settings extends object = object> {
   /** Lower-case letters, digits and _. */
@@ -156,6 +166,8 @@ export interface Pipeline<Settings extends object = object> {
   /** What the application sees at each stage, from 0 on. */
   readonly stages: readonly string[];
   readonly sample?: () => Promise<Sample>;
+  /** Rows for `crosswalk seed --development`. */
+  readonly developmentData?: () => Promise<DevelopmentData>;
 }
 
 /** All migrations of a pipeline's target database, in the order of application. */

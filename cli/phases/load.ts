@@ -217,11 +217,13 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
   const statements = await planUnload(run.target, schema);
   if (statements.length === 0) return [ok('rows', 'there is nothing to remove')];
   const workers = (await readWorkers(run)).filter((name) => !name.startsWith('crosswalk-wait'));
-  const { rows } = await run.target.query<{ table: string; column: string; refers: string }>(REFERENCES, [schema]);
+  const { rows } = await run.target.query<{ table: string; column: string; refers: string; own: string }>(REFERENCES, [
+    schema,
+  ]);
   const blocking: string[] = [];
-  for (const { table, column, refers } of rows) {
+  for (const { table, column, refers, own } of rows) {
     const { rows: found } = await run.target.query(
-      `SELECT FROM ${quoteTable(schema, table)} a JOIN ${quoteTable(schema, refers)} p ON p.id = a.${quoteIdent(column)} WHERE a.origin <> 'cdc' AND p.origin = 'cdc' LIMIT 1`,
+      `SELECT FROM ${quoteTable(schema, table)} a JOIN ${quoteTable(schema, refers)} p ON p.id = a.${quoteIdent(column)} WHERE ${own === 'true' ? '' : `a.origin <> 'cdc' AND `}p.origin = 'cdc' LIMIT 1`,
     );
     if (found.length > 0) blocking.push(`${schema}.${table}.${column}`);
   }
@@ -250,11 +252,12 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
   ];
 }
 
-/** Foreign keys between projected tables, by what refers. */
-const REFERENCES = `SELECT c.relname AS table, a.attname AS column, f.relname AS refers FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
+/** Foreign keys to projected tables, by what refers. `own`: every row of the referring table is the application's. */
+const REFERENCES = `SELECT c.relname AS table, a.attname AS column, f.relname AS refers,
+    (NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'origin' AND NOT o.attisdropped))::text AS own FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
   WHERE k.contype = 'f' AND c.relnamespace = to_regnamespace(quote_ident($1)) AND f.relnamespace = c.relnamespace
-    AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'origin') AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = f.oid AND o.attname = 'origin')`;
+    AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = f.oid AND o.attname = 'origin')`;
 
 /** Without its beginning, or without a server that holds it, the log would not bring every row back. */
 async function checkLog({ context }: PhaseRun): Promise<Check> {

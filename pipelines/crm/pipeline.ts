@@ -35,4 +35,5 @@ export default definePipeline<TenantSettings>({
   oracle,
   stages,
   sample: async () => (await import('./sample/sample.ts')).sample,
+  developmentData: async () => (await import('./development/development-data.ts')).developmentData,
 });

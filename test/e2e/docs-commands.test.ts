@@ -327,6 +327,8 @@ const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<
   ['docs/application.md', 'SET crosswalk.tenant_id', runAsApplication],
   ['docs/application.md', 'SELECT crm.is_on_dnc_list', runAsApplication],
   ['docs/application.md', 'SELECT table_name', runAsApplication],
+  ['docs/application.md', 'SELECT migration_stage', runAsApplication],
+  ['docs/application.md', 'SELECT * FROM crm.keep_retention', ({ text }) => runAll(owner(), text)],
   ['docs/cutover.md', 'CREATE ROLE ann', ({ text }) => runAll(owner(), text)],
   [
     'docs/cutover.md',

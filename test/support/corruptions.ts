@@ -133,7 +133,10 @@ async function corruptCell(of: Setting): Promise<Made | null> {
   const table = pickTable(of);
   const row = await pickRow(of, table);
   if (row === null) return null;
-  const aside = new Set([...ASIDE, ...(isFolded(table, row) ? ['legacy_table', 'legacy_key', 'expires_at'] : [])]);
+  const aside = new Set([
+    ...ASIDE,
+    ...(isFolded(table, row) ? ['legacy_table', 'legacy_key', 'expires_at', 'source', 'reason'] : []),
+  ]);
   const column = random.pick(of.columns.get(table)!.filter(({ name }) => !aside.has(name)));
   const name = quoteIdent(column.name);
   for (const value of candidates(of, table, column)) {

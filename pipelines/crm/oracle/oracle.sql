@@ -106,7 +106,7 @@ CREATE UNLOGGED TABLE oracle.dnc_list AS
   SELECT oracle.v5('dnc:' || tenant_id || '|' || dnc_identity) AS id, tenant_id, dnc_identity AS identity,
     (array_agg(dnc_kind ORDER BY updated_at DESC NULLS LAST, id::text COLLATE "C" DESC))[1] AS identity_kind,
     (array_agg(opted_out_at ORDER BY updated_at DESC NULLS LAST, id::text COLLATE "C" DESC) FILTER (WHERE opted_out_at IS NOT NULL))[1] AS opted_out_at,
-    NULL::timestamptz AS expires_at,
+    NULL::timestamptz AS expires_at, NULL::text AS source, NULL::text AS reason,
     min(created_at) AS created_at, max(updated_at) AS updated_at
   FROM oracle.contact WHERE opted_out AND dnc_identity IS NOT NULL
   GROUP BY tenant_id, dnc_identity;
