@@ -35,6 +35,7 @@ const [
   { declareStages },
   { declareBegin },
   { declareLocal },
+  { declareSmoke },
 ] = await Promise.all([
   import('commander'),
   import('../runtime/config.ts'),
@@ -54,6 +55,7 @@ const [
   import('./declare/stages.ts'),
   import('./declare/begin.ts'),
   import('./declare/local.ts'),
+  import('./declare/smoke.ts'),
 ]);
 
 // The only reader of process.env, and the only setter of the exit code.
@@ -139,6 +141,7 @@ for (const declare of [
   declareStages,
   declareBegin,
   declareLocal,
+  declareSmoke,
 ])
   declare(program, run);
 

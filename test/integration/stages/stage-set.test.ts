@@ -143,7 +143,7 @@ describe('lowering', () => {
 
 describe('behind a gate that passes', () => {
   beforeAll(async () => {
-    for (const what of ['backup', 'rollback'])
+    for (const what of ['backup', 'rollback', 'team', 'monitoring'])
       await rig.run(['gate', 'confirm', 'all', what, '--by', 'ann', '--note', 'done']);
     await waitUntil('the gate passes', async () => (await rig.gate('all')).isGo, 60_000, 500);
   });
