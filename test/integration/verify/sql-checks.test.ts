@@ -91,16 +91,16 @@ describe('checks for psql', () => {
   });
 
   test('all pass on two databases, which the script connects to without passwords', async () => {
-    const apart = { ...env, LEGACY_DATABASE_URL: elsewhere(env.LEGACY_DATABASE_URL!) };
+    const apart: Record<string, string> = { ...env, LEGACY_DATABASE_URL: elsewhere(env.LEGACY_DATABASE_URL!) };
     const { databases, script } = JSON.parse(await expectCli(['verify', '--sql', '--json'], apart)) as {
       databases: number;
       script: string;
     };
     expect(databases).toBe(2);
-    for (const url of [apart.LEGACY_DATABASE_URL, apart.TARGET_DATABASE_URL!])
+    for (const url of [apart.LEGACY_DATABASE_URL!, apart.TARGET_DATABASE_URL!])
       expect(script).not.toContain(new URL(url).password);
     const logins = Object.fromEntries(
-      [apart.LEGACY_DATABASE_URL, apart.TARGET_DATABASE_URL!].map((url) => [withoutPassword(url), url]),
+      [apart.LEGACY_DATABASE_URL!, apart.TARGET_DATABASE_URL!].map((url) => [withoutPassword(url), url]),
     );
     const result = await runPsql(script, null, logins);
     expect([result.code, result.error]).toEqual([0, null]);
