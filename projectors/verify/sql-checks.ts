@@ -69,14 +69,13 @@ export function toPsqlScript({ legacy, target }: SqlChecks, name: string, addres
           '-- The login must read both schemas, and may make temporary tables. Both are read in one snapshot.',
         ]
       : [
-          '--   psql -X -f checks.sql',
-          '-- It connects to the legacy database, reads its figures, and takes them along to the other one. psql asks for passwords, or finds them in ~/.pgpass. Other logins: change the lines \\connect.',
+          `--   psql -X -f checks.sql ${withoutPassword(addresses.legacyUrl)}`,
+          '-- It begins in the legacy database, reads its figures, and takes them along to the other one. psql asks for passwords, or finds them in ~/.pgpass. Another login there: change the line \\connect.',
           '-- Each login must read its schema, and may make temporary tables.',
         ]),
     '-- It ends with exit code 3 where a figure is not as it must be. Nothing that it makes stays.',
     '',
     '\\set ON_ERROR_STOP on',
-    ...(isOne ? [] : [`\\connect -reuse-previous=off '${withoutPassword(addresses.legacyUrl).replaceAll("'", "''")}'`]),
     ...BEGIN,
     setPath(legacySchema),
     '',

@@ -15,16 +15,16 @@ interface SentResult {
 }
 
 /**
- * Runs a script on `address`, or on the databases that it connects to: by the address in place of theirs in `logins`, which has passwords. Throws for a command that it does not know.
+ * Runs a script on `address`, and on the databases that it connects to: by the address in place of theirs in `logins`, which has passwords. Throws for a command that it does not know.
  */
 export async function runPsql(
   script: string,
-  address: string | null,
+  address: string,
   logins: Readonly<Record<string, string>> = {},
 ): Promise<PsqlResult> {
   const variables = new Map<string, string>();
   const tables: PsqlResult['tables'][number][] = [];
-  let client = address === null ? null : await connect(address, 'test');
+  let client = await connect(address, 'test');
   let buffer = '';
   const send = async (): Promise<SentResult | null> => {
     const sql = buffer.replaceAll(/(?<!:):'(\w+)'/g, (_, name: string) => {
@@ -35,7 +35,7 @@ export async function runPsql(
     buffer = '';
     if (sql.trim() === '') return null;
     // One query of several statements, as the simple protocol takes it; the last one's rows are what \gset keeps.
-    const results = (await client!.query(sql)) as unknown as SentResult | SentResult[];
+    const results = (await client.query(sql)) as unknown as SentResult | SentResult[];
     const all = Array.isArray(results) ? results : [results];
     for (const { rows } of all.slice(0, -1)) if (rows.length > 0) tables.push(rows);
     return all.at(-1)!;
@@ -53,7 +53,7 @@ export async function runPsql(
       const connection = /^\\connect -reuse-previous=off '(.*)'$/.exec(line);
       if (connection !== null) {
         await send();
-        await client?.end();
+        await client.end();
         client = await connect(logins[connection[1]!] ?? connection[1]!, 'test');
         continue;
       }
@@ -71,6 +71,6 @@ export async function runPsql(
     if ((error as { code?: unknown }).code === undefined) throw error;
     return { tables, code: 3, error: (error as Error).message };
   } finally {
-    await client?.end();
+    await client.end();
   }
 }

@@ -31,15 +31,15 @@ describe('the script', () => {
     expect(script.indexOf('LEGACY PART;')).toBeLessThan(script.indexOf('TARGET PART;'));
   });
 
-  test('of two connects to each, without a password', () => {
+  test('of two begins in the legacy one and connects to the other, without a password', () => {
     const script = at(
       'postgres://a:secret@legacy:5432/app?sslmode=require',
       'postgres://b:hidden@db:5432/app?password=x',
     );
     expect(script.match(/^\\connect .*$/gm)).toEqual([
-      "\\connect -reuse-previous=off 'postgres://a@legacy:5432/app?sslmode=require'",
       "\\connect -reuse-previous=off 'postgres://b@db:5432/app'",
     ]);
+    expect(script).toContain('psql -X -f checks.sql postgres://a@legacy:5432/app?sslmode=require');
     expect(script).not.toMatch(/secret|hidden|password=/);
     expect(script.match(/^BEGIN /gm)).toHaveLength(2);
   });
