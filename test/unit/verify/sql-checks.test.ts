@@ -36,9 +36,7 @@ describe('the script', () => {
       'postgres://a:secret@legacy:5432/app?sslmode=require',
       'postgres://b:hidden@db:5432/app?password=x',
     );
-    expect(script.match(/^\\connect .*$/gm)).toEqual([
-      "\\connect -reuse-previous=off 'postgres://b@db:5432/app'",
-    ]);
+    expect(script.match(/^\\connect .*$/gm)).toEqual(["\\connect -reuse-previous=off 'postgres://b@db:5432/app'"]);
     expect(script).toContain('psql -X -f checks.sql postgres://a@legacy:5432/app?sslmode=require');
     expect(script).not.toMatch(/secret|hidden|password=/);
     expect(script.match(/^BEGIN /gm)).toHaveLength(2);
