@@ -67,6 +67,8 @@ describe('without a backup and a way back', () => {
     expect(refused.gate!.lines.filter(({ state }) => state === 'no-go').map(({ name }) => name)).toEqual([
       'backup',
       'way back',
+      'team',
+      'monitoring',
     ]);
     expect([await stageOf(OURS), await leadsSeen(), await count('stage_log')]).toEqual([0, 0, 0]);
     const { rows } = await rig.owner.query(
