@@ -36,6 +36,7 @@ const [
   { declareBegin },
   { declareLocal },
   { declareSeed },
+  { declareSmoke },
 ] = await Promise.all([
   import('commander'),
   import('../runtime/config.ts'),
@@ -56,6 +57,7 @@ const [
   import('./declare/begin.ts'),
   import('./declare/local.ts'),
   import('./declare/seed.ts'),
+  import('./declare/smoke.ts'),
 ]);
 
 // The only reader of process.env, and the only setter of the exit code.
@@ -142,6 +144,7 @@ for (const declare of [
   declareBegin,
   declareLocal,
   declareSeed,
+  declareSmoke,
 ])
   declare(program, run);
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { type Migration, readMigrations } from '../schemas/migrations.ts';
+import type { PhaseName } from '../schemas/phase-log.ts';
 import { assertDeclarations } from './declarations.ts';
 import type { Cell, LegacyRow, Projection, Tenants } from './projection.ts';
 
@@ -144,6 +145,32 @@ export interface DevelopmentData {
   insert(target: pg.ClientBase, tenant: string): Promise<Readonly<Record<string, number>>>;
 }
 
+/**
+ * One step of an application at work on the legacy tables, and how the new tables show it. SQL of one statement each; tables without a schema; `$1` is the tenant of the test, the text of a UUID that is new in each run.
+ */
+export interface SmokeStep {
+  readonly name: string;
+  /** Statements on the legacy tables, in one transaction. */
+  readonly write: readonly string[];
+  /** A SELECT on the new tables, which finds a row as soon as the step has arrived. */
+  readonly shows: string;
+}
+
+/** What `crosswalk smoke` does: docs/cutover.md, "A smoke test". */
+export interface Smoke {
+  readonly steps: readonly SmokeStep[];
+  /** Takes every row of the test away from the legacy tables, whatever steps there were; in one transaction, statements as above. */
+  readonly remove: readonly string[];
+}
+
+/** A step of the plan that people follow, by the name that they know, and the phase of `crosswalk migrate run` that does it. */
+export interface PlannedStep {
+  /** One word: `migrate run --to` takes it, too. */
+  readonly name: string;
+  readonly title: string;
+  readonly phase: PhaseName;
+}
+
 /** Everything that people own of a migration: which legacy tables, what becomes of their rows, in which tables, and how that is proven. */
 export interface Pipeline<Settings extends object = object> {
   /** Lower-case letters, digits and _. */
@@ -162,7 +189,11 @@ export interface Pipeline<Settings extends object = object> {
   /** Projected table of values without a valid form: columns id, tenant_id, path, raw_value, reason. */
   readonly rejects?: string;
   readonly checks?: Checks;
+  /** File of checks for psql, relative to the pipeline's folder: what `verify --sql` prints, docs/verification.md, "For psql". */
+  readonly sqlChecks?: string;
   readonly oracle?: Oracle<Settings>;
+  readonly smoke?: Smoke;
+  readonly plan?: readonly PlannedStep[];
   /** What the application sees at each stage, from 0 on. */
   readonly stages: readonly string[];
   readonly sample?: () => Promise<Sample>;

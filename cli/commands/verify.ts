@@ -35,6 +35,7 @@ export interface VerifyCommandOptions {
   readonly watch?: boolean;
   readonly rest: number;
   readonly oracle?: 'sql';
+  readonly sql?: boolean;
   readonly json?: boolean;
 }
 

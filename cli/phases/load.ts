@@ -44,6 +44,7 @@ export const load: Phase = {
     work: watch,
     confirm: confirmForward,
     asks: false,
+    backsUp: true,
   },
   back: {
     check: checkBack,
@@ -143,10 +144,15 @@ async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
   return { legacyRows: total, seconds: Math.round((performance.now() - startedAtMs) / 1000) };
 }
 
-/** Legacy rows by table; live projected rows and those of the application by new table; what could not be applied. */
+/** Legacy rows by captured table; live projected rows and those of the application by new table; what could not be applied. */
 async function count({ legacy, target, context: { pipeline, config } }: PhaseRun): Promise<Counts> {
   const counts: Record<string, Record<string, number>> = {};
-  for (const source of new Set(pipeline.projections.map((projection) => projection.source))) {
+  const sources = new Set([...config.tables, ...pipeline.projections.map((projection) => projection.source)]);
+  for (const source of sources) {
+    const { rows: there } = await legacy.query<{ name: string | null }>('SELECT to_regclass($1)::text AS name', [
+      quoteTable(config.legacySchema, source),
+    ]);
+    if (there[0]!.name === null) continue;
     const { rows } = await legacy.query<{ n: string }>(
       `SELECT count(*)::text AS n FROM ONLY ${quoteTable(config.legacySchema, source)}`,
     );

@@ -103,6 +103,12 @@ const plans: Record<string, Record<string, Plan>> = {
   },
   'docs/phases.md': {
     'cli/crosswalk.sh migrate run': YES,
+    // Projectors are at work here.
+    'cli/crosswalk.sh backup restore .crosswalk/backups/by-hand --dry-run': { code: 1, says: /Still connected/ },
+    'cli/crosswalk.sh backup restore .crosswalk/backups/by-hand --replace --yes-really crm': {
+      code: 2,
+      says: /Still connected/,
+    },
   },
   'docs/rebuild.md': {
     'cli/crosswalk.sh rebuild quotes': YES,
