@@ -55,7 +55,8 @@ CREATE TEMPORARY VIEW figures (name, value) AS
 
 CREATE TEMPORARY VIEW figures (name, value) AS
   WITH told AS (SELECT DISTINCT data ->> 'tenant_id' AS tenant_id, data ->> 'customer_key' AS customer_key FROM contribution WHERE aggregate = 'customers' AND live),
-    c AS (SELECT * FROM customers WHERE origin = 'cdc' AND deleted_at IS NULL),
+    -- Those of clients are one for each client, whatever their phones.
+    c AS (SELECT * FROM customers WHERE origin = 'cdc' AND deleted_at IS NULL AND legacy_table = 'quotes'),
     q AS (SELECT * FROM quotes_new WHERE origin = 'cdc' AND deleted_at IS NULL),
     n AS (SELECT * FROM quote_items_new WHERE origin = 'cdc'),
     j AS (SELECT * FROM jobs_new WHERE origin = 'cdc' AND deleted_at IS NULL),
