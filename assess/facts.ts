@@ -15,6 +15,8 @@ export interface AssessedPipeline {
   readonly hints: TenantSource['hints'] | null;
   /** Projected table of values without a valid form; null: the pipeline keeps none. */
   readonly rejects: string | null;
+  /** Merged tables of such values. */
+  readonly foldedRejects?: readonly string[];
 }
 
 /** What tells a hosted PostgreSQL from another one. Holds no secret. */

@@ -1,4 +1,4 @@
-import type { LegacyRow, Projection } from '../projectors/projection.ts';
+import type { LegacyRow, NewRow, Projection } from '../projectors/projection.ts';
 import type { AssessedPipeline } from './facts.ts';
 import { MergeSizes, type MergeSummary } from './merge-sizes.ts';
 
@@ -94,7 +94,7 @@ export class MappingTally {
   }
 
   #map(projection: Projection, row: LegacyRow, tally: TableTally): void {
-    const { tenants, rejects } = this.#pipeline;
+    const { tenants, rejects, foldedRejects = [] } = this.#pipeline;
     try {
       if (projection.history !== undefined) {
         projection.history.stateOf(row, tenants);
@@ -102,12 +102,24 @@ export class MappingTally {
       }
       const { rows, contributions } = projection.map(row, tenants);
       for (const [target, implied] of Object.entries(rows)) {
-        if (target === rejects)
-          for (const { path, reason } of implied)
-            tally.rejects.add(JSON.stringify([(path ?? '').replace(/[0-9]+/g, '*'), reason ?? '']));
+        if (target === rejects) addRejects(tally, implied);
         else tally.targets.set(target, (tally.targets.get(target) ?? 0) + implied.length);
       }
-      for (const { aggregate, mergeKey } of contributions) {
+      for (const { aggregate, mergeKey, data } of contributions) {
+        const folding = projection.aggregates.find(({ name }) => name === aggregate);
+        // What a row has of them whoever's it is: its contribution alone tells.
+        if (folding?.targets.some(({ table }) => foldedRejects.includes(table))) {
+          const alone = {
+            legacyTable: projection.source,
+            legacyKey: '',
+            live: true,
+            movedTo: null,
+            committedAt: '',
+            data,
+          };
+          const folded = folding.fold(mergeKey, [alone]);
+          for (const table of foldedRejects) addRejects(tally, folded[table]?.map(({ row }) => row) ?? []);
+        }
         const merge = this.#mergeOf(aggregate);
         merge.sizes.add(mergeKey);
         merge.tables.add(projection.source);
@@ -189,4 +201,9 @@ function toTableMapping(table: string, tally: TableTally): TableMapping {
     targets: [...tally.targets].map(([name, rows]) => ({ table: name, rows })),
     contributions: tally.contributions,
   };
+}
+
+function addRejects(tally: TableTally, rows: readonly NewRow[]): void {
+  for (const { path, reason } of rows)
+    tally.rejects.add(JSON.stringify([(path ?? '').replace(/[0-9]+/g, '*'), reason ?? '']));
 }

@@ -3,7 +3,7 @@ import { parseLsn } from '../changes/lsn.ts';
 import { type Figures, readFigures } from '../projectors/upkeep.ts';
 import type { Config } from '../runtime/config.ts';
 import { clientConfig } from '../runtime/postgres.ts';
-import { quoteTable } from '../schemas/quote.ts';
+import { rejectsSql } from '../schemas/rejects.ts';
 import type { StoredOffset } from './lag.ts';
 
 /** The replication slot on the legacy server. `retainedBytes`: write-ahead log that it keeps from being removed. */
@@ -99,11 +99,11 @@ export async function readTarget(config: Config, signal: AbortSignal): Promise<T
 /** Kinds of rejects, the most frequent ones first. */
 async function readRejects(
   client: pg.ClientBase,
-  { targetSchema, rejectsTable }: Config,
+  { targetSchema, rejectsTables }: Config,
 ): Promise<TargetState['rejects']> {
-  if (rejectsTable === null) return [];
+  if (rejectsTables.length === 0) return [];
   const { rows } = await client.query<{ table: string | null; reason: string; count: string }>(
-    `SELECT legacy_table AS table, reason, count(*)::text FROM ${quoteTable(targetSchema, rejectsTable)} GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2`,
+    `SELECT legacy_table AS table, reason, count(*)::text FROM ${rejectsSql(rejectsTables, ['legacy_table', 'reason'], targetSchema)} GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2`,
   );
   return rows.map((row) => ({ ...row, count: Number(row.count) }));
 }

@@ -188,6 +188,8 @@ export interface Pipeline<Settings extends object = object> {
   readonly tenants: TenantSource<Settings>;
   /** Projected table of values without a valid form: columns id, tenant_id, path, raw_value, reason. */
   readonly rejects?: string;
+  /** Merged tables of such values, with the same columns: of legacy rows whose tenant another row tells. */
+  readonly foldedRejects?: readonly string[];
   readonly checks?: Checks;
   /** File of checks for psql, relative to the pipeline's folder: what `verify --sql` prints, docs/verification.md, "For psql". */
   readonly sqlChecks?: string;
@@ -243,6 +245,14 @@ export function definePipeline<Settings extends object>(pipeline: Pipeline<Setti
   const tables = pipeline.projections.flatMap(({ owned }) => owned.map(({ table }) => table));
   if (pipeline.rejects !== undefined && !tables.includes(pipeline.rejects))
     refuse(`rejects names ${pipeline.rejects}, which no projection owns`);
+  const folded = pipeline.projections.flatMap(({ aggregates }) =>
+    aggregates.flatMap(({ targets }) => targets.map(({ table }) => table)),
+  );
+  // Merged rows are compared at another moment than the legacy rows that lead to them.
+  for (const { name, table } of pipeline.checks?.totals ?? [])
+    if (folded.includes(table)) refuse(`the total ${name} is of ${table}, which is folded: a target check can have it`);
+  for (const table of pipeline.foldedRejects ?? [])
+    if (!folded.includes(table)) refuse(`foldedRejects names ${table}, which no projection folds`);
   assertDeclarations(pipeline.projections);
   const place = ({ source, history }: Projection<Settings>) =>
     pipeline.sources.indexOf(source) + (history === undefined ? 0 : pipeline.sources.length);

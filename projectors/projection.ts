@@ -70,6 +70,11 @@ export interface FoldNeeds {
   readonly parts?: {
     readonly of: (contribution: Contribution) => string | null;
     readonly choices: readonly Choice[];
+    /**
+     * What the rows of every part take from the whole, as a text that the contributions chosen for the whole decide, with any others: where it becomes another one, the
+     * parts are folded again, all of them. Without it a row of a part may only rest on the whole where a contribution of its part is among the chosen ones.
+     */
+    readonly shared?: (contributions: readonly Contribution[]) => string | null;
   };
 }
 
@@ -77,7 +82,7 @@ export interface FoldNeeds {
 export interface MergedTarget {
   readonly table: string;
   readonly columns: readonly string[];
-  /** The column that holds the merge key: rows of that key which a fold leaves out are soft-deleted. */
+  /** The column that holds the merge key: rows of that key which a fold leaves out are soft-deleted, unless they come under another key in the same transaction. */
   readonly key: string;
   /** Legacy tables whose projections own rows of this table: those are none of the fold's, whatever their merge key. Every other projected row of it is. */
   readonly ownedFrom?: readonly string[];
@@ -148,7 +153,10 @@ export interface Projection<Settings extends object = TenantSettings> {
   readonly version: string;
   /** Legacy table, without schema. */
   readonly source: string;
-  /** Legacy column that names the tenant of a row; blank: unassigned. Without it the projection cannot be verified for one tenant alone. */
+  /**
+   * Legacy column that names the tenant of a row; blank: unassigned. A projection that owns rows cannot be verified for one tenant alone without it. Of one that only contributes to
+   * merged rows, what it contributes is then compared whoever's it is.
+   */
   readonly tenant?: { readonly column: string };
   /** Legacy columns that decide whose a row is, which rows exist, who must not be called, and money: without one of them a projector stops. */
   readonly requires: readonly string[];

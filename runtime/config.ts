@@ -114,7 +114,14 @@ export interface PipelineTables {
   readonly projections: readonly { readonly source: string }[];
   /** Table of values without a valid form, in the target schema. */
   readonly rejects?: string;
+  readonly foldedRejects?: readonly string[];
   readonly tenants: { /** Table with a row for each tenant. */ readonly table?: string };
+}
+
+/** A table of values without a valid form. `isFolded`: of merged rows, which stay where they are deleted. */
+export interface RejectsTable {
+  readonly name: string;
+  readonly isFolded: boolean;
 }
 
 /** Everything that can be set, checked. Addresses are asked for when first needed: a command that needs no Kafka runs without one. */
@@ -137,8 +144,8 @@ export interface Config {
   readonly projectedTables: readonly string[];
   /** Of the new tables. */
   readonly targetSchema: string;
-  /** In the target schema; null: there is none. */
-  readonly rejectsTable: string | null;
+  /** In the target schema. */
+  readonly rejectsTables: readonly RejectsTable[];
   readonly tenantsTable: string | null;
   readonly slot: string;
   readonly publication: string;
@@ -233,7 +240,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>, p
     tables: values.CROSSWALK_TABLES ?? pipeline.sources,
     projectedTables: [...new Set(pipeline.projections.map(({ source }) => source))],
     targetSchema: pipeline.targetSchema,
-    rejectsTable: pipeline.rejects ?? null,
+    rejectsTables: [
+      ...(pipeline.rejects === undefined ? [] : [{ name: pipeline.rejects, isFolded: false }]),
+      ...(pipeline.foldedRejects ?? []).map((name) => ({ name, isFolded: true })),
+    ],
     tenantsTable: pipeline.tenants.table ?? null,
     slot: values.CROSSWALK_SLOT,
     publication: values.CROSSWALK_PUBLICATION,

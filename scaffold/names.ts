@@ -76,13 +76,13 @@ const TAKEN = new Set(
    defineProjection toTenantId uuid5 row legacy`.split(/\s+/),
 );
 
-/** A name for a constant: `orderItems` of `order_items`. */
+/** A name for a constant: `bookLoans` of `book_loans`. */
 export function toConstantName(tableName: string): string {
   const name = tableName.replace(/_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   return TAKEN.has(name) ? `${name}Rows` : name;
 }
 
-/** A name for the type of a table's rows: `OrderItemsRow` of `order_items`. */
+/** A name for the type of a table's rows: `BookLoansRow` of `book_loans`. */
 export function toTypeName(tableName: string): string {
   const name = tableName.replace(/_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   return `${name[0]!.toUpperCase()}${name.slice(1)}Row`;

@@ -41,6 +41,7 @@ export async function assess(context: CommandContext, options: AssessCommandOpti
       tenants: readTenants(pipeline),
       hints: (...given) => pipeline.tenants.hints?.(...given) ?? Promise.resolve([]),
       rejects: pipeline.rejects ?? null,
+      foldedRejects: pipeline.foldedRejects ?? [],
     },
     {
       ...{ full: options.full ?? false, sampleRows: options.sample ?? SAMPLE_ROWS, rate: options.rate ?? null },

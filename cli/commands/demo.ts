@@ -9,7 +9,7 @@ import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
 import { addressConfig, connect } from '../../runtime/postgres.ts';
 import { pause } from '../../runtime/retry.ts';
-import { quoteTable } from '../../schemas/quote.ts';
+import { rejectsSql } from '../../schemas/rejects.ts';
 import { type CommandContext, print } from '../context.ts';
 import { type LocalStack, openLocalStack } from '../local-stack.ts';
 import { assertRunning, type ManagedProcess } from '../managed-process.ts';
@@ -202,12 +202,12 @@ async function runTraffic(
 /** Compares the rejects found with those that generator and traffic planted: by table, key, path and reason. */
 async function compareRejects(
   target: pg.Client,
-  { targetSchema, rejectsTable }: Config,
+  { targetSchema, rejectsTables }: Config,
   planted: readonly { table: string; key: string; path: string; reason: string }[],
 ): Promise<boolean> {
-  if (rejectsTable === null) return planted.length === 0;
+  if (rejectsTables.length === 0) return planted.length === 0;
   const { rows } = await target.query<{ legacy_table: string; legacy_key: string; path: string; reason: string }>(
-    `SELECT legacy_table, legacy_key, path, reason FROM ${quoteTable(targetSchema, rejectsTable)} WHERE origin = 'cdc'`,
+    `SELECT legacy_table, legacy_key, path, reason FROM ${rejectsSql(rejectsTables, ['legacy_table', 'legacy_key', 'path', 'reason', 'origin'], targetSchema)} WHERE origin = 'cdc'`,
   );
   const expected = new Set(planted.map(({ table, key, path, reason }) => [table, key, path, reason].join(' ')));
   const found = new Set(rows.map((row) => [row.legacy_table, row.legacy_key, row.path, row.reason].join(' ')));

@@ -1,6 +1,6 @@
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf, connect } from '../../runtime/postgres.ts';
-import { quoteTable } from '../../schemas/quote.ts';
+import { rejectsSql } from '../../schemas/rejects.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toCountText, toTableLines } from '../quantity-text.ts';
 
@@ -39,11 +39,12 @@ interface RejectCount {
 
 async function readRejects(
   url: string,
-  { targetSchema, rejectsTable }: CommandContext['config'],
+  { targetSchema, rejectsTables }: CommandContext['config'],
   options: { limit: number; unmask?: boolean },
 ): Promise<{ counts: RejectCount[]; rows: Reject[] }> {
-  if (rejectsTable === null) return { counts: [], rows: [] };
-  const table = quoteTable(targetSchema, rejectsTable);
+  if (rejectsTables.length === 0) return { counts: [], rows: [] };
+  const columns = ['id', 'legacy_table', 'legacy_key', 'path', 'reason', ...(options.unmask ? ['raw_value'] : [])];
+  const table = rejectsSql(rejectsTables, columns, targetSchema);
   const client = await connect(url, 'rejects');
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');

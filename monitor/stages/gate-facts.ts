@@ -8,6 +8,7 @@ import { inTransaction } from '../../runtime/postgres.ts';
 import { type Reading, readWithin } from '../../runtime/reading.ts';
 import { createRegistry, type Registry } from '../../schemas/avro/registry.ts';
 import { quoteTable } from '../../schemas/quote.ts';
+import { rejectsSql } from '../../schemas/rejects.ts';
 import { type PipelineState, readPipelineState } from '../pipeline-state.ts';
 import { type LagSample, readLagSamples } from './lag-samples.ts';
 import { countForTenant, type TenantCount } from './letter-tenants.ts';
@@ -149,12 +150,12 @@ async function readVerified(target: pg.ClientBase, tenant: string | null): Promi
 
 async function countRejects(
   target: pg.ClientBase,
-  { targetSchema, rejectsTable }: Config,
+  { targetSchema, rejectsTables }: Config,
   tenant: string | null,
 ): Promise<number> {
-  if (rejectsTable === null) return 0;
+  if (rejectsTables.length === 0) return 0;
   const { rows } = await target.query<{ count: string }>(
-    `SELECT count(*)::text FROM ${quoteTable(targetSchema, rejectsTable)} WHERE $1::text IS NULL OR tenant_id = $1`,
+    `SELECT count(*)::text FROM ${rejectsSql(rejectsTables, ['tenant_id'], targetSchema)} WHERE $1::text IS NULL OR tenant_id = $1`,
     [tenant],
   );
   return Number(rows[0]!.count);

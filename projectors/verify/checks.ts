@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { quoteIdent } from '../../schemas/quote.ts';
+import type { Config } from '../../runtime/config.ts';
+import { rejectsSql } from '../../schemas/rejects.ts';
 import type { Checks, LegacyTotal } from '../pipeline.ts';
 import { COUNTED_ROWS } from './findings.ts';
 import type { Sum } from './tally.ts';
@@ -70,22 +71,26 @@ export async function readNotes(
 /** Rejects, open dead letters and parked changes: shown beside the result, and never part of making it pass. */
 export async function countExceptions(
   target: pg.ClientBase,
-  rejects: string | null,
+  rejects: Config['rejectsTables'],
   tenant: string | null,
 ): Promise<{ rejects: number; deadLetters: number; parked: number }> {
   const { rows } = await target.query<{ dead_letters: string; parked: string }>(
     `SELECT (SELECT count(*) FROM dead_letter WHERE resolved_at IS NULL)::text AS dead_letters, (SELECT count(*) FROM parked_change)::text AS parked`,
   );
   return {
-    rejects: rejects === null ? 0 : await countRejects(target, rejects, tenant),
+    rejects: rejects.length === 0 ? 0 : await countRejects(target, rejects, tenant),
     deadLetters: Number(rows[0]!.dead_letters),
     parked: Number(rows[0]!.parked),
   };
 }
 
-async function countRejects(target: pg.ClientBase, table: string, tenant: string | null): Promise<number> {
+async function countRejects(
+  target: pg.ClientBase,
+  tables: Config['rejectsTables'],
+  tenant: string | null,
+): Promise<number> {
   const { rows } = await target.query<{ count: string }>(
-    `SELECT count(*)::text AS count FROM ${quoteIdent(table)} WHERE origin = 'cdc' AND ($1::text IS NULL OR tenant_id = $1)`,
+    `SELECT count(*)::text AS count FROM ${rejectsSql(tables, ['origin', 'tenant_id'], null)} WHERE origin = 'cdc' AND ($1::text IS NULL OR tenant_id = $1)`,
     [tenant],
   );
   return Number(rows[0]!.count);

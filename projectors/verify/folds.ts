@@ -291,6 +291,7 @@ async function findUnfounded(
       if (texts === null) extra.push({ mergeKey, of });
       else keyed.push({ mergeKey, of, texts });
     }
+    const { tenant: named } = plan.projection;
     await isolating(
       keyed,
       async (some) => {
@@ -298,7 +299,7 @@ async function findUnfounded(
           legacy,
           relation,
           some.map(({ texts }) => texts),
-          tenant === null ? null : toTenantCondition(plan.projection.tenant!.column, tenant),
+          tenant === null || named === undefined ? null : toTenantCondition(named.column, tenant),
         )) {
           const { of, texts } = some[place]!;
           suspects.push({ plan, relation, legacyKey: of.legacyKey, keyTexts: texts, strays: new Map() });

@@ -42,10 +42,12 @@ export async function compareForward(
   const { legacy, target, plan, relation, chunkRows, findings, looks, pace, signal } = options;
   const nullMark = toNullMark(randomUUID().slice(0, 13));
   const statement = { name: `crosswalk verify ${plan.projection.name}`, text: toChecksumSql(plan, nullMark) };
+  // Rows that do not say whose they are only contribute to merged ones, and are compared for every tenant.
+  const { tenant: named } = plan.projection;
   const selection =
-    options.tenant === null
+    options.tenant === null || named === undefined
       ? undefined
-      : { where: toTenantCondition(plan.projection.tenant!.column, options.tenant), keys: null };
+      : { where: toTenantCondition(named.column, options.tenant), keys: null };
 
   const read = (after: readonly string[] | null): Promise<Chunk> => {
     const chunk = readChunk(legacy, relation, after, chunkRows, selection);

@@ -66,26 +66,30 @@ export function toPlans(
   shapes: TargetShapes,
   totals: readonly LegacyTotal[] = [],
 ): Plan[] {
-  return projections
-    .filter(({ history }) => history === undefined)
-    .map((projection) => ({
-      projection,
-      totals: totals.filter(({ source }) => source === projection.source),
-      owned: projection.owned.map((target) => {
-        const shape = shapes.get(target.table)!;
-        const columns = [...target.columns, ...(target.blank ?? [])];
-        return { target, hasDeletedAt: 'deleted_at' in shape.types, ...describe(shape, columns) };
-      }),
-      merged: projection.aggregates.map((aggregate) => ({
-        aggregate,
-        targets: aggregate.targets.map(({ table, key, columns, ownedFrom = [] }) => ({
-          table,
-          key,
-          ownedFrom,
-          ...describe(shapes.get(table)!, columns),
-        })),
+  const states = projections.filter(({ history }) => history === undefined);
+  // Of several projections of a legacy table one takes each total: that which owns the rows it is compared with.
+  const takerOf = ({ source, table }: LegacyTotal) => {
+    const readers = states.filter((of) => of.source === source);
+    return readers.find(({ owned }) => owned.some((target) => target.table === table)) ?? readers[0];
+  };
+  return states.map((projection) => ({
+    projection,
+    totals: totals.filter((total) => takerOf(total) === projection),
+    owned: projection.owned.map((target) => {
+      const shape = shapes.get(target.table)!;
+      const columns = [...target.columns, ...(target.blank ?? [])];
+      return { target, hasDeletedAt: 'deleted_at' in shape.types, ...describe(shape, columns) };
+    }),
+    merged: projection.aggregates.map((aggregate) => ({
+      aggregate,
+      targets: aggregate.targets.map(({ table, key, columns, ownedFrom = [] }) => ({
+        table,
+        key,
+        ownedFrom,
+        ...describe(shapes.get(table)!, columns),
       })),
-    }));
+    })),
+  }));
 }
 
 function describe(shape: TableShape, columns: readonly string[]) {

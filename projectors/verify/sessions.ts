@@ -69,7 +69,7 @@ export async function openSessions(
   try {
     const legacy = await open('legacy', LEGACY_OPTIONS);
     const target = await toTarget(BY_KEY);
-    const plans = toPlans(projections, await readTargetShapes(target, projections), options.totals);
+    const plans = toPlans(projections, await readTargetShapes(target, projections), totalsOf(projections, options));
     assertTenants(plans, options.tenant);
     const relations = await readCatalog(legacy, {
       schema: config.legacySchema,
@@ -104,8 +104,19 @@ async function endAll(clients: readonly pg.Client[]): Promise<void> {
   await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
 }
 
+/** Of one tenant alone there is no total of legacy rows that do not say whose they are. */
+function totalsOf(
+  projections: readonly Projection[],
+  { totals = [], tenant }: { readonly totals?: readonly LegacyTotal[]; readonly tenant: string | null },
+): readonly LegacyTotal[] {
+  if (tenant === null) return totals;
+  const silent = new Set(projections.filter((of) => of.tenant === undefined).map(({ source }) => source));
+  return totals.filter(({ source }) => !silent.has(source));
+}
+
+/** Rows that only contribute to merged ones need not say whose they are: the merged ones do. */
 function assertTenants(plans: readonly Plan[], tenant: string | null): void {
-  const without = plans.find(({ projection }) => projection.tenant === undefined);
+  const without = plans.find(({ projection, owned }) => projection.tenant === undefined && owned.length > 0);
   if (tenant === null || without === undefined) return;
   throw new CrosswalkError(
     'config_invalid',

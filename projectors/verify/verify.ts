@@ -114,7 +114,7 @@ export async function verifyAll(
   }, 250);
   const fencesBefore = status?.fences ?? 0;
   try {
-    return await verifyIn(sessions, tenants, config.rejectsTable, {
+    return await verifyIn(sessions, tenants, config.rejectsTables, {
       chunkRows: Math.min(CHUNK_ROWS, config.chunkRows),
       ...options,
     });
@@ -131,7 +131,7 @@ export async function verifyAll(
 async function verifyIn(
   sessions: Sessions,
   tenants: Tenants,
-  rejectsTable: string | null,
+  rejectsTables: Config['rejectsTables'],
   options: VerifyOptions,
 ): Promise<Verification> {
   const { plans, relations, legacy, target, store, fence } = sessions;
@@ -270,7 +270,7 @@ async function verifyIn(
   const whole = await checking;
   const checks = [...toTotalChecks(wanted.totals ?? [], totals, sums), ...whole.checks];
   const { notes } = whole;
-  const exceptions = await countExceptions(store, rejectsTable, tenant);
+  const exceptions = await countExceptions(store, rejectsTables, tenant);
   const counts = await readCounts(store, run.id);
   const tables = verifiedTables(projections);
   const isEqual = [...counts.values()].every((of) => of.missing + of.extra + of.differing + of.unsettled === 0);

@@ -13,7 +13,7 @@ import {
   type StoredContribution,
 } from './contributions.ts';
 import { createFlight, type Flight } from './flight.ts';
-import { foldKeys, rowsThatGo } from './fold-keys.ts';
+import { type FoldedKey, foldKeys, foldParts, rowsThatGo } from './fold-keys.ts';
 import type { HistoryStep } from './map-history.ts';
 import { type FoldCause, retractNamed, toRefolds, toRepairs } from './repair.ts';
 import { ownedColumns, type TargetWrites, writeTargets } from './write-targets.ts';
@@ -146,24 +146,44 @@ async function sendMerge(
   { aggregate, causes, changed, ...merge }: Merge,
 ): Promise<void> {
   const batch = { mergeKeys: [...causes.keys()], fronted: await merge.fronted, changed, isRepair: owner.isRepair };
-  const folded = await foldKeys(client, flight, aggregate, batch);
-  const writes = new Map<string, TargetWrites>();
-  for (const target of aggregate.targets) {
-    const { table, columns } = target;
-    const scopes: TargetWrites['scopes'][number][] = [];
-    const cells: Cell[][] = [];
-    for (const key of folded) {
-      const results = key.rows[table] ?? [];
-      const cause = causes.get(key.mergeKey)!;
-      cells.push(...results.map((result) => toFoldedCells(result, columns)));
-      if (key.before === null || target.key === 'id')
-        scopes.push({ value: key.mergeKey, ...cause, ids: results.map(({ row }) => row.id!) });
-      // Of many rows under one merge key, none is looked for that is not known to go.
-      else cells.push(...rowsThatGo(key, table).map((row) => toGoneCells(row, columns, cause, owner.projection)));
-    }
-    writes.set(table, { scopes, rows: cells });
+  const { folded, spreading } = await foldKeys(client, flight, aggregate, batch);
+  const toWrites = (keys: readonly FoldedKey[]) =>
+    new Map(aggregate.targets.map((target) => [target.table, toFoldWrites(owner.projection, target, keys, causes)]));
+  flight.add(writeTargets(client, { ...owner, aggregate }, shapes, toWrites(folded)));
+  if (spreading.length === 0) return;
+  await flight.landed();
+  for (const front of spreading) {
+    for await (const some of foldParts(client, aggregate, front))
+      await writeTargets(client, { ...owner, aggregate }, shapes, toWrites([some]));
   }
-  flight.add(writeTargets(client, { ...owner, aggregate }, shapes, writes));
+}
+
+/** Rows of one table that merge keys fold to, and those that go. */
+function toFoldWrites(
+  projection: Projection,
+  { table, columns, key: keyColumn }: Aggregate['targets'][number],
+  folded: readonly FoldedKey[],
+  causes: ReadonlyMap<string, FoldCause>,
+): TargetWrites {
+  const scopes: TargetWrites['scopes'][number][] = [];
+  const cells: Cell[][] = [];
+  // What goes under one key may come under another: a row that both write would be written twice by one statement.
+  const comes = new Set(
+    folded.length > 1 ? folded.flatMap(({ rows }) => (rows[table] ?? []).map(({ row }) => row.id)) : [],
+  );
+  for (const key of folded) {
+    const results = key.rows[table] ?? [];
+    const cause = causes.get(key.mergeKey)!;
+    cells.push(...results.map((result) => toFoldedCells(result, columns)));
+    if (key.before === null || keyColumn === 'id')
+      scopes.push({ value: key.mergeKey, ...cause, ids: results.map(({ row }) => row.id!) });
+    // Of many rows under one merge key, none is looked for that is not known to go.
+    else {
+      const gone = rowsThatGo(key, table).filter(({ id }) => !comes.has(id));
+      cells.push(...gone.map((row) => toGoneCells(row, columns, cause, projection)));
+    }
+  }
+  return { scopes, rows: cells };
 }
 
 /** A folded row with the lineage of its newest contributor. */

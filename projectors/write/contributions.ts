@@ -299,6 +299,17 @@ export function readPaged(
   return paged(client, text, [aggregate.name, mergeKeys]);
 }
 
+/** The fronts of all parts of a merge key that has a front, part by part, `PAGE_ROWS` at a time. */
+export function readPartFrontsPaged(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  mergeKey: string,
+): AsyncGenerator<ReadContribution[]> {
+  // OFFSET 0: found by the merge key, and not by an index of all parts of all keys, which has their order.
+  const text = `SELECT * FROM (SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = $2 AND part IS NOT NULL AND part_rank = 0 OFFSET 0) x ORDER BY part`;
+  return paged(client, text, [aggregate.name, mergeKey]);
+}
+
 /** Contributions to parts of merge keys that have a front, `PAGE_ROWS` at a time. */
 export function readPartsPaged(
   client: pg.ClientBase,

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Aggregate, NewRow } from '../projection.ts';
+import type { Aggregate, FoldedRow, NewRow } from '../projection.ts';
 import {
   type ReadContribution,
   type Reserves,
@@ -8,6 +8,7 @@ import {
   readFronts,
   readPaged,
   readPartFronts,
+  readPartFrontsPaged,
   readPartsPaged,
   type StoredContribution,
   writeContributions,
@@ -37,6 +38,12 @@ interface Batch {
   readonly isRepair: boolean;
 }
 
+interface Folds {
+  readonly folded: FoldedKey[];
+  /** Of these the rows of all parts are others by now: `foldParts` folds those that `folded` does not have. */
+  readonly spreading: readonly KeyFront[];
+}
+
 /**
  * Writes contributions and folds their merge keys, which the caller holds locked. Of a merge key with many contributions only those are read that its fold needs, beside those that
  * changed; all of them only where one that was needed went or became less. Throws `FoldError`.
@@ -46,7 +53,7 @@ export async function foldKeys(
   flight: Flight,
   aggregate: Aggregate,
   { mergeKeys, fronted, changed, isRepair }: Batch,
-): Promise<FoldedKey[]> {
+): Promise<Folds> {
   const keys = isRepair || !hasNeeds(aggregate) ? [] : mergeKeys.filter((mergeKey) => fronted.has(mergeKey));
   const fronts =
     keys.length === 0 ? [] : await readKeyFronts(client, aggregate as Folding, { mergeKeys: keys, fronted, changed });
@@ -79,7 +86,52 @@ export async function foldKeys(
     if (getsFront || fronted.has(mergeKey)) hasFront.set(mergeKey, getsFront ? {} : null);
   }
   await writePlaces(client, aggregate, places, hasFront);
-  return folded;
+  return { folded, spreading: fronts.filter((front) => front.concernsAllParts()) };
+}
+
+/** Folds the parts of a merge key that no change of the batch concerns, some at a time: there may be any number of them. Throws `FoldError`. */
+export async function* foldParts(
+  client: pg.ClientBase,
+  aggregate: Aggregate,
+  front: KeyFront,
+): AsyncGenerator<FoldedKey> {
+  const { take, end } = createPartFolds(aggregate, front);
+  for await (const page of readPartFrontsPaged(client, aggregate, front.mergeKey)) yield* take(page);
+  yield* end();
+}
+
+/** The same of fronts of parts, which come page by page and part by part. What it tells are the rows of these parts alone. */
+export function createPartFolds(aggregate: Aggregate, front: KeyFront) {
+  const { mergeKey } = front;
+  const wholes = front.wholes();
+  const nameOf = (table: string, { row }: FoldedRow) => `${table} ${row.id}`;
+  const known = new Set(
+    [wholes.before, wholes.after].flatMap((whole) =>
+      Object.entries(fold(aggregate, mergeKey, whole)).flatMap(([table, rows]) =>
+        rows.map((row) => nameOf(table, row)),
+      ),
+    ),
+  );
+  const foldWith = (whole: readonly StoredContribution[], parts: readonly StoredContribution[]): Folded => {
+    const rows = Object.entries(fold(aggregate, mergeKey, [...whole, ...parts]));
+    return Object.fromEntries(rows.map(([table, of]) => [table, of.filter((row) => !known.has(nameOf(table, row)))]));
+  };
+  const foldSome = (parts: readonly ReadContribution[]): FoldedKey[] => {
+    const others = parts.filter(({ place }) => !front.knowsPart(place.part!));
+    if (others.length === 0) return [];
+    return [{ mergeKey, rows: foldWith(wholes.after, others), before: foldWith(wholes.before, others) }];
+  };
+  // A part is folded from all of its front: the last one of a page may go on in the next.
+  let kept: readonly ReadContribution[] = [];
+  return {
+    take(page: readonly ReadContribution[]): FoldedKey[] {
+      const some = [...kept, ...page];
+      const last = some.at(-1)?.place.part;
+      kept = some.filter(({ place }) => place.part === last);
+      return foldSome(some.filter(({ place }) => place.part !== last));
+    },
+    end: (): FoldedKey[] => foldSome(kept),
+  };
 }
 
 function hasNeeds(aggregate: Aggregate): aggregate is Folding {

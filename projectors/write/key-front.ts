@@ -158,6 +158,29 @@ export class KeyFront {
     return [...new Set([...this.#sides.values()].flatMap(({ before }) => before))];
   }
 
+  /** Whether the rows of every part, and not of those alone that a change concerns, are others by now. */
+  concernsAllParts(): boolean {
+    const { shared } = this.#aggregate.needs.parts ?? {};
+    if (shared === undefined) return false;
+    const { before, after } = this.#sides.get(WHOLE)!;
+    return shared(before) !== shared(after);
+  }
+
+  /** Whether the rows of a part come of `after` already. */
+  knowsPart(part: string): boolean {
+    return this.#sides.has(part);
+  }
+
+  /** What the rows of the other parts rest on beside the contributions of these: what is chosen for the whole, with its parts. */
+  wholes(): { readonly before: readonly StoredContribution[]; readonly after: readonly StoredContribution[] } {
+    const { choices, before, after } = this.#sides.get(WHOLE)!;
+    const withParts = (of: 'before' | 'after', chosen: ReadonlySet<Placed>) => {
+      const parts = [...chosen].flatMap(({ place }) => (place.part === null ? [] : [place.part]));
+      return [...new Set([...chosen, ...parts.flatMap((part) => this.#sides.get(part)?.[of] ?? [])])];
+    };
+    return { before: withParts('before', choose(choices, before)), after: withParts('after', choose(choices, after)) };
+  }
+
   /** Contributions that come into a front or a reserve, and those that leave one in which too many are not needed, with their new places; and the reserves by then. */
   settle(): { readonly places: (readonly [StoredContribution, Place])[]; readonly reserves: Reserves } {
     // By name: one that is looked through for its part and for the whole is read twice.

@@ -99,13 +99,15 @@ function retractSql(
 ): string {
   const isSoft = retract === 'soft-delete';
   const isOfTable = isMerged ? notOwned('i', ownedFrom) : ' AND i.legacy_table = $1';
-  // A row that stood under the scope of another one is written by the same statement, whose parts have no promised order: it must not go as well.
+  const mayMove = isMerged && scopeColumn !== 'id';
+  // A row that stood under the scope of another one is written by the same statement, whose parts have no promised order: it must not go as well. Of merged rows that is one
+  // which comes under another merge key, of owned ones only a repair has such.
   const isKept = `NOT EXISTS (SELECT FROM jsonb_array_elements($${parameter + 1}::jsonb) w WHERE w->>${columns.indexOf('id')} = i.id::text)`;
   const candidates = `(SELECT i.at, (r->>1)::pg_lsn AS lsn, (r->>2)::bigint AS xid, (r->>3)::timestamptz AS committed_at, r->>5 AS legacy_key
     FROM jsonb_array_elements($${parameter}::jsonb) r CROSS JOIN LATERAL (
       SELECT x.ctid AS at, x.id, x.origin, x.legacy_table${isSoft ? ', x.deleted_at' : ''} FROM ${quote(shape.table)} x
       WHERE x.${quote(scopeColumn)} = (r->>0)::${shape.types[scopeColumn]} OFFSET 0) i
-    WHERE i.origin = 'cdc'${isOfTable} AND NOT (r->4) ? i.id::text${isSoft ? ' AND i.deleted_at IS NULL' : ''}${isRepair ? ` AND ${isKept}` : ''} OFFSET 0) s`;
+    WHERE i.origin = 'cdc'${isOfTable} AND NOT (r->4) ? i.id::text${isSoft ? ' AND i.deleted_at IS NULL' : ''}${isRepair || mayMove ? ` AND ${isKept}` : ''} OFFSET 0) s`;
   if (!isSoft) return `DELETE FROM ${quote(shape.table)} t USING ${candidates} WHERE t.ctid = s.at`;
   // An owned row names its legacy row already.
   const named = isMerged ? 'legacy_table = $1, legacy_key = s.legacy_key, ' : '';
