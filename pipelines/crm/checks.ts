@@ -59,6 +59,47 @@ const legacyLeads = `(SELECT * FROM ${live('leads')} l WHERE l.legacy_table IN (
 /** What legacy leads say, one contribution each. */
 const saidByLeads = `(SELECT * FROM contribution WHERE aggregate = 'leads' AND legacy_table = 'leads' AND live AND ($1::text IS NULL OR data ->> 'tenant_id' = $1))`;
 
+/**
+ * Of each legacy row that stands for a merged row there is one. Counted is what was contributed, in the same snapshot: that this is what the legacy rows say was compared row by row, at another moment.
+ */
+const beforeAndAfter = (table: string, key: string): TargetCheck => ({
+  name: `${table}, before and after`,
+  sql: `SELECT (SELECT count(*) FROM contribution c WHERE c.aggregate = '${table}' AND c.legacy_table = '${table}' AND c.live AND ($1::text IS NULL
+         OR EXISTS (SELECT FROM ${table} r WHERE r.${key} = c.merge_key AND r.tenant_id = $1 AND r.origin = 'cdc' AND r.deleted_at IS NULL)))::text AS expected,
+       (SELECT count(*) FROM ${live(table)} r)::text AS actual`,
+});
+
+/** Rows of an order are folded with it: they are there where it is, and nobody else's. */
+const ofOrder = (table: string, joined: string): TargetCheck =>
+  none(
+    `${table} without their order, or of another tenant`,
+    `(SELECT * FROM ${table} WHERE origin = 'cdc' AND deleted_at IS NULL AND ($1::text IS NULL OR tenant_id = $1)) i
+       LEFT JOIN ${live('orders')} o ON ${joined} AND o.tenant_id = i.tenant_id WHERE o.id IS NULL`,
+  );
+
+/** What another row tells the tenant of. Those of one tenant alone are found from either side. */
+const told: readonly TargetCheck[] = [
+  beforeAndAfter('campaign_subscribers', 'campaign_id'),
+  beforeAndAfter('orders', 'merge_key'),
+  {
+    name: 'sum of order totals',
+    sql: `SELECT coalesce(sum(trim_scale((c.data ->> 'total')::numeric)), 0)::text AS expected,
+         (SELECT coalesce(sum(trim_scale(o.total)), 0)::text FROM ${live('orders')} o) AS actual
+       FROM contribution c WHERE c.aggregate = 'orders' AND c.legacy_table = 'orders' AND c.live AND ($1::text IS NULL
+         OR EXISTS (SELECT FROM orders r WHERE r.merge_key = c.merge_key AND r.tenant_id = $1 AND r.origin = 'cdc' AND r.deleted_at IS NULL))`,
+  },
+  none(
+    'subscribers with another tenant than their campaign',
+    `campaign_subscribers s JOIN campaigns c ON c.id = s.campaign_id WHERE s.origin = 'cdc' AND c.origin = 'cdc' AND s.deleted_at IS NULL AND c.deleted_at IS NULL
+       AND s.tenant_id <> c.tenant_id AND ($1::text IS NULL OR $1 IN (s.tenant_id, c.tenant_id))`,
+  ),
+  ofOrder('order_items', 'i.order_id = o.id'),
+  ofOrder('order_rejects', 'i.legacy_key = o.legacy_id::text'),
+];
+
+/** Of each legacy row there is one new row. */
+const counted = [...ofAccounts, 'campaigns'] as const;
+
 const reasons = Object.values(strayMoney).map((reason) => `'${reason.replaceAll("'", "''")}'`);
 
 /** The checks of docs/mapping.md on the whole. */
@@ -78,13 +119,20 @@ export const checks: Checks = {
       table: 'payments',
       column: 'amount',
     },
-    ...ofAccounts.map((table) => ({
+    ...counted.map((table) => ({
       name: `${table}, before and after`,
       source: table,
       of: () => '1',
       table,
       column: null,
     })),
+    {
+      name: 'sum of budgets',
+      source: 'campaigns',
+      of: (row) => finite(row.budget),
+      table: 'campaigns',
+      column: 'budget',
+    },
   ],
   target: [
     {
@@ -109,6 +157,7 @@ export const checks: Checks = {
          WHERE o.aggregate = 'leads' AND o.legacy_table = 'clients' AND o.live AND o.merge_key = c.merge_key))::text AS expected,
        (SELECT count(*) FROM ${legacyLeads} l WHERE l.converted_to_client_id IS NOT NULL)::text AS actual`,
     },
+    ...told,
   ],
   legacy: legacyChecks,
   // Money that no new row shows, every kind of it, also where there is none. A total that is not zero always makes a quote.

@@ -33,6 +33,7 @@ export default definePipeline<TenantSettings>({
     table: 'tenants',
   },
   rejects: 'rejects',
+  foldedRejects: ['order_rejects'],
   checks,
   sqlChecks: 'checks.sql',
   oracle,

@@ -108,7 +108,7 @@ function run(
     config,
     {
       ...{ name: 'crm', legacySchema: 'public', sources: config.tables, projections: crm.projections },
-      ...{ tenants: readTenants(crm), hints: null, rejects: 'rejects' },
+      ...{ tenants: readTenants(crm), hints: null, rejects: 'rejects', foldedRejects: crm.foldedRejects ?? [] },
       ...pipeline,
     },
     { ...OPTIONS, ...options },
@@ -181,7 +181,9 @@ test('with every row it predicts the rejects that were planted, and leaves the d
   // What no projection reads is not read here either.
   for (const { table, read } of report.tables)
     expect([table, read === null]).toEqual([table, !sources.includes(table)]);
-  expect(report.merges.map(({ aggregate }) => aggregate).sort()).toEqual(['customers', 'dnc_list', 'leads']);
+  expect(report.merges.map(({ aggregate }) => aggregate).sort()).toEqual([
+    ...['campaign_subscribers', 'customers', 'dnc_list', 'leads', 'orders'],
+  ]);
   const customers = report.merges.find(({ aggregate }) => aggregate === 'customers')!;
   expect(customers.contributions).toBe(3000);
   expect(customers.buckets.reduce((sum, { keys }) => sum + keys, 0)).toBe(customers.keys);

@@ -41,11 +41,11 @@ async function countFlaws(): Promise<Record<string, number>> {
   return rows[0]!;
 }
 
-const flawsOf = (rejects: readonly { path: string }[]) =>
+const flawsOf = (rejects: readonly { table: string; path: string }[]) =>
   Object.fromEntries(
     ['lead_score', 'estimated_value', 'custom_fields', 'score', 'status', 'total', 'tax_rate'].map((path) => [
       path,
-      rejects.filter((reject) => reject.path === path).length,
+      rejects.filter((reject) => reject.path === path && reject.table !== 'orders').length,
     ]),
   );
 

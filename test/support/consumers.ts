@@ -32,6 +32,12 @@ export interface Tally {
 
 const PARKED_TIMEOUT_MS = 15_000;
 
+/** What one consumer takes at a time: several projections may read one topic, each with offsets of its own. */
+interface Unit {
+  readonly partition: LogPartition;
+  readonly projection: Projection;
+}
+
 /** Makes offset rows for all partitions of the log. */
 export async function ensureAllOffsets(target: Target, log: ChangeLog): Promise<void> {
   for (const projection of target.projections) {
@@ -53,12 +59,17 @@ export async function consumeAll(
   const retries = target.projections.map((projection) => keepRetrying(target, log, projection, tally));
   for (const [at, { name }] of target.projections.entries()) wakes.set(name, () => retries[at]!.wake());
   try {
-    const confirmed = new Map<LogPartition, bigint>();
+    const units = log.partitions.flatMap((partition) =>
+      target.projections
+        .filter(({ source }) => partition.topic.endsWith(`.${source}`))
+        .map((projection): Unit => ({ partition, projection })),
+    );
+    const confirmed = new Map<Unit, bigint>();
     // When one fails the others stop too: a test must not leave them at work.
     const stopping = new AbortController();
     const consumers = Array.from({ length: options.consumers }, () =>
       consume(target, log, random, {
-        ...{ ...options, confirmed, tally, stopping: stopping.signal },
+        ...{ ...options, units, confirmed, tally, stopping: stopping.signal },
         onParked: (name) => wakes.get(name)!(),
       }).catch((error: unknown) => {
         stopping.abort();
@@ -131,17 +142,18 @@ async function consume(
   random: Random,
   options: {
     largestBatch: number;
-    confirmed: Map<LogPartition, bigint>;
+    units: readonly Unit[];
+    confirmed: Map<Unit, bigint>;
     tally: Tally;
     stopping: AbortSignal;
     onParked: (projection: string) => void;
   },
 ): Promise<void> {
-  const { largestBatch, confirmed, tally } = options;
-  const believed = new Map<LogPartition, bigint>();
-  const isDone = () =>
-    log.isComplete() && log.partitions.every((partition) => (confirmed.get(partition) ?? 0n) >= partition.end());
-  const unfinished = () => log.partitions.filter((partition) => (confirmed.get(partition) ?? 0n) < partition.end());
+  const { largestBatch, units, confirmed, tally } = options;
+  const believed = new Map<Unit, bigint>();
+  const isBehind = (unit: Unit) => (confirmed.get(unit) ?? 0n) < unit.partition.end();
+  const isDone = () => log.isComplete() && !units.some(isBehind);
+  const unfinished = () => units.filter(isBehind);
   while (!isDone() && !options.stopping.aborted) {
     if (random.chance(0.7)) log.produce(random.int(1, 40));
     if (random.chance(0.02)) believed.clear();
@@ -151,22 +163,22 @@ async function consume(
       await breathe();
       continue;
     }
-    const partition = random.pick(some);
-    const projection = target.projections.find(({ source }) => partition.topic.endsWith(`.${source}`))!;
+    const unit = random.pick(some);
+    const { partition, projection } = unit;
     const of = { projection: projection.name, topic: partition.topic, partition: partition.partition };
     try {
-      const known = confirmed.get(partition) ?? 0n;
+      const known = confirmed.get(unit) ?? 0n;
       // A consumer that lost the partition long ago and does not know it.
       const isStale = known > 0n && random.chance(0.05);
       const from = isStale
         ? BigInt(random.int(0, Number(known) - 1))
-        : (believed.get(partition) ?? (await readNextOffset(target.pool, of)));
+        : (believed.get(unit) ?? (await readNextOffset(target.pool, of)));
       const changes = partition.read(from, random.chance(0.3) ? 1 : random.int(1, largestBatch));
       const last = changes.at(-1);
       if (last === undefined) {
         // The others have applied it all.
-        believed.set(partition, from);
-        confirmed.set(partition, max(from, confirmed.get(partition)));
+        believed.set(unit, from);
+        confirmed.set(unit, max(from, confirmed.get(unit)));
         continue;
       }
       const next = last.record.offset + 1n;
@@ -177,10 +189,10 @@ async function consume(
       tally.parked += outcome.parked;
       if (outcome.parked > 0) options.onParked(projection.name);
       if (outcome.blocked.length > 0) tally.isolated++;
-      believed.set(partition, next);
-      confirmed.set(partition, max(next, confirmed.get(partition)));
+      believed.set(unit, next);
+      confirmed.set(unit, max(next, confirmed.get(unit)));
     } catch (error) {
-      believed.delete(partition);
+      believed.delete(unit);
       if (error instanceof CrosswalkError && error.code === 'stale_consumer') tally.stale++;
       else if (!isPassing(error, tally)) throw error;
     }

@@ -21,6 +21,7 @@ const CONTACTS = Array.from({ length: 24 }, (_, n) => idOf('a0', n));
 const QUOTES = Array.from({ length: 24 }, (_, n) => idOf('b0', n));
 const CLIENTS = Array.from({ length: 6 }, (_, n) => idOf('c1', n));
 const LEADS = Array.from({ length: 6 }, (_, n) => idOf('e0', n));
+const CAMPAIGNS = Array.from({ length: 3 }, (_, n) => idOf('c0', n));
 const OPTIONS = Array.from({ length: 6 }, (_, n) => String(n + 1));
 const THREADS = ['t1', 't2', 't3', 't4', null];
 const EMAILS = ['ada@example.org', 'ADA@example.org ', 'bob@example.org', 'noreply@example.org', 'x', ' ', null];
@@ -183,6 +184,7 @@ function createWorld(
       workspaces: WORKSPACES,
       clients: CLIENTS,
       leads: LEADS,
+      campaigns: CAMPAIGNS,
     },
   };
   const anyRow = (table: string) => anyRowOf(table, random, { ids, workspaces: WORKSPACES, time });
@@ -224,6 +226,7 @@ function createWorld(
     [() => addAndUse(), 6],
     [() => [tellConversion()], 25],
     [() => [partClient()], 6],
+    [() => subscribe(), 10],
     [() => [[(write) => write.remove('status_options', random.pick(OPTIONS))]], 5],
     [() => [[(write) => write.insert('workspaces', workspace())]], 4],
     [() => [[(write) => write.remove('workspaces', random.pick(WORKSPACES))]], 2],
@@ -283,6 +286,20 @@ function createWorld(
     const [table, id] = random.chance(0.5) ? (['quotes', quote()] as const) : (['contacts', contact()] as const);
     const cells = table === 'quotes' ? quoteCells : contactCells;
     return Array.from({ length: random.int(5, 12) }, () => [set(table, id, nonEmpty(someOf(cells())))]);
+  };
+  /** A campaign comes or changes, of few contacts some subscribe or change, and it moves. */
+  const subscribe = (): Step[][] => {
+    const campaign = random.pick(CAMPAIGNS);
+    const subscriber = (): Row => ({
+      ...anyRow('campaign_subscribers'),
+      campaign_id: campaign,
+      contact_id: random.pick(CONTACTS.slice(0, 4)),
+    });
+    return [
+      [(write) => write.insert('campaigns', { ...anyRow('campaigns'), id: campaign })],
+      ...Array.from({ length: 3 }, (): Step[] => [(write) => write.insert('campaign_subscribers', subscriber())]),
+      [set('campaigns', campaign, { workspace_id: random.pick(WORKSPACES) })],
+    ];
   };
   const addAndUse = (): Step[][] => {
     const row = option();

@@ -44,7 +44,7 @@ export interface ScriptedLog {
   /** Appends without applying: the log holds more than has been applied. */
   append(table: string, partition: number, ...rows: (LegacyRow | { readonly deleted: string })[]): SourceChange[];
   apply(table: string, partition: number, changes: readonly SourceChange[]): Promise<SliceOutcome>;
-  /** Applies at an offset other than the partition's own. */
+  /** Applies at an offset other than the partition's own. Every projection of the table applies it; the outcome is that of the first. */
   applyAt(table: string, partition: number, changes: readonly SourceChange[], expected: bigint): Promise<SliceOutcome>;
   /** Retries parked changes of a projection in the background until closed; `loaded` says whether the initial load is done. */
   retryParked(name: string, loaded?: () => boolean): { wake(): void; close(): Promise<void> };
@@ -53,14 +53,15 @@ export interface ScriptedLog {
   readonly shapes: TargetShapes;
 }
 
-/** A log that is applied with the given pool. The target must be migrated and empty. `projections`: of one source each, those of the tree by default. */
+/** A log that is applied with the given pool. The target must be migrated and empty. `projections`: those of the tree by default. */
 export async function createScriptedLog(
   pool: pg.Pool,
   tenants: Tenants = createTenants({}),
   projections: readonly Projection[] = ofTree,
 ): Promise<ScriptedLog> {
   const shapes = await readTargetShapes(pool, projections);
-  const current = new Map(projections.map((projection) => [projection.source, projection]));
+  const current = new Map(projections.map((projection) => [projection.name, projection]));
+  const readersOf = (table: string) => [...current.values()].filter(({ source }) => source === table);
   for (const { name, source } of projections) await ensureOffsets(pool, name, topicOf(source), PARTITIONS);
   const ends = new Map<string, bigint>();
   const nexts = new Map<string, bigint>();
@@ -92,10 +93,13 @@ export async function createScriptedLog(
       });
     },
     applyAt: async (table, partition, changes, expected) => {
-      const projection = current.get(table)!;
       const next = (changes.at(-1)?.record.offset ?? expected - 1n) + 1n;
-      const of = { projection: projection.name, topic: topicOf(table), partition };
-      return await applyChanges(pool, { projection, tenants, shapes }, of, { changes, expected, next });
+      const outcomes: SliceOutcome[] = [];
+      for (const projection of readersOf(table)) {
+        const of = { projection: projection.name, topic: topicOf(table), partition };
+        outcomes.push(await applyChanges(pool, { projection, tenants, shapes }, of, { changes, expected, next }));
+      }
+      return outcomes[0]!;
     },
     apply: async (table, partition, changes) => {
       const name = `${table}/${partition}`;
@@ -104,8 +108,8 @@ export async function createScriptedLog(
       return outcome;
     },
     deliver: (table, partition, ...rows) => log.apply(table, partition, log.append(table, partition, ...rows)),
-    retryParked: (source, loaded = () => true) => {
-      const projection = current.get(source)!;
+    retryParked: (name, loaded = () => true) => {
+      const projection = current.get(name)!;
       const retry = createParkedRetry({
         tables: projections.map((known) => known.source),
         readPosition: async () => positionOf(projections, ends, loaded()),
@@ -123,7 +127,7 @@ export async function createScriptedLog(
         },
       };
     },
-    replace: (projection) => void current.set(projection.source, projection),
+    replace: (projection) => void current.set(projection.name, projection),
     shapes,
   };
   return log;

@@ -30,7 +30,7 @@ describe('every projected table', () => {
   });
 
   it('has a stage, or is for operators', () => {
-    expect([...Object.keys(SHOWN_FROM), crm.rejects].sort()).toEqual(tables);
+    expect([...Object.keys(SHOWN_FROM), crm.rejects, ...(crm.foldedRejects ?? [])].sort()).toEqual(tables);
   });
 
   it('is kept in a backup as far as the application wrote it', () => {

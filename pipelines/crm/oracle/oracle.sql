@@ -36,13 +36,13 @@ BEGIN
 END $$;
 
 -- Cells of columns that no rule names, in PostgreSQL's text form: what the legacy tables have, whatever it is called.
-CREATE FUNCTION oracle.keep_others(legacy_table text, named text[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION oracle.keep_others(legacy_table text, named text[], key text DEFAULT 't.id::text') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE format($query$CREATE UNLOGGED TABLE oracle.%1$I AS
-      SELECT t.id::text AS key, v.name, v.value FROM legacy.%2$I t CROSS JOIN LATERAL (VALUES (NULL, NULL)%3$s) v (name, value) WHERE v.value IS NOT NULL$query$,
+      SELECT %4$s AS key, v.name, v.value FROM legacy.%2$I t CROSS JOIN LATERAL (VALUES (NULL, NULL)%3$s) v (name, value) WHERE v.value IS NOT NULL$query$,
     'other_' || legacy_table, legacy_table,
     (SELECT string_agg(format(', (%L, CASE WHEN t.%I IS NOT NULL THEN format(''%%s'', t.%I) END)', attname, attname, attname), '') FROM pg_attribute
-      WHERE attrelid = format('legacy.%I', legacy_table)::regclass AND attnum > 0 AND NOT attisdropped AND attname <> ALL (named)));
+      WHERE attrelid = format('legacy.%I', legacy_table)::regclass AND attnum > 0 AND NOT attisdropped AND attname <> ALL (named)), key);
   EXECUTE format('CREATE INDEX ON oracle.%I (key)', 'other_' || legacy_table);
 END $$;
 SELECT oracle.keep_others('workspaces', ARRAY['id', 'name', 'plan', 'country', 'settings', 'created_at', 'updated_at']),

@@ -23,7 +23,7 @@ export interface TenantConfiguration {
 
 /** The mapping of docs/mapping.md in SQL that shares no code with the projections. Only phones are read by the library that they use. */
 export const oracle: Oracle<TenantSettings> = {
-  sql: ['oracle/values.sql', 'oracle/oracle.sql'],
+  sql: ['oracle/values.sql', 'oracle/oracle.sql', 'oracle/campaigns-and-orders.sql'],
   aggregates: ['dnc_list'],
   async prepare(scratch, { tenants, configured }) {
     const settings = ['', ...configured].map((tenantId) => ({ tenantId, ...tenants(tenantId) }));

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { type ColumnTypes, insertRows, quoteIdentifier, readColumnTypes } from './insert-rows.ts';
+import { orderIdAt, ordersOf } from './planted-rejects.ts';
 import { appointmentRow, campaignRow, messageRow, opportunityRow, orderRow, subscriberRow } from './rows/activity.ts';
 import {
   clientId,
@@ -146,10 +147,10 @@ function sampleParts(size: SampleSize): Part[] {
     },
     {
       table: 'orders',
-      rows: Math.floor(contacts / 20),
-      rowAt: (i) => orderRow(setting, i, i % 25 === 0 ? null : someContact(i), String(i + 1)),
+      rows: ordersOf(contacts),
+      rowAt: (i) => orderRow(setting, i, i % 25 === 0 ? null : someContact(i), orderIdAt(i)).row,
     },
-    { table: 'campaigns', rows: campaigns, rowAt: (i) => campaignRow(setting, i) },
+    { table: 'campaigns', rows: campaigns, rowAt: (i) => campaignRow({ ...setting, plantRejects: false }, i).row },
     {
       table: 'campaign_subscribers',
       rows: Math.floor(contacts / 10),

@@ -57,11 +57,12 @@ async function one(text: string, values: unknown[] = []): Promise<Record<string,
 test('counts and sums are those of the tables, partitions included', async () => {
   const result = await pipeline.verify({ chunkRows: 70 });
   expect(namesOf(result)).toEqual([]);
+  expect(result.checks.filter(({ ok }) => !ok)).toEqual([]);
   expect(result.ok).toBe(true);
   // That rows are equal is seen at first sight: nothing waits for a fence but the beginning.
   expect(result.fences).toBe(1);
   const { rows: legacy } = await pipeline.legacy.query<{ rows: string }>(
-    `SELECT ${sources.map((source) => `(SELECT count(*) FROM public.${source})`).join(' + ')} AS rows`,
+    `SELECT ${projections.map(({ source }) => `(SELECT count(*) FROM public.${source})`).join(' + ')} AS rows`,
   );
   expect(result.legacyRows).toBe(Number(legacy[0]!.rows));
   for (const { table, expected, actual } of result.tables) {
@@ -136,8 +137,9 @@ test('how far the tables are verified is kept by tenant', async () => {
     expect(ofFirst.ok).toBe(true);
     const { rows: own } = await pipeline.legacy.query<{ rows: string }>(
       `SELECT ${projections
-        .flatMap(({ source, tenant }) =>
-          tenant ? [`(SELECT count(*) FROM public.${source} WHERE ${tenant.column}::text = $1)`] : [],
+        .map(
+          ({ source, tenant }) =>
+            `(SELECT count(*) FROM public.${source}${tenant ? ` WHERE ${tenant.column}::text = $1` : ''})`,
         )
         .join(' + ')} AS rows`,
       [first],
@@ -196,7 +198,7 @@ test('a row that cannot be compared is not verified', async () => {
   const broken = projections.map((projection) => ({
     ...projection,
     map: (...[row, tenants]: Parameters<typeof projection.map>) => {
-      if (row.id === id) throw new Error('broken');
+      if (row.id === id && projection.name === 'contacts') throw new Error('broken');
       return projection.map(row, tenants);
     },
   }));

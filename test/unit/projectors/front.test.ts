@@ -1,12 +1,14 @@
 // What a fold needs of many contributions: from the front of a merge key it yields what it yields from all of them.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { subscribersAggregate } from '../../../pipelines/crm/projections/campaigns/subscriber-fold.ts';
 import { dncAggregate } from '../../../pipelines/crm/projections/contacts/dnc-fold.ts';
+import { ordersAggregate } from '../../../pipelines/crm/projections/orders/order-fold.ts';
 import { customersAggregate } from '../../../pipelines/crm/projections/quotes/customer-fold.ts';
 import { createRandom } from '../../../pipelines/crm/sample/random.ts';
 import type { Aggregate, Cell, Contribution, FoldedRow } from '../../../projectors/projection.ts';
 import type { ReadContribution, Reserves, StoredContribution } from '../../../projectors/write/contributions.ts';
-import { rowsThatGo } from '../../../projectors/write/fold-keys.ts';
+import { createPartFolds, rowsThatGo } from '../../../projectors/write/fold-keys.ts';
 import { choose, nameOf } from '../../../projectors/write/front.ts';
 import { type Folding, KeyFront, placeAll } from '../../../projectors/write/key-front.ts';
 import { someTime } from '../projections/contributions.ts';
@@ -31,6 +33,18 @@ const contactData: fc.Arbitrary<Data> = fc.record({
   ...{ created_at: fc.option(someTime), updated_at: fc.option(someTime) },
 });
 
+const subscriberData: fc.Arbitrary<Data> = fc.oneof(
+  fc.record({ tenant_id: fc.constantFrom('s', 't') }),
+  fc.record({ campaign_id: fc.constant('k'), contact_id: fc.uuid(), status: maybe }),
+);
+const orderData: fc.Arbitrary<Data> = fc.oneof(
+  fc.record({ tenant_id: fc.constantFrom('s', 't') }),
+  fc.record({
+    ...{ legacy_id: fc.uuid(), contact_id: fc.constant('k'), updated_at: fc.option(someTime) },
+    ...{ items: fc.option(fc.uuid().map((id) => JSON.stringify([{ id, sku: 'S' }]))), rejects: fc.constant(null) },
+  }),
+);
+
 /** Rows without what they are folded from. */
 const rowsOf = (rows: readonly FoldedRow[] | undefined) => rows?.map(({ row, deletedAt }) => ({ row, deletedAt }));
 const byId = (rows: readonly FoldedRow[] | undefined) => new Map(rowsOf(rows)?.map((each) => [each.row.id, each]));
@@ -38,6 +52,8 @@ const byId = (rows: readonly FoldedRow[] | undefined) => new Map(rowsOf(rows)?.m
 describe.each([
   ['customers', customersAggregate, quoteData],
   ['do-not-call entries', dncAggregate, contactData],
+  ['subscribers', subscribersAggregate, subscriberData],
+  ['orders', ordersAggregate, orderData],
 ] as const)('%s', (_, aggregate: Aggregate, data) => {
   const one: fc.Arbitrary<Contribution> = fc.record({
     ...{ legacyTable: fc.constantFrom('quotes', 'others'), legacyKey: fc.constantFrom(...'abcdefghijkl') },
@@ -140,7 +156,15 @@ function createKey(aggregate: Folding) {
       place(settled.places);
       reserves = JSON.parse(JSON.stringify(settled.reserves));
       show(aggregate.fold('k', front.after()), aggregate.fold('k', front.before()));
-      return looked;
+      if (!front.concernsAllParts()) return looked;
+      const parts = copies(({ place: { part, partRank } }) => part !== null && partRank === 0).toSorted((a, b) =>
+        a.place.part! < b.place.part! ? -1 : 1,
+      );
+      const { take, end } = createPartFolds(aggregate, front);
+      for (let at = 0; at < parts.length; at += 7)
+        for (const some of take(parts.slice(at, at + 7))) show(some.rows, some.before!);
+      for (const some of end()) show(some.rows, some.before!);
+      return looked + parts.length;
     },
     reserves: () => reserves,
   };
@@ -215,5 +239,40 @@ describe('a merge key with many contributions', () => {
     }
     // Through all that are left, of the customer and of the address, it would be 160,000.
     expect(looked).toBeLessThan(40_000);
+  });
+
+  it(`has what the whole says of all parts in the rows of every part, seed ${seed}`, () => {
+    const random = createRandom(seed);
+    const aggregate = subscribersAggregate as Folding;
+    for (let round = 0; round < 30; round += 1) {
+      const key = createKey(aggregate);
+      const kept = { mergeKey: 'k', movedTo: null, committedAt: time(0), mappingVersion: '1' };
+      const lineage = { lsn: '0/1', xid: '1', committedAt: '' };
+      const place = { rank: 2, part: null, partRank: 2 } as const;
+      const subscriber = (n: number, live: boolean): ReadContribution => ({
+        ...{ ...kept, lineage, place, live, legacyTable: 'campaign_subscribers', legacyKey: `s${n}` },
+        data: { campaign_id: 'k', contact_id: `c${n}`, status: random.pick(['a', 'b']) },
+      });
+      const teller = (live: boolean): ReadContribution => ({
+        ...{ ...kept, lineage, place, live, legacyTable: 'campaigns', legacyKey: 'k' },
+        data: { tenant_id: random.pick(['t', 'u', 'v']) },
+      });
+      key.begin([
+        ...(random.chance(0.5) ? [teller(true)] : []),
+        ...Array.from({ length: 60 }, (_, n) => subscriber(n, random.chance(0.9))),
+      ]);
+      for (let batch = 0; batch < 20; batch += 1) {
+        const changed = Array.from({ length: random.pick([0, 1, 1, 20]) }, () => {
+          return subscriber(random.int(0, 80), random.chance(0.7));
+        });
+        if (changed.length === 0 || random.chance(0.3)) changed.push(teller(random.chance(0.7)));
+        const looked = key.change([...new Map(changed.map((each) => [nameOf(each), each])).values()]);
+        const isTold = changed.some(({ legacyTable }) => legacyTable === 'campaigns');
+        // A part that goes is looked through: one contribution each.
+        if (!isTold) expect(looked).toBeLessThanOrEqual(changed.length);
+        const wanted = byId(aggregate.fold('k', key.all()).campaign_subscribers);
+        expect(liveOf(key.rows.get('campaign_subscribers')!)).toEqual(liveOf(wanted));
+      }
+    }
   });
 });

@@ -34,15 +34,14 @@ describe('units', () => {
   const shapes = shapesOf(allProjections);
   const of = (projections: readonly Projection[]) => toUnits(projections, allProjections, shapes);
 
-  test('cover every table that a projection writes, once for each projection that does', () => {
+  test('cover every table that a projection writes, once for each projection that does, and what several fold once', () => {
+    const folded = new Set<string>();
     for (const projection of allProjections) {
       const own = of(allProjections).filter((unit) => unit.projection === projection.name && unit.schema === 'crm');
-      // Tables of an aggregate are those of the first projection that feeds it.
-      const folded = projection.aggregates
-        .filter(({ name }) => allProjections.find(({ aggregates }) => aggregates.some((a) => a.name === name)) !== projection)
-        .flatMap(({ targets }) => targets.map(({ table }) => table));
-      const tables = new Set(targetTables(projection).filter((table) => !folded.includes(table)));
-      expect(own.map(({ table }) => table).sort()).toEqual([...tables].sort());
+      const others = new Set(folded);
+      for (const { targets } of projection.aggregates) for (const { table } of targets) folded.add(table);
+      const tables = targetTables(projection).filter((table) => !others.has(table));
+      expect(own.map(({ table }) => table).sort()).toEqual([...new Set(tables)].sort());
     }
     expect(of(allProjections).map(({ number }) => number)).toEqual(of(allProjections).map((_, at) => at));
   });
@@ -95,12 +94,15 @@ describe('projections that cannot be rebuilt alone', () => {
     ...changes,
   });
 
-  test('are none of those there are, but for clients and the leads that they name', () => {
-    const together: Readonly<Record<string, string>> = { clients: 'leads', leads: 'clients' };
+  test('are of those there are the ones that tell the tenant of what others fold', () => {
     for (const projection of allProjections) {
-      const others = together[projection.name];
-      expect(inseparableFrom([projection], allProjections)).toEqual(others === undefined ? [] : [others]);
+      const feeders = allProjections.filter(
+        (other) =>
+          other !== projection && other.aggregates.some((aggregate) => projection.aggregates.includes(aggregate)),
+      );
+      expect(inseparableFrom([projection], allProjections)).toEqual(feeders.map(({ name }) => name));
     }
+    expect(inseparableFrom([contacts, quotes], allProjections)).toEqual([]);
   });
 
   test('are those that fold the same rows, and those that write the same ones, whoever leads to them', () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { plantedRejects } from '../../../pipelines/crm/sample/planted-rejects.ts';
+import { campaignRow, orderRow } from '../../../pipelines/crm/sample/rows/activity.ts';
 import { leadRow } from '../../../pipelines/crm/sample/rows/clients.ts';
 import { contactRow } from '../../../pipelines/crm/sample/rows/contacts.ts';
 import { quoteRow } from '../../../pipelines/crm/sample/rows/quotes.ts';
@@ -12,15 +13,29 @@ const STATUSES = 'new contacted qualified nurturing proposal won converted lost 
 const trim = (text: string) => text.replace(/^[\t\n\v\f\r \u00a0]+|[\t\n\v\f\r \u00a0]+$/g, '');
 
 test('a thousand rows of each table hold every kind of reject', () => {
-  const rejects = plantedRejects('kinds', { contacts: 1000, quotes: 1000 });
+  const setting = sampleSetting('kinds', 1);
+  const ofAThousand = (rowAt: (index: number) => GeneratedRow) =>
+    Array.from({ length: 1000 }, (_, i) => rowAt(i).rejects).flat();
+  const rejects = [
+    ...plantedRejects('kinds', { contacts: 1000, quotes: 1000 }).filter(({ table }) => table !== 'orders'),
+    ...ofAThousand((i) => orderRow(setting, i, null, String(i))),
+    ...ofAThousand((i) => campaignRow(setting, i)),
+  ];
   const kinds = new Set(rejects.map(({ table, path, reason }) => `${table} ${path.replace(/\d+/, 'n')}: ${reason}`));
   expect([...kinds].sort()).toEqual([
+    'campaigns budget: not a finite number',
     'contacts custom_fields: not an object',
     'contacts estimated_value: not a finite number',
     'contacts lead_score: out of range 0 to 100',
     'contacts lead_status: unknown lead status',
     'leads score: out of range 0 to 100',
     'leads status: unknown lead status',
+    'orders items: not an array',
+    'orders items[n].price: not a number',
+    'orders items[n].qty: not a number',
+    'orders items[n].total: not a number',
+    'orders items[n]: not an object',
+    'orders total: not a finite number',
     'quotes discount_amount: not a finite number',
     'quotes invoice_number: invoice without an amount',
     'quotes items: not an array',
@@ -56,7 +71,8 @@ test('without planting nothing is rejected, with it exactly what was planted', (
   const planting = sampleSetting('exact', 6);
   const sound = { ...planting, plantRejects: false };
   for (let i = 0; i < COUNT; i++) {
-    for (const rowAt of [contactRow, quoteRow, legacyLead]) {
+    const orderAt = (setting: Setting, index: number) => orderRow(setting, index, null, String(index));
+    for (const rowAt of [contactRow, quoteRow, legacyLead, orderAt, campaignRow]) {
       expect(pathsFound(rowAt(planting, i))).toEqual(
         rowAt(planting, i)
           .rejects.map(({ path }) => path)
@@ -76,7 +92,7 @@ function pathsFound({ row }: GeneratedRow): string[] {
   const ofLead = trim(row.status ?? '').toLowerCase();
   if ('client_id' in row && ofLead !== '' && !STATUSES.includes(ofLead)) paths.push('status');
   if (typeof row.score === 'string' && (+row.score < 0 || +row.score > 100)) paths.push('score');
-  const amounts = ['estimated_value', 'subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total'];
+  const amounts = ['budget', 'estimated_value', 'subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total'];
   paths.push(...amounts.filter((column) => row[column] === 'NaN'));
   const invoiced = trim(row.invoice_number ?? '') !== '';
   if (row.paid_at != null && !invoiced) paths.push('paid_at');
@@ -110,7 +126,7 @@ function itemPaths(row: Row): string[] {
     const isBoolean = (field: string) => (text: string) =>
       typeof item[field] !== 'number' && ['true', 'false'].includes(text.toLowerCase());
     return [
-      ...['quantity', 'unit_price', 'total'].flatMap((field) => bad(field, isNumber(field))),
+      ...['quantity', 'unit_price', 'qty', 'price', 'total'].flatMap((field) => bad(field, isNumber(field))),
       ...bad('sort_order', isInteger),
       ...['is_upsell', 'is_discount'].flatMap((field) => bad(field, isBoolean(field))),
     ];

@@ -59,3 +59,18 @@ test('a new row too few, and one too many', () => {
     ...{ expected: '2', actual: '3', ok: false },
   });
 });
+
+test('of two projections of one legacy table one takes a total: the one that owns the rows', () => {
+  const other: Projection = { ...projection, name: 'others', owned: [] };
+  const shapes = new Map([['pens_new', shape]]);
+  for (const projections of [
+    [projection, other],
+    [other, projection],
+  ]) {
+    const plans = toPlans(projections, shapes, [counted]);
+    expect(plans.map(({ projection: { name }, totals }) => [name, totals.length]).toSorted()).toEqual([
+      ['others', 0],
+      ['pens', 1],
+    ]);
+  }
+});

@@ -71,15 +71,17 @@ function toItem(item: JsonObject, ordinal: number, quoteId: string, tenantId: st
     is_upsell: read('is_upsell', () => 'f', toBoolean, 'not true or false'),
     is_discount: read('is_discount', () => 'f', toBoolean, 'not true or false'),
     sort_order: read('sort_order', () => String(ordinal), toInteger, 'not an integer'),
-    source_metadata: toMetadata(item),
+    source_metadata: toMetadata(item, knownKeys),
   };
 }
 
-function isMissing(value: JsonValue | undefined): value is null | undefined {
+/** What counts as null: a key that is not there, JSON null, blank text. */
+export function isMissing(value: JsonValue | undefined): value is null | undefined {
   return value === undefined || value === null || (typeof value === 'string' && !has(value));
 }
 
-function toNumber(value: JsonValue): Cell {
+/** The number that a value is or spells; null where it is none. */
+export function toNumber(value: JsonValue): Cell {
   let numeric: Cell = null;
   if (value instanceof JsonNumber) {
     numeric = value.numeric;
@@ -102,10 +104,11 @@ function toBoolean(value: JsonValue): Cell {
   return text === false || text === 'false' ? 'f' : null;
 }
 
-function toMetadata(item: JsonObject): Cell {
+/** The other keys of an element with their values, as `jsonb`; null when there are none. */
+export function toMetadata(item: JsonObject, known: ReadonlySet<string>): Cell {
   let others: Map<string, JsonValue> | null = null;
   for (const [key, value] of item) {
-    if (knownKeys.has(key)) continue;
+    if (known.has(key)) continue;
     others ??= new Map();
     others.set(key, value);
   }

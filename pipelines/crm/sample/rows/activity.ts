@@ -2,9 +2,16 @@ import { createRandom, type Random } from '../random.ts';
 import { campaignId } from './contact-details.ts';
 import { contactId } from './contacts.ts';
 import { uuidOf } from './identifiers.ts';
-import type { Row, Setting } from './row.ts';
+import { orderItems } from './order-items.ts';
+import { kindOf } from './proportions.ts';
+import { type GeneratedRow, type Row, type Setting, toRejects } from './row.ts';
 import { decimalText, randomNote, randomWork } from './texts.ts';
 import { dateText, laterUs, randomTimeUs, timeText } from './times.ts';
+
+const BAD_MONEY = [
+  ['sound', 980],
+  ['bad', 20],
+] as const;
 
 /** A row of messages for the contact, `index` being any number of its own. */
 export function messageRow(setting: Setting, index: number, contact: string): Row {
@@ -65,39 +72,48 @@ export function opportunityRow(setting: Setting, index: number, contact: string)
   };
 }
 
-/** A row of orders; the id is given by the caller, or by the table's sequence when it is left out. */
-export function orderRow(setting: Setting, index: number, contact: string | null, id?: string): Row {
+/** A row of orders. */
+export function orderRow(setting: Setting, index: number, contact: string | null, id: string): GeneratedRow {
   const random = createRandom(`${setting.seed}/orders/${index}`);
   const placedUs = randomTimeUs(random, setting.firstDay, 900);
   const cents = random.int(900, 400_000);
-  return {
-    ...(id === undefined ? {} : { id }),
+  const items = orderItems(setting, index);
+  const isBad = setting.plantRejects && kindOf(setting.seed, 'order total', index, BAD_MONEY) === 'bad';
+  const row = {
+    id,
     contact_id: contact,
     order_number: random.chance(0.95) ? `O-${uuidOf(`${setting.seed}/order/${index}`).slice(0, 13)}` : null,
     status: random.pick(['open', 'Shipped', 'cancelled']),
-    items: random.chance(0.9) ? `[{"sku": "S-${index}", "qty": 2, "price": ${decimalText(cents, 2)}}]` : null,
-    total: decimalText(cents * 2, 2),
-    currency: random.pick(['USD', 'EUR', null]),
+    items: items.value,
+    total: isBad ? 'NaN' : decimalText(cents * 2, 2),
+    currency: random.pick(['USD', 'EUR', 'C', null]),
     placed_at: timeText(placedUs),
     updated_at: timeText(laterUs(random, placedUs, 20)),
   };
+  const flaws = [...items.flaws, ...(isBad ? [{ path: 'total', reason: 'not a finite number' }] : [])];
+  return { row, rejects: toRejects('orders', id, flaws) };
 }
 
 /** A row of campaigns. */
-export function campaignRow(setting: Setting, index: number): Row {
+export function campaignRow(setting: Setting, index: number): GeneratedRow {
   const random = createRandom(`${setting.seed}/campaigns/${index}`);
   const createdUs = randomTimeUs(random, setting.firstDay, 100);
-  return {
+  const isBad = setting.plantRejects && kindOf(setting.seed, 'campaign budget', index, BAD_MONEY) === 'bad';
+  const row = {
     id: campaignId(setting.seed, index),
     workspace_id: someWorkspace(setting, random),
     name: `${random.pick(['Spring', 'Gutter week', 'Herbstputz 🍂'])} ${index}`,
     channel: random.pick(['whatsapp', 'email', null]),
     status: random.pick(['running', 'Paused', 'done']),
-    budget: random.chance(0.7) ? decimalText(random.int(1, 900_000), 2) : null,
+    budget: isBad ? 'NaN' : random.chance(0.7) ? decimalText(random.int(1, 900_000), 2) : null,
     starts_at: timeText(laterUs(random, createdUs, 10)),
     ends_at: random.chance(0.5) ? timeText(laterUs(random, createdUs, 90)) : null,
     created_at: timeText(createdUs),
     updated_at: timeText(createdUs),
+  };
+  return {
+    row,
+    rejects: toRejects('campaigns', row.id, isBad ? [{ path: 'budget', reason: 'not a finite number' }] : []),
   };
 }
 

@@ -54,7 +54,7 @@ export interface KnownRows {
   readonly contacts: RowPool<KnownRow>;
   readonly quotes: Readonly<Record<Stage, RowPool<KnownRow>>>;
   readonly campaigns: string[];
-  /** Rows that belong to a contact, by table: those that have an id and a contact_id. Some may be gone with their contact. */
+  /** Rows that belong to a contact, by table: those that have an id and a contact_id. Some may be gone with their contact. Under `campaigns`, those that this connection made. */
   readonly belongings: Map<string, RowPool<KnownRow>>;
   /** Legacy leads and clients: id and workspace_id. */
   readonly leads: RowPool<KnownRow>;
@@ -123,6 +123,8 @@ export function observe(known: KnownRows, change: Change): void {
   if (change.op === 'delete') for (const key of change.keys) known.belongings.get(table)?.remove(key);
   if (change.op === 'delete' && (table === 'clients' || table === 'leads'))
     for (const key of change.keys) known[table].remove(key);
+  if (change.op === 'delete' && table === 'campaigns')
+    known.campaigns.splice(0, Infinity, ...known.campaigns.filter((id) => !change.keys.includes(id)));
   if (table !== 'contacts' && table !== 'quotes') return;
   for (const key of change.keys) {
     const row = forget(known, table, key);
@@ -148,7 +150,10 @@ function observeInsert(known: KnownRows, table: string, row: Row): void {
   const id = row.id ?? '';
   if (id !== '' && row.contact_id != null) belongingsOf(known, table).add({ id });
   if (table === 'clients' || table === 'leads') known[table].add({ id, workspace_id: row.workspace_id ?? null });
-  if (table === 'campaigns') known.campaigns.push(id);
+  if (table === 'campaigns') {
+    known.campaigns.push(id);
+    belongingsOf(known, table).add({ id });
+  }
   if (table === 'status_options') {
     known.setting = { ...known.setting, statusOptions: [...known.setting.statusOptions, id] };
   }

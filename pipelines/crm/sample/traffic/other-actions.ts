@@ -1,5 +1,5 @@
 import type { Random } from '../random.ts';
-import { appointmentRow, campaignRow, messageRow, opportunityRow, orderRow } from '../rows/activity.ts';
+import { appointmentRow, messageRow, opportunityRow } from '../rows/activity.ts';
 import type { Row } from '../rows/row.ts';
 import { decimalText, randomNote } from '../rows/texts.ts';
 import { timeText } from '../rows/times.ts';
@@ -45,19 +45,6 @@ const removed =
     return row === undefined ? null : inOne(name, [{ op: 'delete', table, by: 'id', keys: [row.id] }]);
   };
 
-const campaignCreated: Happening = (_, known) =>
-  inOne('campaign created', [insert('campaigns', campaignRow(known.setting, known.made))], 1);
-
-const campaignJoined = withContact((random, known, contact) => {
-  if (known.campaigns.length === 0) return null;
-  const campaign = random.pick(known.campaigns);
-  return inOne('campaign joined', [
-    // Joining again starts anew.
-    { op: 'delete', table: 'campaign_subscribers', by: 'contact_id', keys: [contact.id] },
-    insert('campaign_subscribers', { campaign_id: campaign, contact_id: contact.id, status: 'active' }),
-  ]);
-});
-
 /** A new tenant. */
 export const workspaceCreated: Happening = (_, known) => {
   if (!known.anyWorkspace) return null;
@@ -78,7 +65,7 @@ const workspaceEdited: Happening = (random, known) => {
   return inOne('workspace edited', [update('workspaces', [random.pick(known.setting.workspaces)], set)]);
 };
 
-/** Everything that happens beside contacts and quotes, with how often. */
+/** Everything that happens beside contacts, quotes, campaigns and orders, with how often. */
 export const OTHER_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [messageReceived, 80],
   [edited('message read', 'messages', (_, now) => ({ status: 'read', delivered_at: now, read_at: now })), 30],
@@ -104,9 +91,6 @@ export const OTHER_HAPPENINGS: readonly (readonly [Happening, number])[] = [
     10,
   ],
   [removed('opportunity dropped', 'opportunities'), 3],
-  [added('order placed', 'orders', (known, id) => orderRow(known.setting, known.made, id)), 12],
-  [campaignCreated, 2],
-  [campaignJoined, 10],
   [workspaceCreated, 1],
   [workspaceEdited, 3],
 ];
