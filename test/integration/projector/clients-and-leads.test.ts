@@ -93,8 +93,7 @@ test('a client and a customer of quotes with one phone are two customers, linked
   await log.deliver('quotes', 0, quoteRow(QUOTE, { company_id: COMPANY, phone: '+1 206-555-0200' }));
   await log.deliver('clients', 0, clientRow(C1, { workspace_id: COMPANY, phone }), clientRow(C2, { phone }));
   const [customer] = await read(`SELECT id FROM crm.customers WHERE customer_key = 'p:+12065550200'`);
-  const links =
-    'SELECT tenant_id, customer_id, same_as FROM crm.customer_same_as ORDER BY customer_id = $$' + C1 + '$$';
+  const links = `SELECT tenant_id, customer_id, same_as FROM crm.customer_same_as ORDER BY customer_id = '${C1}'`;
   expect(await read(links)).toEqual([
     { tenant_id: COMPANY, customer_id: customer.id, same_as: C1 },
     { tenant_id: COMPANY, customer_id: C1, same_as: customer.id },
