@@ -17,19 +17,12 @@ test('what is missing, empty, or no text is null', () => {
   expect(parse('{"actor":7,"ip":"","reason":"x","more":true}')).toEqual({ actor: null, ip: null, reason: 'x' });
 });
 
-test.each([
-  'nonsense',
-  '',
-  '[]',
-  'null',
-  '"actor"',
-  '7',
-  '{}',
-  '{"actor":null}',
-  '{"__proto__":{"actor":"anna"}}',
-])('%s is no context', (text) => {
-  expect(parse(text)).toBeNull();
-});
+test.each(['nonsense', '', '[]', 'null', '"actor"', '7', '{}', '{"actor":null}', '{"__proto__":{"actor":"anna"}}'])(
+  '%s is no context',
+  (text) => {
+    expect(parse(text)).toBeNull();
+  },
+);
 
 test('bytes that are not UTF-8 are no context', () => {
   expect(parseContext(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))).toBeNull();
