@@ -122,6 +122,11 @@ function sampleParts(size: SampleSize): Part[] {
   const { contacts } = size;
   const campaigns = contacts === 0 ? 0 : Math.max(1, Math.min(10, workspaces));
   const someContact = (index: number) => contactId(seed, (index * 7) % contacts);
+  // Of the contact's workspace: who works for one workspace touches no row of another.
+  const inWorkspace = (row: Row, index: number): Row => ({
+    ...row,
+    workspace_id: contactRow(setting, (index * 7) % contacts).row.workspace_id ?? null,
+  });
   return [
     { table: 'workspaces', rows: workspaces, rowAt: (i) => workspaceRow(seed, i, firstDay) },
     {
@@ -134,16 +139,20 @@ function sampleParts(size: SampleSize): Part[] {
     },
     { table: 'contacts', rows: contacts, rowAt: (i) => contactRow(setting, i).row },
     { table: 'quotes', rows: size.quotes, rowAt: (i) => quoteRow(setting, i).row },
-    { table: 'messages', rows: Math.floor(contacts / 2), rowAt: (i) => messageRow(setting, i, someContact(i)) },
+    {
+      table: 'messages',
+      rows: Math.floor(contacts / 2),
+      rowAt: (i) => inWorkspace(messageRow(setting, i, someContact(i)), i),
+    },
     {
       table: 'appointments',
       rows: Math.floor(contacts / 20),
-      rowAt: (i) => appointmentRow(setting, i, someContact(i)),
+      rowAt: (i) => inWorkspace(appointmentRow(setting, i, someContact(i)), i),
     },
     {
       table: 'opportunities',
       rows: Math.floor(contacts / 20),
-      rowAt: (i) => opportunityRow(setting, i, someContact(i)),
+      rowAt: (i) => inWorkspace(opportunityRow(setting, i, someContact(i)), i),
     },
     {
       table: 'orders',

@@ -12,7 +12,6 @@ import { createDatabases } from '../../support/stack.ts';
 const NORTH = 'ws-north';
 const SOUTH = 'ws-south';
 const silent = () => undefined;
-
 /** Migrations of the new schema from a number on. */
 const since = (first: number) =>
   readMigrations()
