@@ -95,6 +95,8 @@ describe('restoring a backup', () => {
   }, 120_000);
 
   test('what is killed, or would take something else along, leaves everything as it was', async () => {
+    await stop();
+    now = await look();
     const killed = await runCli(['backup', 'restore', folder, ...twice()], {
       ...env,
       CROSSWALK_FAULTS: 'restore_table.before=kill@7',
