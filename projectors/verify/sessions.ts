@@ -108,8 +108,7 @@ function assertTenants(plans: readonly Plan[], tenant: string | null): void {
   const without = plans.find(({ projection }) => projection.tenant === undefined);
   if (tenant === null || without === undefined) return;
   throw new CrosswalkError(
-    'config_invalid',
+    'config_invalid.tenant_undeclared',
     `Projection ${without.projection.name} does not say which column names the tenant`,
-    'Declare its `tenant`, or verify without --tenant.',
   );
 }
