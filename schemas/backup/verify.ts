@@ -88,7 +88,6 @@ export async function readBackup(
 
 /** Returns the major version of the server. */
 async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<number> {
-  const refuse = (what: string, remedy: string) => new CrosswalkError('backup_invalid', what, remedy);
   const { rows } = await client.query<Record<'number' | 'database' | 'encoding' | 'version' | 'objects', string>>(
     `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version, current_database()::text AS database, pg_encoding_to_char(encoding)::text AS encoding,
        (SELECT count(*) FROM pg_depend p JOIN pg_namespace n ON p.refclassid = 'pg_namespace'::regclass AND n.oid = p.refobjid
@@ -99,24 +98,25 @@ async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<numbe
   const { number, version, database, encoding, objects } = rows[0]!;
   const { server } = manifest;
   if (server.systemId !== '' && (await readSystemId(client)) === server.systemId && database === server.database)
-    throw refuse(
+    throw new CrosswalkError(
+      'backup_invalid.same_database',
       `Database ${database} is the one that this backup was taken of`,
-      'Name another one, which is empty, in RESTORE_DATABASE_URL.',
     );
   if (objects !== '0')
-    throw refuse(
+    throw new CrosswalkError(
+      'backup_invalid.database_not_empty',
       `Database ${database} holds something in schema ${manifest.schemas.join(' or ')} already`,
-      'Name an empty database: CREATE DATABASE restored TEMPLATE template0;',
     );
   if (Number(number) < server.major * 10_000)
-    throw refuse(
+    throw new CrosswalkError(
+      'backup_invalid.older_server',
       `The server has version ${version}, the backup is of ${server.version}`,
-      'Restore it into the same version, or a later one.',
     );
   if (encoding !== server.encoding)
-    throw refuse(
+    throw new CrosswalkError(
+      'backup_invalid.encoding',
       `Database ${database} has the encoding ${encoding}, the backup is in ${server.encoding}`,
-      `CREATE DATABASE restored TEMPLATE template0 ENCODING '${server.encoding}';`,
+      { encoding: server.encoding },
     );
   return Math.floor(Number(number) / 10_000);
 }
@@ -149,10 +149,9 @@ async function runStatements(
         skipped.push(statement);
       else
         throw new CrosswalkError(
-          'backup_invalid',
+          'backup_invalid.half_restored',
           `Restoring ${statement.kind} ${statement.name}: ${(error as Error).message}`,
-          'The database it was restored into is left as it is; drop it.',
-          error,
+          { cause: error },
         );
     }
   }
