@@ -21,10 +21,8 @@ export function phasesTo(last: PhaseName): readonly Phase[] {
 export function parsePhase(text: string): Phase {
   const phase = phases.find(({ name }) => name === text);
   if (phase === undefined)
-    throw new CrosswalkError(
-      'config_invalid',
-      `There is no phase ${text}`,
-      `Name one of ${phases.map(({ name }) => name).join(', ')}.`,
-    );
+    throw new CrosswalkError('config_invalid.unknown_name', `There is no phase ${text}`, {
+      known: phases.map(({ name }) => name).join(', '),
+    });
   return phase;
 }
