@@ -398,11 +398,7 @@ async function assertUnchanged(
 ): Promise<void> {
   const now = await Promise.all([readIdentity(config.legacyUrl()), readCatalog(control, captureOf(config))]);
   if (JSON.stringify(now) === JSON.stringify([identity, relations])) return;
-  throw new CrosswalkError(
-    'columns_changed',
-    'The tables, or the server, changed while this connector started',
-    'It starts over with what is there now.',
-  );
+  throw new CrosswalkError('columns_changed.start', 'The tables, or the server, changed while this connector started');
 }
 
 /**
@@ -422,12 +418,9 @@ async function fence(writer: LogWriter, config: Config): Promise<void> {
 /** A column that a chunk asks for and that is gone was dropped or renamed: the load goes on with the columns of now. A request that names such a one is refused before. */
 function toLoadError(error: unknown): unknown {
   if ((error as { code?: unknown } | null)?.code !== '42703') return error;
-  return new CrosswalkError(
-    'columns_changed',
-    'The columns of a table changed during the initial load',
-    'The load goes on with the new columns.',
-    error,
-  );
+  return new CrosswalkError('columns_changed', 'The columns of a table changed during the initial load', {
+    cause: error,
+  });
 }
 
 /** Waits for work that has no signal of its own; on abort throws at once and leaves it to the release of its connection. */

@@ -92,11 +92,7 @@ export async function streamChanges(flow: Flow): Promise<void> {
     // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
     onChange: async ({ table }, then) => {
       if (snapshot.isIdle() || (await isUnchanged(flow.control, then, capture))) return;
-      throw new CrosswalkError(
-        'columns_changed',
-        `The columns of ${table} changed while a snapshot is read`,
-        'It goes on with the new columns.',
-      );
+      throw new CrosswalkError('columns_changed', `The columns of ${table} changed while a snapshot is read`);
     },
     isRead: (table) => snapshot.state().snapshot[table] !== undefined,
     isPartition: async (of, oid) =>
@@ -314,11 +310,7 @@ export async function streamChanges(flow: Flow): Promise<void> {
         if (emptied.length === 0 || open?.isKnown) return;
         snapshot.truncate(message.oids);
         if (config.onTruncate === 'stop') {
-          throw new CrosswalkError(
-            'truncated',
-            `TRUNCATE of ${emptied.join(', ')} at ${toLsnText(lsn)}`,
-            'Decide what the new rows shall become: docs/operations.md, "TRUNCATE". CROSSWALK_ON_TRUNCATE=ignore goes on and leaves them.',
-          );
+          throw new CrosswalkError('truncated', `TRUNCATE of ${emptied.join(', ')} at ${toLsnText(lsn)}`);
         }
         flow.log.warn({ tables: emptied }, 'TRUNCATE ignored: the new rows stay until a rebuild');
         return;

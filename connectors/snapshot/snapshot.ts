@@ -369,9 +369,5 @@ export function createSnapshot(options: {
 
 /** The session that comes next reads with the columns of then, and goes on where this one stopped. */
 function toColumnsChanged({ table }: Relation): CrosswalkError {
-  return new CrosswalkError(
-    'columns_changed',
-    `The columns of ${table} have changed`,
-    'The snapshot goes on with the new columns.',
-  );
+  return new CrosswalkError('columns_changed', `The columns of ${table} have changed`);
 }
