@@ -9,8 +9,6 @@ import {
 } from './error-codes.ts';
 import { toKafkaRefusal } from './kafka-refusals.ts';
 
-type Facts = { readonly cause?: unknown };
-
 /** An error that a person can act on: one line of cause, one of remedy. Never holds a secret or a cell value. */
 export class CrosswalkError extends Error {
   readonly #failure: Failure;
@@ -18,15 +16,12 @@ export class CrosswalkError extends Error {
   readonly remedy: string;
 
   /** `new CrosswalkError('config_invalid.unset', 'X is not set', { setting: 'X', cause })`: what happened, and the facts that the remedy of the code needs. */
-  constructor(...args: ErrorArguments | [code: ErrorCode, message: string, remedy: string, cause?: unknown]) {
-    const [of, message, facts, second] = args as [PlainCode | Failure, string, (string | Facts)?, unknown?];
-    const cause = typeof facts === 'string' ? second : facts?.cause;
-    super(message, cause === undefined ? undefined : { cause });
+  constructor(...[of, message, facts]: ErrorArguments) {
+    super(message, facts?.cause === undefined ? undefined : { cause: facts.cause });
     this.name = 'CrosswalkError';
     this.#failure = of instanceof Failure ? of : Failure.of(...([of, facts] as FailureArguments));
     this.code = this.#failure.code;
-    // A text that a call site gives, until the table has it.
-    this.remedy = typeof facts === 'string' ? facts : this.#failure.remedy;
+    this.remedy = this.#failure.remedy;
   }
 
   /** The way it fails, for an error that says more of what happened. */
