@@ -21,7 +21,7 @@ test('a remedy of the table names a section that there is', () => {
 });
 
 test('a remedy is one line, which ends a sentence or a statement', () => {
-  for (const { code, remedy } of listRemedies()) expect(`${code}: ${remedy}`).toMatch(/^[^\n|]+(?:[.?;4]|\) …|…)$/);
+  for (const { code, remedy } of listRemedies()) expect(`${code}: ${remedy}`).toMatch(/^[^\n|]+[.?;4…›]$/);
 });
 
 test('an error has the remedy of its code', () => {
