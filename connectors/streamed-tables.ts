@@ -41,6 +41,8 @@ export interface StreamedTablesOptions {
   readonly onPassedOver: () => void;
 }
 
+export type StreamedTables = ReturnType<typeof createStreamedTables>;
+
 /**
  * The captured tables as the stream describes them: behind the catalog until its changes have passed. No change of one is passed over in silence: what cannot be turned into an event
  * stops the stream, unless all rows of the table are read again after it (`reread`), and changes of tables that nobody captures are named once and counted.

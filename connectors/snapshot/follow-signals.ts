@@ -3,7 +3,7 @@ import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import type { Log } from '../../runtime/log.ts';
 import { pause } from '../../runtime/retry.ts';
-import type { createSnapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** How long the signals are left alone after they could not be read. */
 const AGAIN_MS = 5000;
@@ -15,7 +15,7 @@ const AGAIN_MS = 5000;
 export async function followSignals(
   kafka: Pick<Kafka, 'fetchSettledOffsets' | 'follow'>,
   config: Pick<Config, 'topicPrefix' | 'slot'>,
-  snapshot: Pick<ReturnType<typeof createSnapshot>, 'state' | 'signal' | 'signalsFrom' | 'signalsCaughtUp'>,
+  snapshot: Pick<Snapshot, 'state' | 'signal' | 'signalsFrom' | 'signalsCaughtUp'>,
   { log, signal }: { log: Log; signal: AbortSignal },
 ): Promise<void> {
   const topic = signalTopicOf(config);

@@ -1,0 +1,119 @@
+import type { Change } from '../changes/change.ts';
+import { isWithin, toBytes, toLeastBytes } from '../changes/row-bytes.ts';
+import type { OutRecord, RecordHeaders } from '../runtime/kafka.ts';
+import type { Log } from '../runtime/log.ts';
+import type { ValueContext } from '../schemas/avro/encode.ts';
+import type { SourceDeadLetters } from './dead-letters.ts';
+import type { Captured } from './encoders.ts';
+import { partitionOf } from './partition.ts';
+import { type Publisher, toHeaderBytes } from './publish.ts';
+import type { Read } from './snapshot/emission.ts';
+import type { SourceTransaction } from './source-transaction.ts';
+import type { ConnectorStatus } from './status.ts';
+
+export interface ChangeRecordsOptions {
+  readonly publisher: Pick<Publisher, 'append' | 'limitOf'>;
+  readonly deadLetters: Pick<SourceDeadLetters, 'add' | 'settle'>;
+  /** What changes of the stream are written with. */
+  readonly tables: { get(oid: number): Captured | undefined };
+  /** What rows that are read are written with: the tables as they were at the start of the session. */
+  readonly loaded: ReadonlyMap<number, Captured>;
+  readonly partitions: number;
+  readonly timeline: number;
+  readonly status: ConnectorStatus;
+  readonly log: Log;
+}
+
+/**
+ * Turns changes into records. Each becomes one of two things: an event in the log (a delete with its tombstone), which settles an older dead letter of its row and is counted in its transaction,
+ * or, where its topic cannot hold it, a dead letter, which is not.
+ */
+export class ChangeRecords {
+  /** When the changes at hand were taken from the stream, milliseconds since 1970. */
+  processedMs = Date.now();
+  readonly #options: ChangeRecordsOptions;
+
+  constructor(options: ChangeRecordsOptions) {
+    this.#options = options;
+  }
+
+  /** `read`: what is not streamed, but read from its table. */
+  publish(change: Change, transaction: SourceTransaction, read: Read | null): void {
+    const { publisher, deadLetters, tables, loaded, partitions, status } = this.#options;
+    const isRead = read !== null;
+    const captured = (isRead ? loaded : tables).get(change.relation.oid)!;
+    const { topic, collection, encoder } = captured;
+    const order = (transaction.counts.get(collection) ?? 0) + 1;
+    const key = encoder.encodeKey(change)!;
+    const partition = partitionOf(key, partitions);
+    const { timestampMs } = transaction;
+    const limit = publisher.limitOf(topic) - (read === null ? 0 : toHeaderBytes(read));
+    const context: ValueContext = {
+      timeline: this.#options.timeline,
+      snapshot: isRead ? 'incremental' : 'false',
+      transaction: isRead
+        ? null
+        : { id: transaction.id, totalOrder: transaction.total + 1, dataCollectionOrder: order },
+      processedMs: this.processedMs,
+    };
+    // Where only the key is known there is no old row to tell.
+    const isWhole = read?.isMissing !== true && change.isKeyOnly !== true;
+    const value = encodeWithin(limit, key.length, captured, change, context, isWhole);
+    if (typeof value === 'number') {
+      this.#bury(change, { topic, bytes: value, limit }, timestampMs);
+      return;
+    }
+    deadLetters.settle(change, topic, timestampMs);
+    if (!isRead) {
+      transaction.counts.set(collection, order);
+      transaction.total += 1;
+    }
+    const headers = read?.headers;
+    publisher.append(topic, toRecord(partition, key, value, timestampMs, headers));
+    if (change.op === 'd') publisher.append(topic, toRecord(partition, key, null, timestampMs, headers));
+    status.events += 1;
+  }
+
+  #bury(change: Change, size: { topic: string; bytes: number; limit: number }, timestampMs: string): void {
+    const { deadLetters, log, status } = this.#options;
+    const { bytes, limit } = size;
+    const { table, commitLsn } = deadLetters.add(change, size, timestampMs);
+    log.error({ table, commitLsn, bytes, limit }, 'a row is too large for its topic: see `crosswalk dlq list`');
+    status.deadLetters += 1;
+  }
+}
+
+/** The value of a record that takes at most `limit` bytes with its key; of a change that does not fit, not even without its old row, how many bytes it takes. */
+function encodeWithin(
+  limit: number,
+  keyBytes: number,
+  { relation, encoder }: Captured,
+  change: Change,
+  context: ValueContext,
+  isWhole: boolean,
+): Buffer | number {
+  // Encoded it would take several times its size in memory, and some of it may not even have been read.
+  const { before, after } = change;
+  if (change.tooLarge !== undefined) return change.tooLarge;
+  const leastBytes = after === null || isWithin(after, limit) ? 0 : toLeastBytes(relation, after);
+  if (leastBytes > limit) return toBytes(relation, after!);
+  const isSmall = before === null || isWithin(before, limit) || leastBytes + toLeastBytes(relation, before) <= limit;
+  let value = encoder.encodeValue(isWhole && isSmall ? change : { ...change, before: null }, context);
+  // The old row doubles the size, and nothing but its reader needs it: a change without it is better than none.
+  if (keyBytes + value.length > limit && before !== null)
+    value = encoder.encodeValue({ ...change, before: null }, context);
+  const bytes = keyBytes + value.length;
+  return bytes > limit ? bytes : value;
+}
+
+function toRecord(
+  partition: number,
+  key: Buffer,
+  value: Buffer | null,
+  timestampMs: string,
+  headers: RecordHeaders | undefined,
+): OutRecord {
+  return headers === undefined
+    ? { partition, key, value, timestampMs }
+    : { partition, key, value, timestampMs, headers };
+}
