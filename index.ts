@@ -1,16 +1,21 @@
 // biome-ignore-all lint/performance/noBarrelFile: what people import as crosswalk
 // What a pipeline of one's own is written with. Everything that is not here may change with any version.
 
+export type { TransactionContext } from './changes/transaction-context.ts';
 export { loadProjections } from './projectors/load-projections.ts';
 export {
   type Checks,
+  type DevelopmentData,
   definePipeline,
   type LegacyTotal,
   type Oracle,
   type Pipeline,
+  type PlannedStep,
   type Sample,
   type SampleReport,
   type SampleTraffic,
+  type Smoke,
+  type SmokeStep,
   type TargetCheck,
   type TargetNote,
   type TenantHint,

@@ -29,7 +29,7 @@ const LABELS: Readonly<Record<BackupStep, string>> = {
 };
 
 /** One line for each step of the work. */
-function followSteps({ progress }: BackupRun) {
+export function followSteps({ progress }: Pick<BackupRun, 'progress'>) {
   let current: { step: BackupStep; line: ReturnType<BackupRun['progress']> } | null = null;
   return {
     onProgress(step: BackupStep, done: number, total: number) {

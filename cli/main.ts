@@ -35,6 +35,8 @@ const [
   { declareStages },
   { declareBegin },
   { declareLocal },
+  { declareSeed },
+  { declareSmoke },
 ] = await Promise.all([
   import('commander'),
   import('../runtime/config.ts'),
@@ -54,6 +56,8 @@ const [
   import('./declare/stages.ts'),
   import('./declare/begin.ts'),
   import('./declare/local.ts'),
+  import('./declare/seed.ts'),
+  import('./declare/smoke.ts'),
 ]);
 
 // The only reader of process.env, and the only setter of the exit code.
@@ -139,6 +143,8 @@ for (const declare of [
   declareStages,
   declareBegin,
   declareLocal,
+  declareSeed,
+  declareSmoke,
 ])
   declare(program, run);
 

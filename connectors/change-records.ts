@@ -68,7 +68,10 @@ export class ChangeRecords {
       transaction.counts.set(collection, order);
       transaction.total += 1;
     }
-    const headers = read?.headers;
+    // A row that fits is carried, if need be without the context.
+    const { context: told } = transaction;
+    const hasRoom = told !== null && key.length + value.length + told.bytes <= limit;
+    const headers = isRead ? read.headers : hasRoom ? told.headers : undefined;
     publisher.append(topic, toRecord(partition, key, value, timestampMs, headers));
     if (change.op === 'd') publisher.append(topic, toRecord(partition, key, null, timestampMs, headers));
     status.events += 1;

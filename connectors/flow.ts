@@ -7,6 +7,7 @@ import type {
   RowMessage,
   TruncateMessage,
 } from '../changes/pgoutput.ts';
+import { CONTEXT_PREFIX } from '../changes/transaction-context.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { reach } from '../runtime/faults.ts';
 import { createStreaming, type Flow, type Streaming } from './flow-state.ts';
@@ -15,7 +16,7 @@ import type { Position } from './position.ts';
 import { MARKER_PREFIX } from './snapshot/chunks.ts';
 import type { Emission } from './snapshot/emission.ts';
 import { isVisible, toCarriedSnapshot } from './snapshot/visibility.ts';
-import { toSourceTransaction } from './source-transaction.ts';
+import { takeContext, toSourceTransaction } from './source-transaction.ts';
 import type { ConnectorStatus } from './status.ts';
 
 /** A Kafka transaction ends at the first source commit after so many events. */
@@ -90,6 +91,10 @@ async function handle(streaming: Streaming, message: Exclude<PgoutputMessage, Ro
       handleTruncate(streaming, message, lsn);
       return;
     case 'message': {
+      if (message.prefix === CONTEXT_PREFIX) {
+        handleContext(streaming, message);
+        return;
+      }
       const emission = handleMarker(streaming, message);
       if (emission !== null) await publishReads(streaming, emission, lsn);
       return;
@@ -123,6 +128,18 @@ function handleTruncate(streaming: Streaming, { oids }: TruncateMessage, lsn: bi
     throw new CrosswalkError('truncated', `TRUNCATE of ${emptied.join(', ')} at ${toLsnText(lsn)}`);
   }
   streaming.log.warn({ tables: emptied }, 'TRUNCATE ignored: the new rows stay until a rebuild');
+}
+
+/** Who changes the rows behind it in its transaction. One outside of any says nothing of anybody. */
+function handleContext({ open, status, log }: Streaming, message: LogicalMessage): void {
+  const { content, transactional } = message;
+  if (!transactional || open === null || open.isKnown || takeContext(open, content)) return;
+  status.contextsPassedOver += 1;
+  if (status.contextsPassedOver === 1)
+    log.warn(
+      { bytes: content.length },
+      `a message with the prefix ${CONTEXT_PREFIX} is no context that can be kept: docs/application.md`,
+    );
 }
 
 /** A marker of a chunk, or a heartbeat: what is visible where it stands. Returns the rows whose place is there. */

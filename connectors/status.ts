@@ -15,6 +15,8 @@ export interface ConnectorStatus {
   deadLettersOpen: number;
   /** Changes in the stream that became no event: of tables that nobody captures, and of those that are read again anyway. */
   passedOver: number;
+  /** Messages that were to say who changes rows, and could not be kept. */
+  contextsPassedOver: number;
   /** What was being read when reading failed, table and rows so far; null where it did not. */
   failedRead: { readonly table: string; readonly rows: number } | null;
   /** Monotonic time since which Kafka has not answered, milliseconds; null while nothing is asked of it. */
@@ -40,6 +42,7 @@ export function createConnectorStatus(tables: readonly string[]): ConnectorStatu
     deadLetters: 0,
     deadLettersOpen: 0,
     passedOver: 0,
+    contextsPassedOver: 0,
     failedRead: null,
     sendingSinceMs: null,
     lastProgressMs: performance.now(),

@@ -46,6 +46,11 @@ export function registerConnectorMetrics(status: ConnectorStatus, registry: Regi
     'Changes in the stream that became no event: of tables that are not captured, and of tables that are read again',
     one(() => status.passedOver),
   );
+  counter(
+    'crosswalk_connector_passed_over_contexts_total',
+    'Messages that were to say who changes rows, and could not be kept',
+    one(() => status.contextsPassedOver),
+  );
   gauge(
     'crosswalk_connector_position_lsn_bytes',
     'LSN before which everything is in the log',

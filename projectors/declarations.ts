@@ -3,7 +3,8 @@ import type { Projection } from './projection.ts';
 
 /**
  * What must hold between projections, beside what holds within each. A contribution names its aggregate, legacy table and key, and no projection: two projections of one
- * legacy table would retire each other's. A table that is folded has rows of many legacy rows: nobody else can own rows of it. Throws `config_invalid`.
+ * legacy table would retire each other's. A table that is folded has rows of many legacy rows: others can own rows of it where the fold says from which legacy tables, none of which feeds it.
+ * Throws `config_invalid`.
  */
 export function assertDeclarations(projections: readonly Projection[]): void {
   const refuse = (what: string) => {
@@ -16,6 +17,11 @@ export function assertDeclarations(projections: readonly Projection[]): void {
     if (before !== kind) refuse(`Rows of ${table} are declared as ${before} and as ${kind}`);
     kinds.set(table, kind);
   };
+  const shared = new Map<string, ReadonlySet<string>>();
+  for (const { table, ownedFrom } of projections.flatMap(({ aggregates }) =>
+    aggregates.flatMap(({ targets }) => targets),
+  ))
+    if (ownedFrom !== undefined) shared.set(table, new Set(ownedFrom));
   for (const projection of projections) {
     for (const aggregate of projection.aggregates) {
       const { name } = aggregate;
@@ -29,9 +35,14 @@ export function assertDeclarations(projections: readonly Projection[]): void {
       if (other !== undefined)
         refuse(`${other.name} and ${projection.name} both feed ${name} with rows of ${projection.source}`);
       of.feeders.push(projection);
-      for (const { table } of aggregate.targets) note(table, `folded by ${name}`);
+      for (const { table, ownedFrom } of aggregate.targets) {
+        note(table, `folded by ${name}`);
+        if (ownedFrom?.includes(projection.source))
+          refuse(`${projection.source} feeds ${name}, and rows of ${table} are declared as owned from it`);
+      }
     }
-    for (const { table } of projection.owned) note(table, 'owned');
+    for (const { table } of projection.owned)
+      if (shared.get(table)?.has(projection.source) !== true) note(table, 'owned');
     for (const { table } of projection.history?.targets ?? []) note(table, 'a history');
   }
 }

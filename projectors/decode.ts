@@ -1,4 +1,5 @@
 import { toLsnText } from '../changes/lsn.ts';
+import { CONTEXT_HEADER, parseContext, type TransactionContext } from '../changes/transaction-context.ts';
 import { REPAIR_HEADER } from '../connectors/snapshot/signal.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { InRecord } from '../runtime/kafka.ts';
@@ -97,6 +98,7 @@ export function createChangeDecoder(
           (await valueDecoder(schemaIdOf(value), topic, `${topic}/${partition} at offset ${offset}`));
         const keyed = keys.get(schemaIdOf(key)) ?? (await keyDecoder(schemaIdOf(key)));
         const { op, before, after, source } = decoder.decode(value);
+        const context = toContext(headers);
         changes.push({
           legacyKey: toLegacyKey(keyed.decode(key)),
           op,
@@ -104,6 +106,7 @@ export function createChangeDecoder(
           after,
           identity: `${source.timeline}/${toLsnText(source.commitLsn)}/${source.ordinal}`,
           repair: toRepairHint(headers),
+          ...(context === null ? {} : { context }),
           ...(decoder.unmappable === undefined ? {} : { unmappable: decoder.unmappable }),
           // A snapshot read has no transaction of its own.
           lineage: {
@@ -123,6 +126,12 @@ export function createChangeDecoder(
 export function toRepairHint(headers: InRecord['headers']): RepairHint | null {
   const header = headers?.[REPAIR_HEADER];
   return header === undefined ? null : (JSON.parse(header.toString()) as RepairHint);
+}
+
+/** Whom the header names who changed the row; null where the record has none. */
+function toContext(headers: InRecord['headers']): TransactionContext | null {
+  const header = headers?.[CONTEXT_HEADER];
+  return header === undefined ? null : parseContext(header);
 }
 
 interface ValueDecoder extends ReturnType<typeof createDecoder> {

@@ -1,6 +1,5 @@
 import type pg from 'pg';
 import type { Position } from '../connectors/position.ts';
-import { REPAIR_HEADER } from '../connectors/snapshot/signal.ts';
 import type { Log } from '../runtime/log.ts';
 import { inTransaction, parseBytea } from '../runtime/postgres.ts';
 import { readWithin } from '../runtime/reading.ts';
@@ -11,6 +10,7 @@ import type { MappedRow } from './write/apply.ts';
 import type { Applier } from './write/apply-changes.ts';
 import { resolveDeadLetters, toAppliedChanges, writeDeadLetters } from './write/dead-letters.ts';
 import { applyIsolated, FOREIGN_KEY } from './write/isolate.ts';
+import { toKeptHeaders } from './write/kept-records.ts';
 import { type Defect, mapGroup } from './write/map-changes.ts';
 import { withClient } from './write/with-client.ts';
 
@@ -112,12 +112,13 @@ export function createParkedRetry(options: {
       record_value: string;
       reason: string;
       repair: string | null;
+      context: string | null;
     }>(
       // Names with their table: the bare ones would be the texts of the result, and order offset 10 before 9.
       `WITH oldest AS (SELECT p.topic, p.partition, p.record_offset, p.source_lsn, octet_length(p.record_value) AS bytes FROM parked_change p
          WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset LIMIT $2),
        fitting AS (SELECT o.topic, o.partition, o.record_offset FROM (SELECT *, sum(bytes) OVER (ORDER BY source_lsn, topic, partition, record_offset) - bytes AS before FROM oldest) o WHERE o.before < $3)
-       SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason, p.repair::text FROM parked_change p
+       SELECT p.topic, p.partition::text, p.record_offset::text, p.record_key, p.record_value, p.reason, p.repair::text, p.context FROM parked_change p
        JOIN fitting f ON f.topic = p.topic AND f.partition = p.partition AND f.record_offset = p.record_offset
        WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset`,
       [projection.name, LIMIT, LIMIT_BYTES],
@@ -132,7 +133,7 @@ export function createParkedRetry(options: {
         offset: BigInt(row.record_offset),
         key: parseBytea(row.record_key),
         value: parseBytea(row.record_value),
-        ...(row.repair === null ? {} : { headers: { [REPAIR_HEADER]: Buffer.from(row.repair) } }),
+        headers: toKeptHeaders(row),
       };
       changes.push(...(await applier.decoder.decode(row.topic, Number(row.partition), [record])));
     }

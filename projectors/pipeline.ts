@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { type Migration, readMigrations } from '../schemas/migrations.ts';
+import type { PhaseName } from '../schemas/phase-log.ts';
 import { assertDeclarations } from './declarations.ts';
 import type { Cell, LegacyRow, Projection, Tenants } from './projection.ts';
 
-/** A total of a legacy column, taken from the legacy rows themselves and not from what they are mapped to, and the new column that must hold the same. */
+/** A total of a legacy column, taken from the legacy rows themselves and not from what they are mapped to, and the new column that must hold the same; or as many new rows as the total says. */
 export interface LegacyTotal {
   readonly name: string;
   /** Legacy table, without schema. */
@@ -13,7 +14,8 @@ export interface LegacyTotal {
   /** The amount of one row, a finite decimal; null adds nothing. */
   readonly of: (row: LegacyRow) => Cell;
   readonly table: string;
-  readonly column: string;
+  /** Null: the rows of the table are counted, which must be those of this legacy table alone. */
+  readonly column: string | null;
 }
 
 /**
@@ -30,12 +32,28 @@ export interface TargetNote {
   /** What `count` counts and `sum` sums, for people. */
   readonly counted: string;
   readonly summed: string;
+  /** Where people find the rows; `crosswalk rejects` where left out. */
+  readonly see?: string;
+}
+
+/**
+ * Legacy rows that contradict each other, counted before anything is captured. The statement names tables without a schema, takes no parameter, only reads, and gives one row, `count`.
+ */
+export interface LegacyCheck {
+  /** What is counted, for people: `leads name a client that is not there`. */
+  readonly name: string;
+  readonly sql: string;
+  /** Whether such rows cannot be projected: then nothing is begun before they are mended. */
+  readonly isFatal: boolean;
+  readonly remedy: string;
 }
 
 export interface Checks {
   readonly totals?: readonly LegacyTotal[];
   readonly target?: readonly TargetCheck[];
   readonly notes?: readonly TargetNote[];
+  /** Of the legacy tables, in the first phase of `migrate run`. */
+  readonly legacy?: readonly LegacyCheck[];
 }
 
 /** A setting of a tenant for which the legacy database names another value than is pinned. */
@@ -117,6 +135,42 @@ export interface SampleTraffic {
   stop(): Promise<SampleReport>;
 }
 
+/** Made-up rows of the application, for those who develop it. Both functions run in a transaction of the caller's, as the owner of the new schema. */
+export interface DevelopmentData {
+  /** Whose rows they are where nobody names a tenant. */
+  readonly tenant: string;
+  /** Rows of the application that are there, by table; tables without any are left out. */
+  countRows(target: pg.ClientBase): Promise<Readonly<Record<string, number>>>;
+  /** Adds the rows of a tenant. Returns how many, by table. */
+  insert(target: pg.ClientBase, tenant: string): Promise<Readonly<Record<string, number>>>;
+}
+
+/**
+ * One step of an application at work on the legacy tables, and how the new tables show it. SQL of one statement each; tables without a schema; `$1` is the tenant of the test, the text of a UUID that is new in each run.
+ */
+export interface SmokeStep {
+  readonly name: string;
+  /** Statements on the legacy tables, in one transaction. */
+  readonly write: readonly string[];
+  /** A SELECT on the new tables, which finds a row as soon as the step has arrived. */
+  readonly shows: string;
+}
+
+/** What `crosswalk smoke` does: docs/cutover.md, "A smoke test". */
+export interface Smoke {
+  readonly steps: readonly SmokeStep[];
+  /** Takes every row of the test away from the legacy tables, whatever steps there were; in one transaction, statements as above. */
+  readonly remove: readonly string[];
+}
+
+/** A step of the plan that people follow, by the name that they know, and the phase of `crosswalk migrate run` that does it. */
+export interface PlannedStep {
+  /** One word: `migrate run --to` takes it, too. */
+  readonly name: string;
+  readonly title: string;
+  readonly phase: PhaseName;
+}
+
 /** Everything that people own of a migration: which legacy tables, what becomes of their rows, in which tables, and how that is proven. */
 export interface Pipeline<Settings extends object = object> {
   /** Lower-case letters, digits and _. */
@@ -135,10 +189,16 @@ export interface Pipeline<Settings extends object = object> {
   /** Projected table of values without a valid form: columns id, tenant_id, path, raw_value, reason. */
   readonly rejects?: string;
   readonly checks?: Checks;
+  /** File of checks for psql, relative to the pipeline's folder: what `verify --sql` prints, docs/verification.md, "For psql". */
+  readonly sqlChecks?: string;
   readonly oracle?: Oracle<Settings>;
+  readonly smoke?: Smoke;
+  readonly plan?: readonly PlannedStep[];
   /** What the application sees at each stage, from 0 on. */
   readonly stages: readonly string[];
   readonly sample?: () => Promise<Sample>;
+  /** Rows for `crosswalk seed --development`. */
+  readonly developmentData?: () => Promise<DevelopmentData>;
 }
 
 /** All migrations of a pipeline's target database, in the order of application. */

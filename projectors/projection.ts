@@ -1,3 +1,5 @@
+import type { TransactionContext } from '../changes/transaction-context.ts';
+
 /** A value of a row in PostgreSQL's text form (ISO dates, UTC, `t`/`f`, array and JSON literals), or null. */
 export type Cell = string | null;
 
@@ -71,11 +73,20 @@ export interface FoldNeeds {
   };
 }
 
+/** A table of which a fold writes rows. */
+export interface MergedTarget {
+  readonly table: string;
+  readonly columns: readonly string[];
+  /** The column that holds the merge key: rows of that key which a fold leaves out are soft-deleted. */
+  readonly key: string;
+  /** Legacy tables whose projections own rows of this table: those are none of the fold's, whatever their merge key. Every other projected row of it is. */
+  readonly ownedFrom?: readonly string[];
+}
+
 /** Tables whose rows have several contributors, folded together under one merge key: one lock, one fold. */
 export interface Aggregate {
   readonly name: string;
-  /** `key` is the column that holds the merge key: rows of that key which a fold leaves out are soft-deleted. */
-  readonly targets: readonly { readonly table: string; readonly columns: readonly string[]; readonly key: string }[];
+  readonly targets: readonly MergedTarget[];
   /** Whether contributions between two batches matter, so that every change of a legacy row is mapped, and not the last one alone. */
   readonly needsHistory: boolean;
   /** Commutative and total: the result must not depend on the order of `contributions` (never empty). Keyed by table. */
@@ -111,6 +122,8 @@ export interface StateChange {
   readonly after: NewRow | null;
   /** PostgreSQL text, UTC. */
   readonly committedAt: string;
+  /** Who made it, from where and why, as the legacy application told; null where it did not. */
+  readonly context: TransactionContext | null;
 }
 
 /** Append-only rows: each change of a state adds its own, and none is ever changed. Pure and total, both functions. */

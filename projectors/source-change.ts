@@ -1,3 +1,4 @@
+import type { TransactionContext } from '../changes/transaction-context.ts';
 import type { Cell, LegacyRow } from './projection.ts';
 
 /** Where a change stands in the log, and the record itself: what parking and dead letters keep. */
@@ -26,6 +27,8 @@ export interface SourceChange {
   readonly identity: string;
   /** Of a row that was sent again to be written even where nothing seems changed; null for what the source changed. */
   readonly repair: RepairHint | null;
+  /** Who changed it, as the application told; absent where it did not. */
+  readonly context?: TransactionContext;
   /** Why its row cannot be mapped, whatever its cells are, by projection; it never holds a value. Absent where it can. */
   readonly unmappable?: Readonly<Record<string, string>>;
   readonly record: LogRecord;

@@ -1,4 +1,5 @@
 import { toLsnText } from '../changes/lsn.ts';
+import type { TransactionContext } from '../changes/transaction-context.ts';
 import type { LegacyRow } from '../projectors/projection.ts';
 import { type SourceChange, toLegacyKey, toTimestampText } from '../projectors/source-change.ts';
 import { fault, show } from './fault.ts';
@@ -12,8 +13,12 @@ export type Examples = Readonly<Record<string, readonly LegacyRow[]>>;
 /** The value of a single key column, or the values of several in the order of `Keys`. */
 export type Key = string | readonly string[];
 
-/** A change that a legacy transaction of its own commits, at `at`: PostgreSQL text, UTC. */
-export type LegacyChange = { readonly table: string; readonly at?: string | undefined } & (
+/** A change that a legacy transaction of its own commits, at `at`: PostgreSQL text, UTC. `context`: who makes it, where the application tells. */
+export type LegacyChange = {
+  readonly table: string;
+  readonly at?: string | undefined;
+  readonly context?: TransactionContext;
+} & (
   | { readonly op: 'insert'; readonly row: LegacyRow }
   | { readonly op: 'update'; readonly key: Key; readonly cells: LegacyRow }
   | { readonly op: 'remove'; readonly key: Key }
@@ -63,6 +68,12 @@ export class LegacyTables {
 
   /** Makes a change. Throws where the row that it names is not there, or is there already. */
   change(change: LegacyChange): Committed[] {
+    const { context } = change;
+    const committed = this.#change(change);
+    return context === undefined ? committed : committed.map((each) => ({ ...each, context }));
+  }
+
+  #change(change: LegacyChange): Committed[] {
     const { table } = change;
     this.#seconds++;
     const at = change.at ?? toTimestampText(START + this.#seconds * SECOND);

@@ -140,10 +140,11 @@ export class NewTables {
     mergeKey: string,
     cause: Cause,
   ): void {
-    for (const { table, columns, key } of aggregate.targets) {
+    for (const { table, columns, key, ownedFrom = [] } of aggregate.targets) {
       const results = folded[table] ?? [];
       const kept = results.map(({ row }) => row);
       for (const row of this.#thoseThatGo(table, key, mergeKey, kept)) {
+        if (ownedFrom.includes(row.legacy_table!)) continue;
         const named = { ...row, legacy_table: projection.source, legacy_key: cause.legacyKey };
         this.#softDelete(table, named, cause, projection.version);
       }
@@ -163,9 +164,9 @@ export class NewTables {
       for (const { change, before, after } of steps) {
         // Only a read tells no earlier state: there the history begins.
         if (before === undefined || isSameState(before, after)) continue;
-        const { identity: id, lineage } = change;
+        const { identity: id, lineage, context = null } = change;
         const ordinal = id.slice(id.lastIndexOf('/') + 1);
-        const added = history.rowsOf({ id, ordinal, before, after, committedAt: lineage.committedAt });
+        const added = history.rowsOf({ id, ordinal, before, after, committedAt: lineage.committedAt, context });
         assertAdded(name, history, legacyKey, added);
         for (const { table, columns } of history.targets) {
           for (const row of added[table] ?? []) {

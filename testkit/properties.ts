@@ -1,5 +1,5 @@
 import type { Arbitrary } from 'fast-check';
-import type { LegacyRow, Projection, Tenants } from '../projectors/projection.ts';
+import type { LegacyRow, Projection, StateChange, Tenants } from '../projectors/projection.ts';
 import { toLegacyKey } from '../projectors/source-change.ts';
 import { isSameState } from '../projectors/write/map-history.ts';
 import { LINEAGE_COLUMNS } from '../projectors/write/statements.ts';
@@ -132,17 +132,17 @@ function toHistoryProperty(fc: FastCheck, projection: Projection, of: RowsOf, te
   const { name, source, history } = projection as Projection & Required<Pick<Projection, 'history'>>;
   const other = fc.option(anyCells(fc, [projection], of.examples), { freq: 4 });
   const states = fc.tuple(anyRow(fc, projection, of), other, fc.boolean());
+  const context = { actor: 'anna', ip: '192.0.2.7', reason: 'import' };
   const attempt = ([row, cells, isBack]: readonly [LegacyRow, LegacyRow | null, boolean]) => {
     const key = pick(row, of.keys[source] ?? ['id']);
     const one = history.stateOf(row, tenants);
     const two = cells === null ? null : history.stateOf({ ...cells, ...key }, tenants);
     const [before, after] = isBack ? [two, one] : [one, two];
     if (isSameState(before, after)) return;
-    const add = (id: string) =>
-      pure(`${name}: rowsOf`, () =>
-        history.rowsOf({ id, ordinal: '0', before, after, committedAt: '2024-01-01 00:00:00+00' }),
-      );
-    const [added, later] = [add('1/0/10/0'), add('1/0/20/0')];
+    const change = { ordinal: '0', before, after, committedAt: '2024-01-01 00:00:00+00' };
+    const add = (id: string, by: StateChange['context']) =>
+      pure(`${name}: rowsOf`, () => history.rowsOf({ ...change, id, context: by }));
+    const [added, later] = [add('1/0/10/0', context), add('1/0/20/0', null)];
     assertAdded(name, history, toLegacyKey(key), added);
     for (const { table } of history.targets) {
       const ids = new Set(added[table]?.map(({ id }) => id));

@@ -6,6 +6,7 @@ import {
   type StoredGate,
   storeGate,
 } from '../../monitor/stages/gate.ts';
+import { confirmationKinds } from '../../monitor/stages/gate-facts.ts';
 import type { GateLimits } from '../../monitor/stages/gate-lines.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
@@ -115,19 +116,20 @@ export function toGateText(gate: Gate | StoredGate): string[] {
   ];
 }
 
-/** Stores that somebody has a backup, or has tried the way back. */
+/** Stores that somebody vouches for something that no gate can look at by itself. */
 export async function confirm(
   context: CommandContext,
   name: string,
   kind: string,
   options: { by: string; note: string; validFor: number; json?: boolean },
 ): Promise<boolean> {
-  if (kind !== 'backup' && kind !== 'rollback')
+  const known = confirmationKinds.find((name) => name === kind);
+  if (known === undefined)
     throw new CrosswalkError('config_invalid.unknown_name', `There is nothing called ${kind} to confirm`, {
-      known: 'backup, rollback',
+      known: confirmationKinds.join(', '),
     });
   const confirmation = {
-    kind: kind as 'backup' | 'rollback',
+    kind: known,
     tenant: toTenant(name),
     by: toName('--by', options.by),
     note: toName('--note', options.note),
@@ -135,6 +137,6 @@ export async function confirm(
   };
   const { id, validUntil } = await withTarget(context, 'gate', (target) => addConfirmation(target, confirmation));
   if (options.json) printJson({ id, ...confirmation, validUntil });
-  else print(`${kind} confirmed for ${confirmation.tenant ?? 'all tenants'} until ${validUntil.slice(0, 19)} UTC`);
+  else print(`${known} confirmed for ${confirmation.tenant ?? 'all tenants'} until ${validUntil.slice(0, 19)} UTC`);
   return true;
 }

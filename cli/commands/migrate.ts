@@ -7,7 +7,7 @@ import { inDdlTransaction, retryLocked } from '../../schemas/ddl-retry.ts';
 import { labelOf, migrateDown, migrateUp, readApplied, readMigrationState } from '../../schemas/migrations.ts';
 import { appendEntry, ensurePhaseLog, type PhaseName, readEntries } from '../../schemas/phase-log.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
-import { parsePhase, phases, phasesTo } from '../phases/all.ts';
+import { parsePhase, phases, phasesTo, toPlanText } from '../phases/all.ts';
 import { backOf, carryOut, type PhaseResult } from '../phases/carry-out.ts';
 import { createDropGuard } from '../phases/drop-guard.ts';
 import { alone, ddlOptions, openOwner, withRun } from '../phases/open-run.ts';
@@ -63,7 +63,7 @@ function refuseUnanswerable({ isTerminal }: CommandContext, { yes, json, dryRun 
 
 /** Carries the migration out, phase by phase. Returns whether every phase came to its end. */
 export async function run(context: CommandContext, options: RunOptions): Promise<boolean> {
-  const last = parsePhase(options.to ?? phases.at(-1)!.name);
+  const last = parsePhase(options.to ?? phases.at(-1)!.name, context.pipeline.plan);
   if (options.dryRun) return await plan(context, options);
   refuseUnanswerable(context, options);
   return await withRun(
@@ -77,6 +77,8 @@ export async function run(context: CommandContext, options: RunOptions): Promise
         await sayInterrupted(phaseRun);
         for (const [at, phase] of chosen.entries()) {
           phaseRun.say(`\nphase ${at + 1} of ${chosen.length}: ${phase.name}: ${phase.summary}`);
+          const ofPlan = toPlanText(phase.name, context.pipeline.plan);
+          if (ofPlan !== null) phaseRun.say(`  of the plan: ${ofPlan}`);
           const result = await carryOut(phaseRun, phase, 'run', { yes: options.yes === true });
           results.push(result);
           if (result.verdict !== 'done') {
@@ -110,17 +112,21 @@ export async function plan(
   context: CommandContext,
   options: RunOptions & { readonly database?: 'target' | 'legacy' },
 ): Promise<boolean> {
-  const last = parsePhase(options.to ?? phases.at(-1)!.name);
+  const last = parsePhase(options.to ?? phases.at(-1)!.name, context.pipeline.plan);
   return await withRun(context, toPhaseOptions(context, options, last.name), true, async (phaseRun) => {
     const planned: { phase: string; needed: boolean; sections: readonly Section[]; notes: readonly string[] }[] = [];
     for (const { name, forward } of phasesTo(last.name)) {
       const { isNeeded, sections, notes } = await forward.plan(phaseRun);
-      planned.push({ phase: name, needed: isNeeded, sections, notes });
+      const backup = isNeeded && forward.backsUp === true ? [BACKED_UP] : [];
+      planned.push({ phase: name, needed: isNeeded, sections, notes: [...backup, ...notes] });
     }
     printPlan(planned, options);
     return true;
   });
 }
+
+const BACKED_UP =
+  'before it, a backup of the new schema is made and restored elsewhere, unless one holds what is there';
 
 function printPlan(
   planned: readonly { phase: string; needed: boolean; sections: readonly Section[]; notes: readonly string[] }[],
@@ -140,7 +146,7 @@ function printPlan(
 
 /** Takes a phase back. Returns whether it is. */
 export async function rollback(context: CommandContext, name: string, options: RunOptions): Promise<boolean> {
-  const phase = parsePhase(name);
+  const phase = parsePhase(name, context.pipeline.plan);
   const undertaking = backOf(phase);
   if (!options.dryRun) refuseUnanswerable(context, options);
   return await withRun(

@@ -35,6 +35,7 @@ export interface VerifyCommandOptions {
   readonly watch?: boolean;
   readonly rest: number;
   readonly oracle?: 'sql';
+  readonly sql?: boolean;
   readonly json?: boolean;
 }
 
@@ -191,16 +192,14 @@ export function printVerification(result: Verification, options: { limit: number
       `${table.table.padEnd(20)} ${String(table.expected).padStart(10)} ${String(table.actual).padStart(10)} ${cells} ${String(table.unsettled).padStart(9)}`,
     );
   }
-  print();
+  const notes = shown.notes.filter(({ count }) => count > 0);
+  if (shown.checks.length + notes.length > 0) print();
   for (const check of shown.checks)
     print(
       `${check.ok ? 'ok    ' : 'FAILED'} ${check.name}${check.ok ? ` (${check.actual})` : `: expected ${check.expected}, found ${check.actual}`}`,
     );
-  for (const { reason, count, counted, sum, summed } of shown.notes)
-    if (count > 0)
-      print(
-        `note   ${reason}: ${toCountText(count)} ${counted}${sum === null ? '' : `, ${summed} ${sum}`} (see crosswalk rejects)`,
-      );
+  for (const { reason, count, counted, sum, summed, see = 'crosswalk rejects' } of notes)
+    print(`note   ${reason}: ${toCountText(count)} ${counted}${sum === null ? '' : `, ${summed} ${sum}`} (see ${see})`);
   for (const { table, column, expected, actual } of shown.sums)
     if (expected !== actual) print(`FAILED sum of ${table}.${column}: expected ${expected}, found ${actual}`);
   const differences = shown.tables.flatMap((table) => table.differences.slice(0, options.limit));

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { RestoreOptions } from '../commands/backup-restore.ts';
 import { json } from './options.ts';
 import type { Run } from './run.ts';
 
@@ -27,10 +28,23 @@ export function declareBackup(program: Command, run: Run): void {
       'an empty database, which keeps what is restored, without a password: with one, RESTORE_DATABASE_URL; one is made and dropped by default',
     )
     .addOption(json)
-    .description(
-      'restore it elsewhere and compare every table; exit code 1 on any difference. Also the way to restore it in earnest',
-    )
+    .description('restore it elsewhere and compare every table; exit code 1 on any difference')
     .action((dir: string, options: { into?: string; json?: boolean }) =>
       run('backup verify', async (context) => (await import('../commands/backup.ts')).verify(context, dir, options)),
+    );
+  backup
+    .command('restore')
+    .argument('<dir>', 'a folder that `backup create` made')
+    .option('--replace', 'take the place of rows that are there')
+    .option('--yes-really <database>', 'the name of the database whose rows are replaced, a second time')
+    .option('--dry-run', 'tell what would go and what would come, and change nothing')
+    .addOption(json)
+    .description(
+      'restore it into the target database, under the address of its owner, in one transaction; compares before it commits, and says what comes next',
+    )
+    .action((dir: string, options: RestoreOptions) =>
+      run('backup restore', async (context) =>
+        (await import('../commands/backup-restore.ts')).restore(context, dir, options),
+      ),
     );
 }

@@ -13,7 +13,10 @@ const lockTimeout = () =>
 const withoutBackup = () => new Option('--without-backup', 'drop what no verified backup holds; needs --reason');
 const whyWithout = () => new Option('--reason <text>', 'why no backup is needed; kept in the log of phases');
 const toPhase = () =>
-  new Option('--to <phase>', 'the last phase: prepare, backup, schema, capture, load, verify or opt-in');
+  new Option(
+    '--to <phase>',
+    'the last phase: prepare, backup, schema, capture, load, verify or opt-in; or a name that the plan of the pipeline has for one',
+  );
 
 /** Declares the migration in phases. */
 export function declareMigrate(program: Command, run: Run): void {

@@ -29,10 +29,16 @@ export function declareRows(program: Command, run: Run): void {
         .choices(['sql'])
         .conflicts(['repair', 'resume', 'tenant', 'maxRate']),
     )
+    .addOption(
+      new Option('--sql', 'print checks on the whole as a script for psql, and look at nothing').conflicts([
+        ...['repair', 'resume', 'tenant', 'maxRate', 'watch', 'oracle', 'unmask'],
+      ]),
+    )
     .addOption(json)
     .description('compare every row with what the legacy rows imply, under traffic too; exit code 1 on any difference')
     .action((options: VerifyCommandOptions) =>
       run(options.watch ? 'verify --watch' : 'verify', async (context) => {
+        if (options.sql) return (await import('../commands/verify-sql.ts')).printSqlChecks(context, options);
         const commands = await import('../commands/verify.ts');
         if (options.watch) return commands.watch(context, options);
         return options.oracle === undefined ? commands.verify(context, options) : commands.askOracle(context, options);

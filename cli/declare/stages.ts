@@ -46,12 +46,15 @@ export function declareStages(program: Command, run: Run): void {
   gate
     .command('confirm')
     .argument('<tenant>', 'id of a tenant, or all')
-    .argument('<what>', 'backup: taken and restored once; rollback: the way back was tried')
+    .argument(
+      '<what>',
+      'backup: taken and restored once; rollback: the way back was tried; team: briefed, and there to help; monitoring: in place, its alerts reach somebody',
+    )
     .requiredOption('--by <name>', 'who vouches for it')
-    .requiredOption('--note <text>', 'where the backup is, what was tried')
+    .requiredOption('--note <text>', 'where the backup is, what was tried, who was briefed, what is watched')
     .addOption(new Option('--valid-for <duration>', 'how long it counts').argParser(duration).default(604_800, '7d'))
     .addOption(json)
-    .description('vouch for a backup or the way back')
+    .description('vouch for what a gate cannot look at: a backup, the way back, the team, monitoring')
     .action((tenant: string, what: string, options: { by: string; note: string; validFor: number; json?: boolean }) =>
       run('gate confirm', async (context) =>
         (await import('../commands/gate.ts')).confirm(context, tenant, what, options),

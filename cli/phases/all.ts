@@ -1,3 +1,4 @@
+import type { PlannedStep } from '../../projectors/pipeline.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import type { PhaseName } from '../../schemas/phase-log.ts';
 import { backup } from './backup.ts';
@@ -17,12 +18,19 @@ export function phasesTo(last: PhaseName): readonly Phase[] {
   return phases.slice(0, phases.findIndex(({ name }) => name === last) + 1);
 }
 
-/** Throws `config_invalid` for a name that is none. */
-export function parsePhase(text: string): Phase {
-  const phase = phases.find(({ name }) => name === text);
+/** A phase by its name, or by one that the pipeline's plan has for it. Throws `config_invalid` for a name that is none. */
+export function parsePhase(text: string, plan: readonly PlannedStep[] = []): Phase {
+  const wanted = plan.find(({ name }) => name === text)?.phase ?? text;
+  const phase = phases.find(({ name }) => name === wanted);
   if (phase === undefined)
     throw new CrosswalkError('config_invalid.unknown_name', `There is no phase ${text}`, {
-      known: phases.map(({ name }) => name).join(', '),
+      known: [...phases, ...plan].map(({ name }) => name).join(', '),
     });
   return phase;
+}
+
+/** What of the pipeline's plan a phase does, in words; null: nothing of it. */
+export function toPlanText(phase: PhaseName, plan: readonly PlannedStep[] = []): string | null {
+  const own = plan.filter((step) => step.phase === phase);
+  return own.length === 0 ? null : own.map(({ name, title }) => `${name} (${title})`).join(', ');
 }

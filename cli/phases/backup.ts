@@ -1,30 +1,21 @@
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type CaptureState, planCaptureUndo, readCaptureState } from '../../connectors/capture-state.ts';
 import { planSourceSetup } from '../../connectors/source-setup.ts';
 import { captureOf } from '../../connectors/source-state.ts';
 import { type Check, checksOf } from '../../monitor/checks.ts';
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { addressOf } from '../../runtime/postgres.ts';
-import {
-  findCover,
-  readFilledTables,
-  readHoldings,
-  type VerifiedBackup,
-  verifiedBackups,
-} from '../../schemas/backup/coverage.ts';
+import type { VerifiedBackup } from '../../schemas/backup/coverage.ts';
 import { probeFolder } from '../../schemas/backup/folder.ts';
 import type { BackupVerification } from '../../schemas/backup/verify.ts';
 import { countTables } from '../../schemas/counts.ts';
 import { planUp } from '../../schemas/migration-plan.ts';
 import { mayCreateDatabases, restoreElsewhere, takeBackup } from '../backup-run.ts';
 import { toBytesText } from '../quantity-text.ts';
-import { readDatabase } from './drop-guard.ts';
+import { backupsOf, isRecord, readHeld, rememberBackup } from './backup-before.ts';
 import { nothingToDo, type Outcome, type Phase, type PhasePlan, type PhaseRun, schemasOf } from './phase.ts';
-
-/** Records of what was done: they are no rows to lose. */
-const isRecord = (table: string) => table === 'crosswalk.migration' || table === 'crosswalk.phase_log';
 
 /** Everything that the phases after it may change, before they do. */
 export const backup: Phase = {
@@ -68,26 +59,14 @@ function needOf(run: PhaseRun): Promise<Need> {
 
 async function readNeed(run: PhaseRun): Promise<Need> {
   const { target, legacy, context } = run;
-  const schemas = schemasOf(run);
   const migrations = await planUp(target, { migrations: run.migrations });
   const statements = await planSourceSetup(legacy, captureOf(context.config));
-  const filled =
-    migrations.length > 0 ? (await readFilledTables(target, schemas)).filter((table) => !isRecord(table)) : [];
-  const backups = filled.length === 0 ? [] : verifiedBackups(await run.entries());
-  const mayCover = backups.some(({ tables }) => filled.every((table) => table in tables));
-  const { cover } = mayCover
-    ? await findCover(
-        backups,
-        await readDatabase(target),
-        await readHoldings(target, schemas, ({ schema, name }) => filled.includes(`${schema}.${name}`)),
-      )
-    : { cover: null };
+  const { filled, cover } = migrations.length > 0 ? await readHeld(run) : { filled: [], cover: null };
+  if (cover !== null) rememberBackup(run);
   return { ofTarget: migrations.length > 0 && cover === null, statements, filled: cover === null ? filled : [], cover };
 }
 
-/** The folder of all backups, and that of this run's: a new one each time, so that the same command can be run again. */
-const parentOf = ({ options }: PhaseRun) => resolve(options.backupDir ?? '.crosswalk/backups');
-const dirOf = (run: PhaseRun) => join(parentOf(run), run.runId);
+const dirOf = (run: PhaseRun) => join(backupsOf(run), run.runId);
 
 async function check(run: PhaseRun): Promise<Check[]> {
   const { ok, failing, warning } = checksOf('target');
@@ -103,7 +82,7 @@ async function check(run: PhaseRun): Promise<Check[]> {
         ];
   if (!ofTarget && statements.length === 0)
     return cover === null ? [ok('backup', 'nothing is going to be changed: none is needed')] : covered;
-  const dir = parentOf(run);
+  const dir = backupsOf(run);
   const checks: Check[] = [...covered];
   try {
     await probeFolder(dir);
@@ -157,7 +136,7 @@ async function plan(run: PhaseRun): Promise<PhasePlan> {
     isNeeded: true,
     sections: [],
     notes: [
-      `no statement changes anything: like \`crosswalk backup create\` into a new folder in ${parentOf(run)}, of ${ofTarget ? `the new schema, ${filled.length} tables with rows` : 'the log of phases alone: the new schema is not going to be changed'}`,
+      `no statement changes anything: like \`crosswalk backup create\` into a new folder in ${backupsOf(run)}, of ${ofTarget ? `the new schema, ${filled.length} tables with rows` : 'the log of phases alone: the new schema is not going to be changed'}`,
       ...(statements.length > 0 ? ['legacy-capture.sql in it brings publication and replica identities back'] : []),
       ...(filled.length > 0
         ? [
@@ -187,6 +166,7 @@ async function work(run: PhaseRun): Promise<Record<string, unknown>> {
   if (filled.length === 0) return { dir, digest, restored: false };
   const verification = await restoreElsewhere(backupRun, dir, options.restoreInto, config.targetOwnerUrl());
   for (const what of verification.skipped) say(`not restored, for want of its role: ${what}`);
+  if (verification.ok) rememberBackup(run);
   return {
     dir,
     digest,

@@ -5,6 +5,7 @@ import { appendEntry, type LogVerdict, type NewEntry } from '../../schemas/phase
 import { toLines } from '../commands/doctor.ts';
 import { confirm } from '../confirm.ts';
 import { toDurationText } from '../quantity-text.ts';
+import { backUpBefore } from './backup-before.ts';
 import type { Counts, Direction, Phase, PhasePlan, PhaseRun } from './phase.ts';
 import { toCountLines } from './show.ts';
 
@@ -53,14 +54,15 @@ export async function carryOut(
   });
   await reach?.('phase.before');
 
-  const checks = await undertaking.check(run);
+  const checks = [...(await undertaking.check(run))];
   for (const line of toLines(checks)) say(`  ${line}`);
-  const failing = checks.filter(({ state }) => state === 'failing');
-  if (failing.length > 0) {
+  const refuse = async (failing: readonly Check[], partial: Partial<PhaseResult> = {}) => {
     await log({ verdict: 'no-go', detail: { checks: failing } });
     say(`no-go: ${failing.length} failing`);
-    return result({ verdict: 'no-go', checks });
-  }
+    return result({ verdict: 'no-go', checks, ...partial });
+  };
+  const isFailing = ({ state }: Check) => state === 'failing';
+  if (checks.some(isFailing)) return await refuse(checks.filter(isFailing));
 
   const plan = await undertaking.plan(run);
   const statements = plan.sections.map(({ sql }) => sql);
@@ -69,6 +71,13 @@ export async function carryOut(
     await log({ verdict: 'no-go', reason: 'a person said no' });
     say('no-go');
     return result({ verdict: 'no-go', needed: true, checks, statements });
+  }
+
+  if (plan.isNeeded && undertaking.backsUp) {
+    const made = await backUpBefore(run, phase.name);
+    for (const line of toLines(made)) say(`  ${line}`);
+    checks.push(...made);
+    if (made.some(isFailing)) return await refuse(made.filter(isFailing), { needed: true, statements });
   }
 
   const before = plan.isNeeded ? await undertaking.count(run) : {};

@@ -44,6 +44,7 @@ export const load: Phase = {
     work: watch,
     confirm: confirmForward,
     asks: false,
+    backsUp: true,
   },
   back: {
     check: checkBack,
@@ -142,10 +143,15 @@ async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
   return { legacyRows: total, seconds: Math.round((performance.now() - startedAtMs) / 1000) };
 }
 
-/** Legacy rows by table; live projected rows and those of the application by new table; what could not be applied. */
+/** Legacy rows by captured table; live projected rows and those of the application by new table; what could not be applied. */
 async function count({ legacy, target, context: { pipeline, config } }: PhaseRun): Promise<Counts> {
   const counts: Record<string, Record<string, number>> = {};
-  for (const source of new Set(pipeline.projections.map((projection) => projection.source))) {
+  const sources = new Set([...config.tables, ...pipeline.projections.map((projection) => projection.source)]);
+  for (const source of sources) {
+    const { rows: there } = await legacy.query<{ name: string | null }>('SELECT to_regclass($1)::text AS name', [
+      quoteTable(config.legacySchema, source),
+    ]);
+    if (there[0]!.name === null) continue;
     const { rows } = await legacy.query<{ n: string }>(
       `SELECT count(*)::text AS n FROM ONLY ${quoteTable(config.legacySchema, source)}`,
     );
@@ -216,11 +222,13 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
   const statements = await planUnload(run.target, schema);
   if (statements.length === 0) return [ok('rows', 'there is nothing to remove')];
   const workers = (await readWorkers(run)).filter((name) => !name.startsWith('crosswalk-wait'));
-  const { rows } = await run.target.query<{ table: string; column: string; refers: string }>(REFERENCES, [schema]);
+  const { rows } = await run.target.query<{ table: string; column: string; refers: string; own: string }>(REFERENCES, [
+    schema,
+  ]);
   const blocking: string[] = [];
-  for (const { table, column, refers } of rows) {
+  for (const { table, column, refers, own } of rows) {
     const { rows: found } = await run.target.query(
-      `SELECT FROM ${quoteTable(schema, table)} a JOIN ${quoteTable(schema, refers)} p ON p.id = a.${quoteIdent(column)} WHERE a.origin <> 'cdc' AND p.origin = 'cdc' LIMIT 1`,
+      `SELECT FROM ${quoteTable(schema, table)} a JOIN ${quoteTable(schema, refers)} p ON p.id = a.${quoteIdent(column)} WHERE ${own === 'true' ? '' : `a.origin <> 'cdc' AND `}p.origin = 'cdc' LIMIT 1`,
     );
     if (found.length > 0) blocking.push(`${schema}.${table}.${column}`);
   }
@@ -249,11 +257,12 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
   ];
 }
 
-/** Foreign keys between projected tables, by what refers. */
-const REFERENCES = `SELECT c.relname AS table, a.attname AS column, f.relname AS refers FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
+/** Foreign keys to projected tables, by what refers. `own`: every row of the referring table is the application's. */
+const REFERENCES = `SELECT c.relname AS table, a.attname AS column, f.relname AS refers,
+    (NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'origin' AND NOT o.attisdropped))::text AS own FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
   WHERE k.contype = 'f' AND c.relnamespace = to_regnamespace(quote_ident($1)) AND f.relnamespace = c.relnamespace
-    AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'origin') AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = f.oid AND o.attname = 'origin')`;
+    AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = f.oid AND o.attname = 'origin')`;
 
 /** Without its beginning, or without a server that holds it, the log would not bring every row back. */
 async function checkLog({ context }: PhaseRun): Promise<Check> {

@@ -11,7 +11,8 @@ import { type CommandContext, print } from '../context.ts';
 import { createProgress } from '../progress.ts';
 import type { PhaseOptions, PhaseRun } from './phase.ts';
 
-const LOCK = 'crosswalk.phases';
+/** Held by whoever changes a whole target database. */
+export const LOCK = 'crosswalk.phases';
 
 /** How DDL takes its locks in one of the databases. */
 export function ddlOptions(

@@ -79,6 +79,8 @@ export interface Direction {
   readonly confirm: (run: PhaseRun, outcome: Outcome) => Promise<Check[]>;
   /** Whether a person is asked before it. */
   readonly asks: boolean;
+  /** Whether it changes the new schema or its rows: a verified backup of them is made before, where none holds what is there. */
+  readonly backsUp?: boolean;
 }
 
 /** A phase of the migration. */

@@ -1,6 +1,7 @@
 import { findShortcomings } from '../../connectors/source-requirements.ts';
 import { captureOf, readSource } from '../../connectors/source-state.ts';
 import { type Check, checksOf } from '../../monitor/checks.ts';
+import { readLegacyChecks } from '../../monitor/legacy-checks.ts';
 import { toCrosswalkError } from '../../runtime/errors.ts';
 import { labelOf, readMigrationState } from '../../schemas/migrations.ts';
 import { phaseNames } from '../../schemas/phase-log.ts';
@@ -19,7 +20,12 @@ export const prepare: Phase = {
   summary: 'looks at both databases, Kafka and the registry: rights, settings, sizes; changes nothing',
   rollbackSummary: 'nothing',
   forward: {
-    check: async (run) => [...(await checkTarget(run)), ...(await checkLegacy(run)), ...(await checkServers(run))],
+    check: async (run) => [
+      ...(await checkTarget(run)),
+      ...(await checkLegacy(run)),
+      ...(await checkLegacyRows(run)),
+      ...(await checkServers(run)),
+    ],
     plan: async () => nothingToDo,
     count: async () => ({}),
     work: async () => ({}),
@@ -112,6 +118,11 @@ async function checkLegacy({ legacy, context: { config } }: PhaseRun): Promise<C
       `the captured tables take ${toBytesText(BigInt(found.bytes))}: Kafka and the target need about as much each, and the target's log once more while it loads`,
     ),
   ];
+}
+
+/** Legacy rows that contradict each other, as the pipeline names them. */
+async function checkLegacyRows({ legacy, context: { config, pipeline } }: PhaseRun): Promise<Check[]> {
+  return await readLegacyChecks(legacy, config.legacySchema, pipeline.checks?.legacy ?? []);
 }
 
 /** What doctor knows of the servers. What the stream needs is only asked for where the run goes as far. */

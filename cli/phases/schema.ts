@@ -43,6 +43,7 @@ export const schema: Phase = {
     }),
     confirm: confirmForward,
     asks: true,
+    backsUp: true,
   },
   back: {
     check: checkBack,

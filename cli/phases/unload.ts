@@ -19,16 +19,16 @@ export async function planUnload(target: pg.ClientBase, schema: string): Promise
     (await target.query(`SELECT FROM ${nameOf(table)} WHERE ${condition} LIMIT 1`)).rows.length > 0;
   const projected: string[] = [];
   const shared: string[] = [];
-  for (const table of tables) {
-    if (await has(table, `origin = 'cdc'`)) projected.push(table);
-    if (await has(table, `origin <> 'cdc'`)) shared.push(table);
+  for (const { name, isProjected } of tables) {
+    if (isProjected && (await has(name, `origin = 'cdc'`))) projected.push(name);
+    if (await has(name, isProjected ? `origin <> 'cdc'` : 'true')) shared.push(name);
   }
   // Without rows of the application all tables are emptied together, which no foreign key hinders.
   const filled =
     shared.length > 0
       ? projected.map((table) => `DELETE FROM ${nameOf(table)} WHERE origin = 'cdc'`)
       : projected.length > 0
-        ? [`TRUNCATE ${tables.map((table) => `${nameOf(table)}`).join(', ')}`]
+        ? [`TRUNCATE ${tables.map(({ name }) => nameOf(name)).join(', ')}`]
         : [];
   for (const { name } of progress) {
     const { rows } = await target.query(`SELECT FROM crosswalk.${quoteIdent(name)} LIMIT 1`);
@@ -42,19 +42,34 @@ export async function planUnload(target: pg.ClientBase, schema: string): Promise
   return [...filled, ...views.map(({ name }) => `REFRESH MATERIALIZED VIEW ${name}`)];
 }
 
-/** Keeps everybody else from the projected tables until the transaction ends. */
+/** Keeps everybody else from the projected tables, and from those that refer to them, until the transaction ends. */
 export async function lockProjectedSql(target: pg.ClientBase, schema: string): Promise<string> {
-  const tables = (await readProjectedTables(target, schema)).map((table) => quoteTable(schema, table));
+  const tables = (await readProjectedTables(target, schema)).map(({ name }) => quoteTable(schema, name));
   return `LOCK TABLE ${tables.join(', ')} IN ACCESS EXCLUSIVE MODE`;
 }
 
-/** Tables with projected rows, those first that refer to others. */
-async function readProjectedTables(target: pg.ClientBase, schema: string): Promise<string[]> {
-  const { rows } = await target.query<{ name: string; refers: string }>(
-    `SELECT c.relname AS name, (SELECT coalesce(json_agg(DISTINCT f.relname), '[]') FROM pg_constraint k JOIN pg_class f ON f.oid = k.confrelid WHERE k.conrelid = c.oid AND k.contype = 'f' AND f.oid <> c.oid)::text AS refers
-     FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident($1)) AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'origin' AND NOT a.attisdropped) ORDER BY 1`,
+/**
+ * Tables with projected rows, and those of the application alone that refer to them, which are emptied with them or not at all: those first that refer to others. Each partition of a table
+ * is a table of its own.
+ */
+async function readProjectedTables(
+  target: pg.ClientBase,
+  schema: string,
+): Promise<{ readonly name: string; readonly isProjected: boolean }[]> {
+  const { rows } = await target.query<{ name: string; refers: string; projected: string }>(
+    `WITH RECURSIVE projected AS (
+       SELECT c.oid FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident($1)) AND c.relkind = 'r'
+         AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'origin' AND NOT a.attisdropped)),
+     concerned AS (
+       SELECT oid FROM projected
+       UNION SELECT k.conrelid FROM pg_constraint k JOIN concerned ON k.confrelid = concerned.oid JOIN pg_class c ON c.oid = k.conrelid
+         WHERE k.contype = 'f' AND c.relnamespace = to_regnamespace(quote_ident($1)))
+     SELECT c.relname AS name, (c.oid IN (SELECT oid FROM projected))::text AS projected,
+       (SELECT coalesce(json_agg(DISTINCT f.relname), '[]') FROM pg_constraint k JOIN pg_class f ON f.oid = k.confrelid WHERE k.conrelid = c.oid AND k.contype = 'f' AND f.oid <> c.oid)::text AS refers
+     FROM pg_class c WHERE c.oid IN (SELECT oid FROM concerned) ORDER BY 1`,
     [schema],
   );
+  const isProjected = new Map(rows.map(({ name, projected }) => [name, projected === 'true']));
   const waiting = new Map(rows.map(({ name, refers }) => [name, JSON.parse(refers) as string[]]));
   const ordered: string[] = [];
   while (waiting.size > 0) {
@@ -66,5 +81,5 @@ async function readProjectedTables(target: pg.ClientBase, schema: string): Promi
     for (const name of next) waiting.delete(name);
     ordered.push(...next);
   }
-  return ordered;
+  return ordered.map((name) => ({ name, isProjected: isProjected.get(name) === true }));
 }

@@ -30,9 +30,13 @@ export interface VerifiedTable {
   readonly unsettled: number;
 }
 
+/** What people vouch for: a gate cannot look at it by itself. */
+export const confirmationKinds = ['backup', 'rollback', 'team', 'monitoring'] as const;
+export type ConfirmationKind = (typeof confirmationKinds)[number];
+
 /** The newest confirmation of a kind that covers a tenant. Times are PostgreSQL text, UTC. */
 export interface Confirmation {
-  readonly kind: 'backup' | 'rollback';
+  readonly kind: ConfirmationKind;
   readonly by: string;
   readonly note: string;
   readonly at: string;
@@ -165,7 +169,7 @@ async function readConfirmations(target: pg.ClientBase, tenant: string | null): 
   );
   return rows.map(({ valid, kind, ...rest }) => ({
     ...rest,
-    kind: kind as Confirmation['kind'],
+    kind: kind as ConfirmationKind,
     isValid: valid === 'true',
   }));
 }

@@ -3,8 +3,8 @@ import type { Config } from '../../runtime/config.ts';
 import { toFindings } from '../findings.ts';
 import { toTotalLag } from '../lag.ts';
 import type { PipelineState } from '../pipeline-state.ts';
-import type { Confirmation, GateFacts, VerifiedTable } from './gate-facts.ts';
-import { LAG_WINDOW_SECONDS } from './gate-facts.ts';
+import type { ConfirmationKind, GateFacts, VerifiedTable } from './gate-facts.ts';
+import { confirmationKinds, LAG_WINDOW_SECONDS } from './gate-facts.ts';
 import type { LagSample } from './lag-samples.ts';
 
 /** One line of the checklist: what it found, and for no-go the next step. `shown`: for people; it neither passes nor fails. */
@@ -52,8 +52,7 @@ export function toGateLines(
     toLettersLine(facts),
     toParkedLine(facts),
     { name: 'rejects', state: 'shown', what: `${facts.rejects} legacy values have no valid form`, next: null },
-    toConfirmationLine('backup', facts),
-    toConfirmationLine('rollback', facts),
+    ...confirmationKinds.map((kind) => toConfirmationLine(kind, facts)),
   ];
 }
 
@@ -249,14 +248,16 @@ function toParkedLine({ parked }: GateFacts): GateLine {
   );
 }
 
-const CONFIRMED = {
-  backup: { name: 'backup', what: 'taken and restored once' },
-  rollback: { name: 'way back', what: 'tried' },
-} as const;
+const CONFIRMED: Readonly<Record<ConfirmationKind, { readonly name: string; readonly once: string }>> = {
+  backup: { name: 'backup', once: 'it was taken and restored once' },
+  rollback: { name: 'way back', once: 'it was tried' },
+  team: { name: 'team', once: 'everybody is briefed, and somebody is there to help' },
+  monitoring: { name: 'monitoring', once: 'it is in place and its alerts reach somebody' },
+};
 
-function toConfirmationLine(kind: Confirmation['kind'], { confirmations, tenant }: GateFacts): GateLine {
-  const { name, what } = CONFIRMED[kind];
-  const next = `Once it was ${what}: \`crosswalk gate confirm ${tenant ?? 'all'} ${kind} --by NAME --note TEXT\`.`;
+function toConfirmationLine(kind: ConfirmationKind, { confirmations, tenant }: GateFacts): GateLine {
+  const { name, once } = CONFIRMED[kind];
+  const next = `Once ${once}: \`crosswalk gate confirm ${tenant ?? 'all'} ${kind} --by NAME --note TEXT\`.`;
   const found = confirmations.find((confirmation) => confirmation.kind === kind);
   if (found === undefined) return noGo(name, 'not confirmed', next);
   const who = `confirmed by ${found.by} at ${found.at.slice(0, 19)}: ${found.note}`;

@@ -3,7 +3,7 @@ import { statesOf } from '../../projectors/projection.ts';
 import { toMappingText } from '../../projectors/verify/run-store.ts';
 import { targetTables } from '../../projectors/write/catalog.ts';
 import type { Config } from '../../runtime/config.ts';
-import { type FactsOptions, readGateFacts } from './gate-facts.ts';
+import { type ConfirmationKind, type FactsOptions, readGateFacts } from './gate-facts.ts';
 import {
   type GateLimits,
   type GateLine,
@@ -64,11 +64,11 @@ export function toEvidence({ verdict, limits, lines }: Gate) {
   return { verdict, limits, lines };
 }
 
-/** Stores that somebody vouches for a backup or the way back. Returns until when. */
+/** Stores that somebody vouches for something. Returns until when. */
 export async function confirm(
   target: pg.ClientBase,
   confirmation: {
-    readonly kind: 'backup' | 'rollback';
+    readonly kind: ConfirmationKind;
     readonly tenant: string | null;
     readonly by: string;
     readonly note: string;

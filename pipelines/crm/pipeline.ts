@@ -3,6 +3,8 @@ import { definePipeline } from '../../projectors/pipeline.ts';
 import { checks } from './checks.ts';
 import { oracle } from './oracle/oracle.ts';
 import { findCountryDifferences } from './pinned-countries.ts';
+import { plan } from './plan.ts';
+import { smoke } from './smoke.ts';
 import { stages } from './stages.ts';
 import { createTenants, type TenantSettings } from './tenants.ts';
 
@@ -32,7 +34,11 @@ export default definePipeline<TenantSettings>({
   },
   rejects: 'rejects',
   checks,
+  sqlChecks: 'checks.sql',
   oracle,
+  smoke,
+  plan,
   stages,
   sample: async () => (await import('./sample/sample.ts')).sample,
+  developmentData: async () => (await import('./development/development-data.ts')).developmentData,
 });

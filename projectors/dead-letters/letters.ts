@@ -1,5 +1,7 @@
 import type pg from 'pg';
+import type { RecordHeaders } from '../../runtime/kafka.ts';
 import { parseBytea } from '../../runtime/postgres.ts';
+import { toKeptHeaders } from '../write/kept-records.ts';
 import type { LetterId } from './letter-id.ts';
 
 /** Which dead letters: those that every given condition holds for. */
@@ -30,6 +32,7 @@ export interface Letter extends LetterId {
 export interface LetterRecord {
   readonly key: Buffer;
   readonly value: Buffer;
+  readonly headers: RecordHeaders;
 }
 
 const ID = 'd.projection, d.topic, d.partition, d.record_offset';
@@ -111,15 +114,18 @@ export async function readRecord(client: pg.ClientBase, id: LetterId): Promise<L
 
 async function readRecordsWith(client: pg.ClientBase, selection: Selection, rest: string) {
   const { rows } = await client.query<
-    Record<'projection' | 'topic' | 'partition' | 'offset' | 'key', string> & { value: string | null }
+    Record<'projection' | 'topic' | 'partition' | 'offset' | 'key', string> & {
+      value: string | null;
+      context: string | null;
+    }
   >(
-    `SELECT d.projection, d.topic, d.partition::text, d.record_offset::text AS offset, d.record_key AS key, d.record_value AS value
+    `SELECT d.projection, d.topic, d.partition::text, d.record_offset::text AS offset, d.record_key AS key, d.record_value AS value, d.context
      FROM dead_letter d WHERE ${CONDITION} ${rest}`,
     toParameters(selection),
   );
-  return rows.map(({ projection, topic, partition, offset, key, value }) => ({
+  return rows.map(({ projection, topic, partition, offset, key, value, context }) => ({
     id: { projection, topic, partition: Number(partition), offset },
-    record: { key: parseBytea(key), value: parseBytea(value ?? '\\x') },
+    record: { key: parseBytea(key), value: parseBytea(value ?? '\\x'), headers: toKeptHeaders({ context }) },
   }));
 }
 

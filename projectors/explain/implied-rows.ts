@@ -27,13 +27,14 @@ export function toImpliedRows(projection: Projection, tenants: Tenants, row: Leg
 /** Cells that the rows of a history depend on, by name. */
 export type HistoryInput = LegacyRow;
 
-const [BEFORE, AFTER, CHANGE] = ['before', 'after', 'change'] as const;
+const [BEFORE, AFTER, CHANGE, CONTEXT] = ['before', 'after', 'change', 'context'] as const;
 
-/** The old and new row of a change and the change itself as one row of cells: `before.<column>`, `after.<column>`, `change.<part>`. */
+/** The old and new row of a change and the change itself as one row of cells: `before.<column>`, `after.<column>`, `change.<part>`, `context.<part>`. */
 export function toHistoryInput(
-  { before, after, op, identity, lineage }: Pick<SourceChange, 'before' | 'after' | 'op' | 'identity' | 'lineage'>,
+  change: Pick<SourceChange, 'before' | 'after' | 'op' | 'identity' | 'lineage' | 'context'>,
   previous: LegacyRow | null | undefined,
 ): HistoryInput {
+  const { before, after, op, identity, lineage, context } = change;
   const old = op === 'c' ? null : (before ?? previous ?? null);
   const side = (name: string, row: LegacyRow | null) =>
     Object.entries(row ?? {}).map(([column, cell]) => [`${name}.${column}`, cell] as const);
@@ -43,6 +44,7 @@ export function toHistoryInput(
     [`${CHANGE}.identity`, identity],
     [`${CHANGE}.ordinal`, identity.slice(identity.lastIndexOf('/') + 1)],
     [`${CHANGE}.committed_at`, lineage.committedAt],
+    ...(context === undefined ? [] : side(CONTEXT, { ...context })),
   ]);
 }
 
@@ -64,12 +66,19 @@ export function toAppendedRows(projection: Projection, tenants: Tenants, input: 
     committedAt: input[`${CHANGE}.committed_at`] ?? '',
     before: stateOf(BEFORE),
     after: stateOf(AFTER),
+    context: `${CONTEXT}.actor` in input ? contextOf(input) : null,
   };
   if (differingColumns(change.before, change.after).length === 0) return new Map();
   return new Map(
     Object.entries(history.rowsOf(change)).map(([table, rows]) => [table, new Map(rows.map((row) => [row.id!, row]))]),
   );
 }
+
+const contextOf = (input: HistoryInput): StateChange['context'] => ({
+  actor: input[`${CONTEXT}.actor`] ?? null,
+  ip: input[`${CONTEXT}.ip`] ?? null,
+  reason: input[`${CONTEXT}.reason`] ?? null,
+});
 
 /** What changes between two sets of rows, by table. */
 export function toEffects(before: RowsByTable, after: RowsByTable): Effect[] {

@@ -57,7 +57,7 @@ export function ownersOf(table: string, plans: readonly Plan[], relations: Reado
  * that they name. Everything else was seen when the legacy rows were compared. A row that moves to another block meanwhile was written by a projector.
  */
 export async function compareBackward(
-  options: PartOptions & { run: string; table: string; owners: readonly Owner[] },
+  options: PartOptions & { run: string; table: string; owners: readonly Owner[]; isFolded: boolean },
 ): Promise<void> {
   const { legacy, target, table, owners, tenant, findings, looks, pace, signal } = options;
 
@@ -124,8 +124,9 @@ export async function compareBackward(
 
   async function compare(fromBlock: number, groups: readonly Group[], progress: PartProgress): Promise<void> {
     const sources = new Set(owners.map(({ plan }) => plan.projection.source));
+    // Of a table that is folded as well, the folds account for every row that is not owned.
     const odd: Odd[] = groups
-      .filter(({ legacyTable }) => !sources.has(legacyTable))
+      .filter(({ legacyTable }) => !options.isFolded && !sources.has(legacyTable))
       .map((group) => ({ group, owner: null }));
     const suspects: Suspect[] = [];
     for (const [at, { plan, relation, owned }] of owners.entries()) {

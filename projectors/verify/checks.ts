@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { quoteIdent } from '../../schemas/quote.ts';
 import type { Checks, LegacyTotal } from '../pipeline.ts';
+import { COUNTED_ROWS } from './findings.ts';
 import type { Sum } from './tally.ts';
 
 /** One check on the whole: two figures that must be equal, as text. */
@@ -11,7 +12,7 @@ export interface Check {
   readonly ok: boolean;
 }
 
-/** The checks of legacy totals, over the legacy rows that were compared: `found` by name, `sums` of the new columns. */
+/** The checks of legacy totals, over the legacy rows that were compared: `found` by name, `sums` of the new columns and of counted rows. */
 export function toTotalChecks(
   totals: readonly LegacyTotal[],
   found: ReadonlyMap<string, string>,
@@ -21,7 +22,8 @@ export function toTotalChecks(
     .filter(({ name }) => found.has(name))
     .map(({ name, table, column }) => {
       const expected = found.get(name)!;
-      const actual = sums.find((sum) => sum.table === table && sum.column === column)?.actual ?? '0';
+      const [where, what] = column === null ? [COUNTED_ROWS, table] : [table, column];
+      const actual = sums.find((sum) => sum.table === where && sum.column === what)?.actual ?? '0';
       return { name, expected, actual, ok: expected === actual };
     });
 }
@@ -48,6 +50,7 @@ export interface Note {
   readonly counted: string;
   readonly sum: string | null;
   readonly summed: string;
+  readonly see?: string;
 }
 
 export async function readNotes(
@@ -56,9 +59,10 @@ export async function readNotes(
   tenant: string | null,
 ): Promise<Note[]> {
   const read: Note[] = [];
-  for (const { sql, counted, summed } of notes) {
+  for (const { sql, counted, summed, see } of notes) {
     const { rows } = await target.query<{ reason: string; count: string; sum: string | null }>(sql, [tenant]);
-    read.push(...rows.map(({ reason, count, sum }) => ({ reason, count: Number(count), counted, sum, summed })));
+    const of = { counted, summed, ...(see === undefined ? {} : { see }) };
+    read.push(...rows.map(({ reason, count, sum }) => ({ reason, count: Number(count), sum, ...of })));
   }
   return read;
 }

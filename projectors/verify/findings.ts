@@ -8,6 +8,8 @@ import type { Tally } from './tally.ts';
 const KEPT_CHARACTERS = 2000;
 /** Name under which totals of the legacy rows are summed. */
 export const LEGACY_TOTAL = 'legacy total';
+/** Name under which rows of a table are counted that a total counts: those that were compared and settled, as the totals are. */
+export const COUNTED_ROWS = 'counted rows';
 /** Rows that cannot be mapped are named up to so many. */
 const MOST_UNMAPPABLE = 1000;
 
@@ -86,7 +88,8 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
     for (const [at, { name }] of plan.totals.entries()) tally.sum(LEGACY_TOTAL, name, 'expected', cells[at]!);
   };
 
-  const addNumbers = ({ table, numbers }: RowResult) => {
+  const addNumbers = ({ table, kind, numbers }: RowResult) => {
+    if (kind !== 'missing') tally.sum(COUNTED_ROWS, table, 'actual', '1');
     for (const { column, expected, actual } of numbers) {
       tally.sum(table, column, 'expected', expected);
       tally.sum(table, column, 'actual', actual);
@@ -126,6 +129,8 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
       let next = 0;
       for (const [at, { target, columns, numericAt }] of plan.owned.entries()) {
         const rows = rowsOf(counts, at);
+        if (plan.totals.some((total) => total.column === null && total.table === target.table))
+          tally.sum(COUNTED_ROWS, target.table, 'actual', String(rows));
         for (const place of numericAt)
           for (const end = next + rows; next < end; next += 1)
             tally.sum(target.table, columns[place]!, 'both', numbers[next]!);

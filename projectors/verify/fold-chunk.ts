@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { quoteLiteral as literal, quoteIdent } from '../../schemas/quote.ts';
 import type { Cell, Contribution } from '../projection.ts';
+import { notOwned } from '../write/statements.ts';
 import type { FoundLineage } from './compare-key.ts';
 import type { MergedPlan } from './plan.ts';
 import { toMarkedSql, toMarkedText, toNullMark } from './spelling.ts';
@@ -62,9 +63,9 @@ export async function readFoldChunk(
     ].map((condition) => ` AND ${condition}`);
   const sources = [
     `SELECT merge_key AS key FROM contribution WHERE aggregate = ${literal(aggregate.name)}${conditions('merge_key', "data ->> 'tenant_id'").join('')}`,
-    ...targets.map(({ table, key }) => {
+    ...targets.map(({ table, key, ownedFrom }) => {
       const column = quoteIdent(key);
-      return `SELECT ${column} AS key FROM ${quoteIdent(table)} WHERE ${isLive}${conditions(column, 'tenant_id').join('')}`;
+      return `SELECT ${column} AS key FROM ${quoteIdent(table)} WHERE ${isLive}${notOwned('', ownedFrom)}${conditions(column, 'tenant_id').join('')}`;
     }),
   ];
   // The chunk ends where the first of them would give more than it may.
@@ -124,11 +125,11 @@ export async function readFolds(
     else list.push(contribution);
   }
   const found: FoldChunk['rows'][number][] = [];
-  for (const { table, key, columns, shape } of targets) {
+  for (const { table, key, columns, shape, ownedFrom } of targets) {
     const column = quoteIdent(key);
     const cells = columns.map((name) => ({ sql: quoteIdent(name), type: shape.types[name] ?? '' }));
     const result = await target.query<string[]>({
-      text: `SELECT id, ${column}, ${toMarkedSql(cells, FOLD_NULL)} FROM ${quoteIdent(table)} WHERE ${isLive} AND ${condition(column)}`,
+      text: `SELECT id, ${column}, ${toMarkedSql(cells, FOLD_NULL)} FROM ${quoteIdent(table)} WHERE ${isLive}${notOwned('', ownedFrom)} AND ${condition(column)}`,
       values: [...values],
       rowMode: 'array',
     });

@@ -241,6 +241,8 @@ function toResult(
     }
     if (detail.deletedAt !== null)
       cells.push({ column: 'deleted_at', expected: null, actual: detail.deletedAt, type: null });
+    if (of.ownedFrom.includes(detail.legacyTable))
+      cells.push({ column: 'legacy_table', expected: null, actual: detail.legacyTable, type: null });
     if (detail.origin !== 'cdc') cells.push({ column: 'origin', expected: 'cdc', actual: detail.origin, type: null });
   }
   const kind = expected === null ? 'extra' : detail === undefined ? 'missing' : cells.length > 0 ? 'differs' : 'equal';
@@ -267,7 +269,8 @@ async function findUnfounded(
   const bySource = new Map<string, { mergeKey: string; of: Contribution }[]>();
   for (const [mergeKey, list] of chunk.contributions) {
     for (const of of list) {
-      if (!of.live) continue;
+      // Of another tenant's row, which was told of a merge key of this one, a run of its own knows more.
+      if (!of.live || (tenant !== null && of.data.tenant_id !== tenant)) continue;
       const known = bySource.get(of.legacyTable);
       if (known === undefined) bySource.set(of.legacyTable, [{ mergeKey, of }]);
       else known.push({ mergeKey, of });

@@ -36,6 +36,8 @@ export interface MergedPlan {
     readonly table: string;
     readonly key: string;
     readonly columns: readonly string[];
+    /** Legacy tables whose rows in the table are none of the fold's. */
+    readonly ownedFrom: readonly string[];
     readonly shape: TableShape;
     readonly tenantAt: number;
     readonly numericAt: readonly number[];
@@ -76,9 +78,10 @@ export function toPlans(
       }),
       merged: projection.aggregates.map((aggregate) => ({
         aggregate,
-        targets: aggregate.targets.map(({ table, key, columns }) => ({
+        targets: aggregate.targets.map(({ table, key, columns, ownedFrom = [] }) => ({
           table,
           key,
+          ownedFrom,
           ...describe(shapes.get(table)!, columns),
         })),
       })),

@@ -6,7 +6,7 @@ import type { Checks } from '../pipeline.ts';
 import type { Projection, Tenants } from '../projection.ts';
 import { compareBackward, ownersOf } from './backward.ts';
 import { type Check, countExceptions, type Note, readNotes, runChecks, toTotalChecks } from './checks.ts';
-import { createFindings, LEGACY_TOTAL, type Unmappable } from './findings.ts';
+import { COUNTED_ROWS, createFindings, LEGACY_TOTAL, type Unmappable } from './findings.ts';
 import { compareFolds } from './folds.ts';
 import { compareForward } from './forward.ts';
 import { toKeyTexts } from './legacy-rows.ts';
@@ -226,11 +226,15 @@ async function verifyIn(
     // They join whole tables, and nothing but these: beside what asks this process more than the databases.
     checking = checkWhole(sessions.whole, wanted, tenant);
     checking.catch(() => undefined);
+    const folded = new Set(
+      plans.flatMap(({ merged }) => merged.flatMap(({ targets }) => targets.map(({ table }) => table))),
+    );
     for (const table of new Set(plans.flatMap(({ owned }) => owned.map(({ target: of }) => of.table)))) {
       const part = `backward ${table}`;
       if (begin(part).done) continue;
       await compareBackward({
         ...{ ...common, run: run.id, table, owners: ownersOf(table, plans, relations), from: begin(part) },
+        isFolded: folded.has(table),
         onProgress: (rows, progress) => note(part, progress, { target: rows }),
       });
     }
@@ -261,10 +265,10 @@ async function verifyIn(
   const totals = new Map(
     sums.filter(({ table }) => table === LEGACY_TOTAL).map(({ column, expected }) => [column, expected]),
   );
-  const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL);
+  const columns = sums.filter(({ table }) => table !== LEGACY_TOTAL && table !== COUNTED_ROWS);
   if (status !== undefined) status.state = 'checking';
   const whole = await checking;
-  const checks = [...toTotalChecks(wanted.totals ?? [], totals, columns), ...whole.checks];
+  const checks = [...toTotalChecks(wanted.totals ?? [], totals, sums), ...whole.checks];
   const { notes } = whole;
   const exceptions = await countExceptions(store, rejectsTable, tenant);
   const counts = await readCounts(store, run.id);

@@ -36,7 +36,9 @@ export async function sendHistory(
       const lineage = [projection.source, legacyKey, lsn, xid, committedAt, projection.version];
       const id = change.identity;
       const ordinal = id.slice(id.lastIndexOf('/') + 1);
-      const added = tryRows(() => history.rowsOf({ id, ordinal, before, after, committedAt }));
+      const added = tryRows(() =>
+        history.rowsOf({ id, ordinal, before, after, committedAt, context: change.context ?? null }),
+      );
       for (const { table, columns } of history.targets) {
         const rows = (added[table] ?? []).map((row) => [...toCells(row, columns), ...lineage]);
         cells.set(table, [...(cells.get(table) ?? []), ...rows]);

@@ -1,3 +1,6 @@
+import { CONTEXT_HEADER, toContextBytes } from '../../changes/transaction-context.ts';
+import { REPAIR_HEADER } from '../../connectors/snapshot/signal.ts';
+import type { RecordHeaders } from '../../runtime/kafka.ts';
 import type { SourceChange } from '../source-change.ts';
 
 /** Records written by one statement, at most: their bytes are held once more as its parameter. */
@@ -29,9 +32,18 @@ export function toColumns(changes: readonly SourceChange[]): unknown[][] {
     changes.map(({ lineage }) => lineage.lsn),
     changes.map(({ record }) => record.key),
     changes.map(({ record }) => record.value),
+    changes.map(({ context }) => (context === undefined ? null : toContextBytes(context).toString())),
   ];
 }
-export const COLUMNS = 'topic, partition, record_offset, legacy_key, source_lsn, record_key, record_value';
-export const COLUMN_TYPES = ['text', 'int', 'bigint', 'text', 'pg_lsn', 'bytea', 'bytea'];
+export const COLUMNS = 'topic, partition, record_offset, legacy_key, source_lsn, record_key, record_value, context';
+export const COLUMN_TYPES = ['text', 'int', 'bigint', 'text', 'pg_lsn', 'bytea', 'bytea', 'text'];
 export const unnest = (from: number, types: readonly string[]) =>
   `unnest(${types.map((type, index) => `$${from + index}::${type}[]`).join(', ')})`;
+
+/** The headers that a kept record had, as far as anything is read from them. */
+export function toKeptHeaders({ repair, context }: { repair?: string | null; context: string | null }): RecordHeaders {
+  return {
+    ...(repair == null ? {} : { [REPAIR_HEADER]: Buffer.from(repair) }),
+    ...(context === null ? {} : { [CONTEXT_HEADER]: Buffer.from(context) }),
+  };
+}

@@ -1,4 +1,5 @@
-import { quoteIdent as quote } from '../../schemas/quote.ts';
+import { quoteLiteral as literal, quoteIdent as quote } from '../../schemas/quote.ts';
+
 /** A projected table as the catalog describes it: types by column, in PostgreSQL's own spelling. */
 export interface TableShape {
   readonly table: string;
@@ -23,6 +24,13 @@ export function comparable(alias: string, column: string, type: string | undefin
   return `${alias}.${quote(column)}${comparedAsText.has(type ?? '') ? '::text' : ''}`;
 }
 
+/** A further condition that leaves out rows which others own; none where nobody does. `alias` '': bare names. */
+export function notOwned(alias: string, ownedFrom: readonly string[] = []): string {
+  if (ownedFrom.length === 0) return '';
+  const column = alias === '' ? 'legacy_table' : `${alias}.legacy_table`;
+  return ` AND ${column} NOT IN (${ownedFrom.map(literal).join(', ')})`;
+}
+
 /** Columns written for a target: its own, `deleted_at` where the table has one, lineage. */
 export function writtenColumns(shape: TableShape, columns: readonly string[]): string[] {
   return [...columns, ...('deleted_at' in shape.types ? ['deleted_at'] : []), ...LINEAGE_COLUMNS];
@@ -39,6 +47,8 @@ export interface TargetShape {
   readonly retract: 'soft-delete' | 'delete';
   /** Rows of an aggregate, which several legacy tables may feed: whichever of them a row names, it goes when the fold leaves it out. */
   readonly isMerged: boolean;
+  /** Of merged rows: legacy tables whose rows are never the fold's. */
+  readonly ownedFrom?: readonly string[];
   /** Owned rows are also written where nothing but the legacy key that they name differs. */
   readonly isRepair: boolean;
 }
@@ -57,12 +67,17 @@ export function writeSql(targets: readonly TargetShape[]): string {
 }
 
 /** A row is written only where a projected column differs, and never over a row of the application. */
-function upsertSql({ shape, columns, blank = [], isMerged, isRepair }: TargetShape, parameter: number): string {
+function upsertSql(
+  { shape, columns, blank = [], isMerged, ownedFrom = [], isRepair }: TargetShape,
+  parameter: number,
+): string {
   const written = writtenColumns(shape, columns);
   const nulls = blank.filter((column) => !written.includes(column));
   const aside = isRepair && !isMerged ? LINEAGE_COLUMNS.slice(2) : LINEAGE_COLUMNS;
   const compared = written.filter((column) => !(aside as readonly string[]).includes(column));
   const side = (alias: string) => compared.map((column) => comparable(alias, column, shape.types[column])).join(', ');
+  // A row that names a legacy table from which others own rows is not known as the fold's, whatever it shows.
+  const isNamedOtherwise = ownedFrom.length === 0 ? '' : ` OR t.legacy_table IN (${ownedFrom.map(literal).join(', ')})`;
   return [
     `INSERT INTO ${quote(shape.table)} AS t (${[...written, ...nulls].map(quote).join(', ')}, origin)`,
     `SELECT ${[...written.map((column, index) => `(r->>${index})::${shape.types[column]}`), ...nulls.map(() => 'NULL')].join(', ')}, 'cdc' FROM jsonb_array_elements($${parameter}::jsonb) r`,
@@ -70,7 +85,7 @@ function upsertSql({ shape, columns, blank = [], isMerged, isRepair }: TargetSha
       .filter((column) => column !== 'id')
       .map((column) => `${quote(column)} = excluded.${quote(column)}`)
       .join(', ')}`,
-    `WHERE t.origin = 'cdc' AND (${side('t')}) IS DISTINCT FROM (${side('excluded')})`,
+    `WHERE t.origin = 'cdc' AND ((${side('t')}) IS DISTINCT FROM (${side('excluded')})${isNamedOtherwise})`,
   ].join('\n');
 }
 
@@ -79,11 +94,11 @@ function upsertSql({ shape, columns, blank = [], isMerged, isRepair }: TargetSha
  * statistics, to read a whole partial index for each.
  */
 function retractSql(
-  { shape, columns, scopeColumn, retract, isMerged, isRepair }: TargetShape,
+  { shape, columns, scopeColumn, retract, isMerged, ownedFrom = [], isRepair }: TargetShape,
   parameter: number,
 ): string {
   const isSoft = retract === 'soft-delete';
-  const isOfTable = isMerged ? '' : ' AND i.legacy_table = $1';
+  const isOfTable = isMerged ? notOwned('i', ownedFrom) : ' AND i.legacy_table = $1';
   // A row that stood under the scope of another one is written by the same statement, whose parts have no promised order: it must not go as well.
   const isKept = `NOT EXISTS (SELECT FROM jsonb_array_elements($${parameter + 1}::jsonb) w WHERE w->>${columns.indexOf('id')} = i.id::text)`;
   const candidates = `(SELECT i.at, (r->>1)::pg_lsn AS lsn, (r->>2)::bigint AS xid, (r->>3)::timestamptz AS committed_at, r->>5 AS legacy_key

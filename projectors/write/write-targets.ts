@@ -81,6 +81,7 @@ function prepare({ projection, aggregate, isRepair }: Owner, shapes: TargetShape
           scopeColumn: target.key,
           retract: 'soft-delete',
           isMerged: true,
+          ...(target.ownedFrom === undefined ? {} : { ownedFrom: target.ownedFrom }),
           isRepair,
         }));
   const made = { name, text: writeSql(targets), targets };

@@ -50,6 +50,14 @@ export const ofArguments = {
   // Phases, backups and the demo
   phase_unreturnable: 'Name another phase.',
   backup_scope: 'Take one of `--schema legacy`, and another one of the new schema.',
+  restore_unconfirmed: ({ database }: { database: string }) =>
+    `Say it twice: --replace --yes-really ${database}. Take a backup of what is there first: \`crosswalk backup create\`.`,
+  restore_elsewhere: 'Name the database whose rows are to be replaced, or correct the address.',
+  not_for_developers: 'Say --development where it is one.',
+  no_development_data: 'Give its definition `developmentData`, or add rows through the application.',
+  smoke_tenant: ({ mark }: { mark: string }) => `Give the id that the test printed: it begins with ${mark}.`,
+  no_smoke_test: 'Give its definition one, in `smoke`: docs/cutover.md, "A smoke test".',
+  no_sql_checks: 'Name a file in sqlChecks of its definition: docs/verification.md, "For psql".',
   demo_not_empty: 'Give it an empty one, or none: then it starts its own. For your own data use `make up`.',
   // Files that a command writes
   page_unwritable: 'Name a file in a folder that exists, and that may be written to, in --html.',

@@ -60,6 +60,8 @@ export const serverCodes = {
       `Run as their owner: GRANT USAGE ON SCHEMA ${schemas} TO ${role};`,
     row_security: ({ role }: { role: string }) =>
       `Run as a superuser: ALTER ROLE ${role} BYPASSRLS; or turn row-level security off for these tables.`,
+    smoke:
+      'Name one in LEGACY_OWNER_URL that may insert, update and delete there: the smoke test works as an application does.',
     scratch: 'Give TARGET_OWNER_URL a role with CREATEDB that reads the new schema.',
     kafka: 'Allow it to the user that crosswalk logs in as: docs/operations.md lists the rights.',
     kafka_settings: 'Allow DESCRIBE_CONFIGS on the topics: docs/operations.md lists the rights.',

@@ -28,6 +28,7 @@ export const targetCodes = {
     'Let that session finish or end it (SELECT pg_terminate_backend(pid)), and run this again: what was done stays, and it goes on there.',
     {
       merge: 'Look who holds it (`SELECT * FROM pg_stat_activity`), then go on with --resume: nothing was changed.',
+      workers: 'Stop the projectors and whatever else of crosswalk is at work there, then run this again.',
       backup: 'Take the backup while nobody does: nothing is left of this one.',
     },
   ),
@@ -51,6 +52,10 @@ export const targetCodes = {
     encoding: ({ encoding }: { encoding: string }) =>
       `CREATE DATABASE restored TEMPLATE template0 ENCODING '${encoding}';`,
     unmarked_database: 'Drop it, or name an empty database to restore into.',
+    not_whole:
+      'Rows and positions of projectors belong together: name a backup of the whole new schema, made without --schema.',
+    would_be_lost: 'Nothing was changed. Drop it first, and make it again afterwards.',
+    not_restored: 'Nothing was changed.',
     half_restored: 'The database it was restored into is left as it is; drop it.',
   }),
   backup_missing: stops(

@@ -32,7 +32,7 @@ export interface BackupVerification {
   readonly skipped: readonly string[];
 }
 
-type VerifyOptions = Omit<BackupOptions, 'schemas' | 'extra'>;
+export type VerifyOptions = Omit<BackupOptions, 'schemas' | 'extra'>;
 
 /**
  * Checks the files, restores them into the database of `options.url`, and compares row counts, checksums, sequences and definitions. That database keeps what was restored: this is also
@@ -51,13 +51,11 @@ export async function verifyBackup(dir: string, options: VerifyOptions): Promise
     skipped.push(...(await runStatements(client, definitions.after, roles)));
     const compared = await compareTables(client, manifest, options);
     const sequences = await compareSequences(client, manifest);
-    const { notCompared, differences: ofDefinitions } =
-      major === manifest.server.major
-        ? await compareDefinitions(client, manifest, definitions, skipped, options)
-        : {
-            notCompared: `the backup is of a server of version ${manifest.server.major}, this one has ${major}, and writes them in words of its own`,
-            differences: [],
-          };
+    const { notCompared, differences: ofDefinitions } = await compareDefinitions(
+      client,
+      { manifest, definitions, skipped, major },
+      options,
+    );
     const differences = [...compared.differences, ...sequences, ...ofDefinitions];
     return {
       ok: differences.length === 0,
@@ -86,16 +84,15 @@ export async function readBackup(
   };
 }
 
-/** Returns the major version of the server. */
+/** A database to compare in is another one than that of the backup, and empty. Returns the major version of the server. */
 async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<number> {
-  const { rows } = await client.query<Record<'number' | 'database' | 'encoding' | 'version' | 'objects', string>>(
-    `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version, current_database()::text AS database, pg_encoding_to_char(encoding)::text AS encoding,
+  const { rows } = await client.query<Record<'database' | 'objects', string>>(
+    `SELECT current_database()::text AS database,
        (SELECT count(*) FROM pg_depend p JOIN pg_namespace n ON p.refclassid = 'pg_namespace'::regclass AND n.oid = p.refobjid
-        WHERE n.nspname = ANY ($1) AND p.classid <> 'pg_default_acl'::regclass)::text AS objects
-     FROM pg_database WHERE datname = current_database()`,
+        WHERE n.nspname = ANY ($1) AND p.classid <> 'pg_default_acl'::regclass)::text AS objects`,
     [manifest.schemas],
   );
-  const { number, version, database, encoding, objects } = rows[0]!;
+  const { database, objects } = rows[0]!;
   const { server } = manifest;
   if (server.systemId !== '' && (await readSystemId(client)) === server.systemId && database === server.database)
     throw new CrosswalkError(
@@ -107,6 +104,16 @@ async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<numbe
       'backup_invalid.database_not_empty',
       `Database ${database} holds something in schema ${manifest.schemas.join(' or ')} already`,
     );
+  return await refuseUnfitServer(client, manifest);
+}
+
+/** Throws `backup_invalid` where a backup cannot be restored into this database, whatever it holds. Returns the major version of the server. */
+export async function refuseUnfitServer(client: pg.Client, { server }: Manifest): Promise<number> {
+  const { rows } = await client.query<Record<'number' | 'database' | 'encoding' | 'version', string>>(
+    `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version, current_database()::text AS database, pg_encoding_to_char(encoding)::text AS encoding
+     FROM pg_database WHERE datname = current_database()`,
+  );
+  const { number, version, database, encoding } = rows[0]!;
   if (Number(number) < server.major * 10_000)
     throw new CrosswalkError(
       'backup_invalid.older_server',
@@ -121,7 +128,7 @@ async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<numbe
   return Math.floor(Number(number) / 10_000);
 }
 
-async function readRoles(client: pg.Client): Promise<Set<string>> {
+export async function readRoles(client: pg.Client): Promise<Set<string>> {
   const { rows } = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles');
   return new Set(rows.map(({ name }) => name));
 }
@@ -129,11 +136,12 @@ async function readRoles(client: pg.Client): Promise<Set<string>> {
 const isAboutRoles = ({ kind, name }: Statement) =>
   ['owner', 'grant', 'policy'].includes(kind) || (kind === 'pg_dump' && name.startsWith('policy '));
 
-/** Runs definitions in their order; returns those that name roles which are not there, or an owner that this role may not give things to. */
-async function runStatements(
+/** Runs definitions in their order; returns those that name roles which are not there, or an owner that this role may not give things to. In a transaction, one of these takes back itself alone. */
+export async function runStatements(
   client: pg.Client,
   statements: readonly Statement[],
   roles: ReadonlySet<string>,
+  isInTransaction = false,
 ): Promise<Statement[]> {
   const skipped: Statement[] = [];
   for (const statement of statements) {
@@ -141,15 +149,19 @@ async function runStatements(
       skipped.push(statement);
       continue;
     }
+    const mayFail = isInTransaction && isAboutRoles(statement);
     try {
+      if (mayFail) await client.query('SAVEPOINT statement');
       await client.query(statement.sql);
+      if (mayFail) await client.query('RELEASE SAVEPOINT statement');
     } catch (error) {
       // undefined_object, insufficient_privilege
-      if (isAboutRoles(statement) && ['42704', '42501'].includes(String((error as { code?: string }).code)))
+      if (isAboutRoles(statement) && ['42704', '42501'].includes(String((error as { code?: string }).code))) {
+        if (mayFail) await client.query('ROLLBACK TO SAVEPOINT statement');
         skipped.push(statement);
-      else
+      } else
         throw new CrosswalkError(
-          'backup_invalid.half_restored',
+          isInTransaction ? 'backup_invalid.not_restored' : 'backup_invalid.half_restored',
           `Restoring ${statement.kind} ${statement.name}: ${(error as Error).message}`,
           { cause: error },
         );
@@ -158,7 +170,12 @@ async function runStatements(
   return skipped;
 }
 
-async function loadTables(client: pg.Client, dir: string, manifest: Manifest, options: VerifyOptions): Promise<void> {
+export async function loadTables(
+  client: pg.Client,
+  dir: string,
+  manifest: Manifest,
+  options: VerifyOptions,
+): Promise<void> {
   const total = manifest.tables.reduce((sum, { all }) => sum + all.rows, 0);
   let done = 0;
   for (const { file, all, ...table } of manifest.tables) {
@@ -173,7 +190,7 @@ async function loadTables(client: pg.Client, dir: string, manifest: Manifest, op
   }
 }
 
-async function compareTables(client: pg.Client, manifest: Manifest, { signal, onProgress }: VerifyOptions) {
+export async function compareTables(client: pg.Client, manifest: Manifest, { signal, onProgress }: VerifyOptions) {
   const shapes = await readTableShapes(client, manifest.schemas);
   const total = manifest.tables.reduce((sum, { all }) => sum + all.rows, 0);
   const tables: BackupVerification['tables'][number][] = [];
@@ -203,7 +220,7 @@ async function compareTables(client: pg.Client, manifest: Manifest, { signal, on
   return { tables, differences };
 }
 
-async function compareSequences(client: pg.Client, manifest: Manifest): Promise<string[]> {
+export async function compareSequences(client: pg.Client, manifest: Manifest): Promise<string[]> {
   const differences: string[] = [];
   for (const { schema, name, lastValue, isCalled } of manifest.sequences) {
     const { rows } = await client.query<{ same: string }>(
@@ -215,14 +232,25 @@ async function compareSequences(client: pg.Client, manifest: Manifest): Promise<
   return differences;
 }
 
-/** Reads the definitions of what was restored as those of the backup were read. */
-async function compareDefinitions(
+/** What was restored: of which backup, without which statements, on a server of which major version. */
+export interface Restored {
+  readonly manifest: Manifest;
+  readonly definitions: Definitions;
+  readonly skipped: readonly Statement[];
+  readonly major: number;
+}
+
+/** Reads the definitions of what was restored, and committed, as those of the backup were read. */
+export async function compareDefinitions(
   client: pg.Client,
-  manifest: Manifest,
-  expected: Definitions,
-  skipped: readonly Statement[],
+  { manifest, definitions: expected, skipped, major }: Restored,
   options: VerifyOptions,
 ): Promise<Pick<BackupVerification, 'notCompared' | 'differences'>> {
+  if (major !== manifest.server.major)
+    return {
+      notCompared: `the backup is of a server of version ${manifest.server.major}, this one has ${major}, and writes them in words of its own`,
+      differences: [],
+    };
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const { rows } = await client.query<{ snapshot: string }>('SELECT pg_export_snapshot() AS snapshot');
   const { url, env, signal } = options;

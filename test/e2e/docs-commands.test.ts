@@ -103,6 +103,12 @@ const plans: Record<string, Record<string, Plan>> = {
   },
   'docs/phases.md': {
     'cli/crosswalk.sh migrate run': YES,
+    // Projectors are at work here.
+    'cli/crosswalk.sh backup restore .crosswalk/backups/by-hand --dry-run': { code: 1, says: /Still connected/ },
+    'cli/crosswalk.sh backup restore .crosswalk/backups/by-hand --replace --yes-really crm': {
+      code: 2,
+      says: /Still connected/,
+    },
   },
   'docs/rebuild.md': {
     'cli/crosswalk.sh rebuild quotes': YES,
@@ -327,6 +333,8 @@ const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<
   ['docs/application.md', 'SET crosswalk.tenant_id', runAsApplication],
   ['docs/application.md', 'SELECT crm.is_on_dnc_list', runAsApplication],
   ['docs/application.md', 'SELECT table_name', runAsApplication],
+  ['docs/application.md', 'SELECT migration_stage', runAsApplication],
+  ['docs/application.md', 'SELECT * FROM crm.keep_retention', ({ text }) => runAll(owner(), text)],
   ['docs/cutover.md', 'CREATE ROLE ann', ({ text }) => runAll(owner(), text)],
   [
     'docs/cutover.md',

@@ -15,6 +15,7 @@ import { readTenants } from '../../projectors/read-tenants.ts';
 import { parseConfig } from '../../runtime/config.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { runCli } from '../support/cli.ts';
+import { sources } from '../support/crm.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/own-postgres.ts';
 
 const SIZE = { seed: 'assess', contacts: 3000, quotes: 3000 };
@@ -176,8 +177,11 @@ test('with every row it predicts the rejects that were planted, and leaves the d
   const contacts = report.tables.find(({ table }) => table === 'contacts')!;
   expect(contacts).toMatchObject({ rows: 3000, key: ['id'], read: { rows: 3000, isWhole: true, throws: [] } });
   expect(contacts.read!.targets).toContainEqual({ table: 'leads', rows: 3000 });
-  expect(report.tables.find(({ table }) => table === 'messages')).toMatchObject({ rows: 1500, read: null });
-  expect(report.merges.map(({ aggregate }) => aggregate).sort()).toEqual(['customers', 'dnc_list']);
+  expect(report.tables.find(({ table }) => table === 'messages')).toMatchObject({ rows: 1500 });
+  // What no projection reads is not read here either.
+  for (const { table, read } of report.tables)
+    expect([table, read === null]).toEqual([table, !sources.includes(table)]);
+  expect(report.merges.map(({ aggregate }) => aggregate).sort()).toEqual(['customers', 'dnc_list', 'leads']);
   const customers = report.merges.find(({ aggregate }) => aggregate === 'customers')!;
   expect(customers.contributions).toBe(3000);
   expect(customers.buckets.reduce((sum, { keys }) => sum + keys, 0)).toBe(customers.keys);

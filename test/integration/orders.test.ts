@@ -240,7 +240,7 @@ describe("somebody else's pipeline, on the package alone,", () => {
     expect(await run(raise, 1)).toMatch(/^no-go +backup/m);
     expect(await seen('north')).toEqual(['1', '0', '0']);
 
-    for (const kind of ['backup', 'rollback'])
+    for (const kind of ['backup', 'rollback', 'team', 'monitoring'])
       await run(['gate', 'confirm', 'north', kind, '--by', 'ann', '--note', 'tried']);
     // An hour of samples, as if the projectors had run for so long.
     await owner.query(

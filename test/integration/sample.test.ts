@@ -34,6 +34,8 @@ async function countFlaws(): Promise<Record<string, number>> {
     SELECT (SELECT count(*) FROM contacts WHERE lead_score NOT BETWEEN 0 AND 100)::int AS lead_score,
            (SELECT count(*) FROM contacts WHERE estimated_value = 'NaN')::int AS estimated_value,
            (SELECT count(*) FROM contacts WHERE jsonb_typeof(custom_fields) NOT IN ('object', 'null'))::int AS custom_fields,
+           (SELECT count(*) FROM leads WHERE score NOT BETWEEN 0 AND 100)::int AS score,
+           (SELECT count(*) FROM leads WHERE status = 'Hot!')::int AS status,
            (SELECT count(*) FROM quotes WHERE total = 'NaN')::int AS total,
            (SELECT count(*) FROM quotes WHERE tax_rate = 'NaN')::int AS tax_rate`);
   return rows[0]!;
@@ -41,7 +43,7 @@ async function countFlaws(): Promise<Record<string, number>> {
 
 const flawsOf = (rejects: readonly { path: string }[]) =>
   Object.fromEntries(
-    ['lead_score', 'estimated_value', 'custom_fields', 'total', 'tax_rate'].map((path) => [
+    ['lead_score', 'estimated_value', 'custom_fields', 'score', 'status', 'total', 'tax_rate'].map((path) => [
       path,
       rejects.filter((reject) => reject.path === path).length,
     ]),

@@ -2,11 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { TenantConfiguration } from '../../pipelines/crm/oracle/oracle.ts';
+import type pg from 'pg';
+import { readPhones, type TenantConfiguration } from '../../pipelines/crm/oracle/oracle.ts';
 import type { Difference } from '../../projectors/verify/oracle/oracle.ts';
 import { connect } from '../../runtime/postgres.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
-import { runOracle } from '../support/crm.ts';
+import { runOracle, sources } from '../support/crm.ts';
+import { clearTarget, openTarget } from '../support/target-database.ts';
 
 /** Column values as PostgreSQL text; numbers and booleans by their JavaScript text, null and missing as null. */
 export type Row = Readonly<Record<string, string | number | boolean | null>>;
@@ -23,7 +25,24 @@ const LINEAGE = {
   source_committed_at: T1,
   mapping_version: 'by hand',
 };
-const WITHOUT_TIMES = ['rejects', 'quote_items_new', 'payments'];
+
+/** The usual times, where a table has them; and null for each column that would take a default: projectors name every column. */
+async function projectedBlanks(client: pg.Client, table: string): Promise<Row> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND atthasdef AND NOT attnotnull AND NOT attisdropped`,
+    [`crm.${quoteIdent(table)}`],
+  );
+  return { ...Object.fromEntries(rows.map(({ name }) => [name, null])), ...(await timesOf(client, 'crm', table)) };
+}
+
+/** Those of the usual times that a table has. */
+async function timesOf(client: pg.Client, schema: string, table: string): Promise<Row> {
+  const { rows } = await client.query<{ name: keyof typeof TIMES }>(
+    `SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attname = ANY ($2) AND NOT attisdropped`,
+    [`${schema}.${quoteIdent(table)}`, Object.keys(TIMES)],
+  );
+  return Object.fromEntries(rows.map(({ name }) => [name, TIMES[name]]));
+}
 
 /** UUID v5 of a name under the namespace of projected rows. */
 export function idOf(name: string): string {
@@ -61,13 +80,9 @@ export interface Bench {
 /** Lays out both schemas in two empty databases. */
 export async function createBench(urls: { legacyUrl: string; targetUrl: string }): Promise<Bench> {
   const legacy = await connect(urls.legacyUrl, 'oracle-test');
-  const target = await connect(urls.targetUrl, 'oracle-test');
+  const target = await openTarget(urls.targetUrl);
   const sql = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
   await legacy.query(sql('pipelines/crm/sample/legacy-schema.sql'));
-  await target.query('CREATE SCHEMA crm; CREATE SCHEMA crosswalk');
-  for (const file of ['001_tenancy', '002_people', '003_quotes', '012_kept_aside'])
-    await target.query(sql(`pipelines/crm/migrations/${file}.up.sql`));
-  await target.query(sql('schemas/crosswalk/001_state.up.sql'));
   // Rows are written in the order a person thinks of them; foreign keys are not what is tested here.
   await target.query('SET session_replication_role = replica');
 
@@ -78,12 +93,14 @@ export async function createBench(urls: { legacyUrl: string; targetUrl: string }
     );
   return {
     legacy: async (table, row) => {
-      await insert(legacy, quoteIdent(table), { ...TIMES, ...row });
+      await insert(legacy, quoteIdent(table), { ...(await timesOf(legacy, 'public', table)), ...row });
     },
     projected: async (table, row) => {
-      const created = table === 'lead_custom_fields' ? { created_at: T1 } : TIMES;
-      const times = WITHOUT_TIMES.includes(table) ? {} : created;
-      await insert(target, `crm.${quoteIdent(table)}`, { ...LINEAGE, ...times, ...row });
+      await insert(target, `crm.${quoteIdent(table)}`, {
+        ...LINEAGE,
+        ...(await projectedBlanks(target, table)),
+        ...row,
+      });
     },
     pastOptOut: async (mergeKey) => {
       const { origin: _, ...lineage } = LINEAGE;
@@ -91,20 +108,16 @@ export async function createBench(urls: { legacyUrl: string; targetUrl: string }
       await insert(target, 'crosswalk.contribution', row);
     },
     differences: async (known = {}, tenants = []) => {
-      const raw = await legacy.query('SELECT phone_number AS raw FROM contacts UNION SELECT phone FROM quotes');
-      const phones = raw.rows
-        .filter((row) => row.raw !== null)
-        .map((row) => ({ raw: row.raw as string, country: 'US', e164: known[row.raw as string] ?? null }));
+      const raw = await readPhones(legacy, 'public');
+      const phones = raw.map((phone) => ({ raw: phone, country: 'US', e164: known[phone] ?? null }));
       return runOracle({ ...urls, phones, tenants });
     },
     alter: async (tables, what) => {
       for (const table of tables) await legacy.query(`ALTER TABLE ${quoteIdent(table)} ${what}`);
     },
     clear: async () => {
-      await legacy.query('TRUNCATE workspaces, status_options, contacts, quotes CASCADE');
-      await target.query(`TRUNCATE crm.tenants, crm.status_options, crm.contacts, crm.customers, crm.customer_addresses, crm.leads,
-        crm.lead_custom_fields, crm.dnc_list, crm.rejects, crm.quotes_new, crm.quote_items_new, crm.jobs_new, crm.invoices_new,
-        crm.payments, crosswalk.contribution CASCADE`);
+      await legacy.query(`TRUNCATE ${sources.map(quoteIdent)} CASCADE`);
+      await clearTarget(target);
     },
     close: async () => {
       await legacy.end();

@@ -97,7 +97,11 @@ const MERGE_KEY: Readonly<Record<string, string>> = {
   customers: 'id',
   customer_addresses: 'customer_id',
   dnc_list: 'id',
+  // Of legacy leads; those of contacts and quotes are owned.
+  leads: `CASE WHEN legacy_table IN ('leads', 'clients') THEN id END`,
 };
+const isFolded = (table: string, { values }: Row) =>
+  MERGED.has(table) || (table === 'leads' && ['leads', 'clients'].includes(values.legacy_table!));
 
 /** Rows of every tenant refer to these: without one of them, rows under traffic could not be applied any more. */
 const SHARED = 'status_options';
@@ -109,7 +113,7 @@ const hasDeletedAt = ({ columns }: Setting, table: string) =>
 async function pickRow(of: Setting, table: string, isLive = true): Promise<Row | null> {
   const deleted = hasDeletedAt(of, table) ? ` AND deleted_at IS ${isLive ? '' : 'NOT '}NULL` : '';
   const { rows } = await of.client.query<{ id: string; key: string }>(
-    `SELECT id::text, ${MERGE_KEY[table] ?? 'NULL'}::text AS key FROM crm.${quoteIdent(table)} WHERE origin = 'cdc' AND tenant_id = ANY ($1)${deleted} ORDER BY id::text`,
+    `SELECT id::text, (${MERGE_KEY[table] ?? 'NULL'})::text AS key FROM crm.${quoteIdent(table)} WHERE origin = 'cdc' AND tenant_id = ANY ($1)${deleted} ORDER BY id::text`,
     [of.tenants],
   );
   const free = rows.filter(({ id, key }) => !of.taken.has(`${table} ${id}`) && !of.taken.has(`merge ${key}`));
@@ -128,9 +132,12 @@ async function corruptCell(of: Setting): Promise<Made | null> {
   const { client, random } = of;
   const table = pickTable(of);
   const row = await pickRow(of, table);
-  const aside = new Set([...ASIDE, ...(MERGED.has(table) ? ['legacy_table', 'legacy_key', 'expires_at'] : [])]);
-  const column = random.pick(of.columns.get(table)!.filter(({ name }) => !aside.has(name)));
   if (row === null) return null;
+  const aside = new Set([
+    ...ASIDE,
+    ...(isFolded(table, row) ? ['legacy_table', 'legacy_key', 'expires_at', 'source', 'reason'] : []),
+  ]);
+  const column = random.pick(of.columns.get(table)!.filter(({ name }) => !aside.has(name)));
   const name = quoteIdent(column.name);
   for (const value of candidates(of, table, column)) {
     await client.query('SAVEPOINT cell');
@@ -210,11 +217,11 @@ async function remove(of: Setting, table: string, id: string, removed: Map<strin
   const name = `${table} ${id}`;
   if (removed.has(name)) return true;
   const mergeKey = MERGE_KEY[table];
-  const { rows: keys } = await of.client.query<{ key: string }>(
-    `SELECT 'merge ' || ${mergeKey ?? 'NULL'} AS key FROM crm.${quoteIdent(table)} WHERE id::text = $1`,
+  const { rows: keys } = await of.client.query<{ key: string | null }>(
+    `SELECT 'merge ' || (${mergeKey ?? 'NULL'}) AS key FROM crm.${quoteIdent(table)} WHERE id::text = $1`,
     [id],
   );
-  const merge = mergeKey === undefined ? [] : keys.map(({ key }) => key);
+  const merge = keys.flatMap(({ key }) => key ?? []);
   if ([name, ...merge].some((item) => of.taken.has(item)) || removed.size > 25) return false;
   for (const key of merge) removed.set(key, false);
   removed.set(name, false);
@@ -266,7 +273,8 @@ async function fabricate(of: Setting): Promise<Made | null> {
   if (row === null) return null;
   const type = of.columns.get(table)!.find(({ name }) => name === 'id')!.type;
   const unique = `fabricated ${random.int(0, 1_000_000_000)}`;
-  const id = { uuid: toUuid(random), integer: String(random.int(900_000, 999_999)), text: unique }[type]!;
+  const number = String(random.int(900_000, 999_999));
+  const id = { uuid: toUuid(random), integer: number, bigint: number, text: unique }[type]!;
   const overrides = {
     id,
     legacy_key: await pickLegacyKey(of, table, of.tenants),

@@ -44,6 +44,8 @@ import { quoteIdent } from '../../schemas/quote.ts';
 export { crm };
 export const allProjections: readonly Projection[] = crm.projections;
 export const projections: readonly Projection[] = statesOf(crm.projections);
+/** Legacy tables that projections read. */
+export const sources: readonly string[] = [...new Set(projections.map(({ source }) => source))];
 export const histories: readonly Projection[] = crm.projections.filter(({ history }) => history !== undefined);
 export const LIVE: Namespace = liveNamespace(crm.targetSchema);
 
@@ -115,7 +117,7 @@ export async function runOracle({
   return await runOracleOf({
     ...urls,
     ...{ legacySchema, projected, targetSchema: crm.targetSchema },
-    sources: [...new Set(projections.map(({ source }) => source))],
+    sources,
     aggregates: sqlOracle.aggregates ?? [],
     sql: sqlOracle.sql.map((file) => `${crm.folder}/${file}`),
     prepare: (scratch) => insertInputs(scratch, { phones, ...(tenants === undefined ? {} : { tenants }) }),

@@ -3,13 +3,15 @@
 import type pg from 'pg';
 import type { LegacyRow } from '../../projectors/projection.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
+import { sources } from './crm.ts';
+import { legacyKeySql } from './legacy-shape.ts';
 
-export const HISTORY_TABLES = ['workspaces', 'status_options', 'contacts', 'quotes'] as const;
-export type HistoryTable = (typeof HISTORY_TABLES)[number];
+/** Every table that a projection reads. */
+export const HISTORY_TABLES = sources;
 
 /** One change of one row. `transaction` counts commits from 0, `ordinal` changes within one. */
 export interface RecordedChange {
-  readonly table: HistoryTable;
+  readonly table: string;
   readonly key: string;
   readonly op: 'c' | 'u' | 'd';
   readonly after: LegacyRow | null;
@@ -17,7 +19,7 @@ export interface RecordedChange {
   readonly ordinal: number;
 }
 
-/** Installs row triggers that record every committed change of the four tables. The client must have the pinned settings. */
+/** Installs row triggers that record every committed change of these tables. The client must have the pinned settings. */
 export async function installRecorder(client: pg.Client): Promise<void> {
   await client.query(`CREATE SCHEMA history; CREATE TABLE history.change (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     xid text NOT NULL, table_name text NOT NULL, old_key text, new_key text, after_row json)`);
@@ -34,7 +36,7 @@ export async function installRecorder(client: pg.Client): Promise<void> {
       .join(', ');
     await client.query(`CREATE FUNCTION history.${table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO history.change (xid, table_name, old_key, new_key, after_row) VALUES (pg_current_xact_id()::text, '${table}',
-          CASE WHEN TG_OP <> 'INSERT' THEN OLD.id::text END, CASE WHEN TG_OP <> 'DELETE' THEN NEW.id::text END,
+          CASE WHEN TG_OP <> 'INSERT' THEN ${legacyKeySql(table, 'OLD')} END, CASE WHEN TG_OP <> 'DELETE' THEN ${legacyKeySql(table, 'NEW')} END,
           CASE WHEN TG_OP <> 'DELETE' THEN json_object(ARRAY[${names}], ARRAY[${cells}]) END);
         RETURN NULL; END $$;
       CREATE TRIGGER history AFTER INSERT OR UPDATE OR DELETE ON public.${table} FOR EACH ROW EXECUTE FUNCTION history.${table}()`);
@@ -45,7 +47,7 @@ export async function installRecorder(client: pg.Client): Promise<void> {
 export async function readHistory(client: pg.Client): Promise<RecordedChange[]> {
   const { rows } = await client.query<{
     xid: string;
-    table_name: HistoryTable;
+    table_name: string;
     old_key: string | null;
     new_key: string | null;
     after_row: string | null;

@@ -89,7 +89,7 @@ export async function carry(
   };
   const options = {
     to: 'capture' as const,
-    backupDir: names.includes('backup') ? rig.newFolder() : null,
+    backupDir: rig.newFolder(),
     restoreInto: null,
     lockTimeoutMs: 2000,
     waitSeconds: 60,

@@ -6,7 +6,9 @@ import { contactRow } from '../../pipelines/crm/sample/rows/contacts.ts';
 import { spellPhone } from '../../pipelines/crm/sample/rows/phones.ts';
 import { quoteRow } from '../../pipelines/crm/sample/rows/quotes.ts';
 import type { Row, Setting } from '../../pipelines/crm/sample/rows/row.ts';
-import { HISTORY_TABLES, type HistoryTable } from './legacy-history.ts';
+import { HISTORY_TABLES } from './legacy-history.ts';
+import { legacyKeyOf, legacyKeySql, legacyTable, legacyTables } from './legacy-shape.ts';
+import { anyRowOf } from './random-rows.ts';
 
 export const WORKSPACES = [
   'c0000000-0000-4000-8000-00000000000a',
@@ -17,6 +19,8 @@ const COMPANIES = [...WORKSPACES.slice(0, 2), null] as const;
 const idOf = (kind: string, n: number) => `${kind}000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const CONTACTS = Array.from({ length: 24 }, (_, n) => idOf('a0', n));
 const QUOTES = Array.from({ length: 24 }, (_, n) => idOf('b0', n));
+const CLIENTS = Array.from({ length: 6 }, (_, n) => idOf('c1', n));
+const LEADS = Array.from({ length: 6 }, (_, n) => idOf('e0', n));
 const OPTIONS = Array.from({ length: 6 }, (_, n) => String(n + 1));
 const THREADS = ['t1', 't2', 't3', 't4', null];
 const EMAILS = ['ada@example.org', 'ADA@example.org ', 'bob@example.org', 'noreply@example.org', 'x', ' ', null];
@@ -37,10 +41,14 @@ const ITEMS = [
 type Step = (write: Writer) => Promise<number>;
 
 interface Writer {
-  insert(table: HistoryTable, row: Row): Promise<number>;
-  update(table: HistoryTable, id: string, set: Row): Promise<number>;
-  remove(table: HistoryTable, id: string): Promise<number>;
+  insert(table: string, row: Row): Promise<number>;
+  /** `key`: as changes name it. */
+  update(table: string, key: string, set: Row): Promise<number>;
+  /** With the rows of arbitrary cells that refer to it. */
+  remove(table: string, key: string): Promise<number>;
 }
+/** Tables whose rows are made up here with what matters of them; any other one has rows of arbitrary cells. */
+const MADE_UP = ['workspaces', 'status_options', 'contacts', 'quotes'];
 
 const CONFLICTS = ['23505', '23503'];
 
@@ -79,22 +87,31 @@ function createWriter(client: pg.Client, types: ReadonlyMap<string, ColumnTypes>
         // The row is there: it is changed instead.
         if ((error as pg.DatabaseError).constraint !== `${table}_pkey`) throw error;
         await client.query('ROLLBACK TO SAVEPOINT insertion');
-        const { id, ...set } = row;
-        return await updateRow(client, table, id!, set);
+        const { key } = legacyTable(table);
+        const set = Object.fromEntries(Object.entries(row).filter(([column]) => !key.includes(column)));
+        return await updateRow(client, table, legacyKeyOf(table, row), set);
       }
     },
     update: (table, id, set) => updateRow(client, table, id, set),
-    remove: async (table, id) => {
-      return (await client.query(`DELETE FROM ${table} WHERE id::text = $1`, [id])).rowCount ?? 0;
+    remove: async (table, key) => {
+      let rows = 0;
+      for (const { name, columns } of legacyTables.values()) {
+        if (MADE_UP.includes(name)) continue;
+        for (const column of columns.filter(({ references }) => references === table))
+          rows += (await client.query(`DELETE FROM ${name} WHERE ${column.name}::text = $1`, [key])).rowCount ?? 0;
+      }
+      const deletion = `DELETE FROM ${table} t WHERE ${legacyKeySql(table, 't')} = $1`;
+      return rows + ((await client.query(deletion, [key])).rowCount ?? 0);
     },
   };
 }
 
-async function updateRow(client: pg.Client, table: HistoryTable, id: string, set: Row): Promise<number> {
+async function updateRow(client: pg.Client, table: string, key: string, set: Row): Promise<number> {
   const columns = Object.keys(set);
   const assignments = columns.map((column, i) => `"${column}" = $${i + 2}`).join(', ');
-  const text = `UPDATE ${table} SET ${assignments} WHERE id::text = $1`;
-  return (await client.query(text, [id, ...Object.values(set)])).rowCount ?? 0;
+  if (columns.length === 0) return 0;
+  const text = `UPDATE ${table} t SET ${assignments} WHERE ${legacyKeySql(table, 't')} = $1`;
+  return (await client.query(text, [key, ...Object.values(set)])).rowCount ?? 0;
 }
 
 function createWorld(
@@ -143,7 +160,7 @@ function createWorld(
     ...{ name: random.pick(['New', 'Won', 'Lost', 'Odd']), color: random.pick(['#123', null]), updated_at: time() },
   });
   const set =
-    (table: HistoryTable, id: string, row: Row): Step =>
+    (table: string, id: string, row: Row): Step =>
     (write) =>
       write.update(table, id, row);
   const nonEmpty = (row: Row): Row => (Object.keys(row).length > 0 ? row : { updated_at: time() });
@@ -158,7 +175,27 @@ function createWorld(
     return [...aside, ...next];
   };
 
+  const ids: Readonly<Record<string, readonly string[]>> = {
+    ...{
+      contacts: CONTACTS,
+      quotes: QUOTES,
+      status_options: OPTIONS,
+      workspaces: WORKSPACES,
+      clients: CLIENTS,
+      leads: LEADS,
+    },
+  };
+  const anyRow = (table: string) => anyRowOf(table, random, { ids, workspaces: WORKSPACES, time });
+  /** A row comes, or one that is there is changed; one goes; one gets another key. */
+  const arbitrary = HISTORY_TABLES.filter((table) => !MADE_UP.includes(table)).flatMap(
+    (table): (readonly [() => Step[][], number])[] => [
+      [() => [[(write) => write.insert(table, anyRow(table))]], 12],
+      [() => [[set(table, legacyKeyOf(table, anyRow(table)), someOf(anyRow(table)))]], 5],
+      [() => [[(write) => write.remove(table, legacyKeyOf(table, anyRow(table)))]], 3],
+    ],
+  );
   const actions: (readonly [() => Step[][], number])[] = [
+    ...arbitrary,
     [() => [[(write) => write.insert('quotes', newQuote())]], 20],
     [() => [[set('quotes', quote(), nonEmpty(someOf(quoteCells())))]], 20],
     [
@@ -185,10 +222,40 @@ function createWorld(
     [() => hammer(), 4],
     [() => [[(write) => write.insert('status_options', option())]], 5],
     [() => addAndUse(), 6],
+    [() => [tellConversion()], 25],
+    [() => [partClient()], 6],
     [() => [[(write) => write.remove('status_options', random.pick(OPTIONS))]], 5],
     [() => [[(write) => write.insert('workspaces', workspace())]], 4],
     [() => [[(write) => write.remove('workspaces', random.pick(WORKSPACES))]], 2],
   ];
+  /** A lead and clients that come, are told of each other, by one, both or two differently, or take it back. Each is there afterwards, or all are as before. */
+  const tellConversion = (): Step[] => {
+    const [lead, client, other] = [random.pick(LEADS), random.pick(CLIENTS), random.pick(CLIENTS)];
+    const named = (id: string) => random.pick([id, id, null]);
+    const cells = (): Row => ({ phone: phone(), workspace_id: random.pick([...WORKSPACES, null]), updated_at: time() });
+    const clientCells = (): Row => ({ ...cells(), name: 'C', created_at: time() });
+    const leadCells = (): Row => ({
+      ...cells(),
+      status: random.pick([...LEAD_STATUSES, 'new']),
+      score: random.pick(['7', '101', null]),
+    });
+    return [
+      ...(random.chance(0.5) ? [(write: Writer) => write.insert('leads', { id: lead, ...leadCells() })] : []),
+      ...[client, other].map((id) => (write: Writer) => write.insert('clients', { id, ...clientCells() })),
+      set('clients', client, { converted_from_lead_id: named(lead) }),
+      ...(random.chance(0.5) ? [set('clients', other, { converted_from_lead_id: named(lead) })] : []),
+      set('leads', lead, { client_id: named(random.pick([client, other])) }),
+    ];
+  };
+  /** A client goes, or a lead, where nothing else names it. */
+  const partClient = (): Step[] => {
+    const [lead, client] = [random.pick(LEADS), random.pick(CLIENTS)];
+    return [
+      set('leads', lead, { client_id: null }),
+      ...CLIENTS.map((id) => set('clients', id, { converted_from_lead_id: null })),
+      random.chance(0.5) ? (write) => write.remove('leads', lead) : (write) => write.remove('clients', client),
+    ];
+  };
   const workspace = (): Row => ({
     ...{ id: random.pick(WORKSPACES), name: random.pick(['W', ' ']), country: random.pick(['US', 'C ', null]) },
     ...{ plan: random.pick(['free', null]), settings: '{"vat": 19.00}', updated_at: time() },

@@ -14,6 +14,7 @@ import { ensureOffsets } from '../../projectors/write/offsets.ts';
 import { createLog } from '../../runtime/log.ts';
 import { logDecoder, topicOf } from './change-log.ts';
 import { projections as ofTree } from './crm.ts';
+import { legacyKeyOf } from './legacy-shape.ts';
 
 const PARTITIONS = 4;
 const TIME = '2024-03-01 10:00:00+00';
@@ -71,7 +72,7 @@ export async function createScriptedLog(
       lsn += 0x58n;
       return rows.map((row) => {
         const isDelete = 'deleted' in row && typeof row.deleted === 'string';
-        const legacyKey = isDelete ? (row.deleted as string) : (row as LegacyRow).id!;
+        const legacyKey = isDelete ? (row.deleted as string) : legacyKeyOf(table, row as LegacyRow);
         const name = `${table}/${partition}`;
         const offset = ends.get(name) ?? 0n;
         ends.set(name, offset + 1n);

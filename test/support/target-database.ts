@@ -22,10 +22,10 @@ export async function openTarget(targetUrl: string): Promise<pg.Client> {
   return client;
 }
 
-/** Empties everything that projections write. */
+/** Empties everything that projections write, and what refers to it. */
 export async function clearTarget(client: pg.Client): Promise<void> {
   await client.query(`TRUNCATE ${PROJECTED_TABLES.map((table) => `crm.${table}`).join(', ')}, crosswalk.consumer_offset, crosswalk.contribution,
-    crosswalk.merge_key, crosswalk.parked_change, crosswalk.dead_letter`);
+    crosswalk.merge_key, crosswalk.parked_change, crosswalk.dead_letter CASCADE`);
 }
 
 /** Rows as JSON, by table and id. `live`: live projected rows without lineage; `app`: rows of the application; `all`: every row, and the projectors' state. */

@@ -16,7 +16,8 @@ CREATE UNLOGGED TABLE oracle.tenant_of AS
     coalesce(own.mailboxes, rest.mailboxes) AS mailboxes, coalesce(own.names, rest.names) AS names
   FROM (
     SELECT CASE WHEN oracle.has(workspace_id) THEN workspace_id ELSE 'unassigned' END AS tenant_id FROM legacy.contacts
-    UNION SELECT coalesce(company_id::text, 'unassigned') FROM legacy.quotes) t
+    UNION SELECT coalesce(company_id::text, 'unassigned') FROM legacy.quotes
+    UNION SELECT CASE WHEN oracle.has(workspace_id) THEN workspace_id ELSE 'unassigned' END FROM (SELECT workspace_id FROM legacy.clients UNION SELECT workspace_id FROM legacy.leads) w) t
   CROSS JOIN (SELECT * FROM oracle_input.tenant WHERE tenant_id = '') rest
   LEFT JOIN oracle_input.tenant own ON own.tenant_id = t.tenant_id;
 
@@ -25,7 +26,8 @@ DECLARE unknown bigint;
 BEGIN
   SELECT count(*) INTO unknown FROM (
     SELECT phone_number AS raw, coalesce(CASE WHEN oracle.has(workspace_id) THEN workspace_id END, 'unassigned') AS tenant_id FROM legacy.contacts
-    UNION SELECT phone, coalesce(company_id::text, 'unassigned') FROM legacy.quotes) given
+    UNION SELECT phone, coalesce(company_id::text, 'unassigned') FROM legacy.quotes
+    UNION SELECT phone, CASE WHEN oracle.has(workspace_id) THEN workspace_id ELSE 'unassigned' END FROM (SELECT phone, workspace_id FROM legacy.clients UNION SELECT phone, workspace_id FROM legacy.leads) w) given
   LEFT JOIN oracle.tenant_of t USING (tenant_id)
   WHERE oracle.has(raw) AND NOT EXISTS (SELECT FROM oracle_input.phone p WHERE p.raw = given.raw AND p.country = t.country);
   IF unknown > 0 THEN
@@ -51,7 +53,9 @@ SELECT oracle.keep_others('workspaces', ARRAY['id', 'name', 'plan', 'country', '
     'notes', 'source_metadata', 'custom_fields']),
   oracle.keep_others('quotes', ARRAY['id', 'company_id', 'lead_status', 'items', 'customer_name', 'email', 'phone', 'address', 'created_at', 'updated_at', 'description',
     'status', 'job_name', 'notes', 'quote_number', 'user_id', 'subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total', 'sent_at', 'scheduled_at',
-    'job_number', 'started_at', 'completed_at', 'invoice_number', 'invoice_sent_at', 'paid_at', 'payment_method', 'payment_link_url']);
+    'job_number', 'started_at', 'completed_at', 'invoice_number', 'invoice_sent_at', 'paid_at', 'payment_method', 'payment_link_url']),
+  oracle.keep_others('clients', ARRAY['id', 'workspace_id', 'name', 'email', 'phone', 'converted_from_lead_id', 'created_at', 'updated_at']),
+  oracle.keep_others('leads', ARRAY['id', 'workspace_id', 'client_id', 'name', 'email', 'phone', 'status', 'score', 'created_at', 'updated_at']);
 
 -- Tenants and lookups.
 
@@ -102,7 +106,7 @@ CREATE UNLOGGED TABLE oracle.dnc_list AS
   SELECT oracle.v5('dnc:' || tenant_id || '|' || dnc_identity) AS id, tenant_id, dnc_identity AS identity,
     (array_agg(dnc_kind ORDER BY updated_at DESC NULLS LAST, id::text COLLATE "C" DESC))[1] AS identity_kind,
     (array_agg(opted_out_at ORDER BY updated_at DESC NULLS LAST, id::text COLLATE "C" DESC) FILTER (WHERE opted_out_at IS NOT NULL))[1] AS opted_out_at,
-    NULL::timestamptz AS expires_at,
+    NULL::timestamptz AS expires_at, NULL::text AS source, NULL::text AS reason,
     min(created_at) AS created_at, max(updated_at) AS updated_at
   FROM oracle.contact WHERE opted_out AND dnc_identity IS NOT NULL
   GROUP BY tenant_id, dnc_identity;
@@ -184,9 +188,15 @@ CREATE UNLOGGED TABLE oracle.customers AS
     min(q.e164) AS phone_e164,
     jsonb_object_agg(q.id, l.kept) FILTER (WHERE l.kept IS NOT NULL AND NOT l.is_quote AND NOT l.is_lead) AS source_metadata,
     min(q.created_at) AS created_at, max(q.updated_at) AS updated_at,
-    NULL::uuid AS superseded_by
+    NULL::uuid AS superseded_by, NULL::text AS workspace_id, NULL::uuid AS converted_from_lead_id
   FROM oracle.quote q JOIN oracle.leftover l ON l.quote_id = q.id
-  GROUP BY q.customer_id;
+  GROUP BY q.customer_id
+  UNION ALL
+  SELECT c.id, t.tenant_id, NULL, 'c:' || c.id, c.name, c.email, c.phone, phone.e164,
+    (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_clients o WHERE o.key = c.id::text), c.created_at, c.updated_at, NULL, c.workspace_id, c.converted_from_lead_id
+  FROM legacy.clients c
+  JOIN oracle.tenant_of t ON t.tenant_id = CASE WHEN oracle.has(c.workspace_id) THEN c.workspace_id ELSE 'unassigned' END
+  LEFT JOIN oracle_input.phone phone ON phone.raw = c.phone AND phone.country = t.country;
 
 CREATE UNLOGGED TABLE oracle.customer_addresses AS
   SELECT oracle.v5('address:' || customer_id || '|' || address_text) AS id, min(tenant_id) AS tenant_id, customer_id,
@@ -196,6 +206,16 @@ CREATE UNLOGGED TABLE oracle.customer_addresses AS
   FROM (SELECT *, row_number() OVER (PARTITION BY customer_id ORDER BY updated_at DESC NULLS LAST, id::text COLLATE "C" DESC) AS rank
     FROM oracle.quote WHERE address_text IS NOT NULL) named
   GROUP BY customer_id, address_text;
+
+-- Legacy leads: the client that each was converted to, if any, and whether that client says so too.
+CREATE UNLOGGED TABLE oracle.legacy_lead AS
+  SELECT l.*, t.tenant_id, phone.e164, oracle.status_text(l.status) AS status_text, coalesce(l.client_id, teller.id) AS converted_to,
+    (SELECT c.created_at FROM legacy.clients c WHERE c.id = coalesce(l.client_id, teller.id) AND c.converted_from_lead_id = l.id) AS converted_at
+  FROM legacy.leads l
+  JOIN oracle.tenant_of t ON t.tenant_id = CASE WHEN oracle.has(l.workspace_id) THEN l.workspace_id ELSE 'unassigned' END
+  LEFT JOIN oracle_input.phone phone ON phone.raw = l.phone AND phone.country = t.country
+  LEFT JOIN LATERAL (SELECT c.id FROM legacy.clients c WHERE c.converted_from_lead_id = l.id
+    ORDER BY c.created_at NULLS LAST, c.id::text COLLATE "C" LIMIT 1) teller ON true;
 
 CREATE UNLOGGED TABLE oracle.leads AS
   SELECT lead_id AS id, tenant_id, id AS contact_id, NULL::uuid AS customer_id, NULL::uuid AS company_id, workspace_id,
@@ -220,7 +240,19 @@ CREATE UNLOGGED TABLE oracle.leads AS
     NULL, NULL, NULL, CASE WHEN NOT q.is_quote THEN l.kept END,
     q.scheduled_at, q.lead_status_text = 'converted', CASE WHEN q.lead_status_text = 'converted' THEN q.customer_id END,
     CASE WHEN q.lead_status_text = 'converted' THEN coalesce(q.sent_at, q.updated_at) END, q.created_at, q.updated_at
-  FROM oracle.quote q JOIN oracle.leftover l ON l.quote_id = q.id WHERE q.is_lead;
+  FROM oracle.quote q JOIN oracle.leftover l ON l.quote_id = q.id WHERE q.is_lead
+  UNION ALL
+  SELECT l.id, l.tenant_id, NULL, NULL, NULL, l.workspace_id,
+    CASE WHEN oracle.is_known_lead_status(l.status_text) THEN l.status_text END, NULL,
+    NULL, NULL, NULL, NULL,
+    l.name, l.email, l.e164, l.phone, NULL,
+    NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL,
+    CASE WHEN l.score BETWEEN 0 AND 100 THEN l.score END, NULL,
+    NULL, NULL, NULL, (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_leads o WHERE o.key = l.id::text),
+    NULL, l.converted_to IS NOT NULL OR coalesce(l.status_text = 'converted', false), l.converted_to,
+    CASE WHEN l.converted_to IS NOT NULL THEN coalesce(l.converted_at, l.updated_at) END, l.created_at, l.updated_at
+  FROM oracle.legacy_lead l;
 
 CREATE UNLOGGED TABLE oracle.quotes_new AS
   SELECT q.id, q.tenant_id, q.company_id, q.customer_id, CASE WHEN q.is_lead THEN q.id END AS lead_id, q.quote_number, q.customer_name,
@@ -269,6 +301,38 @@ CREATE UNLOGGED TABLE oracle.payments AS
     CASE WHEN oracle.has(payment_method) THEN payment_method ELSE 'unknown' END AS method, paid_at, paid_at AS created_at
   FROM oracle.quote WHERE is_invoice AND paid_at IS NOT NULL;
 
+-- Messages, and activities of the leads of contacts.
+
+SELECT oracle.keep_others('messages', ARRAY['id']), oracle.keep_others('appointments', ARRAY['id']), oracle.keep_others('opportunities', ARRAY['id']);
+
+CREATE UNLOGGED TABLE oracle.messages AS
+  SELECT m.id, t.tenant_id, coalesce(own.user_id, rest.user_id)::bigint AS user_id, coalesce(own.chatbot_id, rest.chatbot_id)::bigint AS chatbot_id,
+    m.contact_id, m.workspace_id, m.direction, m.channel, m.body, m.media, m.status, m.external_id, m.sent_at, m.delivered_at, m.read_at,
+    (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_messages o WHERE o.key = m.id::text AND o.name NOT IN
+      ('contact_id', 'workspace_id', 'direction', 'channel', 'body', 'media', 'status', 'external_id', 'sent_at', 'delivered_at', 'read_at')) AS source_metadata
+  FROM legacy.messages m
+  CROSS JOIN LATERAL (SELECT CASE WHEN oracle.has(m.workspace_id) THEN m.workspace_id ELSE 'unassigned' END AS tenant_id) t
+  CROSS JOIN (SELECT * FROM oracle_input.tenant WHERE tenant_id = '') rest
+  LEFT JOIN oracle_input.tenant own ON own.tenant_id = t.tenant_id;
+
+CREATE UNLOGGED TABLE oracle.lead_activities AS
+  SELECT oracle.v5('activity:' || a.legacy_table || ':' || a.id) AS id, CASE WHEN oracle.has(a.workspace_id) THEN a.workspace_id ELSE 'unassigned' END AS tenant_id,
+    oracle.v5('lead:contact:' || a.contact_id) AS lead_id, a.activity_type,
+    jsonb_build_object(a.activity_type || '_id', a.id) || coalesce(a.columns, '{}') AS activity_data, NULL::uuid AS performed_by, a.performed_at, a.notes
+  FROM (
+    SELECT 'messages' AS legacy_table, 'message' AS activity_type, m.id, m.contact_id, m.workspace_id, m.sent_at AS performed_at, NULL::text AS notes,
+      (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_messages o WHERE o.key = m.id::text AND o.name NOT IN ('contact_id', 'sent_at', 'body', 'media')) AS columns
+    FROM legacy.messages m
+    UNION ALL
+    SELECT 'appointments', 'appointment', p.id, p.contact_id, p.workspace_id, p.starts_at, p.notes,
+      (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_appointments o WHERE o.key = p.id::text AND o.name NOT IN ('contact_id', 'starts_at', 'notes'))
+    FROM legacy.appointments p
+    UNION ALL
+    SELECT 'opportunities', 'opportunity', p.id, p.contact_id, p.workspace_id, p.created_at, NULL,
+      (SELECT jsonb_object_agg(o.name, o.value) FROM oracle.other_opportunities o WHERE o.key = p.id::text AND o.name NOT IN ('contact_id', 'created_at')
+        AND NOT (o.name IN ('amount', 'probability') AND o.value IN ('NaN', 'Infinity', '-Infinity')))
+    FROM legacy.opportunities p) a;
+
 CREATE UNLOGGED TABLE oracle.rejects AS
   SELECT oracle.v5('reject:' || legacy_table || '|' || legacy_key || '|' || path) AS id, tenant_id, path, raw_value, reason
   FROM (
@@ -291,6 +355,16 @@ CREATE UNLOGGED TABLE oracle.rejects AS
       ('paid_at', q.paid_at::text, 'paid without an invoice number', q.paid_at IS NOT NULL AND NOT q.is_invoice),
       ('invoice_number', q.invoice_number, 'invoice without an amount', q.is_invoice AND oracle.finite(q.total) IS NULL),
       ('items', oracle.raw_text(q.items), 'not an array', NOT oracle.is_missing(q.items) AND q.item_array IS NULL)
+    ) v (path, raw_value, reason, is_reject) WHERE v.is_reject
+    UNION ALL
+    SELECT 'opportunities', o.id, CASE WHEN oracle.has(o.workspace_id) THEN o.workspace_id ELSE 'unassigned' END, v.path, v.value::text, 'not a finite number'
+    FROM legacy.opportunities o CROSS JOIN LATERAL (VALUES ('amount', o.amount), ('probability', o.probability)) v (path, value)
+    WHERE v.value IS NOT NULL AND oracle.finite(v.value) IS NULL
+    UNION ALL
+    SELECT 'leads', l.id, l.tenant_id, v.path, v.raw_value, v.reason
+    FROM oracle.legacy_lead l CROSS JOIN LATERAL (VALUES
+      ('status', l.status, 'unknown lead status', NOT oracle.is_known_lead_status(l.status_text)),
+      ('score', l.score::text, 'out of range 0 to 100', l.score NOT BETWEEN 0 AND 100)
     ) v (path, raw_value, reason, is_reject) WHERE v.is_reject
     UNION ALL
     SELECT 'quotes', i.quote_id, i.tenant_id, 'items[' || i.ordinal || ']', oracle.raw_text(i.element), 'not an object'

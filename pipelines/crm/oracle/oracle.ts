@@ -68,11 +68,13 @@ export async function insertInputs(
   );
 }
 
-/** The distinct phones of the legacy contacts and quotes, as they are spelled there. `schema`: quoted where it must be. */
+/** The distinct phones of the legacy rows, as they are spelled there. `schema`: quoted where it must be. */
 export async function readPhones(client: pg.ClientBase, schema: string): Promise<string[]> {
   const result = await client.query<{ raw: string }>(
     `SELECT phone_number AS raw FROM ${schema}.contacts WHERE phone_number IS NOT NULL
-     UNION SELECT phone FROM ${schema}.quotes WHERE phone IS NOT NULL ORDER BY raw`,
+     UNION SELECT phone FROM ${schema}.quotes WHERE phone IS NOT NULL
+     UNION SELECT phone FROM ${schema}.clients WHERE phone IS NOT NULL
+     UNION SELECT phone FROM ${schema}.leads WHERE phone IS NOT NULL ORDER BY raw`,
   );
   return result.rows.map((row) => row.raw);
 }

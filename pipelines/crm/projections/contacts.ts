@@ -7,7 +7,7 @@ import type { TenantSettings } from '../tenants.ts';
 import { toE164 } from '../values/phone.ts';
 import { fieldColumns, toCustomFields } from './contacts/custom-fields.ts';
 import { dncAggregate, toDncIdentity, toDncKey } from './contacts/dnc-fold.ts';
-import { toLeadStatus } from './contacts/lead-status.ts';
+import { toLeadScore, toLeadStatus } from './contacts/lead-status.ts';
 
 const copiedToContact = [
   'workspace_id',
@@ -144,13 +144,6 @@ function toLead(row: LegacyRow, tenantId: string, phone: string | null, rejects:
     estimated_value: toFiniteNumber(row, 'estimated_value', rejects),
     is_converted: status === 'converted' ? 't' : 'f',
   };
-}
-
-function toLeadScore(row: LegacyRow, rejects: Rejects): string | null {
-  const cell = cellOf(row, 'lead_score');
-  if (cell === null) return null;
-  const score = Number(cell);
-  return score >= 0 && score <= 100 ? cell : rejects.add('lead_score', cell, 'out of range 0 to 100');
 }
 
 function toDncContributions(row: LegacyRow, tenantId: string, phone: string | null) {

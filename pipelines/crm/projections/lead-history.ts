@@ -15,10 +15,13 @@ import { quotes } from './quotes.ts';
 /** Columns that change with every write and say nothing of their own. */
 const unaudited = new Set(['id', 'tenant_id', 'created_at', 'updated_at']);
 
-const targets = [
+export const targets = [
   {
     table: 'lead_audit_log',
-    columns: ['id', 'tenant_id', 'lead_id', 'action', 'field_name', 'old_value', 'new_value', 'changed_at', 'ordinal'],
+    columns: [
+      ...['id', 'tenant_id', 'lead_id', 'action', 'field_name', 'old_value', 'new_value', 'changed_at', 'ordinal'],
+      ...['actor', 'ip_address', 'reason'],
+    ],
   },
   {
     table: 'lead_status_history',
@@ -40,7 +43,7 @@ const scopeOf = ({ owned }: Projection): History['scope'] => ({
   of: owned.find(({ table }) => table === 'leads')!.scope.of,
 });
 
-function rowsOf({ id, ordinal, before, after, committedAt }: StateChange): Record<string, NewRow[]> {
+export function rowsOf({ id, ordinal, before, after, committedAt, context }: StateChange): Record<string, NewRow[]> {
   const lead = after ?? before ?? {};
   const { id: lead_id = null, tenant_id = null } = lead;
   const audited = (field_name: Cell, action: string, old_value: Cell, new_value: Cell): NewRow => ({
@@ -48,6 +51,9 @@ function rowsOf({ id, ordinal, before, after, committedAt }: StateChange): Recor
     ...{ tenant_id, lead_id, action, field_name, old_value, new_value },
     changed_at: committedAt,
     ordinal,
+    actor: context?.actor ?? null,
+    ip_address: context?.ip ?? null,
+    reason: context?.reason ?? null,
   });
   if (after === null) return { lead_audit_log: [audited(null, 'deleted', null, null)] };
   const old = before ?? {};
@@ -82,7 +88,7 @@ function rowsOf({ id, ordinal, before, after, committedAt }: StateChange): Recor
 /** contacts → lead_audit_log, lead_status_history, lead_score_history, lead_assignments: of the leads that contacts imply, and of who owns them. */
 export const contactHistory = defineHistory<TenantSettings>({
   name: 'contact_history',
-  version: '2',
+  version: '3',
   source: 'contacts',
   requires: contacts.requires,
   reads: contacts.reads,
@@ -100,7 +106,7 @@ export const contactHistory = defineHistory<TenantSettings>({
 /** quotes → lead_audit_log, lead_status_history: of the leads that quotes imply. */
 export const quoteHistory = defineHistory<TenantSettings>({
   name: 'quote_history',
-  version: '2',
+  version: '3',
   source: 'quotes',
   requires: quotes.requires,
   reads: quotes.reads,

@@ -1,18 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { type ColumnTypes, insertRows, quoteIdentifier, readColumnTypes } from './insert-rows.ts';
+import { appointmentRow, campaignRow, messageRow, opportunityRow, orderRow, subscriberRow } from './rows/activity.ts';
 import {
-  appointmentRow,
-  campaignRow,
   clientId,
+  clientOfLead,
   clientRow,
+  clientsOf,
   leadId,
+  leadOfClient,
   leadRow,
-  messageRow,
-  opportunityRow,
-  orderRow,
-  subscriberRow,
-} from './rows/activity.ts';
+  leadsOf,
+} from './rows/clients.ts';
 import { contactId, contactRow } from './rows/contacts.ts';
 import { quoteRow } from './rows/quotes.ts';
 import type { Row } from './rows/row.ts';
@@ -121,7 +120,6 @@ function sampleParts(size: SampleSize): Part[] {
   const { seed, firstDay } = setting;
   const { contacts } = size;
   const campaigns = contacts === 0 ? 0 : Math.max(1, Math.min(10, workspaces));
-  const clients = Math.floor(contacts / 50);
   const someContact = (index: number) => contactId(seed, (index * 7) % contacts);
   return [
     { table: 'workspaces', rows: workspaces, rowAt: (i) => workspaceRow(seed, i, firstDay) },
@@ -157,19 +155,28 @@ function sampleParts(size: SampleSize): Part[] {
       rows: Math.floor(contacts / 10),
       rowAt: (i) => subscriberRow(setting, i, campaigns),
     },
-    { table: 'clients', rows: clients, rowAt: (i) => clientRow(setting, i) },
-    { table: 'leads', rows: clients * 2, rowAt: (i) => leadRow(setting, i, i < clients ? clientId(setting, i) : null) },
+    { table: 'clients', rows: clientsOf(contacts), rowAt: (i) => clientRow(setting, i) },
+    {
+      table: 'leads',
+      rows: leadsOf(contacts),
+      rowAt: (i) => {
+        const client = clientOfLead(i, clientsOf(contacts));
+        return leadRow(setting, i, client === null ? null : clientId(setting, client)).row;
+      },
+    },
   ];
 }
 
-/** Each client names the lead it came from, which names the client: the circle can only be closed afterwards. */
+/** Clients name the lead that they came from, which may name a client: the circle can only be closed afterwards. */
 async function closeCircle(client: pg.Client | pg.PoolClient, size: SampleSize, clients: number): Promise<void> {
   const setting = sampleSetting(size.seed, 0);
-  const indexes = Array.from({ length: clients }, (_, i) => i);
+  const pairs = Array.from({ length: clients }, (_, i) => [i, leadOfClient(i)] as const).filter(
+    (pair): pair is readonly [number, number] => pair[1] !== null,
+  );
   await client.query(
     `UPDATE public.clients c SET converted_from_lead_id = v.lead
        FROM unnest($1::uuid[], $2::uuid[]) AS v(client, lead) WHERE c.id = v.client`,
-    [indexes.map((i) => clientId(setting, i)), indexes.map((i) => leadId(setting, i))],
+    [pairs.map(([i]) => clientId(setting, i)), pairs.map(([, lead]) => leadId(setting, lead))],
   );
 }
 

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../../runtime/postgres.ts';
 import { planUp } from '../../../schemas/migration-plan.ts';
+import { labelOf } from '../../../schemas/migrations.ts';
 import { createLogin } from '../../support/application-login.ts';
 import { migrateDown, migrateUp, readMigrations } from '../../support/crm.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -11,6 +12,12 @@ import { createDatabases } from '../../support/stack.ts';
 const NORTH = 'ws-north';
 const SOUTH = 'ws-south';
 const silent = () => undefined;
+
+/** Migrations of the new schema from a number on. */
+const since = (first: number) =>
+  readMigrations()
+    .filter(({ schema, number }) => schema === 'crm' && number >= first)
+    .map(labelOf);
 
 let databases: Awaited<ReturnType<typeof createDatabases>>;
 let owner: pg.Client;
@@ -160,7 +167,7 @@ describe('the administrator', () => {
       expect(await read()).toEqual([{ ...named, email: "o'hara@example.org" }]);
       expect((await planUp(owner, { migrations: readMigrations() })).length).toBe(0);
       // Undone and applied again it stays as it is.
-      await migrateDown(owner, 3, silent);
+      await migrateDown(owner, since(13).length, silent);
       await owner.query('RESET crosswalk.admin_email');
       await migrateUp(owner, silent);
       expect(await read()).toEqual([{ ...named, email: "o'hara@example.org" }]);
@@ -182,5 +189,5 @@ it('a migration that finds values twice among rows of the application says which
     message: expect.stringContaining('crm.value_collisions'),
   });
   await owner.query(`DELETE FROM crm.contacts WHERE id = (SELECT row_id FROM crm.value_collisions LIMIT 1)`);
-  expect(await migrateUp(owner, silent)).toEqual(['crm/014_look_ups', 'crm/015_adopted']);
+  expect(await migrateUp(owner, silent)).toEqual(since(14));
 });

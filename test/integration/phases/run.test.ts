@@ -1,5 +1,5 @@
 // A whole migration by `crosswalk migrate run`, on an empty target: once, again, by two at once, and back.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +18,7 @@ interface RunDocument {
   readonly ok: boolean;
   readonly phases: readonly {
     readonly phase: string;
+    readonly checks: readonly { readonly name: string; readonly what: string }[];
     readonly verdict: string;
     readonly needed: boolean;
     readonly before: Record<string, Record<string, number>>;
@@ -90,9 +91,12 @@ describe('a migration', () => {
     const backup = ['--backup-dir', join(dir, 'backup')];
     const prepared = await Promise.all([
       runAll('--to', 'capture', ...backup),
-      sleep(50).then(() => runAll('--to', 'capture')),
+      sleep(50).then(() => runAll('--to', 'capture', ...backup)),
     ]);
-    const running = Promise.all([runAll('--timeout', '120'), sleep(50).then(() => runAll('--timeout', '120'))]);
+    const running = Promise.all([
+      runAll('--timeout', '120', ...backup),
+      sleep(50).then(() => runAll('--timeout', '120', ...backup)),
+    ]);
     running.catch(() => undefined);
     // The pipeline may be done with so few rows before anybody asks for them.
     const observed = await connect(env.TARGET_DATABASE_URL!, 'observe');
@@ -131,6 +135,14 @@ describe('a migration', () => {
       .map(({ phases }) => phases.find(({ phase, needed }) => phase === 'load' && needed))
       .find((phase) => phase !== undefined)!;
     expect(load.after['legacy contacts']).toEqual({ rows: 300 });
+    for (const table of ['contacts', 'messages', 'orders', 'campaigns', 'campaign_subscribers']) {
+      expect(load.before[`legacy ${table}`]!.rows).toBeGreaterThan(0);
+      expect(load.after[`legacy ${table}`]).toEqual(load.before[`legacy ${table}`]);
+    }
+    // What the migrations put into the schema is in a backup before the projectors write to it.
+    const { what } = load.checks.find(({ name }) => name === 'backup')!;
+    const [folder] = /^\S+-before-load(?=: restored elsewhere, \d+ tables with equal counts)/.exec(what) ?? [''];
+    expect(existsSync(join(folder, 'manifest.json'))).toBe(true);
     expect(load.after['crm.contacts']).toEqual({ projected: 300, app: 0 });
     expect(await compareRows({ legacyUrl: env.LEGACY_DATABASE_URL!, targetUrl: env.TARGET_DATABASE_URL! })).toEqual([]);
     // What the application looks at first is right without a further step.
@@ -171,6 +183,48 @@ describe('a migration', () => {
     });
     await target.end();
     await stopPipeline(pipeline);
+  }, 120_000);
+
+  test('takes the names of the plan, and is no-go where no backup can be made before the load', async () => {
+    const plan = await expectCli(['migrate', 'run', '--dry-run', '--to', 'phase-4'], env);
+    expect(plan).toContain('-- phase load');
+    expect(plan).not.toContain('-- phase verify');
+    expect((await runCli(['migrate', 'run', '--yes', '--to', 'phase-9'], env)).stderr).toMatch(/phase-8, step-1/);
+    const said = await expectCli(['migrate', 'run', '--yes', '--to', 'step-2'], env);
+    expect(said).toMatch(/of the plan: step-2 \(backup creation\)/);
+
+    // Rows of the application that no backup holds, progress that is lost: the load would begin again.
+    const target = await connect(env.TARGET_DATABASE_URL!, 'observe');
+    const connector = startCli(['connect'], { NODE_NO_WARNINGS: '1', LOG_LEVEL: 'warn', ...env });
+    processes.push(connector);
+    await waitUntil('the slot is read', async () => {
+      const { rows } = await rig.legacy.query('SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active', [
+        env.CROSSWALK_SLOT,
+      ]);
+      return rows.length > 0;
+    });
+    try {
+      await target.query(
+        `CREATE TABLE crosswalk.kept AS TABLE crosswalk.consumer_offset; DELETE FROM crosswalk.consumer_offset; INSERT INTO crm.users (email) VALUES ('late@crosswalk.invalid')`,
+      );
+      const file = join(dir, 'no-folder');
+      writeFileSync(file, '');
+      const refused = await runCli(['migrate', 'run', '--yes', '--json', '--to', 'load', '--backup-dir', file], env);
+      expect(refused.code).toBe(1);
+      const { phases } = JSON.parse(refused.stdout) as RunDocument;
+      expect(phases.at(-1)).toMatchObject({ phase: 'load', verdict: 'no-go' });
+      expect(phases.at(-1)!.checks.at(-1)!.what).toContain('No backup before this phase');
+      const { rows } = await target.query<{ verdict: string }>(
+        `SELECT verdict FROM crosswalk.phase_log WHERE phase = 'load' ORDER BY id DESC LIMIT 1`,
+      );
+      expect(rows).toEqual([{ verdict: 'no-go' }]);
+    } finally {
+      await target.query(
+        `DELETE FROM crm.users WHERE email = 'late@crosswalk.invalid'; INSERT INTO crosswalk.consumer_offset SELECT * FROM crosswalk.kept; DROP TABLE crosswalk.kept`,
+      );
+      await target.end();
+      await stopPipeline([connector]);
+    }
   }, 120_000);
 
   test('a load is taken back and comes again; rows of the application stay', async () => {
@@ -235,7 +289,7 @@ describe('a migration', () => {
       expect(Object.values(await dumpTarget(target, 'live')).flat()).toEqual([]);
 
       const again = startPipeline();
-      expect((await runAll('--to', 'verify', '--timeout', '120')).ok).toBe(true);
+      expect((await runAll('--to', 'verify', '--timeout', '120', '--backup-dir', join(dir, 'again'))).ok).toBe(true);
       await stopPipeline(again);
       expect(await dumpTarget(target, 'app')).toEqual(appBefore);
       expect(await compareRows({ legacyUrl: env.LEGACY_DATABASE_URL!, targetUrl: env.TARGET_DATABASE_URL! })).toEqual(

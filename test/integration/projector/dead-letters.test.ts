@@ -12,7 +12,7 @@ import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';
-import { crm, parseConfig } from '../../support/crm.ts';
+import { crm, parseConfig, sources } from '../../support/crm.ts';
 import { openTarget } from '../../support/target-database.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -77,7 +77,7 @@ const openLetters = async () =>
   Number((await target.query('SELECT count(*) AS n FROM crosswalk.dead_letter WHERE resolved_at IS NULL')).rows[0].n);
 
 beforeAll(async () => {
-  rig = await createConnectorRig('dlq', { tables: ['workspaces', 'status_options', 'contacts', 'quotes'] });
+  rig = await createConnectorRig('dlq', { tables: sources });
   target = await openTarget(rig.env.TARGET_DATABASE_URL!);
   for (const { role, login } of roles) {
     const password = randomBytes(12).toString('hex');

@@ -5,11 +5,15 @@ import { toLsnText } from '../../../changes/lsn.ts';
 import { contactHistory } from '../../../pipelines/crm/projections/lead-history.ts';
 import { createRandom, type Random } from '../../../pipelines/crm/sample/random.ts';
 import { createTenants } from '../../../pipelines/crm/tenants.ts';
+import { readRecord } from '../../../projectors/dead-letters/letters.ts';
 import type { LegacyRow, Projection } from '../../../projectors/projection.ts';
 import type { SourceChange } from '../../../projectors/source-change.ts';
 import { applyChanges } from '../../../projectors/write/apply-changes.ts';
 import { readTargetShapes, type TargetShapes } from '../../../projectors/write/catalog.ts';
+import { toKeptHeaders } from '../../../projectors/write/kept-records.ts';
 import { ensureOffsets } from '../../../projectors/write/offsets.ts';
+import { parkChanges } from '../../../projectors/write/parking.ts';
+import { withClient } from '../../../projectors/write/with-client.ts';
 import { createPool } from '../../../runtime/postgres.ts';
 import { contactRow } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
@@ -56,6 +60,7 @@ function createChanges() {
     before: LegacyRow | null,
     after: LegacyRow | null,
     repair: SourceChange['repair'] = null,
+    context: SourceChange['context'] = undefined,
   ): SourceChange => {
     const n = changes.length;
     const lsn = toLsnText(0x100_0000n + BigInt(n) * 0x58n);
@@ -67,6 +72,7 @@ function createChanges() {
       lineage: { lsn, xid: op === 'r' ? '0' : String(1000 + n), committedAt: timeAt(n) },
       identity: `1/${lsn}/0`,
       repair,
+      ...(context === undefined ? {} : { context }),
       record: { topic: TOPIC, partition: 0, offset: BigInt(n), key: Buffer.from(key), value: Buffer.from('{}') },
     };
     changes.push(change);
@@ -178,6 +184,54 @@ describe('the history of leads', () => {
       ['created', '-', '-', '-'],
       ['changed', 'status', 'new', 'won'],
     ]);
+  });
+
+  it('names who made a change, from where and why, where the application told', async () => {
+    const { changes, add } = createChanges();
+    const row = contactRow(A, { lead_status: 'new' });
+    const anna = { actor: 'anna', ip: '192.0.2.7', reason: 'import' };
+    add('c', A, null, row, null, anna);
+    add('u', A, row, { ...row, lead_status: 'won' }, null, { actor: null, ip: '2001:db8::1', reason: null });
+    add('d', A, { ...row, lead_status: 'won' }, null);
+    await apply(changes);
+    const { rows } = await client.query(
+      'SELECT action, actor, ip_address, reason FROM crm.lead_audit_log ORDER BY source_lsn',
+    );
+    expect(rows.map((each) => Object.values(each))).toEqual([
+      ['created', 'anna', '192.0.2.7', 'import'],
+      ['changed', null, '2001:db8::1', null],
+      ['deleted', null, null, null],
+    ]);
+  });
+
+  it('keeps who made a change that cannot be read with its dead letter, and one that waits', async () => {
+    const { changes, add } = createChanges();
+    const anna = { actor: 'anna', ip: null, reason: 'import' };
+    const broken: Projection = {
+      ...contactHistory,
+      history: {
+        ...contactHistory.history!,
+        stateOf: () => {
+          throw new TypeError('a message');
+        },
+      },
+    };
+    const bad = add('c', A, null, contactRow(A), null, anna);
+    await apply(changes, broken);
+    const id = { projection: contactHistory.name, topic: TOPIC, partition: 0, offset: '0' };
+    expect((await withClient(pool, (own) => readRecord(own, id)))!.headers).toEqual({
+      'crosswalk.context': Buffer.from('{"actor":"anna","ip":null,"reason":"import"}'),
+    });
+    const waiting = [{ change: { ...bad, repair: {} }, reason: 'waits' }];
+    await withClient(pool, (own) => parkChanges(own, contactHistory.name, waiting));
+    const { rows } = await client.query('SELECT repair, context FROM crosswalk.parked_change');
+    expect(rows.map((each) => toKeptHeaders(each))).toEqual([
+      {
+        'crosswalk.repair': Buffer.from('{}'),
+        'crosswalk.context': Buffer.from('{"actor":"anna","ip":null,"reason":"import"}'),
+      },
+    ]);
+    await client.query('TRUNCATE crosswalk.parked_change');
   });
 
   it('loses nothing but the change that cannot be read, which stays a dead letter when later ones are applied', async () => {

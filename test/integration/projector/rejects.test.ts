@@ -1,6 +1,8 @@
 // Every kind of reject through the real writer: there as long as the legacy row has it, and no longer.
 import type pg from 'pg';
-import { expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
+import type { LegacyRow } from '../../../projectors/projection.ts';
+import { bareRow } from '../../support/legacy-shape.ts';
 import { type RejectKind, rejectKinds } from '../../support/reject-kinds.ts';
 import { contactRow, quoteRow, type ScriptedLog } from '../../support/scripted-log.ts';
 import { useScriptedTarget } from '../../support/scripted-target.ts';
@@ -18,17 +20,24 @@ useScriptedTarget('rejects', 2, (target) => {
   ({ client, log } = target);
 });
 
+/** Rows refer to a contact that is always there. */
+const PARENT = 'e0000000-0000-4000-8000-000000000001';
+function rowOf(table: string, key: string, cells: RejectKind['cells']): LegacyRow {
+  if (table === 'contacts') return contactRow(key, cells);
+  return table === 'quotes' ? quoteRow(key, cells) : bareRow(table, 0, { id: key, ...cells }, { contacts: PARENT });
+}
+beforeEach(() => log.deliver('contacts', 0, contactRow(PARENT)));
+
 async function deliver(
   kinds: readonly Keyed[],
   cellsOf: (kind: RejectKind) => RejectKind['cells'] | null,
 ): Promise<void> {
-  for (const table of ['contacts', 'quotes'] as const) {
-    const row = table === 'contacts' ? contactRow : quoteRow;
+  for (const table of new Set(kinds.map((kind) => kind.table))) {
     const changes = kinds
       .filter((kind) => kind.table === table)
       .map((kind) => {
         const cells = cellsOf(kind);
-        return cells === null ? { deleted: kind.key } : row(kind.key, cells);
+        return cells === null ? { deleted: kind.key } : rowOf(table, kind.key, cells);
       });
     if (changes.length > 0) expect(await log.deliver(table, 0, ...changes)).toMatchObject({ parked: 0, defects: [] });
   }

@@ -53,10 +53,10 @@ async function replayed(rig: RebuildRig, batchRows: number): Promise<Record<stri
   const dump: Record<string, string[]> = {};
   for (const table of PROJECTED_TABLES) {
     const found = await rig.owner.query<{ row: string }>(
-      `SELECT (to_jsonb(t) - '{source_lsn,source_xid,source_committed_at}'::text[] - CASE WHEN $1 THEN '{legacy_key}'::text[] ELSE '{}' END)::text AS row
+      `SELECT (to_jsonb(t) - '{source_lsn,source_xid,source_committed_at}'::text[] - CASE WHEN $1 OR $2 AND legacy_table IN ('leads', 'clients') THEN '{legacy_table,legacy_key}'::text[] ELSE '{}' END)::text AS row
        FROM crosswalk_shadow_test.${table} t WHERE to_jsonb(t) ->> 'deleted_at' IS NULL ORDER BY id::text`,
       // Of a merged row the newest contributor when it last changed: that depends on batches.
-      [['customers', 'customer_addresses', 'dnc_list'].includes(table)],
+      [['customers', 'customer_addresses', 'dnc_list'].includes(table), table === 'leads'],
     );
     dump[table] = found.rows.map(({ row }) => row);
   }

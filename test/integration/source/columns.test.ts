@@ -10,7 +10,7 @@ import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
 import { workspaces } from '../../../pipelines/crm/projections/workspaces.ts';
 import type { Projection } from '../../../projectors/projection.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
-import { readSourceChecks } from '../../support/crm.ts';
+import { readSourceChecks, sources } from '../../support/crm.ts';
 
 const GONE = 'instagram_handle';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -20,7 +20,7 @@ beforeAll(async () => {
   const schema = readFileSync(new URL('../../../pipelines/crm/sample/legacy-schema.sql', import.meta.url), 'utf8');
   rig = await createConnectorRig('columns', {
     schema: `${schema}; ALTER TABLE public.contacts DROP COLUMN ${GONE}; ALTER TABLE public.contacts ADD COLUMN spouse text;`,
-    env: { CROSSWALK_TABLES: 'workspaces,status_options,contacts,quotes', LOG_LEVEL: 'silent' },
+    env: { CROSSWALK_TABLES: sources.join(), LOG_LEVEL: 'silent' },
   });
 });
 afterAll(() => rig?.drop());

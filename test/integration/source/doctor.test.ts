@@ -11,7 +11,7 @@ import { topicOf } from '../../../runtime/config.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
-import { crm, migrateUp } from '../../support/crm.ts';
+import { crm, migrateUp, sources } from '../../support/crm.ts';
 import { type OwnPostgres, startOwnPostgres } from '../../support/own-postgres.ts';
 import { stackAddresses } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   own = await startOwnPostgres();
   rig = await createConnectorRig('doctor', {
     legacyUrl: own.url,
-    env: { CROSSWALK_TABLES: 'workspaces,status_options,contacts,quotes', LOG_LEVEL: 'silent' },
+    env: { CROSSWALK_TABLES: sources.join(), LOG_LEVEL: 'silent' },
   });
 });
 afterAll(async () => {
@@ -155,14 +155,16 @@ test('a source that changed without events, or lacks something', async () => {
   expect(failing(await look())).toContainEqual(
     expect.stringMatching(/^source capture: .*no publication crosswalk -> .*CREATE PUBLICATION/),
   );
-  await rig.legacy.query('CREATE PUBLICATION crosswalk FOR TABLE workspaces, status_options, contacts, quotes');
+  await rig.legacy.query(`CREATE PUBLICATION crosswalk FOR TABLE ${sources.join(', ')}`);
   expect(failing(await look())).toEqual([
     expect.stringMatching(
-      /^source changes: .*the publication was dropped and created again.*`crosswalk resnapshot workspaces status_options contacts quotes`/,
+      new RegExp(
+        `^source changes: .*the publication was dropped and created again.*\`crosswalk resnapshot ${sources.join(' ')}\``,
+      ),
     ),
   ]);
   const done = runCli('resnapshot');
-  expect(done.out).toContain('the connector reads again: workspaces, status_options, contacts, quotes');
+  expect(done.out).toContain(`the connector reads again: ${sources.join(', ')}`);
   expect(done.code).toBe(0);
   connector = rig.run();
   await rig.untilCaughtUp();

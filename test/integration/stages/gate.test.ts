@@ -24,6 +24,8 @@ const LINES = [
   'rejects',
   'backup',
   'way back',
+  'team',
+  'monitoring',
 ];
 
 let rig: GateRig;
@@ -103,7 +105,7 @@ describe('a pipeline that runs', () => {
     await wait();
     await writePastSamples(rig.owner);
     await verify(0);
-    for (const what of ['backup', 'rollback']) expect((await confirm('all', what)).code).toBe(0);
+    for (const what of ['backup', 'rollback', 'team', 'monitoring']) expect((await confirm('all', what)).code).toBe(0);
   });
 
   it.each([OURS, OTHER, 'all'])('is go for %s, and the evidence is stored', async (tenant) => {
@@ -287,14 +289,18 @@ describe('no-go', () => {
     );
     const states = async (tenant: string) => {
       const { line } = await rig.gate(tenant);
-      return [line('backup').state, line('way back').state];
+      return ['backup', 'way back', 'team', 'monitoring'].map((name) => line(name).state);
     };
-    expect(await states(OURS)).toEqual(['no-go', 'no-go']);
+    expect(await states(OURS)).toEqual(['no-go', 'no-go', 'no-go', 'no-go']);
+    expect((await rig.gate(OURS)).line('team').next).toContain(`gate confirm ${OURS} team --by`);
     await confirm(OURS, 'backup');
     await confirm(OURS, 'rollback');
-    expect(await states(OURS)).toEqual(['go', 'go']);
-    expect(await states(OTHER)).toEqual(['no-go', 'no-go']);
-    expect(await states('all')).toEqual(['no-go', 'no-go']);
+    expect(await states(OURS)).toEqual(['go', 'go', 'no-go', 'no-go']);
+    await confirm(OURS, 'team');
+    await confirm(OURS, 'monitoring');
+    expect(await states(OURS)).toEqual(['go', 'go', 'go', 'go']);
+    expect(await states(OTHER)).toEqual(['no-go', 'no-go', 'no-go', 'no-go']);
+    expect(await states('all')).toEqual(['no-go', 'no-go', 'no-go', 'no-go']);
     await confirm('all', 'backup', '--valid-for', '1s');
     await waitUntil(
       'it expires',
@@ -302,11 +308,10 @@ describe('no-go', () => {
       20_000,
       500,
     );
-    expect(await states('all')).toEqual(['no-go', 'no-go']);
-    expect(await states(OURS)).toEqual(['go', 'go']);
-    await confirm('all', 'backup');
-    await confirm('all', 'rollback');
-    expect(await states('all')).toEqual(['go', 'go']);
+    expect(await states('all')).toEqual(['no-go', 'no-go', 'no-go', 'no-go']);
+    expect(await states(OURS)).toEqual(['go', 'go', 'go', 'go']);
+    for (const what of ['backup', 'rollback', 'team', 'monitoring']) await confirm('all', what);
+    expect(await states('all')).toEqual(['go', 'go', 'go', 'go']);
     expect((await rig.run(['gate', 'confirm', OURS, 'backup', '--by', ' ', '--note', 'x'])).code).toBe(2);
     expect((await rig.run(['gate', 'confirm', OURS, 'nothing', '--by', 'x', '--note', 'x'])).code).toBe(2);
   });

@@ -67,6 +67,8 @@ describe('without a backup and a way back', () => {
     expect(refused.gate!.lines.filter(({ state }) => state === 'no-go').map(({ name }) => name)).toEqual([
       'backup',
       'way back',
+      'team',
+      'monitoring',
     ]);
     expect([await stageOf(OURS), await leadsSeen(), await count('stage_log')]).toEqual([0, 0, 0]);
     const { rows } = await rig.owner.query(
@@ -143,7 +145,7 @@ describe('lowering', () => {
 
 describe('behind a gate that passes', () => {
   beforeAll(async () => {
-    for (const what of ['backup', 'rollback'])
+    for (const what of ['backup', 'rollback', 'team', 'monitoring'])
       await rig.run(['gate', 'confirm', 'all', what, '--by', 'ann', '--note', 'done']);
     await waitUntil('the gate passes', async () => (await rig.gate('all')).isGo, 60_000, 500);
   });

@@ -3,45 +3,19 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect } from '../../../runtime/postgres.ts';
+import { addAppRow, addFirstAppRows } from '../../support/app-rows.ts';
+import { OWN_TABLES } from '../../support/application-tables.ts';
 import { createProjectorPool } from '../../support/crm.ts';
 import { contactRow, createScriptedLog, optionRow, quoteRow } from '../../support/scripted-log.ts';
 import { createDatabases } from '../../support/stack.ts';
 import { SHOWN_FROM, setStage } from '../../support/stages.ts';
-import { openTarget } from '../../support/target-database.ts';
+import { HISTORY_TABLES, openTarget } from '../../support/target-database.ts';
 
 const OURS = 'c0000000-0000-4000-8000-00000000000a';
 const THEIRS = 'c0000000-0000-4000-8000-00000000000b';
 const STAGES = [0, 1, 2, 3, 4];
 const TABLES = Object.keys(SHOWN_FROM);
 const idAt = (n: number) => `b0000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
-const appId = (n: number) => `a0000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
-
-/** One row of the application a table, for our tenant; what it refers to are rows of the same kind. `$1` is its id. */
-const APP_ROWS: Readonly<Record<string, { columns: string; values: string }>> = {
-  tenants: { columns: 'id', values: '$1' },
-  status_options: { columns: 'id', values: '$1' },
-  contacts: { columns: 'id, user_id, chatbot_id', values: '$1, 1, 1' },
-  customers: { columns: 'id', values: '$1' },
-  customer_addresses: {
-    columns: 'id, customer_id, address, normalised_address, is_primary',
-    values: `$1, '${appId(1)}', 'x', 'x', false`,
-  },
-  leads: { columns: 'id, customer_id', values: `$1, '${appId(1)}'` },
-  lead_custom_fields: { columns: 'id, lead_id, field_name', values: `$1, '${appId(1)}', $1::text` },
-  dnc_list: { columns: 'id, identity, identity_kind', values: `$1, 'x', 'phone'` },
-  quotes_new: { columns: 'id, customer_id', values: `$1, '${appId(1)}'` },
-  quote_items_new: { columns: 'id, quote_id', values: `$1, '${appId(1)}'` },
-  jobs_new: { columns: 'id, quote_id, customer_id, status', values: `$1, '${appId(1)}', '${appId(1)}', 'scheduled'` },
-  invoices_new: {
-    columns: 'id, job_id, customer_id, amount_due, amount_paid, status',
-    values: `$1, '${appId(1)}', '${appId(1)}', 0, 0, 'sent'`,
-  },
-  lead_audit_log: { columns: 'id, lead_id, action, changed_at', values: `$1, $1, 'created', now()` },
-  lead_status_history: { columns: 'id, lead_id, changed_at', values: '$1, $1, now()' },
-  lead_score_history: { columns: 'id, lead_id, changed_at', values: '$1, $1, now()' },
-  lead_assignments: { columns: 'id, lead_id, assigned_at', values: '$1, $1, now()' },
-  payments: { columns: 'id, invoice_id, amount, method, paid_at', values: `$1, '${appId(1)}', 1, 'x', now()` },
-};
 
 let databases: Awaited<ReturnType<typeof createDatabases>>;
 let owner: pg.Client;
@@ -74,7 +48,7 @@ beforeAll(async () => {
     const contact = { workspace_id: tenant, opted_out: 't', phone_number: `(201) 555-270${n}`, city: 'Y' };
     await log.deliver('contacts', n, contactRow(idAt(n), contact));
   }
-  for (const table of TABLES) await addAppRow(owner, table, 1);
+  await addFirstAppRows(owner, TABLES, OURS);
   await owner.query('SELECT crm.refresh_dashboard_stats()');
   app = await connect(databases.targetUrl, 'app');
   await app.query('SET ROLE crosswalk_app');
@@ -89,13 +63,6 @@ afterAll(async () => {
   await owner?.end();
   await databases?.drop();
 });
-
-function addAppRow(client: pg.ClientBase, table: string, n: number) {
-  const { columns, values } = APP_ROWS[table]!;
-  const id = table === 'status_options' ? String(1000 + n) : appId(n);
-  const typed = table === 'tenants' || table === 'status_options' ? values : values.replaceAll('$1', '$1::uuid');
-  return client.query(`INSERT INTO crm.${table} (tenant_id, ${columns}) VALUES ('${OURS}', ${typed})`, [id]);
-}
 
 const countAs = async (client: pg.ClientBase, relation: string, where = 'true') =>
   Number((await client.query<{ n: string }>(`SELECT count(*) AS n FROM crm.${relation} WHERE ${where}`)).rows[0]!.n);
@@ -114,20 +81,20 @@ describe.each(STAGES)('at stage %i the application', (stage) => {
     if (table === 'tenants') {
       // A tenant is added by those who work for it, under its own id.
       await expect(update).rejects.toMatchObject({ code: '42501' });
-      await expect(addAppRow(app, table, next)).rejects.toMatchObject({ code: '42501' });
+      await expect(addAppRow(app, owner, table, OURS, next)).rejects.toMatchObject({ code: '42501' });
       const fresh = `fresh-${stage}`;
       await app.query(`SELECT set_config('crosswalk.tenant_id', $1, false)`, [fresh]);
       const added = await app.query('INSERT INTO crm.tenants (id, tenant_id) VALUES ($1, $1)', [fresh]);
       expect([added.rowCount, await countAs(app, table)]).toEqual([1, 1]);
       return;
     }
-    if (SHOWN_FROM[table] === 2) await expect(update).rejects.toMatchObject({ code: '42501' });
+    if (HISTORY_TABLES.includes(table)) await expect(update).rejects.toMatchObject({ code: '42501' });
     else expect((await update).rowCount! > 0).toBe(isShown);
 
     next += 1;
-    if (isShown) expect((await addAppRow(app, table, next)).rowCount).toBe(1);
+    if (isShown) expect((await addAppRow(app, owner, table, OURS, next)).rowCount).toBe(1);
     else
-      await expect(addAppRow(app, table, next)).rejects.toMatchObject({
+      await expect(addAppRow(app, owner, table, OURS, next)).rejects.toMatchObject({
         code: '42501',
         message: expect.stringContaining(`"${table}"`),
       });
@@ -191,12 +158,12 @@ describe('policies', () => {
        WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'p') AND has_table_privilege('crosswalk_app', c.oid, 'SELECT')
          AND c.relname NOT IN ('users', 'user_subscriptions', 'chatbots') GROUP BY 1`,
     );
-    expect(rows.map(({ table }) => table).sort()).toEqual(TABLES.toSorted());
+    expect(rows.map(({ table }) => table).sort()).toEqual([...TABLES, ...Object.keys(OWN_TABLES)].sort());
     for (const { table, condition } of rows) {
       const needed = [...(condition ?? 'no policy').matchAll(/current_stage\) >= (\d)/g)].map(([, stage]) =>
         Number(stage),
       );
-      const expected = SHOWN_FROM[table]!;
+      const expected = SHOWN_FROM[table] ?? OWN_TABLES[table]!.stage;
       expect([table, needed]).toEqual([table, expected === 0 ? [] : [expected, expected]]);
     }
   });

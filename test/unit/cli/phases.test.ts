@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parsePhase, phases, phasesTo } from '../../../cli/phases/all.ts';
+import { parsePhase, phases, phasesTo, toPlanText } from '../../../cli/phases/all.ts';
 import { stateBefore } from '../../../cli/phases/capture.ts';
 import { lastApplied } from '../../../cli/phases/schema.ts';
 import { toCountLines, toScript, toStandings } from '../../../cli/phases/show.ts';
@@ -12,6 +12,7 @@ import {
   type PhaseName,
   phaseNames,
 } from '../../../schemas/phase-log.ts';
+import { crm } from '../../support/crm.ts';
 
 const entry = (phase: PhaseName, action: LogAction, verdict: LogVerdict, detail: unknown = {}): LogEntry => ({
   ...{ id: '1', runId: 'r', at: '2025-01-01 00:00:00', role: 'owner', operator: 'me@here' },
@@ -24,6 +25,18 @@ describe('phases', () => {
     for (const phase of phases) expect(phase.summary.length * phase.rollbackSummary.length).toBeGreaterThan(0);
     expect(phasesTo('schema').map(({ name }) => name)).toEqual(['prepare', 'backup', 'schema']);
     expect(() => parsePhase('schem')).toThrow('There is no phase schem');
+  });
+
+  test('have the names of a plan beside their own', () => {
+    expect(parsePhase('phase-4', crm.plan).name).toBe('load');
+    expect(parsePhase('load', crm.plan).name).toBe('load');
+    expect(() => parsePhase('phase-4')).toThrow('There is no phase phase-4');
+    expect(crm.plan!.map(({ name }) => name)).toEqual([
+      ...Array.from({ length: 8 }, (_, at) => `phase-${at + 1}`),
+      ...Array.from({ length: 10 }, (_, at) => `step-${at + 1}`),
+    ]);
+    expect(toPlanText('load', crm.plan)).toBe('phase-4 (data migration), step-4 (data migration)');
+    expect(toPlanText('opt-in', crm.plan)).toBe(null);
   });
 
   test('stand as their last entries say; a no-go changes nothing', () => {

@@ -33,7 +33,7 @@ describe('a customer', () => {
           ...{ id: 'cust', tenant_id: 'acme', company_id: 'acme', customer_key: 'p:+14155552732' },
           ...{ name: 'A', email: 'b', phone_raw: '1', phone_e164: '+14155552732' },
           ...{ source_metadata: '{"b": {"x": "1"}, "c": {"y": "2"}}', superseded_by: null },
-          ...{ created_at: day(1), updated_at: day(4) },
+          ...{ created_at: day(1), updated_at: day(4), workspace_id: null, converted_from_lead_id: null },
         },
         deletedAt: null,
         from: [b, a, c],

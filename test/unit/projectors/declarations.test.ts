@@ -13,6 +13,12 @@ const owning = (table: string): Projection =>
     map: () => ({ rows: {}, contributions: [] }),
   });
 
+/** Sign-ups that fold phones, of which others own rows. */
+const sharing = (ownedFrom: readonly string[]): Projection => ({
+  ...signups,
+  aggregates: [{ ...people, targets: people.targets.map((target) => ({ ...target, ownedFrom })) }],
+});
+
 describe('projections', () => {
   it('of the tree go together', () => {
     expect(() => assertDeclarations(allProjections)).not.toThrow();
@@ -21,6 +27,14 @@ describe('projections', () => {
   it('of two legacy tables may feed one aggregate, and are rebuilt together', () => {
     expect(() => assertDeclarations([signups, returns, ...allProjections])).not.toThrow();
     expect(inseparableFrom([signups], [signups, returns])).toEqual(['returns']);
+  });
+
+  it('may own rows of a table that is folded, where the fold says from which legacy tables', () => {
+    const shared = sharing(['owners']);
+    expect(() => assertDeclarations([shared, owning('phones')])).not.toThrow();
+    expect(() => assertDeclarations([owning('phones'), shared])).not.toThrow();
+    expect(() => assertDeclarations([sharing(['others']), owning('phones')])).toThrow(/phones/);
+    expect(() => assertDeclarations([sharing(['signups'])])).toThrow(/signups feeds people/);
   });
 
   it.each<[string, RegExp, Projection[]]>([

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { GateFacts, VerifiedTable } from '../../../monitor/stages/gate-facts.ts';
+import {
+  type ConfirmationKind,
+  confirmationKinds,
+  type GateFacts,
+  type VerifiedTable,
+} from '../../../monitor/stages/gate-facts.ts';
 import { toGateLines, toGateVerdict, toLargestGap, toVerifiedOf } from '../../../monitor/stages/gate-lines.ts';
 import type { LagSample } from '../../../monitor/stages/lag-samples.ts';
 
@@ -35,9 +40,10 @@ const partition = (projection: string, lagSeconds: number | null) => ({
   ...{ projection, topic: 't', partition: 0, endOffset: 5n, nextOffset: 5n, lagSeconds },
   lagOffsets: lagSeconds === 0 ? 0n : 1n,
 });
-const confirmation = (kind: 'backup' | 'rollback') => ({
+const confirmation = (kind: ConfirmationKind) => ({
   ...{ kind, by: 'ann', note: 'n', at: '2027-01-15 08:00:00+00', validUntil: '2027-01-22 08:00:00+00', isValid: true },
 });
+const allBut = (left: ConfirmationKind) => confirmationKinds.filter((kind) => kind !== left).map(confirmation);
 
 /** Everything is fine, but for what a test changes. */
 function factsWith(change: Partial<GateFacts> = {}, pipeline: Partial<GateFacts['pipeline']> = {}): GateFacts {
@@ -71,7 +77,7 @@ function factsWith(change: Partial<GateFacts> = {}, pipeline: Partial<GateFacts[
     parked: { own: 0, unknown: 0 },
     oversized: { state: 'up', count: 0 },
     rejects: 7,
-    confirmations: [confirmation('backup'), confirmation('rollback')],
+    confirmations: confirmationKinds.map(confirmation),
     ...change,
   };
 }
@@ -154,9 +160,13 @@ describe('a gate', () => {
     ['dead letters', { oversized: { state: 'down', problem: 'Kafka: away', remedy: 'Start it.' } }],
     ['parked changes', { parked: { own: 1, unknown: 0 } }],
     ['parked changes', { parked: { own: 0, unknown: 1 } }],
-    ['backup', { confirmations: [confirmation('rollback')] }],
-    ['backup', { confirmations: [{ ...confirmation('backup'), isValid: false }, confirmation('rollback')] }],
-    ['way back', { confirmations: [confirmation('backup')] }],
+    ['backup', { confirmations: allBut('backup') }],
+    ['backup', { confirmations: [{ ...confirmation('backup'), isValid: false }, ...allBut('backup')] }],
+    ['way back', { confirmations: allBut('rollback') }],
+    ['team', { confirmations: allBut('team') }],
+    ['team', { confirmations: [{ ...confirmation('team'), isValid: false }, ...allBut('team')] }],
+    ['monitoring', { confirmations: allBut('monitoring') }],
+    ['monitoring', { confirmations: [{ ...confirmation('monitoring'), isValid: false }, ...allBut('monitoring')] }],
   ])('is no-go for %s alone: %o %o', (name, change, pipeline = {}) => {
     expect(missing(change, pipeline)).toEqual([name]);
     expect(linesOf(factsWith(change, pipeline)).find((line) => line.name === name)!.next).toMatch(/\w/);

@@ -83,12 +83,10 @@ describe('the tenant of a recorded change', () => {
   it.each(allProjections.map((projection) => [projection.name, projection] as const))(
     'is read from a row of %s',
     (_, projection) => {
-      const expected =
-        projection.source === 'workspaces'
-          ? row.id
-          : projection.source === 'quotes'
-            ? row.company_id
-            : row.workspace_id;
+      // A history belongs to whom its state does; a projection that names no column gives its rows to nobody.
+      const { tenant } = projections.find(({ source }) => source === projection.source)!;
+      const cells: Readonly<Record<string, string>> = row;
+      const expected = tenant === undefined ? 'unassigned' : cells[tenant.column];
       expect([...(toTenantsOf(projection, row, tenants) ?? [])]).toEqual([expected]);
     },
   );

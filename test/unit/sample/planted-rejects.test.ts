@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { plantedRejects } from '../../../pipelines/crm/sample/planted-rejects.ts';
+import { leadRow } from '../../../pipelines/crm/sample/rows/clients.ts';
 import { contactRow } from '../../../pipelines/crm/sample/rows/contacts.ts';
 import { quoteRow } from '../../../pipelines/crm/sample/rows/quotes.ts';
-import type { GeneratedRow, Row } from '../../../pipelines/crm/sample/rows/row.ts';
+import type { GeneratedRow, Row, Setting } from '../../../pipelines/crm/sample/rows/row.ts';
 import { sampleSetting } from '../../../pipelines/crm/sample/sample-setting.ts';
 
 const COUNT = 2000;
+const legacyLead = (setting: Setting, i: number) => leadRow(setting, i, null);
 const STATUSES = 'new contacted qualified nurturing proposal won converted lost unqualified'.split(' ');
 const trim = (text: string) => text.replace(/^[\t\n\v\f\r \u00a0]+|[\t\n\v\f\r \u00a0]+$/g, '');
 
@@ -17,6 +19,8 @@ test('a thousand rows of each table hold every kind of reject', () => {
     'contacts estimated_value: not a finite number',
     'contacts lead_score: out of range 0 to 100',
     'contacts lead_status: unknown lead status',
+    'leads score: out of range 0 to 100',
+    'leads status: unknown lead status',
     'quotes discount_amount: not a finite number',
     'quotes invoice_number: invoice without an amount',
     'quotes items: not an array',
@@ -42,6 +46,7 @@ test('the number of workspaces changes no planted reject', () => {
     return Array.from({ length: COUNT }, (_, i) => [
       ...contactRow(setting, i).rejects,
       ...quoteRow(setting, i).rejects,
+      ...leadRow(setting, i, null).rejects,
     ]);
   };
   expect(rejects(9)).toEqual(rejects(1));
@@ -51,7 +56,7 @@ test('without planting nothing is rejected, with it exactly what was planted', (
   const planting = sampleSetting('exact', 6);
   const sound = { ...planting, plantRejects: false };
   for (let i = 0; i < COUNT; i++) {
-    for (const rowAt of [contactRow, quoteRow]) {
+    for (const rowAt of [contactRow, quoteRow, legacyLead]) {
       expect(pathsFound(rowAt(planting, i))).toEqual(
         rowAt(planting, i)
           .rejects.map(({ path }) => path)
@@ -68,6 +73,9 @@ function pathsFound({ row }: GeneratedRow): string[] {
   const paths: string[] = [];
   const leadStatus = trim(row.lead_status ?? '').toLowerCase();
   if (leadStatus !== '' && !STATUSES.includes(leadStatus)) paths.push('lead_status');
+  const ofLead = trim(row.status ?? '').toLowerCase();
+  if ('client_id' in row && ofLead !== '' && !STATUSES.includes(ofLead)) paths.push('status');
+  if (typeof row.score === 'string' && (+row.score < 0 || +row.score > 100)) paths.push('score');
   const amounts = ['estimated_value', 'subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total'];
   paths.push(...amounts.filter((column) => row[column] === 'NaN'));
   const invoiced = trim(row.invoice_number ?? '') !== '';

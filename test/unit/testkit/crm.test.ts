@@ -13,6 +13,8 @@ const contact = {
 };
 const quote = { id: '0b5f0c3e-9d5c-4c1c-8f5e-2f4b1f0c9a02', company_id: 'ws', email: 'ada@example.org', ...times };
 const phone = '415-555-2732';
+const lead = { id: '0b5f0c3e-9d5c-4c1c-8f5e-2f4b1f0c9a03', workspace_id: 'ws', ...times };
+const client = { id: '0b5f0c3e-9d5c-4c1c-8f5e-2f4b1f0c9a04', converted_from_lead_id: lead.id, phone, ...times };
 
 test(`the shipped projections keep the promises of all projections (seed ${seed})`, () => {
   const examples = {
@@ -40,6 +42,11 @@ test(`the shipped projections keep the promises of all projections (seed ${seed}
         items: '[{"name": "A", "total": 3}]',
       },
     ],
+    leads: [
+      { ...lead, status: 'converted', score: '101', client_id: client.id },
+      { ...lead, client_id: null, phone },
+    ],
+    clients: [client, { ...client, id: '0b5f0c3e-9d5c-4c1c-8f5e-2f4b1f0c9a05', created_at: null }],
   };
   expect(() => checkProjection(crm, { examples, seed, runs: 30 })).not.toThrow();
 });

@@ -14,10 +14,18 @@ const leadStatuses: ReadonlySet<string> = new Set([
   'unqualified',
 ]);
 
-/** The row's lead status as status text; an unknown one is rejected. */
-export function toLeadStatus(row: LegacyRow, rejects: Rejects): Cell {
-  const status = toStatusText(row.lead_status);
+/** The row's lead status as status text; an unknown one is rejected. `column`: where it stands. */
+export function toLeadStatus(row: LegacyRow, rejects: Rejects, column = 'lead_status'): Cell {
+  const status = toStatusText(row[column]);
   return status === null || leadStatuses.has(status)
     ? status
-    : rejects.add('lead_status', row.lead_status ?? '', 'unknown lead status');
+    : rejects.add(column, row[column] ?? '', 'unknown lead status');
+}
+
+/** The row's score; one outside 0 to 100 is rejected. `column`: where it stands. */
+export function toLeadScore(row: LegacyRow, rejects: Rejects, column = 'lead_score'): Cell {
+  const cell = row[column] ?? null;
+  if (cell === null) return null;
+  const score = Number(cell);
+  return score >= 0 && score <= 100 ? cell : rejects.add(column, cell, 'out of range 0 to 100');
 }

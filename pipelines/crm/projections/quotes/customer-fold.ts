@@ -27,9 +27,10 @@ export const customersAggregate: Aggregate = {
       table: 'customers',
       columns: [
         ...['id', 'tenant_id', 'company_id', 'customer_key', 'name', 'email', 'phone_raw', 'phone_e164'],
-        ...['source_metadata', 'created_at', 'updated_at', 'superseded_by'],
+        ...['source_metadata', 'created_at', 'updated_at', 'superseded_by', 'workspace_id', 'converted_from_lead_id'],
       ],
       key: 'id',
+      ownedFrom: ['clients'],
     },
     {
       table: 'customer_addresses',
@@ -136,6 +137,9 @@ function toCustomer(id: string, live: GreatestFirst, retired: GreatestFirst): Fo
     created_at: earliest(cellsOf(from, 'created_at')),
     updated_at: latest(cellsOf(from, 'updated_at')),
     superseded_by: live.length > 0 ? null : (lastRetiredOf(retired)?.movedTo ?? null),
+    // What only clients have.
+    workspace_id: null,
+    converted_from_lead_id: null,
   };
   return { row, deletedAt: live.length > 0 ? null : latestCommitOf(retired), from };
 }

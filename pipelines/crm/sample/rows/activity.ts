@@ -3,7 +3,7 @@ import { campaignId } from './contact-details.ts';
 import { contactId } from './contacts.ts';
 import { uuidOf } from './identifiers.ts';
 import type { Row, Setting } from './row.ts';
-import { decimalText, randomNote, randomWork, UNICODE_NAMES } from './texts.ts';
+import { decimalText, randomNote, randomWork } from './texts.ts';
 import { dateText, laterUs, randomTimeUs, timeText } from './times.ts';
 
 /** A row of messages for the contact, `index` being any number of its own. */
@@ -112,49 +112,7 @@ export function subscriberRow(setting: Setting, index: number, campaigns: number
   };
 }
 
-/** The id of a row of leads. */
-export function leadId(setting: Setting, index: number): string {
-  return uuidOf(`${setting.seed}/lead/${index}`);
-}
-
-/** The id of a row of clients. */
-export function clientId(setting: Setting, index: number): string {
-  return uuidOf(`${setting.seed}/client/${index}`);
-}
-
-/** A row of clients; converted_from_lead_id is left to an update, since that lead may refer back to the client. */
-export function clientRow(setting: Setting, index: number): Row {
-  const random = createRandom(`${setting.seed}/clients/${index}`);
-  const createdUs = randomTimeUs(random, setting.firstDay, 900);
-  return {
-    id: clientId(setting, index),
-    workspace_id: someWorkspace(setting, random),
-    name: random.pick(UNICODE_NAMES),
-    email: random.chance(0.8) ? `client${index}@example.org` : null,
-    phone: random.chance(0.8) ? `+1 503 555 27${String(index % 100).padStart(2, '0')}` : null,
-    created_at: timeText(createdUs),
-    updated_at: timeText(laterUs(random, createdUs, 60)),
-  };
-}
-
-/** A row of leads, of a client or of none. */
-export function leadRow(setting: Setting, index: number, client: string | null): Row {
-  const random = createRandom(`${setting.seed}/leads/${index}`);
-  const createdUs = randomTimeUs(random, setting.firstDay, 900);
-  return {
-    id: leadId(setting, index),
-    workspace_id: someWorkspace(setting, random),
-    client_id: client,
-    name: random.chance(0.9) ? random.pick(UNICODE_NAMES) : null,
-    email: random.chance(0.6) ? `lead${index}@example.net` : null,
-    phone: random.chance(0.6) ? `503-555-27${String(index % 100).padStart(2, '0')}` : null,
-    status: client === null ? random.pick(['new', 'Lost', null]) : 'converted',
-    score: random.chance(0.5) ? String(random.int(-5, 120)) : null,
-    created_at: timeText(createdUs),
-    updated_at: timeText(laterUs(random, createdUs, 60)),
-  };
-}
-
-function someWorkspace(setting: Setting, random: Random): string | null {
+/** A workspace, or none. */
+export function someWorkspace(setting: Setting, random: Random): string | null {
   return setting.workspaces.length === 0 || random.chance(0.05) ? null : random.pick(setting.workspaces);
 }

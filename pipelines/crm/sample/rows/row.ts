@@ -3,7 +3,7 @@ export type Row = Record<string, string | null>;
 
 /** A value that has no valid form in the new schema, planted on purpose: what the projection must reject. */
 export interface PlantedReject {
-  readonly table: 'contacts' | 'quotes';
+  readonly table: 'contacts' | 'quotes' | 'leads';
   /** The legacy row's id. */
   readonly key: string;
   readonly path: string;

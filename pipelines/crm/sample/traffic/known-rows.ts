@@ -54,6 +54,11 @@ export interface KnownRows {
   readonly contacts: RowPool<KnownRow>;
   readonly quotes: Readonly<Record<Stage, RowPool<KnownRow>>>;
   readonly campaigns: string[];
+  /** Rows that belong to a contact, by table: those that have an id and a contact_id. Some may be gone with their contact. */
+  readonly belongings: Map<string, RowPool<KnownRow>>;
+  /** Legacy leads and clients: id and workspace_id. */
+  readonly leads: RowPool<KnownRow>;
+  readonly clients: RowPool<KnownRow>;
   /** May the application create workspaces and use none at all? Not when it is held to given ones. */
   readonly anyWorkspace: boolean;
   /** How many rows were generated so far. */
@@ -75,6 +80,9 @@ export function createKnownRows(
     contacts: createRowPool(),
     quotes: Object.fromEntries(STAGES.map((stage) => [stage, createRowPool<KnownRow>()])) as KnownRows['quotes'],
     campaigns: [],
+    belongings: new Map(),
+    leads: createRowPool(),
+    clients: createRowPool(),
     made: 0,
   };
 }
@@ -97,6 +105,13 @@ export function learn(known: KnownRows, table: 'contacts' | 'quotes', row: Row):
   (table === 'contacts' ? known.contacts : known.quotes[stageOf(kept)]).add(kept);
 }
 
+/** What is known of a table whose rows belong to contacts. */
+export function belongingsOf(known: KnownRows, table: string): RowPool<KnownRow> {
+  const pool = known.belongings.get(table) ?? createRowPool<KnownRow>();
+  known.belongings.set(table, pool);
+  return pool;
+}
+
 /** Takes a committed change into knowledge. */
 export function observe(known: KnownRows, change: Change): void {
   const { table } = change;
@@ -104,7 +119,11 @@ export function observe(known: KnownRows, change: Change): void {
     for (const row of change.rows) observeInsert(known, table, row);
     return;
   }
-  if (change.op === 'touch' || change.by !== 'id' || (table !== 'contacts' && table !== 'quotes')) return;
+  if (change.op === 'touch' || change.by !== 'id') return;
+  if (change.op === 'delete') for (const key of change.keys) known.belongings.get(table)?.remove(key);
+  if (change.op === 'delete' && (table === 'clients' || table === 'leads'))
+    for (const key of change.keys) known[table].remove(key);
+  if (table !== 'contacts' && table !== 'quotes') return;
   for (const key of change.keys) {
     const row = forget(known, table, key);
     if (row !== undefined && change.op === 'update') learn(known, table, { ...row, ...change.set });
@@ -127,6 +146,8 @@ export function pickQuote(known: KnownRows, random: Random, stages: readonly Sta
 function observeInsert(known: KnownRows, table: string, row: Row): void {
   if (table === 'contacts' || table === 'quotes') learn(known, table, row);
   const id = row.id ?? '';
+  if (id !== '' && row.contact_id != null) belongingsOf(known, table).add({ id });
+  if (table === 'clients' || table === 'leads') known[table].add({ id, workspace_id: row.workspace_id ?? null });
   if (table === 'campaigns') known.campaigns.push(id);
   if (table === 'status_options') {
     known.setting = { ...known.setting, statusOptions: [...known.setting.statusOptions, id] };

@@ -1,11 +1,13 @@
 import type { Random } from '../random.ts';
 import type { Action } from './change.ts';
+import { CLIENT_HAPPENINGS } from './client-actions.ts';
 import { CONTACT_HAPPENINGS, contactCreated } from './contact-actions.ts';
 import type { KnownRows } from './known-rows.ts';
 import { OTHER_HAPPENINGS, workspaceCreated } from './other-actions.ts';
 import { QUOTE_HAPPENINGS } from './quote-actions.ts';
 
-const HAPPENINGS = [...CONTACT_HAPPENINGS, ...QUOTE_HAPPENINGS, ...OTHER_HAPPENINGS];
+/** Everything that happens, each under a name of its own, with how often. */
+export const HAPPENINGS = [...CONTACT_HAPPENINGS, ...QUOTE_HAPPENINGS, ...CLIENT_HAPPENINGS, ...OTHER_HAPPENINGS];
 const TRIES = 20;
 const ROLLBACK_SHARE = 0.02;
 

@@ -1,18 +1,11 @@
 import type { Random } from '../random.ts';
-import {
-  appointmentRow,
-  campaignRow,
-  clientRow,
-  leadRow,
-  messageRow,
-  opportunityRow,
-  orderRow,
-} from '../rows/activity.ts';
+import { appointmentRow, campaignRow, messageRow, opportunityRow, orderRow } from '../rows/activity.ts';
 import type { Row } from '../rows/row.ts';
+import { decimalText, randomNote } from '../rows/texts.ts';
 import { timeText } from '../rows/times.ts';
 import { workspaceRow } from '../rows/workspaces.ts';
 import { type Action, inOne, insert, update } from './change.ts';
-import type { KnownRow, KnownRows } from './known-rows.ts';
+import { belongingsOf, type KnownRow, type KnownRows } from './known-rows.ts';
 import type { Happening } from './quote-actions.ts';
 
 function withContact(act: (random: Random, known: KnownRows, contact: KnownRow) => Action | null): Happening {
@@ -36,6 +29,22 @@ const messageReceived = withContact((random, known, { id }) =>
 const added = (name: string, table: string, rowOf: (known: KnownRows, contact: string) => Row): Happening =>
   withContact((_, known, { id }) => inOne(name, [insert(table, rowOf(known, id))], 1));
 
+/** A row that belongs to a contact is changed. */
+const edited =
+  (name: string, table: string, set: (random: Random, now: string) => Row): Happening =>
+  (random, known) => {
+    const row = belongingsOf(known, table).pick(random);
+    return row === undefined ? null : inOne(name, [update(table, [row.id], set(random, timeText(known.clockUs)))]);
+  };
+
+/** A row that belongs to a contact goes by itself. */
+const removed =
+  (name: string, table: string): Happening =>
+  (random, known) => {
+    const row = belongingsOf(known, table).pick(random);
+    return row === undefined ? null : inOne(name, [{ op: 'delete', table, by: 'id', keys: [row.id] }]);
+  };
+
 const campaignCreated: Happening = (_, known) =>
   inOne('campaign created', [insert('campaigns', campaignRow(known.setting, known.made))], 1);
 
@@ -48,20 +57,6 @@ const campaignJoined = withContact((random, known, contact) => {
     insert('campaign_subscribers', { campaign_id: campaign, contact_id: contact.id, status: 'active' }),
   ]);
 });
-
-const leadConverted: Happening = (_, known) => {
-  const lead = leadRow(known.setting, known.made, null);
-  const client = clientRow(known.setting, known.made);
-  return inOne(
-    'lead converted to client',
-    [
-      insert('leads', lead),
-      insert('clients', { ...client, converted_from_lead_id: lead.id! }),
-      update('leads', [lead.id!], { client_id: client.id!, status: 'converted' }),
-    ],
-    1,
-  );
-};
 
 /** A new tenant. */
 export const workspaceCreated: Happening = (_, known) => {
@@ -86,12 +81,32 @@ const workspaceEdited: Happening = (random, known) => {
 /** Everything that happens beside contacts and quotes, with how often. */
 export const OTHER_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [messageReceived, 80],
+  [edited('message read', 'messages', (_, now) => ({ status: 'read', delivered_at: now, read_at: now })), 30],
+  [removed('message erased', 'messages'), 6],
   [added('appointment booked', 'appointments', (known, id) => appointmentRow(known.setting, known.made, id)), 12],
+  [
+    edited('appointment moved', 'appointments', (random, now) => ({
+      starts_at: now,
+      status: random.pick(['booked', 'Done', 'no-show']),
+      notes: random.pick([randomNote(random), null]),
+      updated_at: now,
+    })),
+    8,
+  ],
+  [removed('appointment cancelled', 'appointments'), 3],
   [added('opportunity opened', 'opportunities', (known, id) => opportunityRow(known.setting, known.made, id)), 12],
+  [
+    edited('opportunity moved on', 'opportunities', (random, now) => ({
+      stage: random.pick(['Proposal', 'won', 'lost', null]),
+      amount: random.pick([decimalText(random.int(0, 9_000_000), 2), null]),
+      updated_at: now,
+    })),
+    10,
+  ],
+  [removed('opportunity dropped', 'opportunities'), 3],
   [added('order placed', 'orders', (known, id) => orderRow(known.setting, known.made, id)), 12],
   [campaignCreated, 2],
   [campaignJoined, 10],
-  [leadConverted, 5],
   [workspaceCreated, 1],
   [workspaceEdited, 3],
 ];

@@ -1,12 +1,25 @@
 import type { Client } from 'pg';
+import { quoteIdentifier } from '../insert-rows.ts';
 import { hashText } from '../random.ts';
 import type { Row } from '../rows/row.ts';
-import { createKnownRows, KNOWN_CONTACT_COLUMNS, KNOWN_QUOTE_COLUMNS, type KnownRows, learn } from './known-rows.ts';
+import {
+  belongingsOf,
+  createKnownRows,
+  KNOWN_CONTACT_COLUMNS,
+  KNOWN_QUOTE_COLUMNS,
+  type KnownRow,
+  type KnownRows,
+  learn,
+} from './known-rows.ts';
 
 const MOST_ROWS = 10_000;
 const FIRST_TRAFFIC_PHONE = 4_000_000;
 const TRAFFIC_PHONES = 3_000_000;
 const DAY_US = 86_400_000_000;
+
+/** Tables whose rows have an id and belong to a contact. */
+const BELONGING_TABLES = `SELECT c.relname AS name FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('id', 'contact_id') AND NOT a.attisdropped) = 2 ORDER BY 1`;
 
 /** What the application is held to. */
 export interface KnowledgeOptions {
@@ -42,6 +55,21 @@ export async function readKnownRows(client: Client, options: KnowledgeOptions): 
   const workspaces = tenants ?? (await idsOf('workspaces'));
   const statusOptions = await idsOf('status_options');
   const campaigns = await idsOf('campaigns');
+  const pairs = async (table: 'clients' | 'leads') =>
+    await read(
+      `SELECT id::text, workspace_id FROM public.${table} WHERE $1::text[] IS NULL OR workspace_id = ANY ($1) ORDER BY ${table}.id LIMIT $2`,
+    );
+  const [clients, leads] = [await pairs('clients'), await pairs('leads')];
+  const laneOf = new Map(contacts.map(({ id }, i) => [id, i % connections]));
+  const belongings: { table: string; rows: Row[] }[] = [];
+  for (const { name } of await read(BELONGING_TABLES, [])) {
+    const table = quoteIdentifier(name!);
+    const rows = await read(
+      `SELECT id::text, contact_id::text FROM public.${table} WHERE contact_id IS NOT NULL ORDER BY ${table}.id LIMIT $1`,
+      [MOST_ROWS],
+    );
+    belongings.push({ table: name!, rows });
+  }
 
   return Array.from({ length: connections }, (_, lane) => {
     const seed = `${options.seed}/${options.run}/${lane}`;
@@ -58,6 +86,13 @@ export async function readKnownRows(client: Client, options: KnowledgeOptions): 
     for (const [i, row] of contacts.entries()) if (i % connections === lane) learn(known, 'contacts', row);
     for (const [i, row] of quotes.entries()) if (i % connections === lane) learn(known, 'quotes', row);
     known.campaigns.push(...campaigns);
+    // Both of a workspace, so that they may name each other.
+    const ofLane = (rows: readonly Row[]) =>
+      rows.filter((row) => hashText(row.workspace_id ?? '') % connections === lane) as KnownRow[];
+    for (const row of ofLane(clients)) known.clients.add(row);
+    for (const row of ofLane(leads)) known.leads.add(row);
+    for (const { table, rows } of belongings)
+      for (const row of rows) if (laneOf.get(row.contact_id!) === lane) belongingsOf(known, table).add({ id: row.id! });
     return known;
   });
 }

@@ -1,0 +1,2 @@
+DROP TABLE crm.messages;
+DROP TABLE crm.lead_activities;

@@ -1,0 +1,3 @@
+DROP VIEW crm.budget_balances;
+DROP TABLE crm.budget_transactions;
+DROP FUNCTION crm.continue_balance();

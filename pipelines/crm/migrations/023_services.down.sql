@@ -1,0 +1,11 @@
+DROP FUNCTION crm.check_api_key(text);
+DROP FUNCTION crm.create_api_key(bigint, text, text[], timestamptz);
+DROP FUNCTION crm.summarise_usage(date);
+DROP TABLE crm.conversation_instructions;
+DROP TABLE crm.bot_knowledge_base;
+DROP TABLE crm.webhooks;
+DROP TABLE crm.api_keys;
+DROP TABLE crm.monthly_usage_summary;
+DROP TABLE crm.usage_tracking;
+DROP TABLE crm.products;
+DROP TABLE crm.actions;

@@ -1,0 +1,1 @@
+DROP VIEW crm.tenant_flags;

@@ -1,0 +1,1 @@
+ALTER TABLE crm.dnc_list DROP COLUMN reason, DROP COLUMN source;
