@@ -158,9 +158,6 @@ export function toProvider(signs: ProviderSigns): Provider {
   return SELF;
 }
 
-/** What takes the place of REPLICATION for roles of a provider: membership in this role. */
-export const REPLICATION_ROLE = 'rds_replication';
-
 /** Whether an address names a pooler, which speaks no replication, and what to name in its place; null: nothing tells. */
 export function toPooler({
   host,
@@ -188,10 +185,5 @@ export function toPooler({
 export function toPoolerRefusal(error: unknown, what: string): CrosswalkError | null {
   const message = String((error as { message?: unknown } | null)?.message);
   if (!/unsupported startup parameter/.test(message)) return null;
-  return new CrosswalkError(
-    'config_invalid',
-    `${what}: a pooler answers, and no PostgreSQL`,
-    'Have LEGACY_DATABASE_URL name the server itself: a pooler speaks no replication.',
-    error,
-  );
+  return new CrosswalkError('config_invalid.pooler', `${what}: a pooler answers, and no PostgreSQL`, { cause: error });
 }

@@ -1,9 +1,10 @@
 import type pg from 'pg';
 import { parseLsn } from '../changes/lsn.ts';
+import { REPLICATION_ROLE } from '../monitor/source-checks.ts';
 import { parseAddress } from '../runtime/postgres-address.ts';
 import { pause } from '../runtime/retry.ts';
 import type { AssessedPipeline, OpenFacts, ProviderSigns, RoleFacts, ServerFacts, WalFacts } from './facts.ts';
-import { PROVIDER_FUNCTIONS, PROVIDER_ROLES, PROVIDER_SETTINGS, REPLICATION_ROLE } from './provider.ts';
+import { PROVIDER_FUNCTIONS, PROVIDER_ROLES, PROVIDER_SETTINGS } from './provider.ts';
 import { readOnly, tryReadOnly } from './read-only.ts';
 
 const LIMIT_MS = 15_000;

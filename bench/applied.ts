@@ -1,6 +1,7 @@
 import { parseLsn } from '../changes/lsn.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import { topicOf } from '../runtime/config.ts';
+import { Failure } from '../runtime/error-codes.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import { untilTrue } from '../runtime/retry.ts';
 import type { Bench, Run, Worker } from './bench.ts';
@@ -29,7 +30,12 @@ export async function untilReached(
       for (const worker of workers) worker.assertRunning();
       return await reached();
     },
-    { everyMs, timeoutMs, signal: run.signal, remedy: `See the logs in ${run.stackDir}/logs.` },
+    {
+      everyMs,
+      timeoutMs,
+      signal: run.signal,
+      late: Failure.of('not_reached.logs', { folder: `${run.stackDir}/logs` }),
+    },
   );
 }
 
@@ -145,6 +151,6 @@ export async function untilApplied(
     50,
     options.timeoutMs,
   );
-  if (applied === null) throw new CrosswalkError('unexpected', 'nothing was applied', '');
+  if (applied === null) throw new CrosswalkError('unexpected', 'nothing was applied');
   return applied;
 }

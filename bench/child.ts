@@ -43,10 +43,10 @@ export function startChild(
   process.once('exit', killNow);
   const assertRunning = () => {
     if (!isOver) return;
-    throw new CrosswalkError('unexpected', `${name} ended: ${said}`, `Its log is ${options.logFile}.`);
+    throw new CrosswalkError('unexpected.log', `${name} ended: ${said}`, { file: options.logFile });
   };
   if (child.pid === undefined)
-    throw new CrosswalkError('unexpected', `${name} could not be started: ${program}`, 'Is it installed?');
+    throw new CrosswalkError('unexpected.not_installed', `${name} could not be started: ${program}`);
   return {
     pid: child.pid,
     startedAtMs,

@@ -6,6 +6,7 @@ import { createLegacySchema } from '../pipelines/crm/sample/load.ts';
 import { migrationsOf } from '../projectors/pipeline.ts';
 import type { Projection } from '../projectors/projection.ts';
 import { parseConfig } from '../runtime/config.ts';
+import { Failure } from '../runtime/error-codes.ts';
 import { addressConfig, connect } from '../runtime/postgres.ts';
 import { untilTrue } from '../runtime/retry.ts';
 import { migrateUp } from '../schemas/migrations.ts';
@@ -150,7 +151,12 @@ async function dropDatabase(admin: pg.Client, name: string): Promise<void> {
       );
       return rows.length === 0;
     },
-    { everyMs: 50, timeoutMs: 30_000, signal: new AbortController().signal, remedy: 'See the log of PostgreSQL.' },
+    {
+      everyMs: 50,
+      timeoutMs: 30_000,
+      signal: new AbortController().signal,
+      late: Failure.of('not_reached.postgres_log'),
+    },
   );
   await admin.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1', [name]);
   await admin.query(`DROP DATABASE IF EXISTS ${quoteIdent(name)} WITH (FORCE)`);

@@ -51,7 +51,7 @@ export async function loadChanges(bench: Run & Databases, changes: number): Prom
       values: [updated, `${first}`],
     });
     await bench.legacy.query('COMMIT');
-    if (rowCount !== UPDATES) throw new CrosswalkError('unexpected', `${rowCount} rows updated, not ${UPDATES}`, '');
+    if (rowCount !== UPDATES) throw new CrosswalkError('unexpected', `${rowCount} rows updated, not ${UPDATES}`);
     bench.lastRow += INSERTS;
     progress.update((index + 1) * (INSERTS + UPDATES));
   }
@@ -77,9 +77,8 @@ export async function assertFannedOut({ legacy, target, lastRow }: Databases): P
   )
     return;
   throw new CrosswalkError(
-    'unexpected',
+    'unexpected.pipeline_wrong',
     `${expected} legacy quotes (${lastRow} made), ${found.quotes} quotes and ${found.items} items in the new schema, ${found.dead} dead letters, ${found.parked} parked changes`,
-    'The pipeline is wrong: its speed means nothing.',
   );
 }
 
@@ -95,9 +94,8 @@ export async function assertCopied({ legacy, target, lastRow }: Databases, table
   if (Number(made.rows) === lastRow && made.rows === found.rows && made.hash === found.hash) return;
   const what = made.rows === found.rows ? 'the same number of rows, but not the same rows,' : `${found.rows} rows`;
   throw new CrosswalkError(
-    'unexpected',
+    'unexpected.copy_wrong',
     `${made.rows} legacy quotes (${lastRow} made), ${what} in ${table}`,
-    'The copy is wrong: its speed means nothing.',
   );
 }
 

@@ -164,9 +164,9 @@ function complete(relation: Relation, row: SentRow, before: SentRow | null): Sen
   const unsent = columns.find((_, position) => row.isUnchanged(position));
   if (unsent === undefined) return row;
   throw new CrosswalkError(
-    'row_incomplete',
+    'row_incomplete.table',
     `${nameOf(relation)}: an update did not send the value of "${unsent.name}": the table, or the partition that holds the row, was not REPLICA IDENTITY FULL`,
-    toIncompleteRemedy(relation),
+    { table: relation.table },
   );
 }
 
@@ -176,15 +176,11 @@ function assertKeyed(relation: Relation, row: SentRow): void {
   for (const position of keyPositions(relation)) if (row.isNull(position)) isKeyed = false;
   if (isKeyed) return;
   throw new CrosswalkError(
-    'row_incomplete',
+    'row_incomplete.table',
     `${nameOf(relation)}: a change was sent without the primary key: the table, or the partition that holds the row, was not REPLICA IDENTITY FULL`,
-    toIncompleteRemedy(relation),
+    { table: relation.table },
   );
 }
-
-/** What to do about changes that were not sent whole. */
-export const toIncompleteRemedy = ({ table }: Pick<Relation, 'table'>) =>
-  `Run \`crosswalk migrate plan\` and what it prints, then \`crosswalk resnapshot ${table}\`, and start the connector: it passes over what cannot be completed, and reads the rows again.`;
 
 function keyDiffers(relation: Relation, before: SentRow, after: SentRow): boolean {
   for (const position of keyPositions(relation)) if (!before.isSame(position, after)) return true;

@@ -152,9 +152,8 @@ async function createScratch(beside: string): Promise<{ url: string; drop(): Pro
     );
     if (found.length > 0 && found[0]!.mark !== MARK)
       throw new CrosswalkError(
-        'backup_invalid',
+        'backup_invalid.unmarked_database',
         `There is a database ${name} already, and it is not marked as one that may be dropped`,
-        'Drop it, or name an empty database to restore into.',
       );
     await drop(client);
     await client.query(`CREATE DATABASE ${quoteIdent(name)} TEMPLATE template0 ${settings}`);

@@ -8,7 +8,7 @@ export async function confirm(
   question: string,
 ): Promise<boolean> {
   if (!isTerminal || process.stdin.isTTY !== true)
-    throw new CrosswalkError('config_invalid', question, 'Give --yes to do it, or --dry-run to look only.');
+    throw new CrosswalkError('config_invalid.unconfirmed', question, { consequence: 'do it' });
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isPipeline, type Pipeline } from '../projectors/pipeline.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
@@ -17,19 +17,26 @@ const SHIPPED = join(
  */
 export async function loadPipeline(given: string | undefined, folder = process.cwd()): Promise<Pipeline> {
   const file = given === undefined ? findConfig(folder) : resolve(folder, given);
-  if (!existsSync(file))
-    throw new CrosswalkError('config_invalid', `There is no file ${file}`, 'Correct --config or CROSSWALK_CONFIG.');
+  if (!existsSync(file)) throw new CrosswalkError('config_invalid.config_file', `There is no file ${file}`);
   const { default: exported } = (await import(pathToFileURL(file).href).catch((error: unknown) => {
     if (error instanceof CrosswalkError) throw error;
-    throw new CrosswalkError('config_invalid', `${file}: ${String(error)}`, 'Correct the file.', error);
+    throw toLoadError(file, error);
   })) as { default?: unknown };
-  if (!isPipeline(exported))
-    throw new CrosswalkError(
-      'config_invalid',
-      `${file} exports no pipeline`,
-      'Write `export default definePipeline({ … })`: docs/your-own-tables.md.',
-    );
+  if (!isPipeline(exported)) throw new CrosswalkError('config_invalid.no_pipeline', `${file} exports no pipeline`);
   return exported;
+}
+
+/** A package that is not installed, crosswalk itself above all, is no mistake in the file. */
+function toLoadError(file: string, error: unknown): CrosswalkError {
+  const message = `${file}: ${String(error)}`;
+  const missing = /Cannot find package '([^']+)'/.exec(message)?.[1];
+  return missing === undefined
+    ? new CrosswalkError('config_invalid.config_fails', message, { cause: error })
+    : new CrosswalkError('config_invalid.package_missing', message, {
+        name: missing,
+        folder: dirname(file),
+        cause: error,
+      });
 }
 
 function findConfig(folder: string): string {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { COULD_NOT_RUN } from '../runtime/error-codes.ts';
+import { COULD_NOT_RUN } from '../runtime/error-codes/policy.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { NODE_FLAGS } from '../runtime/node-flags.ts';
 import { PROGRAM } from './program.ts';
@@ -80,7 +80,7 @@ export function assertRunning(processes: readonly ManagedProcess[], dir: string)
   for (const { name, failure } of processes) {
     const said = failure();
     if (said !== null)
-      throw new CrosswalkError('process_ended', `${name} ended: ${said}`, `Its log is ${dir}/logs/${name}.log.`);
+      throw new CrosswalkError('process_ended.log', `${name} ended: ${said}`, { file: `${dir}/logs/${name}.log` });
   }
 }
 

@@ -14,22 +14,20 @@ export function toRestoreAddress(
   if (text === undefined) return restoreUrl;
   const address = URL.canParse(text) ? new URL(text) : null;
   if (address === null || !['postgres:', 'postgresql:'].includes(address.protocol))
-    throw new CrosswalkError(
-      'config_invalid',
-      `${option} is no address`,
-      'Give it as postgres://user@host:port/database.',
-    );
+    throw new CrosswalkError('config_invalid.argument', `${option} is no address`, {
+      argument: option,
+      as: 'postgres://user@host:port/database',
+    });
   if (address.password !== '' || address.searchParams.has('password'))
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.password_shown',
       `${option} has a password in it, which everybody on this machine can read in the list of processes`,
-      'Give the whole address in the environment instead: RESTORE_DATABASE_URL.',
     );
   try {
     parseAddress(text);
   } catch (error) {
     if (!(error instanceof CrosswalkError)) throw error;
-    throw new CrosswalkError('config_invalid', `${option} ${error.message}`, error.remedy);
+    throw new CrosswalkError(error.failure, `${option} ${error.message}`);
   }
   return text;
 }

@@ -60,7 +60,6 @@ export function createSourceDeadLetters(open: Iterable<string>, topic: string, m
         throw new CrosswalkError(
           'rows_too_large',
           `More than ${most} rows are too large for their topics, the last one in ${letter.table} (${of.bytes} bytes, topic ${of.topic} holds ${of.limit})`,
-          'Raise max.message.bytes of that topic (and then change the rows named by `crosswalk dlq list` once, or load anew), or leave the table out of CROSSWALK_TABLES.',
         );
       }
       pending.set(key, toRecord(key, Buffer.from(JSON.stringify(letter)), timestampMs));

@@ -62,12 +62,10 @@ export async function register(
     const retyped = findRetyped(relation, readColumns(JSON.stringify(valueSchema)), versions);
     if (retyped.length === 0 || !(error instanceof RegistryError) || error.retry) throw error;
     const name = `${relation.schema}.${relation.table}`;
-    throw new CrosswalkError(
-      'schema_incompatible',
-      `${name}: ${retyped.join(', ')}`,
-      `Readers of the log could not follow. Give the column its old type back, run \`crosswalk resnapshot ${relation.table}\`, then start the connector; or start the log anew: docs/operations.md, "Schema changes".`,
-      error,
-    );
+    throw new CrosswalkError('schema_incompatible.retyped', `${name}: ${retyped.join(', ')}`, {
+      table: relation.table,
+      cause: error,
+    });
   }
 }
 
@@ -115,9 +113,9 @@ export function toChangedRelation(
   const lost = known.key.filter((_, index) => key[index] === null);
   if (lost.length > 0)
     throw new CrosswalkError(
-      'source_changed',
+      'source_changed.read_again',
       `${known.schema}.${known.table}: column ${lost.join(', ')} of the primary key has another name, and which one is not certain`,
-      `Run \`crosswalk resnapshot ${known.table}\`, then start the connector: it reads the rows again. docs/operations.md, "Changes without events".`,
+      { tables: known.table },
     );
   return { ...known, oid: message.oid, columns, key: key.map((name) => name!) };
 }

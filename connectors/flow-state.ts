@@ -91,11 +91,7 @@ function createTables(flow: Flow): StreamedTables {
     // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
     onChange: async ({ table }, then) => {
       if (snapshot.isIdle() || (await isUnchanged(control, then, capture))) return;
-      throw new CrosswalkError(
-        'columns_changed',
-        `The columns of ${table} changed while a snapshot is read`,
-        'It goes on with the new columns.',
-      );
+      throw new CrosswalkError('columns_changed', `The columns of ${table} changed while a snapshot is read`);
     },
     isRead: (table) => snapshot.state().snapshot[table] !== undefined,
     isPartition: async (of, oid) =>

@@ -125,11 +125,7 @@ function handleTruncate(streaming: Streaming, { oids }: TruncateMessage, lsn: bi
   if (emptied.length === 0 || streaming.open?.isKnown) return;
   snapshot.truncate(oids);
   if (config.onTruncate === 'stop') {
-    throw new CrosswalkError(
-      'truncated',
-      `TRUNCATE of ${emptied.join(', ')} at ${toLsnText(lsn)}`,
-      'Decide what the new rows shall become: docs/operations.md, "TRUNCATE". CROSSWALK_ON_TRUNCATE=ignore goes on and leaves them.',
-    );
+    throw new CrosswalkError('truncated', `TRUNCATE of ${emptied.join(', ')} at ${toLsnText(lsn)}`);
   }
   streaming.log.warn({ tables: emptied }, 'TRUNCATE ignored: the new rows stay until a rebuild');
 }

@@ -130,11 +130,7 @@ async function fence(writer: LogWriter, config: Config): Promise<void> {
 async function assertUnchanged(config: Config, { control, identity, relations }: Servers): Promise<void> {
   const now = await Promise.all([readIdentity(config.legacyUrl()), readCatalog(control, captureOf(config))]);
   if (JSON.stringify(now) === JSON.stringify([identity, relations])) return;
-  throw new CrosswalkError(
-    'columns_changed',
-    'The tables, or the server, changed while this connector started',
-    'It starts over with what is there now.',
-  );
+  throw new CrosswalkError('columns_changed.start', 'The tables, or the server, changed while this connector started');
 }
 
 /** Moves a slot past what is not to be sent. Without a stream nothing is decoded into text, and so nothing that cannot be. */

@@ -114,9 +114,8 @@ export function decodePosition(value: Buffer): Position {
   };
   if (raw.v !== 1) {
     throw new CrosswalkError(
-      'position_mismatch',
+      'position_mismatch.later_version',
       `The stored position has version ${raw.v}, this program reads 1`,
-      'Run the version of crosswalk that wrote it, or a later one.',
     );
   }
   return {
@@ -148,25 +147,22 @@ export function assertBound(stored: Position, actual: Binding, server: ServerSta
   for (const [field, label] of Object.entries(names) as [keyof typeof names, string][]) {
     if (stored.bound[field] !== actual[field]) {
       throw new CrosswalkError(
-        'position_mismatch',
+        'position_mismatch.elsewhere',
         `The stored position was reached with ${label} ${stored.bound[field]}, this is ${actual[field]}`,
-        'Changes between the two may be missing: docs/operations.md, "Another source or another Kafka".',
       );
     }
   }
   assertShared(stored, actual);
   if (stored.lsn > server.walEnd) {
     throw new CrosswalkError(
-      'position_mismatch',
+      'position_mismatch.ahead',
       `The server's log ends at ${toLsnText(server.walEnd)}, before the stored position ${toLsnText(stored.lsn)}`,
-      'It was restored to an earlier point, and what was written in its place would be skipped: docs/operations.md, "Restoring".',
     );
   }
   if (stored.lsn < server.confirmedLsn) {
     throw new CrosswalkError(
-      'position_mismatch',
+      'position_mismatch.confirmed',
       `The slot is confirmed up to ${toLsnText(server.confirmedLsn)}, past the stored position ${toLsnText(stored.lsn)}`,
-      'The slot was re-created or read by something else, and changes between the two may be missing: docs/operations.md, "A lost slot".',
     );
   }
 }
@@ -175,12 +171,7 @@ export function assertBound(stored: Position, actual: Binding, server: ServerSta
 function assertShared(stored: Position, actual: Binding): void {
   const { timeline, history } = stored.bound;
   const left = actual.history?.find((past) => past.timeline === timeline);
-  const refuse = (cause: string) =>
-    new CrosswalkError(
-      'position_mismatch',
-      cause,
-      'Changes may be missing on either side: docs/operations.md, "Failover".',
-    );
+  const refuse = (cause: string) => new CrosswalkError('position_mismatch.failover', cause);
   if (timeline !== actual.timeline) {
     if (left === undefined)
       throw refuse(

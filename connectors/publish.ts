@@ -151,7 +151,6 @@ export function createPublisher(
     return new CrosswalkError(
       'transaction_too_long',
       `A source transaction takes longer to send than the ${options.timeoutMs} ms that Kafka keeps a transaction open`,
-      'Raise transaction.max.timeout.ms of the brokers, and CROSSWALK_TRANSACTION_TIMEOUT_MS up to it.',
     );
   }
 

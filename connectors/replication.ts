@@ -119,12 +119,7 @@ export async function createReplicationStream(options: {
   await new Promise<void>((resolve, reject) => {
     service.once('start', resolve);
     service.subscribe(plugin, options.slot, '0/0').then(
-      () =>
-        fail(
-          closed
-            ? null
-            : new CrosswalkError('server_down', `${what}: the server ended the stream`, 'It is opened again.'),
-        ),
+      () => fail(closed ? null : new CrosswalkError('server_down.stream', `${what}: the server ended the stream`)),
       (error: unknown) => {
         fail(error);
         // A refused start leaves the library's connection open: one would pile up for each attempt of a standby.
@@ -242,36 +237,20 @@ function toStreamError(error: unknown, what: string, options: { slot: string; pu
   const code = (error as { code?: string } | null)?.code;
   const message = String((error as Error | null)?.message ?? error).split('\n')[0] ?? '';
   if (code === '55006') {
-    return new CrosswalkError(
-      'slot_busy',
-      `${what}: replication slot ${options.slot} is in use by another connector`,
-      'This one stands by until the slot is free.',
-      error,
-    );
+    return new CrosswalkError('slot_busy', `${what}: replication slot ${options.slot} is in use by another connector`, {
+      cause: error,
+    });
   }
   if (code === '42704' && message.includes('slot')) {
-    return new CrosswalkError(
-      'slot_invalid',
-      `${what}: replication slot ${options.slot} does not exist`,
-      'If it was dropped, changes may be lost: docs/operations.md, "A lost slot".',
-      error,
-    );
+    return new CrosswalkError('slot_invalid.dropped', `${what}: replication slot ${options.slot} does not exist`, {
+      cause: error,
+    });
   }
   if (code === '42704') {
-    return new CrosswalkError(
-      'publication_missing',
-      `${what}: ${message}`,
-      'Run `crosswalk migrate up` with LEGACY_OWNER_URL: it creates the publication.',
-      error,
-    );
+    return new CrosswalkError('publication_missing', `${what}: ${message}`, { cause: error });
   }
   if (/can no longer (get changes|access)|has been invalidated/.test(message)) {
-    return new CrosswalkError(
-      'slot_invalid',
-      `${what}: ${message}`,
-      'The slot was invalidated and changes are lost: docs/operations.md, "A lost slot".',
-      error,
-    );
+    return new CrosswalkError('slot_invalid.invalidated', `${what}: ${message}`, { cause: error });
   }
   // Where no place is named it is not about a change: PostgreSQL has also run out of memory over what other transactions invalidated.
   const place = /[0-9A-F]{1,8}\/[0-9A-F]{1,8}/.exec(String((error as { where?: unknown } | null)?.where))?.[0];
@@ -279,8 +258,7 @@ function toStreamError(error: unknown, what: string, options: { slot: string; pu
     return new CrosswalkError(
       'change_too_large',
       `${what}: the server cannot send the change at ${place}: its old and new row take more than 1 GB as text (${message})`,
-      '`crosswalk resnapshot --skip` moves the slot past it, and reads every table again: docs/operations.md, "Rows and transactions that are too large".',
-      error,
+      { cause: error },
     );
   }
   return toCrosswalkError(error, what);

@@ -18,9 +18,8 @@ export function createResentCheck(stored: Pick<Position, 'lsn' | 'last'>) {
     settle(): void {
       if (last === undefined || stored.last === undefined || last === stored.last) return;
       throw new CrosswalkError(
-        'position_mismatch',
+        'position_mismatch.other_history',
         `Transaction ${last} is the server's last one before the stored position ${toLsnText(stored.lsn)}, which was reached with ${stored.last}`,
-        'The server was restored to an earlier point and has changes of its own: docs/operations.md, "Restoring".',
       );
     },
   };

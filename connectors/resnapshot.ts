@@ -6,7 +6,7 @@ import type { Log } from '../runtime/log.ts';
 import { amendPosition } from './connect.ts';
 import type { Position } from './position.ts';
 import type { SilentChange, SourceFingerprint } from './source-fingerprint.ts';
-import { listSilentChanges, toRemedy } from './source-health.ts';
+import { listSilentChanges, toWayOn } from './source-health.ts';
 import { assertRequirements } from './source-requirements.ts';
 import { captureOf, readSource, toFingerprint } from './source-state.ts';
 
@@ -25,11 +25,9 @@ export async function requestResnapshot(
   const named = [...new Set(options.tables)];
   const unknown = named.filter((table) => !config.tables.includes(table));
   if (unknown.length > 0)
-    throw new CrosswalkError(
-      'table_missing',
-      `Not captured: ${unknown.join(', ')}`,
-      `Name tables of CROSSWALK_TABLES: ${config.tables.join(', ')}.`,
-    );
+    throw new CrosswalkError('table_missing.not_captured', `Not captured: ${unknown.join(', ')}`, {
+      tables: config.tables.join(', '),
+    });
   const capture = captureOf(config);
   const late = AbortSignal.timeout(SLOT_WAIT_MS);
   const signal = AbortSignal.any([options.signal, late]);
@@ -38,12 +36,7 @@ export async function requestResnapshot(
     await amendPosition(
       config,
       async (stored, control) => {
-        if (stored === null)
-          throw new CrosswalkError(
-            'position_mismatch',
-            'No position is stored yet',
-            'Start the connector: it reads every table.',
-          );
+        if (stored === null) throw new CrosswalkError('position_mismatch.none', 'No position is stored yet');
         const source = await readSource(control, capture);
         assertRequirements(source, capture);
         const changes = listSilentChanges(source, stored.source);
@@ -51,11 +44,10 @@ export async function requestResnapshot(
         const left = named.length === 0 ? [] : changed.filter((table) => !named.includes(table));
         if (changes.some(({ heals }) => heals === 'anew') || left.length > 0)
           throw new CrosswalkError(
-            'source_changed',
+            left.length > 0 ? 'source_changed.left_out' : toWayOn(changes),
             left.length > 0
               ? `Also changed without an event: ${left.join(', ')}`
               : changes.map(({ table, what }) => `${table}: ${what}`).join('; '),
-            left.length > 0 ? 'Name them too, or name none.' : toRemedy(changes),
           );
         const tables = options.skip ? config.tables : named.length === 0 ? changed : named;
         answer = { tables, changes };
@@ -76,12 +68,7 @@ export async function requestResnapshot(
     );
   } catch (error) {
     if (!late.aborted || options.signal.aborted) throw error;
-    throw new CrosswalkError(
-      'slot_busy',
-      `A connector has slot ${config.slot}`,
-      'Stop it first, and start it afterwards.',
-      error,
-    );
+    throw new CrosswalkError('slot_busy.stop', `A connector has slot ${config.slot}`, { cause: error });
   }
   return answer!;
 }

@@ -133,10 +133,7 @@ function rememberTold(
 /** A column that a chunk asks for and that is gone was dropped or renamed: the load goes on with the columns of now. A request that names such a one is refused before. */
 function toLoadError(error: unknown): unknown {
   if ((error as { code?: unknown } | null)?.code !== '42703') return error;
-  return new CrosswalkError(
-    'columns_changed',
-    'The columns of a table changed during the initial load',
-    'The load goes on with the new columns.',
-    error,
-  );
+  return new CrosswalkError('columns_changed', 'The columns of a table changed during the initial load', {
+    cause: error,
+  });
 }

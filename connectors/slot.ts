@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { parseLsn } from '../changes/lsn.ts';
 import { type Config, positionTopicOf } from '../runtime/config.ts';
+import type { PlainCode } from '../runtime/error-codes.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
@@ -45,11 +46,10 @@ export async function ensureSlot(
     const stored = decodePosition(record.value);
     const failedOver = stored.bound.systemId === bound.systemId && stored.bound.timeline !== bound.timeline;
     throw new CrosswalkError(
-      'slot_invalid',
+      failedOver ? 'slot_invalid.failed_over' : 'slot_invalid.gone',
       failedOver
         ? `Replication slot ${config.slot} is not on this server of timeline ${bound.timeline}; the stored position was reached on timeline ${stored.bound.timeline}: the standby was promoted before it had the slot`
         : `Replication slot ${config.slot} is gone, and a position is stored for it`,
-      `Changes since then are lost: docs/operations.md, "${failedOver ? 'Failover' : 'A lost slot'}".`,
     );
   }
   log.info({ slot: config.slot }, 'creating the replication slot; this waits for transactions that are open now');
@@ -60,20 +60,15 @@ export async function ensureSlot(
 }
 
 function assertUsable(slot: SlotRow, name: string, database: string): void {
-  const refuse = (cause: string, remedy: string) =>
-    new CrosswalkError('slot_invalid', `Replication slot ${name} ${cause}`, remedy);
-  const another = 'Choose another name in CROSSWALK_SLOT.';
-  if (slot.slot_type !== 'logical') throw refuse('is a physical one', another);
-  if (slot.plugin !== 'pgoutput') throw refuse(`uses ${slot.plugin}`, another);
+  const refuse = (code: PlainCode, cause: string) => new CrosswalkError(code, `Replication slot ${name} ${cause}`);
+  if (slot.slot_type !== 'logical') throw refuse('slot_invalid.foreign', 'is a physical one');
+  if (slot.plugin !== 'pgoutput') throw refuse('slot_invalid.foreign', `uses ${slot.plugin}`);
   if (slot.database !== database)
-    throw refuse(
-      `belongs to database ${slot.database}, this is ${database}`,
-      'Choose another name in CROSSWALK_SLOT, or correct LEGACY_DATABASE_URL.',
-    );
+    throw refuse('slot_invalid.of_another_database', `belongs to database ${slot.database}, this is ${database}`);
   if (slot.wal_status === 'lost' || slot.invalidation_reason != null)
     throw refuse(
+      'slot_invalid',
       `was invalidated${slot.invalidation_reason == null ? '' : ` (${slot.invalidation_reason})`}: the server has removed changes that it needs`,
-      'docs/operations.md, "A lost slot".',
     );
 }
 
@@ -114,11 +109,7 @@ export async function readIdentity(
   try {
     const { rows: standby } = await client.query<{ is: string }>('SELECT pg_is_in_recovery()::text AS is');
     if (standby[0]!.is === 'true')
-      throw new CrosswalkError(
-        'server_down',
-        `legacy database ${addressOf(url)}: the server is a standby`,
-        'It is tried again until the server is promoted; otherwise correct LEGACY_DATABASE_URL.',
-      );
+      throw new CrosswalkError('server_down.standby', `legacy database ${addressOf(url)}: the server is a standby`);
     const { rows } = await client.query<{ systemid: string; timeline: string; dbname: string }>('IDENTIFY_SYSTEM');
     const { systemid, timeline, dbname } = rows[0]!;
     return {

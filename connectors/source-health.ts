@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { Failure } from '../runtime/error-codes.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { TableProgress } from './position.ts';
 import { findSilentChanges, type SilentChange, type SourceFingerprint } from './source-fingerprint.ts';
@@ -40,22 +41,15 @@ export function toSourceChanged(changes: readonly SilentChange[], options: Pick<
   const causes = [...byWhat].map(
     ([what, tables]) => `${tables.map((table) => `${options.schema}.${table}`).join(', ')}: ${what}`,
   );
-  return new CrosswalkError(
-    'source_changed',
-    `Data may have changed without an event: ${causes.join('; ')}`,
-    toRemedy(changes),
-  );
+  return new CrosswalkError(toWayOn(changes), `Data may have changed without an event: ${causes.join('; ')}`);
 }
 
-/** The way on after silent changes. */
-export function toRemedy(changes: readonly SilentChange[]): string {
-  const doc = 'docs/operations.md, "Changes without events".';
-  if (changes.some(({ heals }) => heals === 'anew')) return `Undo it, or start the log anew: ${doc}`;
+/** `source_changed` with the way on after silent changes. */
+export function toWayOn(changes: readonly SilentChange[]): Failure {
+  if (changes.some(({ heals }) => heals === 'anew')) return Failure.of('source_changed.anew');
   const tables = [...new Set(changes.map(({ table }) => table))].join(' ');
-  const vanished = changes.some(({ heals }) => heals === 'vanished')
-    ? '; rows that are gone without an event stay until then in the new schema, and `crosswalk verify` names them'
-    : '';
-  return `Run \`crosswalk resnapshot ${tables}\`, then start the connector: it reads the rows again${vanished}. ${doc}`;
+  const hasVanished = changes.some(({ heals }) => heals === 'vanished');
+  return Failure.of(hasVanished ? 'source_changed.vanished' : 'source_changed.read_again', { tables });
 }
 
 /** The progress of the initial load of tables that this source's last session captured. What nobody watched is read again from the beginning. */

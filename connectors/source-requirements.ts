@@ -1,10 +1,11 @@
-import type { ErrorCode } from '../runtime/error-codes.ts';
+import { type ErrorCode, Failure } from '../runtime/error-codes.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { quoteIdent as quote } from '../schemas/quote.ts';
 import type { CaptureOptions, SourceState, TableState } from './source-state.ts';
 
-/** What keeps the source from being captured exactly. `sql`: what an owner can run, where that is all; otherwise `remedy` says what to do. */
+/** What keeps the source from being captured exactly. `sql`: what an owner can run, where that is all; otherwise `remedy` says what to do. `code` and `remedy` are those of `failure`. */
 export interface Shortcoming {
+  readonly failure: Failure;
   readonly code: ErrorCode;
   readonly what: string;
   readonly remedy: string;
@@ -13,58 +14,54 @@ export interface Shortcoming {
   readonly ofPartitions?: boolean;
 }
 
+const toShortcoming = (
+  failure: Failure,
+  what: string,
+  sql: readonly string[] = [],
+  more: Pick<Shortcoming, 'ofPartitions'> = {},
+): Shortcoming => ({ ...more, failure, code: failure.code, what, remedy: failure.remedy, sql });
+
 /** Everything that the source lacks, in the order in which it is to be mended. */
 export function findShortcomings(source: SourceState, options: CaptureOptions): Shortcoming[] {
   const found: Shortcoming[] = [];
   const name = (table: string) => `${quote(options.schema)}.${quote(table)}`;
   const publication = quote(options.publication);
-  const add = (code: ErrorCode, what: string, remedy: string) => found.push({ code, what, remedy, sql: [] });
-  const addSql = (code: ErrorCode, what: string, sql: readonly string[], more: Partial<Shortcoming> = {}) =>
-    found.push({
-      ...more,
-      code,
-      what,
-      sql,
-      remedy: `Run as the owner (or \`crosswalk migrate up\` with LEGACY_OWNER_URL): ${sql.map((statement) => `${statement};`).join(' ')}`,
-    });
+  const add = (failure: Failure, what: string) => found.push(toShortcoming(failure, what));
+  const addSql = (
+    code: 'replica_identity.owner' | 'publication_missing.owner',
+    what: string,
+    sql: readonly string[],
+    more?: Pick<Shortcoming, 'ofPartitions'>,
+  ) => {
+    const failure = Failure.of(code, { sql: sql.map((statement) => `${statement};`).join(' ') });
+    found.push(toShortcoming(failure, what, sql, more));
+  };
   const tables = options.tables.flatMap((table) => {
     const state = source.tables[table];
     return state === undefined ? [] : [{ table, ...state }];
   });
   const which = (is: (table: (typeof tables)[number]) => boolean) => tables.filter(is).map(({ table }) => table);
 
-  if (source.walLevel !== 'logical')
-    add(
-      'wal_level',
-      `The legacy server has wal_level=${source.walLevel}`,
-      'Run ALTER SYSTEM SET wal_level = logical; there, and restart it.',
-    );
+  if (source.walLevel !== 'logical') add(Failure.of('wal_level'), `The legacy server has wal_level=${source.walLevel}`);
   const missing = options.tables.filter((table) => source.tables[table] === undefined);
   if (missing.length > 0)
     add(
-      'table_missing',
+      Failure.of('table_missing'),
       `The legacy database has no table ${missing.map((table) => `${options.schema}.${table}`).join(', ')}`,
-      'Correct CROSSWALK_TABLES or CROSSWALK_LEGACY_SCHEMA, or create the tables.',
     );
   const keyless = which(({ key }) => key === '');
-  if (keyless.length > 0)
-    add(
-      'replica_identity',
-      `No primary key: ${keyless.join(', ')}`,
-      'Give each table a primary key, or take it out of CROSSWALK_TABLES.',
-    );
+  if (keyless.length > 0) add(Failure.of('replica_identity.key'), `No primary key: ${keyless.join(', ')}`);
   // Before anything else is set: with FULL and a publication, PostgreSQL would refuse the legacy application's updates of these tables.
   const generated = which(({ generated }) => source.canPublishGenerated && generated.includes('s'));
   const computed = which(({ generated }) => source.canPublishGenerated && generated.includes('v'));
   if (computed.length > 0)
     add(
-      'replica_identity',
+      Failure.of('replica_identity.computed', { publication: options.publication }),
       `Columns that are computed when read cannot be captured: ${computed.join(', ')}`,
-      `Make them STORED or drop them, or take the table out of CROSSWALK_TABLES and out of publication ${options.publication}.`,
     );
   if (generated.length > 0 && source.publication?.withGenerated === false)
     addSql(
-      'publication_missing',
+      'publication_missing.owner',
       `Publication ${options.publication} leaves out computed columns of ${generated.join(', ')}`,
       [`ALTER PUBLICATION ${publication} SET (publish_generated_columns = stored)`],
     );
@@ -72,7 +69,7 @@ export function findShortcomings(source: SourceState, options: CaptureOptions): 
   const partial = which(({ identity }) => identity !== 'f');
   if (partial.length > 0)
     addSql(
-      'replica_identity',
+      'replica_identity.owner',
       `Not REPLICA IDENTITY FULL: ${partial.join(', ')}`,
       partial.map((table) => `ALTER TABLE ${name(table)} REPLICA IDENTITY FULL`),
     );
@@ -81,7 +78,7 @@ export function findShortcomings(source: SourceState, options: CaptureOptions): 
   );
   if (partitions.length > 0)
     addSql(
-      'replica_identity',
+      'replica_identity.owner',
       `Partitions are not REPLICA IDENTITY FULL, which they do not take over from their table: ${partitions.map((partition) => partition.name).join(', ')}`,
       partitions.map((partition) => `ALTER TABLE ${partition.name} REPLICA IDENTITY FULL`),
       { ofPartitions: true },
@@ -91,28 +88,26 @@ export function findShortcomings(source: SourceState, options: CaptureOptions): 
     return others.length === 0 ? [] : [`${table} (${others.slice(0, 5).join(', ')}${others.length > 5 ? ', …' : ''})`];
   });
   if (heirs.length > 0)
-    found.push({
-      code: 'table_unfit',
-      what: `Tables that inherit from captured ones hold rows that a query of these shows, and are not captured: ${heirs.join('; ')}`,
-      remedy:
-        'Add them to CROSSWALK_TABLES (each needs a primary key of its own), end the inheritance (ALTER TABLE … NO INHERIT …;), or take the table out of CROSSWALK_TABLES.',
-      sql: [],
-      ofPartitions: true,
-    });
+    found.push(
+      toShortcoming(
+        Failure.of('table_unfit.heirs'),
+        `Tables that inherit from captured ones hold rows that a query of these shows, and are not captured: ${heirs.join('; ')}`,
+        [],
+        { ofPartitions: true },
+      ),
+    );
   const closed = [...new Set(tables.flatMap(({ closedSchemas }) => closedSchemas))];
   const reader = quote(options.reader ?? source.role);
   if (closed.length > 0)
     add(
-      'permission_denied',
+      Failure.of('permission_denied.schema_usage', { schemas: closed.map(quote).join(', '), role: reader }),
       `Types of primary keys are in schemas that role ${reader} may not use: ${closed.join(', ')}`,
-      `Run as their owner: GRANT USAGE ON SCHEMA ${closed.map(quote).join(', ')} TO ${reader};`,
     );
   const hidden = which(({ hidesRows }) => hidesRows);
   if (hidden.length > 0)
     add(
-      'permission_denied',
+      Failure.of('permission_denied.row_security', { role: quote(source.role) }),
       `Row-level security hides rows of ${hidden.join(', ')} from role ${source.role}`,
-      `Run as a superuser: ALTER ROLE ${quote(source.role)} BYPASSRLS; or turn row-level security off for these tables.`,
     );
   const partitioned = which(({ isPartitioned }) => isPartitioned);
   if (source.publication === null) {
@@ -121,32 +116,32 @@ export function findShortcomings(source: SourceState, options: CaptureOptions): 
       ...(generated.length > 0 ? ['publish_generated_columns = stored'] : []),
     ];
     const withSettings = settings.length > 0 ? ` WITH (${settings.join(', ')})` : '';
-    addSql('publication_missing', `The legacy database has no publication ${options.publication}`, [
+    addSql('publication_missing.owner', `The legacy database has no publication ${options.publication}`, [
       `CREATE PUBLICATION ${publication} FOR TABLE ${options.tables.map(name).join(', ')}${withSettings}`,
     ]);
     return found;
   }
   const unpublished = which(({ published }) => published.length === 0);
   if (unpublished.length > 0)
-    addSql('publication_missing', `Not in publication ${options.publication}: ${unpublished.join(', ')}`, [
+    addSql('publication_missing.owner', `Not in publication ${options.publication}: ${unpublished.join(', ')}`, [
       `ALTER PUBLICATION ${publication} ADD TABLE ${unpublished.map(name).join(', ')}`,
     ]);
   if (source.publication.unpublished.length > 0)
     addSql(
-      'publication_missing',
+      'publication_missing.owner',
       `Publication ${options.publication} leaves out every ${source.publication.unpublished.join(', ')}`,
       [`ALTER PUBLICATION ${publication} SET (publish = 'insert, update, delete, truncate')`],
     );
   if (partitioned.length > 0 && !source.publication.viaRoot)
     addSql(
-      'publication_missing',
+      'publication_missing.owner',
       `Publication ${options.publication} does not publish partitions as their table: ${partitioned.join(', ')}`,
       [`ALTER PUBLICATION ${publication} SET (publish_via_partition_root = true)`],
     );
   const filtered = which(({ hasRowFilter, hasColumnList }) => hasRowFilter || hasColumnList);
   if (filtered.length > 0)
     addSql(
-      'publication_missing',
+      'publication_missing.owner',
       `Publication ${options.publication} leaves out rows or columns of ${filtered.join(', ')}`,
       filtered.flatMap((table) => [
         `ALTER PUBLICATION ${publication} DROP TABLE ${name(table)}`,
@@ -160,25 +155,22 @@ export function findShortcomings(source: SourceState, options: CaptureOptions): 
 function findUnfitTables(
   tables: readonly (TableState & { readonly table: string })[],
   { schema, publication }: CaptureOptions,
-  add: (code: ErrorCode, what: string, remedy: string) => void,
+  add: (failure: Failure, what: string) => void,
 ): void {
   for (const { table, key, keyFault, keyName, names, persistence, isHeap, partitionFaults, sentAs } of tables) {
     const name = `${quote(schema)}.${quote(table)}`;
-    const again = 'Where the connector has run before, run `crosswalk resnapshot';
     if (keyFault === 'deferrable') {
       const columns = key.split(' ').map((number) => quote(names?.[Number(number) - 1] ?? ''));
       const constraint = quote(keyName ?? '');
       add(
-        'table_unfit',
+        Failure.of('table_unfit.deferrable', { table: name, constraint, columns: columns.join(', ') }),
         `The primary key of ${table} is DEFERRABLE: two rows may have one key for a moment, and a change of one would be taken for a change of the other`,
-        `Run as the owner: ALTER TABLE ${name} DROP CONSTRAINT ${constraint}, ADD CONSTRAINT ${constraint} PRIMARY KEY (${columns.join(', ')}); or take the table out of CROSSWALK_TABLES.`,
       );
     }
     if (keyFault === 'invalid')
       add(
-        'table_unfit',
+        Failure.of('table_unfit.invalid_key', { index: `${quote(schema)}.${quote(keyName ?? '')}` }),
         `The primary key of ${table} is not valid: a partition lacks it`,
-        `Give each partition a primary key on the same columns, and attach its index: ALTER INDEX ${quote(schema)}.${quote(keyName ?? '')} ATTACH PARTITION …;`,
       );
     const unlogged = [
       ...(persistence === 'u' ? [name] : []),
@@ -186,9 +178,11 @@ function findUnfitTables(
     ];
     if (unlogged.length > 0)
       add(
-        'table_unfit',
+        Failure.of('table_unfit.unlogged', {
+          table,
+          sql: unlogged.map((each) => `ALTER TABLE ${each} SET LOGGED;`).join(' '),
+        }),
         `Unlogged, so that its changes are not in the server's log: ${unlogged.join(', ')}`,
-        `Run as the owner (each rewrites the table under a lock): ${unlogged.map((each) => `ALTER TABLE ${each} SET LOGGED;`).join(' ')} ${again} ${table}\` afterwards.`,
       );
     const stored = [
       ...(isHeap ? [] : [name]),
@@ -196,15 +190,16 @@ function findUnfitTables(
     ];
     if (stored.length > 0)
       add(
-        'table_unfit',
+        Failure.of('table_unfit.storage', {
+          table,
+          sql: stored.map((each) => `ALTER TABLE ${each} SET ACCESS METHOD heap;`).join(' '),
+        }),
         `Stored by an access method other than heap, whose changes the server's log need not tell: ${stored.join(', ')}`,
-        `Run as the owner (each rewrites the table under a lock): ${stored.map((each) => `ALTER TABLE ${each} SET ACCESS METHOD heap;`).join(' ')} ${again} ${table}\` afterwards.`,
       );
     if (sentAs !== null)
       add(
-        'table_unfit',
+        Failure.of('table_unfit.sent_as', { root: sentAs, publication: quote(publication), table }),
         `Publication ${publication} sends the rows of ${table} as rows of ${sentAs}, whose partition it is`,
-        `Capture ${sentAs} in its place in CROSSWALK_TABLES, or run as the owner: ALTER PUBLICATION ${quote(publication)} SET (publish_via_partition_root = false); ${again} ${table}\` afterwards.`,
       );
   }
 }
@@ -217,6 +212,6 @@ export function assertRequirements(
 ): readonly Shortcoming[] {
   const found = findShortcomings(source, options);
   const first = found.find(({ ofPartitions }) => !(whileRunning && ofPartitions));
-  if (first !== undefined) throw new CrosswalkError(first.code, first.what, first.remedy);
+  if (first !== undefined) throw new CrosswalkError(first.failure, first.what);
   return found;
 }

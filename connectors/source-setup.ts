@@ -11,6 +11,6 @@ export async function planSourceSetup(client: pg.ClientBase, options: CaptureOpt
   const found = findShortcomings(await readSource(client, options), options);
   // Tables with such columns must not be set up at all: PostgreSQL would refuse their updates from then on.
   const refused = found.find(({ code, sql }) => sql.length === 0 && code !== 'wal_level');
-  if (refused !== undefined) throw new CrosswalkError(refused.code, refused.what, refused.remedy);
+  if (refused !== undefined) throw new CrosswalkError(refused.failure, refused.what);
   return found.flatMap(({ sql }) => sql);
 }

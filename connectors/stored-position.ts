@@ -18,9 +18,8 @@ export async function readStoredPosition(
     const filled = [...ends].find(([, partitions]) => partitions.some((partition) => partition.high > 0n));
     if (filled === undefined) return null;
     throw new CrosswalkError(
-      'position_mismatch',
+      'position_mismatch.not_stored',
       `Topic ${filled[0]} holds events, but no position is stored for slot ${config.slot}`,
-      'The position topic was deleted, or the slot renamed: docs/operations.md, "Another source or another Kafka".',
     );
   }
   const stored = decodePosition(record.value);
@@ -31,11 +30,7 @@ export async function readStoredPosition(
   for (const [topic, offsets] of Object.entries(stored.offsets)) {
     const end = ends.get(topic);
     if (end !== undefined && offsets.some((offset, partition) => (end[partition]?.high ?? 0n) < BigInt(offset))) {
-      throw new CrosswalkError(
-        'position_mismatch',
-        `Topic ${topic} ends before the stored position`,
-        'The topic was deleted or cut: docs/operations.md, "Another source or another Kafka".',
-      );
+      throw new CrosswalkError('position_mismatch.topic_cut', `Topic ${topic} ends before the stored position`);
     }
   }
   return { ...stored, bound };

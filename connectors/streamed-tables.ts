@@ -4,7 +4,6 @@ import {
   keyPositions,
   type Relation,
   toChanges,
-  toIncompleteRemedy,
   toSureChanges,
 } from '../changes/change.ts';
 import { parseLsn } from '../changes/lsn.ts';
@@ -124,9 +123,9 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       throw toChanged(of, `${name} was a partition for a while, and its rows went without an event`);
     if (isWeak)
       throw new CrosswalkError(
-        'row_incomplete',
+        'row_incomplete.table',
         `${of.schema}.${of.table}: changes of its partition ${name} were sent without old rows, under ${IDENTITIES[message.replicaIdentity]}`,
-        toIncompleteRemedy(of),
+        { table: of.table },
       );
   }
 
@@ -226,8 +225,8 @@ function findKey(message: RelationMessage, { key, columns }: Relation): readonly
 
 function toChanged({ schema, table }: Relation, what: string): CrosswalkError {
   return new CrosswalkError(
-    'source_changed',
+    'source_changed.vanished',
     `Data may have changed without an event: ${schema}.${table}: ${what}`,
-    `Run \`crosswalk resnapshot ${table}\`, then start the connector: it reads the rows again; rows that are gone without an event stay until then in the new schema, and \`crosswalk verify\` names them. docs/operations.md, "Changes without events".`,
+    { tables: table },
   );
 }

@@ -71,25 +71,13 @@ function toListenError(error: NodeJS.ErrnoException, config: Pick<Config, 'httpH
   const what = `HTTP server on ${hostAndPort(config.httpHost, config.httpPort)}`;
   switch (error.code) {
     case 'EADDRINUSE':
-      return new CrosswalkError(
-        'port_taken',
-        `${what}: the port is taken`,
-        'End the process that has it, or choose another in CROSSWALK_HTTP_PORT (0: no HTTP server).',
-      );
+      return new CrosswalkError('port_taken', `${what}: the port is taken`);
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return new CrosswalkError(
-        'config_invalid',
-        `${what}: this machine has no such address`,
-        'Correct CROSSWALK_HTTP_HOST: 127.0.0.1 for this machine alone, 0.0.0.0 for all of its addresses.',
-      );
+      return new CrosswalkError('config_invalid.host_foreign', `${what}: this machine has no such address`);
     case 'EACCES':
-      return new CrosswalkError(
-        'config_invalid',
-        `${what}: this user may not open the port`,
-        'Choose one above 1023 in CROSSWALK_HTTP_PORT.',
-      );
+      return new CrosswalkError('config_invalid.port_privileged', `${what}: this user may not open the port`);
     default:
       return toCrosswalkError(error, what);
   }

@@ -83,15 +83,22 @@ function toVersionCheck(version: string, number: number): Check {
   );
 }
 
+/** What takes the place of REPLICATION for roles of a provider (Amazon RDS and Aurora): membership in this role. */
+export const REPLICATION_ROLE = 'rds_replication';
+
 async function readRights(client: pg.Client, config: Config): Promise<Check[]> {
   const { ok, warning, failing } = checksOf('source');
-  const { rows } = await client.query<Record<'role' | 'super' | 'replication' | 'usage', string>>(
-    `SELECT rolname AS role, rolsuper::text AS super, rolreplication::text AS replication,
+  const { rows } = await client.query<
+    Record<'role' | 'super' | 'replication' | 'usage', string> & { giver: string | null }
+  >(
+    `SELECT rolname AS role, rolsuper::text AS super, 
+       (rolreplication OR coalesce((SELECT pg_has_role(m.oid, 'MEMBER') FROM pg_roles m WHERE m.rolname = $2), false))::text AS replication,
+       (SELECT m.rolname FROM pg_roles m WHERE m.rolname = $2) AS giver,
        coalesce((SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n WHERE n.nspname = $1), true)::text AS usage
      FROM pg_roles WHERE rolname = current_user`,
-    [config.legacySchema],
+    [config.legacySchema, REPLICATION_ROLE],
   );
-  const { role, super: isSuper, replication, usage } = rows[0]!;
+  const { role, super: isSuper, replication, giver, usage } = rows[0]!;
   if (isSuper === 'true')
     return [
       warning(
@@ -106,7 +113,9 @@ async function readRights(client: pg.Client, config: Config): Promise<Check[]> {
     [config.legacySchema, config.tables],
   );
   const lacks = [
-    ...(replication === 'true' ? [] : [`ALTER ROLE ${role} REPLICATION;`]),
+    ...(replication === 'true'
+      ? []
+      : [giver === null ? `ALTER ROLE ${role} REPLICATION;` : `GRANT ${giver} TO ${role};`]),
     ...(usage === 'true' ? [] : [`GRANT USAGE ON SCHEMA ${config.legacySchema} TO ${role};`]),
     ...tables.map(({ table }) => `GRANT SELECT ON ${config.legacySchema}.${table} TO ${role};`),
   ];

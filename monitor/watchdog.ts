@@ -11,7 +11,7 @@ export function watchStall(health: () => Health, giveUp: (error: CrosswalkError)
   const timer = setInterval(() => {
     const { sign, reason } = health();
     if (sign !== 'stalled') return;
-    giveUp(new CrosswalkError('stalled', `Stalled: ${reason}`, 'It ends, so that a restart heals it.'));
+    giveUp(new CrosswalkError('stalled.ends', `Stalled: ${reason}`));
   }, EVERY_MS);
   timer.unref();
   return { close: () => clearInterval(timer) };

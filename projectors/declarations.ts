@@ -1,8 +1,6 @@
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Projection } from './projection.ts';
 
-const REMEDY = 'Change their declarations.';
-
 /**
  * What must hold between projections, beside what holds within each. A contribution names its aggregate, legacy table and key, and no projection: two projections of one
  * legacy table would retire each other's. A table that is folded has rows of many legacy rows: others can own rows of it where the fold says from which legacy tables, none of which feeds it.
@@ -10,7 +8,7 @@ const REMEDY = 'Change their declarations.';
  */
 export function assertDeclarations(projections: readonly Projection[]): void {
   const refuse = (what: string) => {
-    throw new CrosswalkError('config_invalid', what, REMEDY);
+    throw new CrosswalkError('config_invalid.declarations', what);
   };
   const known = new Map<string, { aggregate: Projection['aggregates'][number]; feeders: Projection[] }>();
   const kinds = new Map<string, string>();

@@ -151,13 +151,11 @@ const isSameJson = (a: string, b: string) => JSON.stringify(JSON.parse(a)) === J
 function toColumnsMissing(projection: DecodedFor, missing: readonly string[], replayed: string | null): CrosswalkError {
   if (replayed !== null)
     return new CrosswalkError(
-      'source_changed',
+      'source_changed.replayed',
       `${replayed} lacks ${projection.source}.${missing.join(', ')}, which projection ${projection.name} requires: the record is older than the column`,
-      'What was written before the column was added or renamed cannot be mapped. Drop the rebuild (--discard), and begin after that change: --from with its time or offset.',
     );
   return new CrosswalkError(
-    'source_changed',
+    'source_changed.mapping',
     `Projection ${projection.name} requires ${projection.source}.${missing.join(', ')}, which the legacy table no longer has`,
-    'Adapt the mapping to the renamed or dropped column, raise its version and deploy it; or give the legacy column its name back, and run `crosswalk resnapshot` when the connector asks for it. Nothing has been written from the new schema.',
   );
 }

@@ -108,11 +108,8 @@ export async function assertWhole(kafka: Kafka, pool: pg.Pool, projection: strin
     const next = nexts[partition] ?? 0n;
     if (end.low > next || next > end.high) {
       throw new CrosswalkError(
-        'log_gap',
+        end.low > next ? 'log_gap.cut' : 'log_gap.topic_anew',
         `${topic}/${partition} holds offsets ${end.low} to ${end.high}, projection ${projection} goes on at ${next}`,
-        end.low > next
-          ? 'The log was cut: restore the topic, or rebuild from a new snapshot.'
-          : 'The topic was re-created, or the target database is newer than Kafka: docs/operations.md, "Restoring".',
       );
     }
   }

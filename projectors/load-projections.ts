@@ -19,10 +19,6 @@ export async function loadProjections<Settings extends object>(
       if (isProjection(value)) found.push(value as unknown as Projection<Settings>);
   }
   if (found.length === 0)
-    throw new CrosswalkError(
-      'config_invalid',
-      `No file of ${path} exports a projection`,
-      'Export what defineProjection or defineHistory returns.',
-    );
+    throw new CrosswalkError('config_invalid.no_projection', `No file of ${path} exports a projection`);
   return found.toSorted((a, b) => Number(a.history !== undefined) - Number(b.history !== undefined));
 }

@@ -173,7 +173,7 @@ async function answered<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const message = `positions of the log: no answer within ${ANSWER_MS / 1000} s`;
-    late.reject(new CrosswalkError('server_down', message, 'It is tried again.'));
+    late.reject(new CrosswalkError('server_down.again', message));
   }, ANSWER_MS);
   const onAbort = () => late.reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });

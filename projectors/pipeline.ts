@@ -226,7 +226,7 @@ const NAME = /^[a-z][a-z0-9_]{0,40}$/;
  */
 export function definePipeline<Settings extends object>(pipeline: Pipeline<Settings>): Pipeline {
   const refuse = (what: string) => {
-    throw new CrosswalkError('config_invalid', `pipeline ${pipeline.name}: ${what}`, 'Correct its definition.');
+    throw new CrosswalkError('config_invalid.definition', `pipeline ${pipeline.name}: ${what}`);
   };
   for (const [field, name] of [
     ['name', pipeline.name],

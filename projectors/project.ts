@@ -106,6 +106,5 @@ async function assertTopics(kafka: Kafka, config: Config, projections: readonly 
   const topics = [positionTopicOf(config), ...projections.map((projection) => topicOf(config, projection.source))];
   const found = await kafka.fetchOffsets(topics);
   const missing = topics.filter((topic) => !found.has(topic));
-  if (missing.length > 0)
-    throw new CrosswalkError('server_down', `topic ${missing[0]} does not exist yet`, 'Start the connector.');
+  if (missing.length > 0) throw new CrosswalkError('server_down.connector', `topic ${missing[0]} does not exist yet`);
 }

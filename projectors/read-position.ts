@@ -22,8 +22,7 @@ export async function followPosition(
   let record: Buffer | null = null;
   let latest: Position | null = null;
   const end = (await kafka.fetchOffsets([topic])).get(topic)?.[0];
-  if (end === undefined)
-    throw new CrosswalkError('server_down', `topic ${topic} does not exist yet`, 'Start the connector.');
+  if (end === undefined) throw new CrosswalkError('server_down.connector', `topic ${topic} does not exist yet`);
   // A heartbeat writes the next one soon, should the last records be of aborted transactions.
   const from = end.high - 16n > end.low ? end.high - 16n : end.low;
   const reader = await kafka.follow(topic, from, {

@@ -29,11 +29,6 @@ function withFile<T>(file: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw new CrosswalkError(
-      'config_invalid',
-      `${file}: ${(error as Error).message}`,
-      'Correct the file: docs/mapping.md, "Pinned configuration".',
-      error,
-    );
+    throw new CrosswalkError('config_invalid.tenants_file', `${file}: ${(error as Error).message}`, { cause: error });
   }
 }

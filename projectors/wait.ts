@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { parseLsn, toLsnText } from '../changes/lsn.ts';
 import type { Position } from '../connectors/position.ts';
 import { type Config, topicOf } from '../runtime/config.ts';
+import { Failure } from '../runtime/error-codes.ts';
 import { toCrosswalkError } from '../runtime/errors.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import { untilTrue } from '../runtime/retry.ts';
@@ -52,7 +53,7 @@ export async function waitForLsn(
       const behind = Number(rows[0]!.behind) + Number(rows[0]!.parked);
       return behind === 0;
     },
-    { ...until, remedy: 'Are the projectors running? See `crosswalk lag` and `crosswalk status`.' },
+    { ...until, late: Failure.of('not_reached.projectors') },
   );
 }
 
@@ -65,7 +66,6 @@ async function readPositionAt(
   until: { everyMs: number; timeoutMs: number; signal: AbortSignal },
 ): Promise<Position> {
   const what = `LSN ${toLsnText(lsn)} in the log`;
-  const remedy = 'Is the connector running? See `crosswalk status`.';
   let followed: Awaited<ReturnType<typeof followPosition>> | null = null;
   let found: Position | null = null;
   try {
@@ -81,7 +81,7 @@ async function readPositionAt(
         if (latest !== null && latest.lsn >= lsn && isLoaded) found = latest;
         return found !== null;
       },
-      { ...until, remedy },
+      { ...until, late: Failure.of('not_reached.connector') },
     );
   } finally {
     // Leaving the reader's group takes a round trip that nobody waits for.

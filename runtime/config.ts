@@ -191,17 +191,13 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>, p
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ');
-    throw new CrosswalkError('config_invalid', `Configuration: ${wrong}`, 'Correct it in the environment.');
+    throw new CrosswalkError('config_invalid.environment', `Configuration: ${wrong}`);
   }
   const values = parsed.data;
   const required = <K extends keyof typeof values>(key: K): NonNullable<(typeof values)[K]> => {
     const value = values[key];
     if (value !== undefined) return value;
-    throw new CrosswalkError(
-      'config_invalid',
-      `Configuration: ${key} is not set`,
-      'Set it in the environment, or start a stack with `make up`, which writes .crosswalk/env.',
-    );
+    throw new CrosswalkError('config_invalid.unset', `Configuration: ${key} is not set`, { setting: key });
   };
   const address = (wanted: AddressSetting, otherwise: AddressSetting = wanted) => {
     const from = values[wanted] === undefined ? otherwise : wanted;

@@ -1,18 +1,32 @@
 import type { AddressSetting } from './address-use.ts';
-import { type ErrorCode, errorCodes } from './error-codes.ts';
+import {
+  type ErrorArguments,
+  type ErrorCode,
+  errorCodes,
+  Failure,
+  type FailureArguments,
+  type PlainCode,
+} from './error-codes.ts';
 import { toKafkaRefusal } from './kafka-refusals.ts';
 
 /** An error that a person can act on: one line of cause, one of remedy. Never holds a secret or a cell value. */
 export class CrosswalkError extends Error {
+  readonly #failure: Failure;
   readonly code: ErrorCode;
   readonly remedy: string;
 
-  /** `remedy`: the next step; that of the code where it is left out. */
-  constructor(code: ErrorCode, message: string, remedy: string = errorCodes[code].remedy, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  /** `new CrosswalkError('config_invalid.unset', 'X is not set', { setting: 'X', cause })`: what happened, and the facts that the remedy of the code needs. */
+  constructor(...[of, message, facts]: ErrorArguments) {
+    super(message, facts?.cause === undefined ? undefined : { cause: facts.cause });
     this.name = 'CrosswalkError';
-    this.code = code;
-    this.remedy = remedy;
+    this.#failure = of instanceof Failure ? of : Failure.of(...([of, facts] as FailureArguments));
+    this.code = this.#failure.code;
+    this.remedy = this.#failure.remedy;
+  }
+
+  /** The way it fails, for an error that says more of what happened. */
+  get failure(): Failure {
+    return this.#failure;
   }
 
   get tries(): number {
@@ -44,27 +58,16 @@ export interface RefusedLogin {
   readonly from?: AddressSetting;
 }
 
-/** Who an address is to name. */
-const LOGINS: Readonly<Record<AddressSetting, string>> = {
-  LEGACY_DATABASE_URL: 'a login that may replicate and read the captured tables',
-  LEGACY_OWNER_URL: 'the owner of the legacy tables',
-  TARGET_DATABASE_URL: 'a login that is a member of crosswalk_projector',
-  TARGET_OWNER_URL: 'the owner of the new schema',
-  TARGET_OPERATOR_URL: 'a login that is a member of crosswalk_operator',
-  RESTORE_DATABASE_URL: 'the owner of an empty database',
-};
-const RIGHTS = 'docs/operations.md, "Rights", lists what each role needs.';
-
 /** Who lacked a right, behind the server's message, and what to do. */
-function toRightsText(login: RefusedLogin | undefined): { who: string; remedy: string } {
-  if (login === undefined) return { who: '', remedy: `Grant the right named above; ${RIGHTS}` };
+function toRightsText(login: RefusedLogin | undefined): { who: string; failure: Failure } {
+  if (login === undefined) return { who: '', failure: Failure.of('permission_denied') };
   const { user, wanted, from } = login;
-  if (wanted === undefined) return { who: `, as ${user}`, remedy: `Grant ${user} the right named above; ${RIGHTS}` };
+  if (wanted === undefined) return { who: `, as ${user}`, failure: Failure.of('permission_denied.user', { user }) };
   if (wanted === from)
-    return { who: `, as ${user} of ${from}`, remedy: `Have ${wanted} name ${LOGINS[wanted]}; ${RIGHTS}` };
+    return { who: `, as ${user} of ${from}`, failure: Failure.of('permission_denied.login', { setting: wanted }) };
   return {
     who: `, as ${user} of ${from}, since ${wanted} is not set`,
-    remedy: `Set ${wanted} to ${LOGINS[wanted]}; ${RIGHTS}`,
+    failure: Failure.of('permission_denied.login_unset', { setting: wanted }),
   };
 }
 
@@ -127,101 +130,66 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
   if (wrapped instanceof CrosswalkError) return wrapped;
   const message = messageOf(error);
   const code = codeOf(error);
-  const fail = (kind: ErrorCode, remedy: string) => new CrosswalkError(kind, `${what}: ${message}`, remedy, error);
+  const fail = (failure: Failure | PlainCode, more = '') =>
+    new CrosswalkError(failure, `${what}: ${message}${more}`, { cause: error });
   if (
     /does not support SSL|before secure TLS|wrong.version.number|EPROTO|packet.length.too.long/i.test(
       `${message} ${code}`,
     )
   ) {
-    return fail(
-      'tls_refused',
-      'The server does not speak TLS on this port: turn TLS on there, or take sslmode / KAFKA_TLS out of the configuration.',
-    );
+    return fail('tls_refused.plain');
   }
   if (
     /alert.(unknown.ca|handshake|protocol|no.application|access|\w*.?certificate)|no.protocols.available|unsupported.protocol/i.test(
       `${message} ${code}`,
     )
   ) {
-    return fail(
-      'tls_refused',
-      'Server and client agree on no TLS: check the client certificate and the protocol versions of the address, and what the server asks for.',
-    );
+    return fail('tls_refused.disagreed');
   }
   if (/altname/i.test(`${message} ${code}`)) {
-    return fail(
-      'tls_refused',
-      'Connect by a name that the certificate holds, or to PostgreSQL with sslmode=verify-ca, which checks only who signed it.',
-    );
+    return fail('tls_refused.name');
   }
   // 28000 is the server's opinion of ours.
   if (code !== '28000' && /self.signed|unable.to.verify|certificate|CERT_|CRL_/i.test(`${message} ${code}`)) {
-    return fail(
-      'tls_refused',
-      'The certificate is not trusted: give its authority in NODE_EXTRA_CA_CERTS, or in sslrootcert of an address of PostgreSQL.',
-    );
+    return fail('tls_refused.untrusted');
   }
   if (
     code === '28P01' ||
     code === '28000' ||
     /SASL.*(auth|password|state|mechanism)|authentication failed/i.test(message)
   ) {
-    return fail(
-      'auth_failed',
-      'Check user and password in the address, and that the server lets this user in (pg_hba.conf, SASL users).',
-    );
+    return fail('auth_failed');
   }
-  if (code === '3D000') return fail('database_missing', 'Create the database, or correct its name in the address.');
+  if (code === '3D000') return fail('database_missing');
   if (code === RIGHT_MISSING) {
-    const { who, remedy } = toRightsText(refusedLoginOf(error));
-    return new CrosswalkError('permission_denied', `${what}: ${message}${who}`, remedy, error);
+    const { who, failure } = toRightsText(refusedLoginOf(error));
+    return fail(failure, who);
   }
-  if (NOT_THERE.includes(code)) {
-    const { who } = toRightsText(refusedLoginOf(error));
-    return new CrosswalkError(
-      'schema_missing',
-      `${what}: ${message}${who}`,
-      `Run \`crosswalk migrate up\` with an owner's address (TARGET_OWNER_URL); where that was done, this user has no right to see it: ${RIGHTS}`,
-      error,
-    );
-  }
+  if (NOT_THERE.includes(code)) return fail('schema_missing.unseen', toRightsText(refusedLoginOf(error)).who);
   // The server's message shows the bytes, which are a part of a value.
   if (code === '22021' || code === '22P05')
     return new CrosswalkError(
       'text_unreadable',
       `${what}: a text there is not valid in the database's encoding, or has no form in UTF-8`,
-      'Correct the text in the legacy database; one in the encoding SQL_ASCII must hold UTF-8 only.',
     );
-  if (code === 'EADDRINUSE')
-    return fail('port_taken', 'Another process has this port: end it, or choose another in CROSSWALK_HTTP_PORT.');
-  if (code === 'ERR_INVALID_URL') return fail('config_invalid', 'Correct the address.');
-  if (networkCodes.has(code) || waitingStates.test(code))
-    return fail('server_down', 'Start the server, or correct its address.');
+  if (code === 'EADDRINUSE') return fail('port_taken');
+  if (code === 'ERR_INVALID_URL') return fail('config_invalid.address');
+  if (networkCodes.has(code) || waitingStates.test(code)) return fail('server_down');
   const name = String((error as Foreign | null)?.name ?? '');
-  if (name === 'RegistryError') {
-    const { kind, remedy } = error as { kind: ErrorCode; remedy: string };
-    return fail(kind, remedy);
-  }
+  if (name === 'RegistryError') return fail((error as { failure: Failure }).failure);
   if ((error as Foreign | null)?.type === 'INVALID_SESSION_TIMEOUT') {
-    return fail(
-      'config_invalid',
-      "Set CROSSWALK_SESSION_TIMEOUT_MS between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms.",
-    );
+    return fail('config_invalid.session_timeout');
   }
   const refusal = toKafkaRefusal(error);
   if (refusal !== null) {
     const where = refusal.topic === null ? what : `${what}, topic ${refusal.topic}`;
-    return new CrosswalkError(refusal.code, `${where}: ${message}`, refusal.remedy, error);
+    return new CrosswalkError(refusal.failure, `${where}: ${message}`, { cause: error });
   }
   if (isSettling(error)) {
-    return fail('server_down', 'Kafka is settling: it is tried again.');
+    return fail('server_down.settling');
   }
   // The library takes a refusal for a coordinator that is not there yet.
-  if (name.startsWith('KafkaJSGroupCoordinator'))
-    return fail(
-      'server_down',
-      'Look whether the brokers are up, and whether crosswalk may describe its groups and transactional id: docs/operations.md lists the rights.',
-    );
+  if (name.startsWith('KafkaJSGroupCoordinator')) return fail('server_down.coordinator');
   if (
     /^Kafka(JS)?(Connection|BrokerNotFound|RequestTimeout|NumberOfRetries|NoBroker|Metadata|Timeout|LockTimeout)/.test(
       name,
@@ -230,9 +198,9 @@ export function toCrosswalkError(error: unknown, what: string): CrosswalkError {
       message,
     )
   ) {
-    return fail('server_down', 'Start the server, or correct its address.');
+    return fail('server_down');
   }
-  return fail('unexpected', 'This is not expected: see the log around this line, with LOG_LEVEL=debug.');
+  return fail('unexpected');
 }
 
 /** An answer of Kafka that is another one soon: a partition without a leader, a coordinator that loads. */

@@ -61,11 +61,10 @@ export function parseFaults(text: string): Fault[] {
       const match = /^([a-z_.]+)=(kill|freeze|fail|break|stall:(\d{1,6}))(?:@([1-9]\d{0,6}))?$/.exec(part);
       const point = faultPoints.find((known) => known === match?.[1]);
       if (match === null || point === undefined) {
-        throw new CrosswalkError(
-          'config_invalid',
-          `Configuration: CROSSWALK_FAULTS: ${part} is no fault`,
-          `Write point=kill, freeze, fail, break or stall:<ms>, with @n for the nth time; points: ${faultPoints.join(', ')}.`,
-        );
+        throw new CrosswalkError('config_invalid.setting', `Configuration: CROSSWALK_FAULTS: ${part} is no fault`, {
+          setting: 'CROSSWALK_FAULTS',
+          to: `point=kill, freeze, fail, break or stall:<ms>, with @n for the nth time; points: ${faultPoints.join(', ')}`,
+        });
       }
       const kind = match[2]!.startsWith('stall') ? 'stall' : (match[2] as 'kill' | 'freeze' | 'fail' | 'break');
       return {
@@ -90,8 +89,7 @@ export function switchOnFaults(faults: readonly Fault[], report: (fault: Fault) 
     const { action } = fault;
     if (action.kind === 'kill') process.kill(process.pid, 'SIGKILL');
     if (action.kind === 'freeze') process.kill(process.pid, 'SIGSTOP');
-    if (action.kind === 'fail')
-      throw new CrosswalkError('server_down', `fault injected at ${point}`, 'A test asked for it.');
+    if (action.kind === 'fail') throw new CrosswalkError('server_down.fault', `fault injected at ${point}`);
     if (action.kind === 'break') throw new Error(`fault injected at ${point}`);
     if (action.kind === 'stall') await new Promise((resolve) => setTimeout(resolve, action.ms));
   };

@@ -46,11 +46,7 @@ async function load<T>(name: string, module: Promise<T>): Promise<T> {
 
 /** Not to be tried again: `retriable` tells the Kafka library, which would also hide an error with a cause. */
 function toUnreadable(message: string): CrosswalkError {
-  const error = new CrosswalkError(
-    'topic_misconfigured',
-    message,
-    'Run crosswalk where it can read them, and set compression.type=producer on the topics for records to come.',
-  );
+  const error = new CrosswalkError('topic_misconfigured.unreadable', message);
   return Object.assign(error, { retriable: false });
 }
 

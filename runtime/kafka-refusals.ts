@@ -1,37 +1,18 @@
-import type { ErrorCode } from './error-codes.ts';
+import { Failure } from './error-codes.ts';
 
-const rights = 'Allow it to the user that crosswalk logs in as: docs/operations.md lists the rights.';
+const rights = Failure.of('permission_denied.kafka');
 /** What brokers refuse until somebody acts, by the name of their answer. */
-const refusals: Readonly<Record<string, { code: ErrorCode; remedy: string }>> = {
-  TOPIC_AUTHORIZATION_FAILED: { code: 'permission_denied', remedy: rights },
-  GROUP_AUTHORIZATION_FAILED: { code: 'permission_denied', remedy: rights },
-  CLUSTER_AUTHORIZATION_FAILED: { code: 'permission_denied', remedy: rights },
-  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: { code: 'permission_denied', remedy: rights },
-  INVALID_REPLICATION_FACTOR: {
-    code: 'config_invalid',
-    remedy: 'Lower CROSSWALK_REPLICATION_FACTOR to the number of brokers, or start more of them.',
-  },
-  POLICY_VIOLATION: {
-    code: 'config_invalid',
-    remedy:
-      "The brokers' policy (create.topic.policy.class.name) must allow the topics, or create them with the settings of docs/operations.md.",
-  },
-  INVALID_CONFIG: {
-    code: 'config_invalid',
-    remedy: 'The brokers refuse a setting of the topics: create them with the settings of docs/operations.md.',
-  },
-  INVALID_TOPIC_EXCEPTION: {
-    code: 'config_invalid',
-    remedy: 'Choose a CROSSWALK_TOPIC_PREFIX that makes names of topics.',
-  },
-  INVALID_TIMESTAMP: {
-    code: 'topic_misconfigured',
-    remedy: 'Lift the limits on times of records: `crosswalk doctor` names the topics and the commands.',
-  },
-  UNSUPPORTED_COMPRESSION_TYPE: {
-    code: 'topic_misconfigured',
-    remedy: 'Set compression.type=producer on the topics.',
-  },
+const refusals: Readonly<Record<string, Failure>> = {
+  TOPIC_AUTHORIZATION_FAILED: rights,
+  GROUP_AUTHORIZATION_FAILED: rights,
+  CLUSTER_AUTHORIZATION_FAILED: rights,
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: rights,
+  INVALID_REPLICATION_FACTOR: Failure.of('config_invalid.replication_factor'),
+  POLICY_VIOLATION: Failure.of('config_invalid.topic_policy'),
+  INVALID_CONFIG: Failure.of('config_invalid.topic_settings'),
+  INVALID_TOPIC_EXCEPTION: Failure.of('config_invalid.topic_prefix'),
+  INVALID_TIMESTAMP: Failure.of('topic_misconfigured.time_limits'),
+  UNSUPPORTED_COMPRESSION_TYPE: Failure.of('topic_misconfigured.compression'),
 };
 
 interface KafkaError {
@@ -54,8 +35,8 @@ export function findBrokerError(error: unknown): { readonly type: string; readon
 }
 
 /** What to do about an answer of Kafka that stays the same until somebody acts; null for any other error. */
-export function toKafkaRefusal(error: unknown): { code: ErrorCode; remedy: string; topic: string | null } | null {
+export function toKafkaRefusal(error: unknown): { failure: Failure; topic: string | null } | null {
   const found = findBrokerError(error);
-  const refusal = found === null ? undefined : refusals[found.type];
-  return refusal === undefined ? null : { ...refusal, topic: found?.topic ?? null };
+  const failure = found === null ? undefined : refusals[found.type];
+  return failure === undefined ? null : { failure, topic: found?.topic ?? null };
 }

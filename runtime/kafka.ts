@@ -82,14 +82,14 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     const type = findBrokerError(error)?.type;
     if (type === 'TOPIC_AUTHORIZATION_FAILED') {
       const refusal = toKafkaRefusal(error)!;
-      throw new CrosswalkError(refusal.code, `Kafka: no right to use ${topics.join(' or ')}`, refusal.remedy, error);
+      throw new CrosswalkError(refusal.failure, `Kafka: no right to use ${topics.join(' or ')}`, { cause: error });
     }
     if (type !== 'INVALID_TIMESTAMP') throw error;
     const settings = await fetchTopicSettings(topics).catch(() => new Map());
     const configs = new Map([...settings].map(([topic, { config }]) => [topic, config] as const));
     const refusal = toTimeRefusal(configs);
     if (refusal === null) throw error;
-    throw new CrosswalkError('topic_misconfigured', refusal.what, refusal.remedy, error);
+    throw new CrosswalkError(refusal.failure, refusal.what, { cause: error });
   }
 
   /** A client may ask a broker that does not answer again and again. */
@@ -98,9 +98,7 @@ export function createKafka(settings: KafkaSettings, log: Log) {
     const silence = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         const seconds = SILENCE_MS / 1000;
-        reject(
-          new CrosswalkError('server_down', `Kafka ${brokers} has not answered for ${seconds} s`, 'It is tried anew.'),
-        );
+        reject(new CrosswalkError('server_down.again', `Kafka ${brokers} has not answered for ${seconds} s`));
       }, SILENCE_MS);
     });
     return Promise.race([work, silence]).finally(() => clearTimeout(timer));
@@ -143,9 +141,8 @@ export function createKafka(settings: KafkaSettings, log: Log) {
           const found = replicas.get(spec.topic)?.length;
           if (found !== spec.partitions) {
             throw new CrosswalkError(
-              'topic_misconfigured',
+              'topic_misconfigured.partitions',
               `Topic ${spec.topic} has ${found ?? 0} partitions, ${spec.partitions} are configured`,
-              'Set CROSSWALK_PARTITIONS to the existing number: another number would break the order of changes of one row.',
             );
           }
         }
@@ -159,10 +156,9 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         const configs = await admin.configs(topics, name).catch((error: unknown) => {
           if (!String(findBrokerError(error)?.type).endsWith('AUTHORIZATION_FAILED')) throw error;
           throw new CrosswalkError(
-            'permission_denied',
+            'permission_denied.kafka_settings',
             `Kafka: the settings of topic ${topics[0]} may not be read`,
-            'Allow DESCRIBE_CONFIGS on the topics: docs/operations.md lists the rights.',
-            error,
+            { cause: error },
           );
         });
         return new Map(
@@ -203,10 +199,9 @@ export function createKafka(settings: KafkaSettings, log: Log) {
         await writer.begin().catch((error: unknown) => {
           if (findBrokerError(error)?.type !== 'INVALID_TRANSACTION_TIMEOUT') throw error;
           throw new CrosswalkError(
-            'config_invalid',
+            'config_invalid.transaction_timeout',
             `Kafka allows no transaction of ${transactionTimeoutMs} ms`,
-            'Raise transaction.max.timeout.ms of the brokers, or lower CROSSWALK_TRANSACTION_TIMEOUT_MS to it.',
-            error,
+            { cause: error },
           );
         });
       };
@@ -311,9 +306,5 @@ async function createTopics(admin: Admin, specs: readonly TopicSpec[]): Promise<
 }
 
 function toMissingTopic(topic: string): CrosswalkError {
-  return new CrosswalkError(
-    'topic_misconfigured',
-    `Topic ${topic} does not exist`,
-    'Start the connector first: it creates the topics.',
-  );
+  return new CrosswalkError('topic_misconfigured.missing', `Topic ${topic} does not exist`);
 }

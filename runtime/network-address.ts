@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { CrosswalkError } from './errors.ts';
 
 function refuse(problem: string): never {
-  throw new CrosswalkError('config_invalid', problem, 'Correct the address.');
+  throw new CrosswalkError('config_invalid.address', problem);
 }
 
 /** The items of a list with commas: a set in the order of the text, without spaces and empty places. */

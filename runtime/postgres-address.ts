@@ -95,7 +95,7 @@ const instead: Readonly<Record<string, string>> = {
 };
 
 function refuse(problem: string): never {
-  throw new CrosswalkError('config_invalid', problem, 'Correct the address.');
+  throw new CrosswalkError('config_invalid.address', problem);
 }
 
 /**

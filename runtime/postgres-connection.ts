@@ -164,9 +164,8 @@ export class NegotiatedConnection extends Library {
         this.#binding = 'refused';
         this.stream.destroy(
           new CrosswalkError(
-            'auth_failed',
+            'auth_failed.channel_binding',
             'channel_binding=require, and the server authenticates without channel binding',
-            'Let it ask for scram-sha-256 over TLS, or take channel_binding out of the address.',
           ),
         );
         return true;

@@ -8,6 +8,7 @@ import {
   getCACertificates,
   type PeerCertificate,
 } from 'node:tls';
+import { Failure } from './error-codes.ts';
 import { CrosswalkError } from './errors.ts';
 import type { TlsSettings } from './postgres-address.ts';
 
@@ -57,9 +58,14 @@ function readClient(client: NonNullable<TlsSettings['client']>, what: string, re
   });
   const { mode, uid } = statSync(client.key);
   if ((mode & (uid === 0 ? 0o027 : 0o077)) !== 0)
-    throw wrongFile(what, 'sslkey', 'others than its owner may read the file', 'Take that right away: chmod 600.');
+    throw wrongFile(what, 'sslkey', 'others than its owner may read the file', Failure.of('config_invalid.key_open'));
   if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey({ key, ...passphrase })))
-    throw wrongFile(what, 'sslkey', 'it is not the key of the certificate in sslcert', 'Name the files of one pair.');
+    throw wrongFile(
+      what,
+      'sslkey',
+      'it is not the key of the certificate in sslcert',
+      Failure.of('config_invalid.key_of_another'),
+    );
   return { cert, key, ...passphrase };
 }
 
@@ -72,7 +78,7 @@ function readPem(what: string, parameter: string, path: string, check: (text: st
       what,
       parameter,
       `the file cannot be read (${(error as NodeJS.ErrnoException).code})`,
-      `Let ${parameter} name a file that exists and that this user may read.`,
+      Failure.of('config_invalid.file_unreadable', { parameter }),
     );
   }
   try {
@@ -83,14 +89,14 @@ function readPem(what: string, parameter: string, path: string, check: (text: st
       what,
       parameter,
       isKey ? (error as Error).message : 'the file holds nothing of its kind in PEM',
-      `Let ${parameter} name a file in PEM${isKey ? ', and sslpassword its passphrase' : ''}.`,
+      isKey ? Failure.of('config_invalid.no_key') : Failure.of('config_invalid.no_pem', { parameter }),
     );
   }
   return text;
 }
 
-function wrongFile(what: string, parameter: string, why: string, remedy: string): CrosswalkError {
-  return new CrosswalkError('config_invalid', `${what}: ${parameter}: ${why}`, remedy);
+function wrongFile(what: string, parameter: string, why: string, failure: Failure): CrosswalkError {
+  return new CrosswalkError(failure, `${what}: ${parameter}: ${why}`);
 }
 
 /** Like Node.js, and as libpq does: a certificate that names no IP address may have it as its common name. */

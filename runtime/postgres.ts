@@ -46,7 +46,7 @@ function accountName(what: string): string {
   try {
     return userInfo().username;
   } catch {
-    throw new CrosswalkError('config_invalid', `${what}: the address names no user`, 'Name one in the address.');
+    throw new CrosswalkError('config_invalid.address_user', `${what}: the address names no user`);
   }
 }
 

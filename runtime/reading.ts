@@ -15,13 +15,7 @@ export async function readWithin<T extends object>(
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     limit.abort();
-    late.reject(
-      new CrosswalkError(
-        'server_down',
-        `${what}: no answer within ${limitMs / 1000} s`,
-        'Start the server, or correct its address.',
-      ),
-    );
+    late.reject(new CrosswalkError('server_down', `${what}: no answer within ${limitMs / 1000} s`));
   }, limitMs);
   try {
     return { state: 'up', ...(await Promise.race([read(limit.signal), late.promise])) };

@@ -1,3 +1,5 @@
+import { Failure } from './error-codes.ts';
+
 /** What Kafka takes for no limit. */
 const NO_LIMIT = '9223372036854775807';
 const BEFORE = 'message.timestamp.before.max.ms';
@@ -21,6 +23,7 @@ export function spellRecordTimes(config: TopicConfig): readonly TopicConfig[] {
 /** What is wrong, and what to do, as `doctor` and the process that meets it say it. */
 export interface Refusal {
   readonly what: string;
+  readonly failure: Failure;
   readonly remedy: string;
 }
 
@@ -29,9 +32,12 @@ export function toTimeLimit(topic: string, config: TopicConfig): Refusal | null 
   if (config[TYPE] === 'LogAppendTime') return null;
   const limited = [BEFORE, AFTER, EITHER].filter((name) => (config[name] ?? NO_LIMIT) !== NO_LIMIT);
   if (limited.length === 0) return null;
+  const settings = limited.map((name) => `${name}=${NO_LIMIT}`).join(',');
+  const failure = Failure.of('topic_misconfigured.time_limit', { topic, settings });
   return {
+    failure,
+    remedy: failure.remedy,
     what: `Topic ${topic} has ${limited.map((name) => `${name}=${config[name]}`).join(' and ')}: Kafka refuses records whose time, that of the legacy server's clock, is further from its own`,
-    remedy: `Run kafka-configs --alter --topic ${topic} --add-config ${limited.map((name) => `${name}=${NO_LIMIT}`).join(',')}.`,
   };
 }
 

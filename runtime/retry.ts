@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Failure } from './error-codes.ts';
 import { CrosswalkError, toCrosswalkError } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -33,21 +34,17 @@ export async function untilUp<T>(
   }
 }
 
-/** Throws `not_reached` after `timeoutMs` (0: never) unless `reached` answered true before; asks every `everyMs`. */
+/** Throws `late` after `timeoutMs` (0: never) unless `reached` answered true before; asks every `everyMs`. */
 export async function untilTrue(
   what: string,
   reached: () => Promise<boolean>,
-  options: { everyMs: number; timeoutMs: number; signal: AbortSignal; remedy: string },
+  options: { everyMs: number; timeoutMs: number; signal: AbortSignal; late: Failure },
 ): Promise<void> {
   const startedAtMs = performance.now();
   while (!(await reached())) {
     options.signal.throwIfAborted();
     if (options.timeoutMs > 0 && performance.now() - startedAtMs > options.timeoutMs) {
-      throw new CrosswalkError(
-        'not_reached',
-        `${what}: not reached within ${Math.round(options.timeoutMs / 1000)} s`,
-        options.remedy,
-      );
+      throw new CrosswalkError(options.late, `${what}: not reached within ${Math.round(options.timeoutMs / 1000)} s`);
     }
     await pause(options.everyMs, options.signal);
   }
@@ -73,8 +70,7 @@ export function createPatience(): {
       return new CrosswalkError(
         'stuck',
         `${error.message.replace(/\.$/, '')}: ${failures} times without getting any further, at ${place}`,
-        'See the log above this line for the first failure. The ways on: docs/operations.md, "Stuck".',
-        error,
+        { cause: error },
       );
     },
   };

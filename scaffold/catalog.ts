@@ -76,29 +76,21 @@ async function findTables(client: pg.ClientBase, schema: string, names: readonly
   if (names.length === 0) {
     const tables = rows.filter(({ is_own, partition_of }) => is_own === 'true' && partition_of === null);
     if (tables.length > 0) return tables;
-    throw new CrosswalkError(
-      'table_missing',
-      `The legacy database has no table in schema ${schema}`,
-      'Name the schema that has them with --schema, or correct LEGACY_DATABASE_URL.',
-    );
+    throw new CrosswalkError('table_missing.empty_schema', `The legacy database has no table in schema ${schema}`);
   }
-  const refuse = (what: string, remedy: string) => {
-    throw new CrosswalkError('table_missing', what, remedy);
-  };
   return names.map((name) => {
     const row = rows.find((candidate) => candidate.name === name);
     if (row === undefined)
-      return refuse(
-        `The legacy database has no table ${schema}.${name}`,
-        'Write its name as it is in the catalog, upper and lower case included, without quotes and without its schema (--schema).',
-      ) as never;
+      throw new CrosswalkError('table_missing.name', `The legacy database has no table ${schema}.${name}`);
     if (row.kind !== 'r' && row.kind !== 'p')
-      refuse(
+      throw new CrosswalkError(
+        'table_missing.no_table',
         `${schema}.${name} is ${KINDS[row.kind] ?? 'no table'}, which has no changes of its own`,
-        'Name the tables that its rows come from.',
       );
     if (row.partition_of !== null)
-      refuse(`${schema}.${name} is a partition of ${row.partition_of}`, `Name ${row.partition_of} in its place.`);
+      throw new CrosswalkError('table_missing.partition', `${schema}.${name} is a partition of ${row.partition_of}`, {
+        table: row.partition_of,
+      });
     return row;
   });
 }

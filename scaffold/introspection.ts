@@ -77,9 +77,8 @@ export function introspect(catalog: LegacyCatalog, options: IntrospectionOptions
   });
   if (number > 1000)
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.numbers_full',
       `Nothing is written: the last migration would be number ${number - 1}, and numbers have three digits`,
-      'Name fewer tables, or choose another folder.',
     );
   return { files, tables };
 }

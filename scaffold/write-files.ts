@@ -3,8 +3,6 @@ import { dirname, join, relative } from 'node:path';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { NewFile } from './introspection.ts';
 
-const REMEDY = 'Move what is there away, or choose another folder.';
-
 /** Paths that are there already, broken links too. */
 export function findExisting(folder: string, files: readonly NewFile[]): string[] {
   return files.flatMap(({ path }) => (isThere(join(folder, path)) ? [path] : []));
@@ -27,9 +25,8 @@ export function writeFiles(folder: string, files: readonly NewFile[]): void {
   const existing = findExisting(folder, files);
   if (existing.length > 0)
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.file_exists',
       `Nothing is written: ${toShown(folder, existing)} ${existing.length === 1 ? 'exists' : 'exist'} already`,
-      REMEDY,
     );
   const undo: (() => void)[] = [];
   try {
@@ -42,12 +39,9 @@ export function writeFiles(folder: string, files: readonly NewFile[]): void {
     }
   } catch (error) {
     for (const step of undo.reverse()) step();
-    throw new CrosswalkError(
-      'config_invalid',
-      `Nothing is written: ${(error as Error).message}`,
-      'Choose a folder in which files can be made.',
-      error,
-    );
+    throw new CrosswalkError('config_invalid.folder_unwritable', `Nothing is written: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -45,9 +45,8 @@ export async function runConcurrentStep(
     });
     if (index.table !== null && (await readIndexState(client, index)) !== 'valid')
       throw new CrosswalkError(
-        'migration_failed',
+        'migration_failed.invalid_index',
         `Index ${index.schema}.${index.name} is not valid after it was built`,
-        'Run this again: it is dropped and built anew.',
       );
   } finally {
     await client.query('RESET lock_timeout').catch(() => undefined);

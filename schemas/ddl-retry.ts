@@ -66,8 +66,7 @@ export async function retryLocked<T>(
       throw new CrosswalkError(
         'locked',
         `${what}: no lock within ${options.attempts} attempts of ${options.lockTimeoutMs} ms; ${inTheWay}`,
-        'Let that session finish or end it (SELECT pg_terminate_backend(pid)), and run this again: what was done stays, and it goes on there.',
-        failure,
+        { cause: failure },
       );
     options.onWait(`${what}: no lock within ${options.lockTimeoutMs} ms (attempt ${number}); ${inTheWay}`);
     await pause(Math.min(PAUSE_MS * 2 ** (number - 1), LONGEST_PAUSE_MS) * (0.5 + Math.random()), options.signal);

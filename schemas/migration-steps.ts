@@ -52,9 +52,8 @@ function parseIndex(statement: string, name: string): ConcurrentIndex {
   const dropped = DROP.exec(statement);
   if (dropped !== null) return { schema: dropped[1]!, name: dropped[2]!, table: null };
   throw new CrosswalkError(
-    'migration_failed',
+    'migration_failed.concurrent_step',
     `Migration ${name}: a concurrent step is one statement, CREATE [UNIQUE] INDEX CONCURRENTLY IF NOT EXISTS name ON schema.table …; or DROP INDEX CONCURRENTLY IF EXISTS schema.name;`,
-    'Write it so, in lower-case names, and close it with a semicolon.',
   );
 }
 

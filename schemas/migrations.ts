@@ -87,16 +87,14 @@ export async function readMigrationState(
     );
     if (known === undefined) {
       throw new CrosswalkError(
-        'migration_failed',
+        'migration_failed.later_version',
         `The target database has migration ${row.schema}/${row.number} ${row.name}, unknown to this program`,
-        'Run the version of crosswalk that applied it, or a later one.',
       );
     }
     if (known.checksum !== row.checksum && known.replaces !== row.checksum) {
       throw new CrosswalkError(
-        'migration_failed',
+        'migration_failed.changed',
         `Migration ${labelOf(known)} is not the one that was applied`,
-        'Never change an applied migration: put the change into a new one.',
       );
     }
   }

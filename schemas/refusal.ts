@@ -4,19 +4,12 @@ import { CrosswalkError } from '../runtime/errors.ts';
 export function toRefusal(error: unknown, what: string): unknown {
   const { code, message, detail } = error as { code?: unknown; message?: unknown; detail?: unknown };
   // raise_exception, dependent_objects_still_exist
-  if (code === 'P0001')
-    return new CrosswalkError(
-      'migration_failed',
-      `${what}: ${String(message)}`,
-      'Do what it says, and run this again: what was done before it stays.',
-      error,
-    );
+  if (code === 'P0001') return new CrosswalkError('migration_failed', `${what}: ${String(message)}`, { cause: error });
   if (code === '2BP01')
     return new CrosswalkError(
-      'migration_failed',
+      'migration_failed.depended_on',
       `${what}: ${String(message)}: ${String(detail).split('\n').slice(0, 3).join('; ')}`,
-      'Drop what depends on it, or move it elsewhere, and run this again.',
-      error,
+      { cause: error },
     );
   return error;
 }

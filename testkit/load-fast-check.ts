@@ -11,10 +11,9 @@ export function loadFastCheck(from: string = import.meta.url): FastCheck {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.no_fast_check',
       'checkProjection needs fast-check, which is not installed',
-      'Install it: npm install --save-dev fast-check@4',
-      error,
+      { cause: error },
     );
   }
 }

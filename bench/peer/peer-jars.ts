@@ -67,16 +67,14 @@ const sumOf = (file: string) => createHash('sha256').update(readFileSync(file)).
 function assertSum(what: string, found: string, expected: string): void {
   if (found === expected) return;
   throw new CrosswalkError(
-    'unexpected',
+    'unexpected.peer_unknown',
     `${what} is not what was measured before (SHA-256 ${found}, not ${expected})`,
-    'Find out where Maven took it from; where a newer version is meant, change versions and sums in bench/peer/peer-jars.ts.',
   );
 }
 
 function toError(cause: string | null): CrosswalkError {
   return new CrosswalkError(
-    'unexpected',
+    'unexpected.no_maven',
     cause === null ? 'Maven is missing' : `Maven could not fetch the peer: ${cause}`,
-    'Install Maven and check its access to Maven Central, or run without PEER.',
   );
 }

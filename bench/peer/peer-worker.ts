@@ -55,7 +55,7 @@ export function startPeer(
     ...worker,
     assertRunning() {
       worker.assertRunning();
-      if (failed !== null) throw new CrosswalkError('unexpected', `the peer: ${failed}`, `Its log is ${logFile}.`);
+      if (failed !== null) throw new CrosswalkError('unexpected.log', `the peer: ${failed}`, { file: logFile });
     },
     async stop() {
       stopping.abort();

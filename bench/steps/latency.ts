@@ -133,9 +133,8 @@ async function readLatencies(bench: Databases, rows: readonly number[]): Promise
   const wrong = latencies.filter((ms) => ms <= 0).length;
   if (wrong > 0 || latencies.length !== rows.length)
     throw new CrosswalkError(
-      'unexpected',
+      'unexpected.pipeline_wrong',
       `${wrong} of ${rows.length} rows are not in the target as last committed`,
-      'The pipeline is wrong: its speed means nothing.',
     );
   return latencies;
 }

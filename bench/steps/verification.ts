@@ -40,9 +40,8 @@ export async function measureVerification(bench: Bench): Promise<Throughput> {
         ({ missing, extra, differing: different, unsettled }) => missing + extra + different + unsettled > 0,
       );
       throw new CrosswalkError(
-        'unexpected',
+        'unexpected.pipeline_wrong',
         `the new schema differs from the legacy rows: ${differing.map((table) => table.table).join(', ') || 'a check failed'}`,
-        'The pipeline is wrong: its speed means nothing.',
       );
     }
     const measured = toThroughput({

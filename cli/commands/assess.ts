@@ -65,10 +65,9 @@ async function writePage(file: string, page: string): Promise<void> {
     await writeFile(file, page);
   } catch (error) {
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.page_unwritable',
       `The page could not be written: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
-      'Name a file in a folder that exists, and that may be written to, in --html.',
-      error,
+      { cause: error },
     );
   }
 }

@@ -85,15 +85,14 @@ export function toRefusal(
   const isNamed = yesReally === database;
   if (yesReally !== undefined && !isNamed)
     return new CrosswalkError(
-      'config_invalid',
+      'config_invalid.restore_elsewhere',
       `--yes-really names another database than ${database}, which TARGET_OWNER_URL leads to`,
-      'Name the database whose rows are to be replaced, or correct the address.',
     );
   if (filled.length === 0 || (replace === true && isNamed)) return null;
   return new CrosswalkError(
-    'config_invalid',
+    'config_invalid.restore_unconfirmed',
     `Database ${database} holds rows that would be replaced: ${filled.slice(0, 5).join(', ')}${filled.length > 5 ? `, and ${filled.length - 5} more tables` : ''}`,
-    `Say it twice: --replace --yes-really ${database}. Take a backup of what is there first: \`crosswalk backup create\`.`,
+    { database },
   );
 }
 
@@ -113,12 +112,7 @@ async function findObstacle(
 /** Processes that write would fill the tables with positions that are not theirs any more. */
 async function refuseWorkers(target: pg.Client): Promise<void> {
   const workers = await readWorkers({ target });
-  if (workers.length > 0)
-    throw new CrosswalkError(
-      'locked',
-      `Still connected: ${workers.join(', ')}`,
-      'Stop the projectors and whatever else of crosswalk is at work there, then run this again.',
-    );
+  if (workers.length > 0) throw new CrosswalkError('locked.workers', `Still connected: ${workers.join(', ')}`);
 }
 
 function printPlan(plan: RestorePlan, obstacle: CrosswalkError | null, { json }: RestoreOptions): boolean {

@@ -70,11 +70,7 @@ async function toSource(
 ): Promise<{ url: string; schemas: string[] }> {
   if (schemas.includes(LEGACY)) {
     if (schemas.length > 1)
-      throw new CrosswalkError(
-        'config_invalid',
-        'A backup is of one database, in one snapshot',
-        'Take one of `--schema legacy`, and another one of the new schema.',
-      );
+      throw new CrosswalkError('config_invalid.backup_scope', 'A backup is of one database, in one snapshot');
     return { url: config.legacyOwnerUrl(), schemas: [config.legacySchema] };
   }
   const { rows } = await target.query<{ name: string }>(

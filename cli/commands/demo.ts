@@ -42,11 +42,7 @@ export async function demo(context: CommandContext, options: { rows: number; sec
   const projections = statesOf(pipeline.projections);
   const sample = await pipeline.sample?.();
   if (sample === undefined)
-    throw new CrosswalkError(
-      'config_invalid',
-      `The pipeline ${pipeline.name} has no sample`,
-      'Run the demo of the pipeline that comes with crosswalk, or give yours a `sample`.',
-    );
+    throw new CrosswalkError('config_invalid.no_sample', `The pipeline ${pipeline.name} has no sample`);
   const secondsSoFar = () => ((performance.now() - startedAtMs) / 1000).toFixed(0);
   const step = (title: string) => print(`\n${title} (after ${secondsSoFar()} s)`);
   print('1. servers: PostgreSQL, Kafka, schema registry');
@@ -116,11 +112,7 @@ async function prepareEmpty(url: string, sample: Sample): Promise<void> {
   try {
     if (await sample.createSchema(client)) return;
     if (!(await sample.isEmpty(client)))
-      throw new CrosswalkError(
-        'config_invalid',
-        'The legacy database given to the demo is not empty',
-        'Give it an empty one, or none: then it starts its own. For your own data use `make up`.',
-      );
+      throw new CrosswalkError('config_invalid.demo_not_empty', 'The legacy database given to the demo is not empty');
   } finally {
     await client.end();
   }

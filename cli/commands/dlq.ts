@@ -62,9 +62,8 @@ function toSelection(
   const isNarrow = named.length > 0 || projection !== undefined || reason !== undefined;
   if (isNarrow === (all === true)) {
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.letters_unnamed',
       isNarrow ? '--all stands for itself' : 'No dead letter is named',
-      'Give ids, --projection, --reason, or --all alone; `crosswalk dlq list` shows what there is.',
     );
   }
   return {
@@ -176,7 +175,9 @@ export async function show(
 ): Promise<boolean> {
   const ids = parseLetterIds(words);
   if (ids.length !== 1) {
-    throw new CrosswalkError('config_invalid', 'One dead letter at a time', 'Give one id from `crosswalk dlq list`.');
+    throw new CrosswalkError('config_invalid.argument_missing', 'One dead letter at a time', {
+      argument: 'one id from `crosswalk dlq list`',
+    });
   }
   const found = await withTarget(context, async (client) => {
     const [letter] = await readLetters(client, { ids, resolvedToo: true }, 1);
@@ -184,11 +185,7 @@ export async function show(
     return { letter, siblings: await readSiblings(client, letter), record: await readRecord(client, letter) };
   });
   if (found === null || found.record === null) {
-    throw new CrosswalkError(
-      'config_invalid',
-      `There is no dead letter ${toLetterId(ids[0]!)}`,
-      'Copy an id from `crosswalk dlq list --all`.',
-    );
+    throw new CrosswalkError('config_invalid.letter_unknown', `There is no dead letter ${toLetterId(ids[0]!)}`);
   }
   const { letter, siblings } = found;
   const content = await readContent(context, letter, found.record);
@@ -341,7 +338,7 @@ export async function discard(
   const { reason: why, matching, ...rest } = options;
   const selection = toSelection(context, ids, matching === undefined ? rest : { ...rest, reason: matching });
   if (why.trim() === '') {
-    throw new CrosswalkError('config_invalid', '--reason is empty', 'Say why these changes may be left out for good.');
+    throw new CrosswalkError('config_invalid.letter_reason', '--reason is empty');
   }
   // What fails while the question is open was not asked about.
   const { counts, failedBy } = await withTarget(context, async (client) => ({

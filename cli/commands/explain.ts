@@ -27,11 +27,7 @@ export async function explain(
     limit: options.limit,
   };
   if (!options.legacy && words.length !== 1) {
-    throw new CrosswalkError(
-      'config_invalid',
-      'A row has one id',
-      'For a legacy key of several columns give --legacy.',
-    );
+    throw new CrosswalkError('config_invalid.id_of_several', 'A row has one id');
   }
   const progress = createLateProgress(options.json === true, isTerminal);
   const { url, ...credentials } = config.registry();
@@ -90,5 +86,8 @@ function parseSince(text: string): number {
   const iso = text.replace(' ', 'T') + (zone?.length === 3 ? ':00' : '');
   const ms = match === null ? Number.NaN : Date.parse(iso.includes('T') && zone === undefined ? `${iso}Z` : iso);
   if (!Number.isNaN(ms)) return ms;
-  throw new CrosswalkError('config_invalid', '--since is no time', 'Give it as 2026-07-01, or 2026-07-01T10:30:00Z.');
+  throw new CrosswalkError('config_invalid.argument', '--since is no time', {
+    argument: '--since',
+    as: '2026-07-01, or 2026-07-01T10:30:00Z',
+  });
 }

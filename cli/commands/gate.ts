@@ -47,14 +47,15 @@ export function asOperator(context: CommandContext): CommandContext {
 /** Null: all of them. Throws `config_invalid` where it is blank. */
 export function toTenant(text: string): string | null {
   if (text.trim() === '')
-    throw new CrosswalkError('config_invalid', 'No tenant is named', 'Give the id of a tenant, or `all`.');
+    throw new CrosswalkError('config_invalid.argument_missing', 'No tenant is named', {
+      argument: 'the id of a tenant, or `all`',
+    });
   return text === 'all' ? null : text;
 }
 
 /** Who does it, as it is kept. Throws `config_invalid` where it is blank. */
 export function toName(option: string, text: string): string {
-  if (text.trim() === '')
-    throw new CrosswalkError('config_invalid', `${option} is empty`, 'It is kept with the entry: fill it in.');
+  if (text.trim() === '') throw new CrosswalkError('config_invalid.gate_entry', `${option} is empty`);
   return text.trim();
 }
 
@@ -63,12 +64,7 @@ const LONGEST_VERIFIED_SECONDS = 7 * 86_400;
 
 /** Throws `config_invalid` for limits under which a gate would say nothing about now: that is what --force is for. */
 export function toLimits({ maxLagSeconds, verifiedWithin }: LimitOptions): GateLimits {
-  const refuse = (what: string) =>
-    new CrosswalkError(
-      'config_invalid',
-      what,
-      'Mend what makes it necessary; or raise the stage with `stage set --force --reason TEXT`, which is kept.',
-    );
+  const refuse = (what: string) => new CrosswalkError('config_invalid.gate_limits', what);
   if (maxLagSeconds > LONGEST_LAG_SECONDS) throw refuse(`--max-lag-seconds is above ${LONGEST_LAG_SECONDS}, an hour`);
   if (verifiedWithin > LONGEST_VERIFIED_SECONDS) throw refuse('--verified-within is above 7d');
   return { maxLagSeconds, verifiedWithinSeconds: verifiedWithin };
@@ -129,11 +125,9 @@ export async function confirm(
 ): Promise<boolean> {
   const known = confirmationKinds.find((name) => name === kind);
   if (known === undefined)
-    throw new CrosswalkError(
-      'config_invalid',
-      `There is nothing called ${kind} to confirm`,
-      `Known: ${confirmationKinds.join(', ')}.`,
-    );
+    throw new CrosswalkError('config_invalid.unknown_name', `There is nothing called ${kind} to confirm`, {
+      known: confirmationKinds.join(', '),
+    });
   const confirmation = {
     kind: known,
     tenant: toTenant(name),

@@ -44,10 +44,9 @@ function readPackage(folder: string): Package | null {
     throw new Error('not an object');
   } catch (error) {
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.file_unfit',
       `Nothing is written: ${relative(process.cwd(), file)} cannot be read: ${(error as Error).message}`,
-      'Correct it, or choose another folder.',
-      error,
+      { cause: error },
     );
   }
 }

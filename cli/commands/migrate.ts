@@ -41,11 +41,7 @@ function toReason({ withoutBackup, reason }: WithoutBackup): string | null {
   const isGiven = reason !== undefined && reason.trim() !== '';
   if (withoutBackup !== true && !isGiven) return null;
   if (withoutBackup === true && isGiven) return reason;
-  throw new CrosswalkError(
-    'config_invalid',
-    '--without-backup and --reason belong together',
-    'Say --without-backup --reason "why nothing is lost"; it is kept in crosswalk.phase_log.',
-  );
+  throw new CrosswalkError('config_invalid.down_unexplained', '--without-backup and --reason belong together');
 }
 
 function toPhaseOptions({ config }: CommandContext, options: RunOptions, to: PhaseName): PhaseOptions {
@@ -62,11 +58,7 @@ function toPhaseOptions({ config }: CommandContext, options: RunOptions, to: Pha
 /** Throws `config_invalid` where questions would be asked that nobody can answer. */
 function refuseUnanswerable({ isTerminal }: CommandContext, { yes, json, dryRun }: RunOptions): void {
   if (yes || dryRun || (isTerminal && !json)) return;
-  throw new CrosswalkError(
-    'config_invalid',
-    'Nobody can be asked',
-    'Give --yes to go on by itself, or --dry-run to look only.',
-  );
+  throw new CrosswalkError('config_invalid.unconfirmed', 'Nobody can be asked', { consequence: 'go on by itself' });
 }
 
 /** Carries the migration out, phase by phase. Returns whether every phase came to its end. */
@@ -263,11 +255,7 @@ export async function down(
 ): Promise<boolean> {
   const withoutBackup = toReason(options);
   if (!options.yes)
-    throw new CrosswalkError(
-      'config_invalid',
-      `This drops tables of the new schema and their rows`,
-      'Say --yes to do it. The log stays, and projected rows can be projected again; those of the application cannot.',
-    );
+    throw new CrosswalkError('config_invalid.down_unconfirmed', `This drops tables of the new schema and their rows`);
   const url = context.config.targetOwnerUrl();
   const migrations = migrationsOf(context.pipeline);
   const target = await openOwner(context, 'target');

@@ -42,11 +42,9 @@ export function chooseProjections(projections: readonly Projection[], names: rea
   return [...new Set(names)].map((name) => {
     const found = projections.find((projection) => projection.name === name);
     if (found === undefined) {
-      throw new CrosswalkError(
-        'config_invalid',
-        `There is no projection ${name}`,
-        `Known: ${projections.map((projection) => projection.name).join(', ')}.`,
-      );
+      throw new CrosswalkError('config_invalid.unknown_name', `There is no projection ${name}`, {
+        known: projections.map((projection) => projection.name).join(', '),
+      });
     }
     return found;
   });

@@ -46,11 +46,9 @@ export async function rebuild(
     }
     // Asked before the work, and not after hours of it.
     if (!options.dryRun && !options.yes && (options.json || !isTerminal || process.stdin.isTTY !== true)) {
-      throw new CrosswalkError(
-        'config_invalid',
-        'Nobody can be asked whether to merge',
-        'Give --yes to merge what differs, or --dry-run to look only.',
-      );
+      throw new CrosswalkError('config_invalid.unconfirmed', 'Nobody can be asked whether to merge', {
+        consequence: 'merge what differs',
+      });
     }
     const progress = createPhases(context, options.json === true);
     const tell = (result: RebuildResult) => {

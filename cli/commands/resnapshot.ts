@@ -18,7 +18,9 @@ export async function resnapshot(
   const { config, log, signal } = context;
   const { accept = false, skip = false } = options;
   if (skip && tables.length > 0)
-    throw new CrosswalkError('config_invalid', '--skip reads every table again', 'Leave the names of tables out.');
+    throw new CrosswalkError('config_invalid.argument_excess', '--skip reads every table again', {
+      argument: 'the names of tables',
+    });
   const question = `Pass over every change that is committed and not in the log yet, and read all ${config.tables.length} tables again?`;
   if (skip && options.yes !== true && !(await confirm(context, question))) return false;
   const done = await requestResnapshot(config, { tables, accept, skip, log, signal });

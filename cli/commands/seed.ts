@@ -20,21 +20,18 @@ type Outcome = 'seeded' | 'dry run' | 'refused';
 export async function seed(context: CommandContext, options: SeedOptions): Promise<boolean> {
   const { pipeline } = context;
   if (options.development !== true)
-    throw new CrosswalkError(
-      'config_invalid',
-      'Rows are made up only for a database of developers',
-      'Say --development where it is one.',
-    );
+    throw new CrosswalkError('config_invalid.not_for_developers', 'Rows are made up only for a database of developers');
   const data = await pipeline.developmentData?.();
   if (data === undefined)
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.no_development_data',
       `Pipeline ${pipeline.name} has no rows for development`,
-      'Give its definition `developmentData`, or add rows through the application.',
     );
   const tenant = options.tenant?.trim() ?? data.tenant;
   if (tenant === '' || tenant === 'all')
-    throw new CrosswalkError('config_invalid', 'No tenant is named', 'Give the id of one tenant to --tenant.');
+    throw new CrosswalkError('config_invalid.argument_missing', 'No tenant is named', {
+      argument: 'the id of one tenant to --tenant',
+    });
   const { outcome, rows } = await addRows(context, data, tenant, options.dryRun === true);
   if (options.json) printJson({ outcome, tenant, rows });
   else for (const line of toLines(outcome, tenant, rows, pipeline.stages.length - 1)) print(line);

@@ -38,11 +38,7 @@ export async function smoke(context: CommandContext, options: SmokeOptions): Pro
   const { steps, remove } = smokeOf(pipeline);
   if (options.dryRun) return printSteps({ steps, remove }, options);
   if (options.remove !== undefined && !TENANT.test(options.remove))
-    throw new CrosswalkError(
-      'config_invalid',
-      '--remove names no tenant of a smoke test',
-      `Give the id that the test printed: it begins with ${MARK}.`,
-    );
+    throw new CrosswalkError('config_invalid.smoke_tenant', '--remove names no tenant of a smoke test', { mark: MARK });
   const where = addressOf(config.legacyOwnerUrl());
   const question = `Write rows of a test tenant into the legacy tables of ${where}, and take them away again?`;
   if (!options.yes && !(await confirm(context, question))) return false;
@@ -70,11 +66,7 @@ export async function smoke(context: CommandContext, options: SmokeOptions): Pro
 
 function smokeOf({ name, smoke: defined }: CommandContext['pipeline']): Smoke {
   if (defined !== undefined) return defined;
-  throw new CrosswalkError(
-    'config_invalid',
-    `Pipeline ${name} has no smoke test`,
-    'Give its definition one, in `smoke`: docs/cutover.md, "A smoke test".',
-  );
+  throw new CrosswalkError('config_invalid.no_smoke_test', `Pipeline ${name} has no smoke test`);
 }
 
 function printSteps({ steps, remove }: Smoke, { json }: SmokeOptions): boolean {
@@ -167,10 +159,9 @@ async function writeAll({ legacy, tenant, context }: Walk, statements: readonly 
   } catch (error) {
     if ((error as { code?: unknown }).code !== '42501') throw error;
     throw new CrosswalkError(
-      'permission_denied',
+      'permission_denied.smoke',
       `The login of ${addressOf(context.config.legacyOwnerUrl())} may not write the legacy tables: ${(error as Error).message}`,
-      'Name one in LEGACY_OWNER_URL that may insert, update and delete there: the smoke test works as an application does.',
-      error,
+      { cause: error },
     );
   }
 }

@@ -88,12 +88,7 @@ export async function control(
   const kafka = createKafka(config.kafka(), log);
   if (id !== INITIAL) await controlSnapshot(config, kafka, id, kind);
   else if (kind !== 'cancel') await controlLoad(config, kafka, kind);
-  else
-    throw new CrosswalkError(
-      'config_invalid',
-      'The initial load cannot be cancelled',
-      'Pause it: `crosswalk snapshot pause initial`. Tables that are not wanted are left out of CROSSWALK_TABLES.',
-    );
+  else throw new CrosswalkError('config_invalid.initial_load', 'The initial load cannot be cancelled');
   const where = id === INITIAL ? 'crosswalk status' : 'crosswalk snapshot list';
   if (options.json) printJson({ id, asked: kind });
   else print(`${id}: asked to ${kind}. \`${where}\` shows when the connector has heard it`);
@@ -132,11 +127,7 @@ async function inspect(
     const reason = toRefusal(error, timeoutMs);
     // A right that is missing is no fault of what was asked for.
     if (reason === null || (error as { code?: unknown }).code === RIGHT_MISSING) throw error;
-    throw new CrosswalkError(
-      'config_invalid',
-      `The rows cannot be read: ${reason}`,
-      'Correct the condition or the keys.',
-    );
+    throw new CrosswalkError('config_invalid.snapshot_unread', `The rows cannot be read: ${reason}`);
   };
   let legacy: pg.Client | null = null;
   try {
@@ -167,14 +158,19 @@ export function toSelection(
   tenantColumn: string | undefined,
 ): Selection {
   if ([where, key, tenant].filter((given) => given !== undefined).length > 1)
-    throw new CrosswalkError('config_invalid', 'A snapshot has --where, --key or --tenant, not several', 'Give one.');
+    throw new CrosswalkError(
+      'config_invalid.several_selections',
+      'A snapshot has --where, --key or --tenant, not several',
+    );
   if (key !== undefined) {
     const keys = new Map(key.map((text) => toKey(relation, text)).map((one) => [JSON.stringify(one), one]));
     return { where: null, keys: [...keys.values()] };
   }
   if (tenant === undefined) return { where: where ?? null, keys: null };
   if (tenantColumn === undefined || !relation.columns.some(({ name }) => name === tenantColumn))
-    throw new CrosswalkError('config_invalid', `${relation.table} names no tenant`, 'Give --where.');
+    throw new CrosswalkError('config_invalid.argument_missing', `${relation.table} names no tenant`, {
+      argument: '--where',
+    });
   return { where: toTenantCondition(tenantColumn, tenant), keys: null };
 }
 
@@ -187,9 +183,9 @@ function toKey(relation: Relation, text: string): readonly string[] {
     // Said below.
   }
   throw new CrosswalkError(
-    'config_invalid',
+    'config_invalid.snapshot_key',
     `--key: a key of ${relation.table} has ${relation.key.length} columns`,
-    `Give the texts of ${relation.key.join(', ')} as a JSON array, such as '["1","2"]'.`,
+    { columns: relation.key.join(', ') },
   );
 }
 

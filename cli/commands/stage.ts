@@ -107,12 +107,7 @@ export async function set(context: CommandContext, name: string, level: string, 
   const by = toName('--by', options.by);
   const reason = options.reason === undefined ? null : toName('--reason', options.reason);
   const isForced = options.force === true;
-  if (isForced && reason === null)
-    throw new CrosswalkError(
-      'config_invalid',
-      '--force needs --reason',
-      'Say why it is raised although the gate does not pass; it is kept.',
-    );
+  if (isForced && reason === null) throw new CrosswalkError('config_invalid.stage_reason', '--force needs --reason');
   return withTarget(context, 'stage', async (target) => {
     const change = toStageChange(await readStages(target), tenant, stage);
     const told = (outcome: Outcome) => tell(change, outcome, options.json === true, context.pipeline.stages);
@@ -134,11 +129,9 @@ export async function set(context: CommandContext, name: string, level: string, 
 
 function toStage(text: string, titles: readonly string[]): number {
   if (/^\d{1,3}$/.test(text) && Number(text) < titles.length) return Number(text);
-  throw new CrosswalkError(
-    'config_invalid',
-    `${JSON.stringify(text)} is no stage`,
-    `Stages are 0 to ${titles.length - 1}: ${titles.map((what, stage) => `${stage} ${what}`).join('; ')}.`,
-  );
+  throw new CrosswalkError('config_invalid.stage', `${JSON.stringify(text)} is no stage`, {
+    stages: `0 to ${titles.length - 1}: ${titles.map((what, stage) => `${stage} ${what}`).join('; ')}`,
+  });
 }
 
 type Outcome =

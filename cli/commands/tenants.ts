@@ -50,10 +50,9 @@ function write(file: string, configuration: unknown): void {
     writeFileSync(file, `${JSON.stringify(configuration, null, 2)}\n`);
   } catch (error) {
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.tenants_unwritable',
       `${file} cannot be written: ${(error as Error).message}`,
-      'Run this in a working copy of the project: the file belongs to the mapping, and is deployed with it.',
-      error,
+      { cause: error },
     );
   }
 }

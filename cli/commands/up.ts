@@ -60,7 +60,9 @@ export async function up(context: CommandContext, options: { rows: number }): Pr
 async function fill({ pipeline }: CommandContext, url: string, rows: number): Promise<void> {
   const sample = await pipeline.sample?.();
   if (sample === undefined)
-    throw new CrosswalkError('config_invalid', `The pipeline ${pipeline.name} has no sample`, 'Leave SAMPLE out.');
+    throw new CrosswalkError('config_invalid.argument_excess', `The pipeline ${pipeline.name} has no sample`, {
+      argument: 'SAMPLE',
+    });
   const legacy = new pg.Client(addressConfig(url, 'crosswalk-sample'));
   await legacy.connect();
   try {

@@ -11,11 +11,7 @@ export async function printSqlChecks(
 ): Promise<boolean> {
   const { name, folder, sqlChecks } = pipeline;
   if (sqlChecks === undefined)
-    throw new CrosswalkError(
-      'config_invalid',
-      `Pipeline ${name} has no checks for psql`,
-      'Name a file in sqlChecks of its definition: docs/verification.md, "For psql".',
-    );
+    throw new CrosswalkError('config_invalid.no_sql_checks', `Pipeline ${name} has no checks for psql`);
   const addresses = {
     ...{ legacyUrl: config.legacyUrl(), targetUrl: config.targetUrl() },
     ...{ legacySchema: config.legacySchema, targetSchema: config.targetSchema },
@@ -30,6 +26,6 @@ function readChecks(file: string) {
   try {
     return parseSqlChecks(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new CrosswalkError('config_invalid', `${file}: ${(error as Error).message}`, 'Correct the file.', error);
+    throw new CrosswalkError('config_invalid.config_fails', `${file}: ${(error as Error).message}`, { cause: error });
   }
 }

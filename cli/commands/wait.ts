@@ -42,10 +42,9 @@ function parseGiven(text: string): bigint {
   try {
     return parseLsn(text);
   } catch {
-    throw new CrosswalkError(
-      'config_invalid',
-      `--lsn is not a log sequence number`,
-      'Give it as PostgreSQL prints it, such as 16/B374D848.',
-    );
+    throw new CrosswalkError('config_invalid.argument', `--lsn is not a log sequence number`, {
+      argument: '--lsn',
+      as: 'PostgreSQL prints it, such as 16/B374D848',
+    });
   }
 }

@@ -23,11 +23,9 @@ export function parsePhase(text: string, plan: readonly PlannedStep[] = []): Pha
   const wanted = plan.find(({ name }) => name === text)?.phase ?? text;
   const phase = phases.find(({ name }) => name === wanted);
   if (phase === undefined)
-    throw new CrosswalkError(
-      'config_invalid',
-      `There is no phase ${text}`,
-      `Name one of ${[...phases, ...plan].map(({ name }) => name).join(', ')}.`,
-    );
+    throw new CrosswalkError('config_invalid.unknown_name', `There is no phase ${text}`, {
+      known: [...phases, ...plan].map(({ name }) => name).join(', '),
+    });
   return phase;
 }
 

@@ -131,9 +131,8 @@ async function isGo({ context }: PhaseRun, phase: Phase, action: 'run' | 'rollba
 export function backOf(phase: Phase): Direction {
   if (phase.back === null)
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.phase_unreturnable',
       `Phase ${phase.name} leaves nothing behind that could be taken back`,
-      'Name another phase.',
     );
   return phase.back;
 }

@@ -121,9 +121,8 @@ async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
       if (isDone) break;
       if (options.waitSeconds !== null && performance.now() - startedAtMs > options.waitSeconds * 1000)
         throw new CrosswalkError(
-          'not_reached',
+          'not_reached.load',
           `The load is not done within ${options.waitSeconds} s: ${toCountText(applied)} of ${toCountText(total)} rows`,
-          'See `crosswalk status`; run this again: it goes on waiting.',
         );
       if (performance.now() > lookAtMs) {
         lookAtMs = performance.now() + LOOK_MS;

@@ -29,8 +29,7 @@ export async function followSignals(
       const ends = await kafka.fetchSettledOffsets(new Map([[topic, [next]]]));
       const end = ends.get(topic)?.[0]?.high;
       // An answer without the topic says nothing of where it ends: taken for 0, it would end every request that waits.
-      if (end === undefined)
-        throw new CrosswalkError('server_down', `Kafka does not name topic ${topic}`, 'It is tried again.');
+      if (end === undefined) throw new CrosswalkError('server_down.again', `Kafka does not name topic ${topic}`);
       const from = snapshot.signalsFrom(end);
       reader = await kafka.follow(topic, from, {
         onRecord: ({ key, offset, value }) => {

@@ -84,9 +84,5 @@ async function follow(works: WorkReading, of: Work, signal: AbortSignal): Promis
 
 /** The session that comes next reads with the columns of then, and goes on where this one stopped. */
 function toColumnsChanged({ table }: Relation): CrosswalkError {
-  return new CrosswalkError(
-    'columns_changed',
-    `The columns of ${table} have changed`,
-    'The snapshot goes on with the new columns.',
-  );
+  return new CrosswalkError('columns_changed', `The columns of ${table} have changed`);
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { type Config, positionTopicOf, signalTopicOf } from '../../runtime/config.ts';
+import { Failure } from '../../runtime/error-codes.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import { untilTrue } from '../../runtime/retry.ts';
@@ -137,7 +138,7 @@ export async function waitForSnapshot(
   const reader = await followPositions(config, kafka, look);
   try {
     await untilTrue(`the end of snapshot ${id}`, async () => result !== null || isForgotten || isStuck(), {
-      ...{ everyMs: 50, timeoutMs: 0, signal, remedy: '' },
+      ...{ everyMs: 50, timeoutMs: 0, signal, late: Failure.of('not_reached') },
     });
   } finally {
     // Leaving the reader's group takes a round trip that nobody waits for.
@@ -146,14 +147,12 @@ export async function waitForSnapshot(
   if (result !== null) return result;
   if (!isForgotten)
     throw new CrosswalkError(
-      'not_reached',
+      'not_reached.snapshot',
       `Snapshot ${id} is not over, and nothing was read for ${Math.round(timeoutMs / 1000)} s`,
-      'Is the connector running? Does a long transaction hold it up? See `crosswalk snapshot list` and `crosswalk status`.',
     );
   throw new CrosswalkError(
-    'not_reached',
+    'not_reached.snapshot_forgotten',
     `Snapshot ${id} is over, and others ended since: how it ended is not known any more`,
-    'Ask for it again where that matters.',
   );
 }
 
@@ -213,8 +212,7 @@ async function send(config: Names, kafka: Kafka, signal: Signal): Promise<void> 
 /** Throws `table_missing` for a table that the connector does not capture. */
 export function assertCaptured({ tables }: Pick<Config, 'tables'>, table: string): void {
   if (tables.includes(table)) return;
-  const remedy = `Name one of CROSSWALK_TABLES: ${tables.join(', ')}.`;
-  throw new CrosswalkError('table_missing', `Not captured: ${table}`, remedy);
+  throw new CrosswalkError('table_missing.not_captured', `Not captured: ${table}`, { tables: tables.join(', ') });
 }
 
 /** What is wrong with a selection, as far as it can be told without the database. */
@@ -239,11 +237,7 @@ export function toSecondsLeft(
 }
 
 function toInvalid(message: string): CrosswalkError {
-  return new CrosswalkError(
-    'config_invalid',
-    `${message[0]!.toUpperCase()}${message.slice(1)}`,
-    'See docs/operations.md, "Ad-hoc snapshots".',
-  );
+  return new CrosswalkError('config_invalid.snapshot', `${message[0]!.toUpperCase()}${message.slice(1)}`);
 }
 
 function toUser(): string {

@@ -82,7 +82,7 @@ async function assertHarmless(client: pg.ClientBase, where: string): Promise<voi
 }
 
 function toInvalid(message: string): CrosswalkError {
-  return new CrosswalkError('config_invalid', message, 'Correct it: docs/operations.md, "Ad-hoc snapshots".');
+  return new CrosswalkError('config_invalid.snapshot_rows', message);
 }
 
 /** SQLSTATEs of a server, or a connection, that comes back. */

@@ -20,11 +20,7 @@ export function parseLetterId(text: string): LetterId {
   const colon = text.indexOf(':');
   const match = PLACE.exec(text.slice(colon + 1));
   if (colon < 1 || match === null) {
-    throw new CrosswalkError(
-      'config_invalid',
-      `${JSON.stringify(text)} is no dead letter's id`,
-      'Copy one from `crosswalk dlq list`: projection:topic/partition@offset.',
-    );
+    throw new CrosswalkError('config_invalid.letter_id', `${JSON.stringify(text)} is no dead letter's id`);
   }
   return { projection: text.slice(0, colon), topic: match[1]!, partition: Number(match[2]), offset: match[3]! };
 }

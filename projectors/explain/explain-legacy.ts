@@ -45,9 +45,9 @@ export async function explainLegacy(
   const projections = context.projections.filter(({ source }) => source === table);
   if (projections.length === 0 && !config.tables.includes(table)) {
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.not_legacy',
       `${JSON.stringify(given.table)} is no captured legacy table`,
-      `There are ${config.tables.join(', ')}; for a row of the new schema leave --legacy out.`,
+      { tables: config.tables.join(', ') },
     );
   }
   const key = toWantedKey(await findLog(context, table, null, options), given.key).legacyKey;

@@ -111,9 +111,9 @@ export async function explainRow(
   const roles = rolesOf(context.projections, table);
   if (roles.length === 0) {
     throw new CrosswalkError(
-      'config_invalid',
+      'config_invalid.not_projected',
       `No projection writes a table ${JSON.stringify(given.table)}`,
-      `There are ${projectedTables(context.projections).join(', ')}; for a legacy row: crosswalk explain --legacy.`,
+      { tables: projectedTables(context.projections).join(', ') },
     );
   }
   const found = await readFound(context, table, given.id, roles);

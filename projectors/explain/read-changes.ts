@@ -31,11 +31,7 @@ export async function readTableLog(
   const topic = topicOf(config, table);
   const offsets = (await kafka.fetchOffsets([topic])).get(topic);
   if (offsets === undefined) {
-    throw new CrosswalkError(
-      'topic_misconfigured',
-      `The log has no topic ${topic}`,
-      'Check KAFKA_BROKERS, CROSSWALK_TOPIC_PREFIX and CROSSWALK_TABLES: are they those of the connector?',
-    );
+    throw new CrosswalkError('topic_misconfigured.not_in_log', `The log has no topic ${topic}`);
   }
   // What is behind the stored position may belong to a Kafka transaction that is still open, and would be waited for.
   const ends = position?.offsets[topic];
@@ -66,13 +62,10 @@ export function toWantedKey(log: TableLog, words: readonly string[]): WantedKey 
   if (newest === undefined) {
     const columns = log.keySchemas[0] === undefined ? 1 : countKeyColumns(log.keySchemas[0]);
     throw new CrosswalkError(
-      'config_invalid',
+      log.keySchemas.length === 0 ? 'config_invalid.registry_keys' : 'config_invalid.key',
       log.keySchemas.length === 0
         ? `The schema registry knows no key of topic ${log.topic}`
         : `That is no key of ${log.table}: its key has ${columns} column${columns === 1 ? '' : 's'}`,
-      log.keySchemas.length === 0
-        ? 'Check SCHEMA_REGISTRY_URL, and that the connector has written this topic.'
-        : 'Give the key as PostgreSQL prints it, one argument for each column in key order, or a JSON array of them.',
     );
   }
   return { legacyKey: newest.legacyKey, forms: toDistinct(encoded) };

@@ -20,12 +20,7 @@ export async function readColumnTypes(client: pg.ClientBase, table: string): Pro
      WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [quoteIdent(table)],
   );
-  if (rows.length === 0)
-    throw new CrosswalkError(
-      'schema_missing',
-      `The target database has no table ${table}`,
-      'Run `crosswalk migrate up` with TARGET_OWNER_URL.',
-    );
+  if (rows.length === 0) throw new CrosswalkError('schema_missing', `The target database has no table ${table}`);
   return new Map(rows.map(({ name, type }) => [name, type]));
 }
 
@@ -45,7 +40,7 @@ export async function readRow(
     return rows[0] ?? null;
   } catch (error) {
     if (!INVALID_INPUT.test(String((error as { code?: unknown }).code))) throw error;
-    throw new CrosswalkError('config_invalid', `The id of ${table} is not valid`, `Its ids are of type ${type}.`);
+    throw new CrosswalkError('config_invalid.id_type', `The id of ${table} is not valid`, { type });
   }
 }
 

@@ -78,9 +78,8 @@ export async function atFence<T>(
     }
     if (attempt === ATTEMPTS) {
       throw new CrosswalkError(
-        'not_reached',
+        'not_reached.shadow',
         `The shadow did not reach the live projectors within ${REACH_MS / 1000} s, ${ATTEMPTS} times over`,
-        'The machine may be busy: go on with --resume.',
       );
     }
     // The live projectors have their turn.
@@ -114,9 +113,8 @@ async function lock(
     }
     if (performance.now() > endMs) {
       throw new CrosswalkError(
-        'not_reached',
+        'not_reached.offsets',
         `The live offsets could not be locked within ${Math.round(lockTimeoutMs / 1000)} s`,
-        'Something holds them for long (`SELECT * FROM pg_stat_activity`: a redrive, a frozen projector): go on with --resume when it has ended.',
       );
     }
     await pause(250, signal);
@@ -158,9 +156,8 @@ async function isThere(client: pg.Client, { schema, settings }: Shadow): Promise
   );
   if (rows[0]!.ahead !== '0') {
     throw new CrosswalkError(
-      'position_mismatch',
+      'position_mismatch.rebuild',
       'The live projectors stand before the rebuild: their database was restored, or their offsets were set back',
-      'Drop the rebuild (--discard) and begin anew.',
     );
   }
   return rows[0]!.behind === '0';

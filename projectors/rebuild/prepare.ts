@@ -15,9 +15,9 @@ export function assertSeparable(projections: readonly Projection[], all: readonl
   if (others.length === 0) return;
   const names = projections.map(({ name }) => name);
   throw new CrosswalkError(
-    'config_invalid',
+    'config_invalid.rebuild_together',
     `${names.join(', ')} shares rows with ${others.join(', ')}`,
-    `Rebuild them together: crosswalk rebuild ${[...names, ...others].join(' ')}.`,
+    { projections: [...names, ...others].join(' ') },
   );
 }
 
@@ -44,11 +44,7 @@ export async function beginShadow(config: Config, kafka: Kafka, request: Rebuild
       for (const { name, source } of projections) {
         const own = live.filter(({ projection }) => projection === name);
         if (own.length === 0) {
-          throw new CrosswalkError(
-            'config_invalid',
-            `Projection ${name} has never run`,
-            'Start it once: a rebuild goes as far as the live projector is.',
-          );
+          throw new CrosswalkError('config_invalid.rebuild_before_start', `Projection ${name} has never run`);
         }
         const topic = topicOf(config, source);
         const found = await readStarts(kafka, topic, start, own);
@@ -83,8 +79,7 @@ export async function reopenShadow(config: Config, request: RebuildRequest): Pro
   if (projections.join() === names.join() && mapping === request.mapping) return shadow;
   await shadow.close();
   throw new CrosswalkError(
-    'config_invalid',
+    'config_invalid.rebuild_other',
     `The rebuild ${request.name} was begun for ${projections.join(', ')} with ${mapping}`,
-    'Go on with the program and the projections that it was begun with, or drop it (--discard) and begin anew.',
   );
 }

@@ -283,10 +283,9 @@ async function mergeAtFence(
       if (await wasMerged(config, shadow).catch(() => false)) return { merged: null };
       if (isLockTimeout(error)) {
         throw new CrosswalkError(
-          'locked',
+          'locked.merge',
           'A row that is to be merged was held by another session for too long',
-          'Look who holds it (`SELECT * FROM pg_stat_activity`), then go on with --resume: nothing was changed.',
-          error,
+          { cause: error },
         );
       }
       if (!isDataError(error)) throw error;

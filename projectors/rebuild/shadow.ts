@@ -49,11 +49,10 @@ export async function readShadows(client: pg.ClientBase): Promise<{ name: string
 /** Takes a name for this process, with a connection that sees the tables of `namespace`. Throws `config_invalid` where another one works under it, and for what is no name. */
 async function take(url: string, name: string, namespace: Namespace = ['crosswalk']): Promise<pg.Client> {
   if (!/^[a-z][a-z0-9_]{0,30}$/.test(name)) {
-    throw new CrosswalkError(
-      'config_invalid',
-      `${JSON.stringify(name)} is no name of a rebuild`,
-      'Give 1 to 31 lower-case letters, digits and _, a letter first.',
-    );
+    throw new CrosswalkError('config_invalid.argument', `${JSON.stringify(name)} is no name of a rebuild`, {
+      argument: '--name',
+      as: '1 to 31 lower-case letters, digits and _, a letter first',
+    });
   }
   const control = await connectProjector(url, 'rebuild', namespace);
   const { rows } = await control.query<{ taken: string }>(
@@ -62,11 +61,7 @@ async function take(url: string, name: string, namespace: Namespace = ['crosswal
   );
   if (rows[0]!.taken === 'true') return control;
   await control.end();
-  throw new CrosswalkError(
-    'config_invalid',
-    `Another process works on the rebuild ${name}`,
-    'Wait until it has ended, or choose another --name.',
-  );
+  throw new CrosswalkError('config_invalid.rebuild_running', `Another process works on the rebuild ${name}`);
 }
 
 async function exists(control: pg.ClientBase, name: string): Promise<boolean> {
@@ -90,11 +85,7 @@ export async function createShadow(
   const control = await take(url, name, liveNamespace(options.targetSchema));
   try {
     if (await exists(control, name)) {
-      throw new CrosswalkError(
-        'config_invalid',
-        `There is a rebuild ${name} already`,
-        'Go on with it (--resume), drop it (--discard), or choose another --name.',
-      );
+      throw new CrosswalkError('config_invalid.rebuild_exists', `There is a rebuild ${name} already`);
     }
     const schema = schemaOf(name);
     await control.query('BEGIN');
@@ -115,7 +106,7 @@ export async function openShadow(url: string, name: string, targetSchema: string
   const control = await take(url, name, liveNamespace(targetSchema));
   try {
     if (!(await exists(control, name)))
-      throw new CrosswalkError('config_invalid', `There is no rebuild ${name}`, 'Begin one without --resume.');
+      throw new CrosswalkError('config_invalid.rebuild_unknown', `There is no rebuild ${name}`);
     const schema = schemaOf(name);
     const { rows } = await control.query<{ settings: string; merged: string }>(
       `SELECT settings, (merged_at IS NOT NULL)::text AS merged FROM ${schema}.rebuild`,
@@ -146,7 +137,7 @@ export async function discardShadow(url: string, name: string): Promise<void> {
   const control = await take(url, name);
   try {
     if (!(await exists(control, name)))
-      throw new CrosswalkError('config_invalid', `There is no rebuild ${name}`, 'Nothing is left to be dropped.');
+      throw new CrosswalkError('config_invalid.rebuild_gone', `There is no rebuild ${name}`);
     await control.query('SELECT crosswalk.drop_shadow($1)', [name]);
   } finally {
     await control.end();

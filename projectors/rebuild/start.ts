@@ -18,11 +18,10 @@ export function parseStart(text: string): Start {
   if (offset !== null) return { kind: 'offset', offset: BigInt(offset[1]!) };
   const atMs = TIME.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(atMs)) return { kind: 'time', atMs };
-  throw new CrosswalkError(
-    'config_invalid',
-    `${JSON.stringify(text)} is no place in the log`,
-    'Give beginning, offset:<n>, or a time with its zone such as 2026-07-01T10:30:00Z.',
-  );
+  throw new CrosswalkError('config_invalid.argument', `${JSON.stringify(text)} is no place in the log`, {
+    argument: '--from',
+    as: 'beginning, offset:<n>, or a time with its zone such as 2026-07-01T10:30:00Z',
+  });
 }
 
 /** What `parseStart` reads. */
@@ -53,9 +52,9 @@ export async function readStarts(
     const from = wanted[start.kind];
     if (from < low && from < next) {
       throw new CrosswalkError(
-        'log_gap',
+        'log_gap.rebuild',
         `${topic}/${partition} holds offsets from ${low} on, and ${projection} is to be rebuilt from ${from}`,
-        `The log was cut: what came before cannot be rebuilt. Begin with --from offset:${low} or a time, which leaves alone what is not replayed.`,
+        { offset: String(low) },
       );
     }
     return { partition, offset: from < next ? from : next };

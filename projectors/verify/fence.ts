@@ -117,11 +117,8 @@ export function createFence(options: {
       const isInLog = waiter.goals !== null;
       waiter.reject(
         new CrosswalkError(
-          'not_reached',
+          isInLog ? 'not_reached.projectors' : 'not_reached.connector',
           `LSN ${toLsnText(waiter.lsn)} ${isInLog ? 'applied' : 'in the log'}: not reached within ${Math.round(timeoutMs / 1000)} s`,
-          isInLog
-            ? 'Are the projectors running? See `crosswalk lag` and `crosswalk status`.'
-            : 'Is the connector running? See `crosswalk status`.',
         ),
       );
     }

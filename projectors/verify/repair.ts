@@ -227,9 +227,8 @@ async function send(
   const { id, state, reason } = await askAndWait(config, kafka, request, options);
   if (state === 'done') return;
   throw new CrosswalkError(
-    'not_reached',
+    'not_reached.repair',
     `The snapshot ${id} that repairs ${projection.source} ended as ${state}${reason === undefined ? '' : `: ${reason}`}`,
-    'See `crosswalk snapshot list`, then run `crosswalk verify --repair` again.',
   );
 }
 

@@ -129,9 +129,8 @@ export async function resumeRun(target: pg.ClientBase, options: RunOptions): Pro
   const run = await findUnfinishedRun(target, options);
   if (run !== null) return run;
   throw new CrosswalkError(
-    'config_invalid',
+    'config_invalid.verify_new',
     'There is no unfinished verification with this mapping and tenant that nobody works on',
-    'Start a new one: without --resume.',
   );
 }
 

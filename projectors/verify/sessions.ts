@@ -119,8 +119,7 @@ function assertTenants(plans: readonly Plan[], tenant: string | null): void {
   const without = plans.find(({ projection, owned }) => projection.tenant === undefined && owned.length > 0);
   if (tenant === null || without === undefined) return;
   throw new CrosswalkError(
-    'config_invalid',
+    'config_invalid.tenant_undeclared',
     `Projection ${without.projection.name} does not say which column names the tenant`,
-    'Declare its `tenant`, or verify without --tenant.',
   );
 }

@@ -31,15 +31,13 @@ export async function readTargetShapes(
      WHERE pg_table_is_visible(c.oid) AND c.relkind = 'r' AND c.relname = ANY ($1) GROUP BY c.relname`,
     [tables],
   );
-  const remedy =
-    'Run `crosswalk migrate up` with TARGET_OWNER_URL; where that was done, make the login of TARGET_DATABASE_URL a member of crosswalk_projector.';
   // A session without a namespace may see tables of the same names elsewhere.
   const { rows: state } = await client.query<{ found: string | null; schemas: string }>(
     `SELECT to_regclass('consumer_offset')::text AS found, array_to_string(current_schemas(false), ', ') AS schemas`,
   );
   if (state[0]!.found === null) {
     const where = state[0]!.schemas === '' ? 'in the target database' : `in schema ${state[0]!.schemas}`;
-    throw new CrosswalkError('schema_missing', `There is no table consumer_offset ${where}`, remedy);
+    throw new CrosswalkError('schema_missing.projector', `There is no table consumer_offset ${where}`);
   }
   const shapes = new Map(
     rows.map((row) => [row.table, { table: row.table, types: JSON.parse(row.types) as Record<string, string> }]),
@@ -53,10 +51,13 @@ export async function readTargetShapes(
     for (const { table, columns } of declared) {
       const shape = shapes.get(table);
       if (shape === undefined)
-        throw new CrosswalkError('schema_missing', `There is no table ${table} in schema ${state[0]!.schemas}`, remedy);
+        throw new CrosswalkError(
+          'schema_missing.projector',
+          `There is no table ${table} in schema ${state[0]!.schemas}`,
+        );
       const missing = [...columns, ...LINEAGE_COLUMNS, 'origin'].filter((column) => !(column in shape.types));
       if (missing.length > 0)
-        throw new CrosswalkError('schema_missing', `Table ${table} has no column ${missing.join(', ')}`, remedy);
+        throw new CrosswalkError('schema_missing.projector', `Table ${table} has no column ${missing.join(', ')}`);
     }
   }
   return shapes;

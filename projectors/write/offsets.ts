@@ -80,9 +80,5 @@ export async function moveOffsets(
   });
   if (rowCount === moves.length) return;
   const partitions = moves.map(({ topic, partition, expected }) => `${topic}/${partition} at ${expected}`).join(', ');
-  throw new CrosswalkError(
-    'stale_consumer',
-    `${projection}: no longer ${partitions}`,
-    'Another projector has taken the partition over.',
-  );
+  throw new CrosswalkError('stale_consumer', `${projection}: no longer ${partitions}`);
 }

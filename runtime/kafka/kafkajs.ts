@@ -238,11 +238,7 @@ export function createKafkajsDriver(settings: KafkaSettings, log: Log): KafkaDri
       onOffsetLost.set(options.groupId, () => {
         isOffsetLost = true;
         options.onCrash(
-          new CrosswalkError(
-            'server_down',
-            `${options.groupId}: the log does not hold the next offset`,
-            'It is looked up.',
-          ),
+          new CrosswalkError('server_down.offset', `${options.groupId}: the log does not hold the next offset`),
         );
       });
       consumer.on(consumer.events.REBALANCING, () => {

@@ -6,8 +6,7 @@ export const SILENCE_MS = 40_000;
 /** A range of which nothing comes. `at`: partitions and where they are. */
 export function toSilent(brokers: string, at: string): CrosswalkError {
   return new CrosswalkError(
-    'server_down',
+    'server_down.silence',
     `Kafka ${brokers} has delivered nothing for ${SILENCE_MS / 1000} s, of ${at}`,
-    'Look whether the brokers are up and a transaction hangs, then try again.',
   );
 }

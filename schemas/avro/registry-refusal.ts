@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../runtime/error-codes.ts';
+import { type ErrorCode, Failure } from '../../runtime/error-codes.ts';
 
 /** What the registry answered to a call that it did not carry out: the status, and the body where that was JSON. */
 export interface Answer {
@@ -6,13 +6,22 @@ export interface Answer {
   readonly body: unknown;
 }
 
-/** What is wrong, and what to do. `retry` tells whether the same call may succeed later. */
+/** What is wrong, and what to do. `retry` tells whether the same call may succeed later; `kind` and `remedy` are those of `failure`. */
 export interface RegistryRefusal {
   readonly message: string;
   readonly retry: boolean;
+  readonly failure: Failure;
   readonly kind: ErrorCode;
   readonly remedy: string;
 }
+
+export const refusalOf = (failure: Failure, message: string, retry = false): RegistryRefusal => ({
+  message,
+  retry,
+  failure,
+  kind: failure.code,
+  remedy: failure.remedy,
+});
 
 /** Confluent's codes of a call that the mode forbids; Apicurio has a 409 for it, which is else that of an incompatible schema. */
 const OPERATION_NOT_PERMITTED = 42205;
@@ -38,12 +47,12 @@ export function parseUnknown(answer: Answer): 'subject' | 'schema' | null {
 }
 
 /** A registry, or a subject of it, that lets nothing be written: as `doctor` and the connector say it. */
-export function toModeRefusal(mode: string, subject: string | null): Pick<RegistryRefusal, 'message' | 'remedy'> {
+export function toModeRefusal(mode: string, subject: string | null): RegistryRefusal {
   const where = subject === null ? 'The schema registry' : `Subject ${subject} of the schema registry`;
-  return {
-    message: `${where} is in mode ${mode}: it takes no new schema`,
-    remedy: `Set it back to READWRITE: PUT /mode${subject === null ? '' : `/${subject}`} with {"mode":"READWRITE"}; in Apicurio set apicurio.storage.read-only.enabled to false.`,
-  };
+  const failure = Failure.of('permission_denied.registry_mode', {
+    path: subject === null ? '/mode' : `/mode/${subject}`,
+  });
+  return refusalOf(failure, `${where} is in mode ${mode}: it takes no new schema`);
 }
 
 /** Whether a registry, or a subject, in this mode takes no new schema. */
@@ -67,35 +76,15 @@ export function toRegistryRefusal(what: string, answer: Answer): RegistryRefusal
   const said = `${status}${code === null || code === status ? '' : `, ${code}`}${saying === '' ? '' : `: ${saying}`}`;
   const message = `schema registry: could not ${what} (HTTP ${said})`;
   const mode = parseMode(answer);
-  if (mode !== null) return { ...toModeRefusal(mode, null), retry: false, kind: 'permission_denied' };
+  if (mode !== null) return toModeRefusal(mode, null);
   if (status === 401 || status === 403 || status === 407)
-    return {
-      message: `schema registry: not allowed to ${what} (HTTP ${said})`,
-      retry: false,
-      kind: 'permission_denied',
-      remedy: 'Check SCHEMA_REGISTRY_USERNAME and _PASSWORD, and the rights of that user.',
-    };
-  if (status === 422)
-    return {
-      message,
-      retry: false,
-      kind: 'schema_incompatible',
-      remedy: 'Correct what the registry names, or see its log.',
-    };
+    return refusalOf(
+      Failure.of('permission_denied.registry'),
+      `schema registry: not allowed to ${what} (HTTP ${said})`,
+    );
+  if (status === 422) return refusalOf(Failure.of('schema_incompatible.refused'), message);
   if (status >= 500 || status === 408 || status === 429)
-    return { message, retry: true, kind: 'server_down', remedy: "Look at the registry's log if this goes on." };
-  if (status === 404 || status === 405)
-    return {
-      message,
-      retry: false,
-      kind: 'config_invalid',
-      remedy: 'Check SCHEMA_REGISTRY_URL: its address must end with the Confluent-compatible API.',
-    };
-  return {
-    message,
-    retry: false,
-    kind: 'config_invalid',
-    remedy:
-      'Check SCHEMA_REGISTRY_URL: something else than a schema registry answers at its address, such as a login page.',
-  };
+    return refusalOf(Failure.of('server_down.registry_fails'), message, true);
+  if (status === 404 || status === 405) return refusalOf(Failure.of('config_invalid.registry_path'), message);
+  return refusalOf(Failure.of('config_invalid.registry_other'), message);
 }

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { ErrorCode } from '../../runtime/error-codes.ts';
+import { Failure } from '../../runtime/error-codes.ts';
 import { pause } from '../../runtime/retry.ts';
 import {
   type Answer,
@@ -8,23 +8,22 @@ import {
   parseMode,
   parseUnknown,
   type RegistryRefusal,
+  refusalOf,
   toModeRefusal,
   toRegistryRefusal,
 } from './registry-refusal.ts';
 
-/** A failed call to the schema registry. `retry` tells whether the same call may succeed later; `kind` and `remedy` what a person does otherwise. */
+/** A failed call to the schema registry. `retry` tells whether the same call may succeed later; `failure` what a person does otherwise. */
 export class RegistryError extends Error {
   readonly retry: boolean;
-  /** Not `code`, which is looked for in the cause. */
-  readonly kind: ErrorCode;
-  readonly remedy: string;
+  /** No `code` of its own, which is looked for in the cause. */
+  readonly failure: Failure;
 
-  constructor({ message, retry, kind, remedy }: RegistryRefusal, cause?: unknown) {
+  constructor({ message, retry, failure }: RegistryRefusal, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'RegistryError';
     this.retry = retry;
-    this.kind = kind;
-    this.remedy = remedy;
+    this.failure = failure;
   }
 }
 
@@ -41,7 +40,6 @@ export type RegistryOptions = {
 
 /** What the wire format holds. */
 const MOST_ID = 0xffff_ffff;
-const START = 'Start the schema registry, or correct SCHEMA_REGISTRY_URL.';
 const UNKNOWN_MS = 20_000;
 const ASK_AGAIN_MS = 500;
 const CONNECTIONS = { keepAlive: true, maxSockets: 8 };
@@ -79,7 +77,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     // Two connectors that start at once may ask for it in the same moment.
     if (answer.status === 409 && parseMode(answer) === null) {
       const message = `schema registry: somebody else sets the compatibility of subject ${subject}`;
-      throw new RegistryError({ message, retry: true, kind: 'server_down', remedy: 'It is tried again.' });
+      throw new RegistryError(refusalOf(Failure.of('server_down.again'), message, true));
     }
     throw await notWritten(`set the compatibility of subject ${subject}`, subject, answer);
   }
@@ -89,11 +87,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     const mode = parseMode(answer);
     if (mode === null) return refused(what, answer);
     const closed = (await closedModes([subject]).catch(() => []))[0] ?? { mode, subject: null };
-    return new RegistryError({
-      ...toModeRefusal(closed.mode, closed.subject),
-      retry: false,
-      kind: 'permission_denied',
-    });
+    return new RegistryError(toModeRefusal(closed.mode, closed.subject));
   }
 
   async function closedModes(subjects: readonly string[]): Promise<{ subject: string | null; mode: string }[]> {
@@ -125,25 +119,17 @@ export function createRegistry(options: RegistryOptions): Registry {
       }
       const { status, body } = answer;
       if (status === 409 && parseMode(answer) === null) {
-        throw new RegistryError({
-          message:
-            `subject ${subject}: the new schema is not ${COMPATIBILITY} with its earlier versions, a column was probably ` +
-            'given another type; undo that, or start over with a new topic prefix and a snapshot of the table',
-          retry: false,
-          kind: 'schema_incompatible',
-          remedy: 'See docs/operations.md, "Schema changes".',
-        });
+        const message =
+          `subject ${subject}: the new schema is not ${COMPATIBILITY} with its earlier versions, a column was probably ` +
+          'given another type; undo that, or start over with a new topic prefix and a snapshot of the table';
+        throw new RegistryError(refusalOf(Failure.of('schema_incompatible'), message));
       }
       const id = (body as { id?: unknown } | null)?.id;
       if (status !== 200 || typeof id !== 'number')
         throw await notWritten(`register a schema for subject ${subject}`, subject, answer);
       if (!Number.isInteger(id) || id < 0 || id > MOST_ID) {
-        throw new RegistryError({
-          message: `schema registry: subject ${subject} has a schema with id ${id}, and a record's header holds four bytes`,
-          retry: false,
-          kind: 'config_invalid',
-          remedy: 'Have the registry give ids of content (apicurio.ccompat.legacy-id-mode.enabled=false).',
-        });
+        const message = `schema registry: subject ${subject} has a schema with id ${id}, and a record's header holds four bytes`;
+        throw new RegistryError(refusalOf(Failure.of('config_invalid.registry_ids'), message));
       }
       return id;
     },
@@ -208,12 +194,8 @@ async function fetchSchema(request: Request, id: number, unknownMs: number, sign
     answer = await request('GET', `/schemas/ids/${id}`);
   }
   if (answer.status === 404) {
-    throw new RegistryError({
-      message: `the schema registry has no schema ${id}: it is not the registry this topic was written with, or its storage was lost`,
-      retry: false,
-      kind: 'schema_incompatible',
-      remedy: 'Correct SCHEMA_REGISTRY_URL, or restore the registry.',
-    });
+    const message = `the schema registry has no schema ${id}: it is not the registry this topic was written with, or its storage was lost`;
+    throw new RegistryError(refusalOf(Failure.of('schema_incompatible.unknown'), message));
   }
   const schema = (answer.body as { schema?: unknown } | null)?.schema;
   if (answer.status !== 200 || typeof schema !== 'string') throw refused(`read schema ${id}`, answer);
@@ -251,7 +233,7 @@ function createRequest(options: RegistryOptions, closing: AbortSignal): Request 
       return await send(method, path, body, signal);
     } catch (cause) {
       const fail = (message: string, retry: boolean) =>
-        new RegistryError({ message, retry, kind: 'server_down', remedy: START }, cause);
+        new RegistryError(refusalOf(Failure.of('server_down.registry'), message, retry), cause);
       if (closing.aborted) throw fail('the schema registry client is closed', false);
       const why = signal.aborted ? `no answer within ${timeoutMs} ms` : 'no connection';
       throw fail(`schema registry: ${why}; check that it runs and that its address is right`, true);
@@ -265,12 +247,8 @@ function parseAddress(options: RegistryOptions): { base: string; username: strin
   try {
     url = new URL(options.baseUrl);
   } catch {
-    throw new RegistryError({
-      message: 'schema registry: its address is not a URL',
-      retry: false,
-      kind: 'config_invalid',
-      remedy: 'Correct SCHEMA_REGISTRY_URL.',
-    });
+    const failure = Failure.of('config_invalid.registry_address');
+    throw new RegistryError(refusalOf(failure, 'schema registry: its address is not a URL'));
   }
   const username = options.username ?? decodeURIComponent(url.username);
   const password = options.password ?? decodeURIComponent(url.password);

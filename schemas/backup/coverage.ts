@@ -145,9 +145,8 @@ export async function requireCover(
       : `${table} (${rows} rows, ${irreplaceable.rows} of them in no log)`,
   );
   throw new CrosswalkError(
-    'backup_missing',
+    faults.length === 0 ? 'backup_missing' : 'backup_missing.moved',
     `This drops or changes ${lost.join(', ')}, and no backup that was restored elsewhere and compared holds what is there now${faults.length === 0 ? '' : ` and can still be read: ${faults.slice(0, 5).join('; ')}`}`,
-    `${faults.length === 0 ? 'Run' : 'Bring the folder back to where it was; or run'} \`crosswalk backup create <dir>\` and \`crosswalk backup verify <dir>\`, and this again; or say --without-backup --reason "why".`,
   );
 }
 

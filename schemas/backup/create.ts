@@ -123,9 +123,8 @@ async function beginSnapshot(client: pg.Client, schemas: readonly string[]): Pro
   );
   if (missing.length > 0)
     throw new CrosswalkError(
-      'backup_invalid',
+      'backup_invalid.no_schema',
       `The database has no schema ${missing.map(({ schema }) => schema).join(', ')}`,
-      'Name schemas that it has; `legacy` stands for that of the legacy tables.',
     );
   for (let attempt = 1; ; attempt++) {
     const expected = await readTableShapes(client, schemas);
@@ -144,12 +143,7 @@ async function beginSnapshot(client: pg.Client, schemas: readonly string[]): Pro
       if (code !== '42P01' || attempt >= 5) throw error;
     }
     await client.query('ROLLBACK');
-    if (attempt >= 5)
-      throw new CrosswalkError(
-        'backup_invalid',
-        'Tables are altered all the time',
-        'Take the backup while no migration runs.',
-      );
+    if (attempt >= 5) throw new CrosswalkError('backup_invalid.migrating', 'Tables are altered all the time');
   }
 }
 
@@ -227,9 +221,8 @@ async function copyTables(
     });
     if (file.rows !== digests[at]!.all.rows)
       throw new CrosswalkError(
-        'backup_invalid',
+        'backup_invalid.miscounted',
         `${shape.schema}.${shape.name}: ${file.rows} rows were written, ${digests[at]!.all.rows} counted`,
-        'Take the backup again; if it stays so, report it.',
       );
     done += file.rows;
     files.set(name, file);

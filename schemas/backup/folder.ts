@@ -14,12 +14,7 @@ export async function refuseFilled(dir: string): Promise<void> {
     if (error.code === 'ENOENT') return [];
     throw toFolderError(error, dir);
   });
-  if (found.length > 0)
-    throw new CrosswalkError(
-      'backup_invalid',
-      `${dir} is not empty`,
-      'Name a folder that does not exist yet, or an empty one: a backup is never written over something.',
-    );
+  if (found.length > 0) throw new CrosswalkError('backup_invalid.folder_not_empty', `${dir} is not empty`);
 }
 
 /** Tries whether folders can be made in `dir`, and leaves nothing behind. Throws `backup_invalid` where they cannot, or where it is a backup itself: that would no longer be what was written. */
@@ -28,12 +23,7 @@ export async function probeFolder(dir: string): Promise<void> {
     () => true,
     () => false,
   );
-  if (isBackup)
-    throw new CrosswalkError(
-      'backup_invalid',
-      `${dir} is a backup itself`,
-      'Name another folder, such as the one above.',
-    );
+  if (isBackup) throw new CrosswalkError('backup_invalid.folder_of_backup', `${dir} is a backup itself`);
   try {
     const made = await mkdir(dir, { recursive: true });
     await rmdir(await mkdtemp(join(dir, '.probe-')));
@@ -105,19 +95,10 @@ async function syncFolder(folder: string): Promise<void> {
 
 /** Checks every file against the list, and returns the SHA-256 of the list itself. Throws `backup_invalid`, which names the first file that is missing, damaged or not of the backup. */
 export async function checkFolder(dir: string, onBytes: (bytes: number) => void): Promise<string> {
-  const damaged = (what: string) =>
-    new CrosswalkError(
-      'backup_invalid',
-      `${dir}: ${what}`,
-      'This backup is no longer what was written: take another one.',
-    );
+  const damaged = (what: string) => new CrosswalkError('backup_invalid.damaged', `${dir}: ${what}`);
   const sums = await readFile(join(dir, SUMS), 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'ENOENT'
-      ? new CrosswalkError(
-          'backup_invalid',
-          `${dir} is no backup: it has no ${SUMS}`,
-          'Name the folder that `crosswalk backup create` made.',
-        )
+      ? new CrosswalkError('backup_invalid.no_backup', `${dir} is no backup: it has no ${SUMS}`)
       : toFolderError(error, dir);
   });
   const listed = new Map<string, string>();
@@ -146,11 +127,6 @@ export async function checkFolder(dir: string, onBytes: (bytes: number) => void)
 
 function toFolderError(error: NodeJS.ErrnoException, dir: string): CrosswalkError {
   if (['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EROFS', 'ENOSPC', 'EDQUOT'].includes(String(error.code)))
-    return new CrosswalkError(
-      'backup_invalid',
-      `${dir}: ${error.message}`,
-      'Name a folder that can be written, with room for it.',
-      error,
-    );
+    return new CrosswalkError('backup_invalid.folder_unwritable', `${dir}: ${error.message}`, { cause: error });
   return toCrosswalkError(error, dir);
 }

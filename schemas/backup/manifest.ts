@@ -67,10 +67,9 @@ function parse<T>(shape: z.ZodType<T>, text: string, file: string): T {
     return shape.parse(JSON.parse(text));
   } catch (error) {
     throw new CrosswalkError(
-      'backup_invalid',
+      'backup_invalid.no_backup',
       `${file} is not that of a backup, or of another version of crosswalk`,
-      'Name the folder that `crosswalk backup create` made.',
-      error,
+      { cause: error },
     );
   }
 }

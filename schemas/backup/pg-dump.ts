@@ -66,9 +66,8 @@ export async function dumpDefinitions(
       if (/(?:lock|statement) timeout/.test(String((error as { stderr?: unknown }).stderr)))
         throw lockedByOther('pg_dump');
       throw new CrosswalkError(
-        'backup_invalid',
+        'backup_invalid.pg_dump_failed',
         `pg_dump failed: ${said === '' ? String((error as Error).message).split('\n')[0] : said}`,
-        'Look at what it says, or take it off the PATH: then the definitions are read from the catalog.',
       );
     }
   };
@@ -78,10 +77,9 @@ export async function dumpDefinitions(
 /** For a backup that met somebody who alters its tables. */
 export function lockedByOther(who: string, cause?: unknown): CrosswalkError {
   return new CrosswalkError(
-    'locked',
+    'locked.backup',
     `${who} got no lock on the tables within ${LOCK_WAIT_MS / 1000} s: somebody alters one of them, or waits to`,
-    'Take the backup while nobody does: nothing is left of this one.',
-    cause,
+    { cause },
   );
 }
 

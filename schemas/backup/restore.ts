@@ -67,9 +67,8 @@ async function read(
   const foreign = manifest.schemas.filter((schema) => !schemas.includes(schema));
   if (lacking.length + foreign.length > 0)
     throw new CrosswalkError(
-      'backup_invalid',
+      'backup_invalid.not_whole',
       `The backup holds ${manifest.schemas.join(' and ')}, not ${schemas.join(' and ')}`,
-      'Rows and positions of projectors belong together: name a backup of the whole new schema, made without --schema.',
     );
   const major = await refuseUnfitServer(client, manifest);
   const { rows } = await client.query<{ database: string; defaults: string }>(
@@ -155,8 +154,7 @@ async function refuseCascade(
   const gone = [...before].filter(([id]) => !after.has(id)).map(([, what]) => what);
   if (gone.length === 0) return;
   throw new CrosswalkError(
-    'backup_invalid',
+    'backup_invalid.would_be_lost',
     `With ${schemas.join(' and ')} would go what no backup of them holds: ${gone.slice(0, 5).join(', ')}${gone.length > 5 ? `, and ${gone.length - 5} more` : ''}`,
-    'Nothing was changed. Drop it first, and make it again afterwards.',
   );
 }

@@ -84,8 +84,6 @@ export async function readBackup(
   };
 }
 
-const refuse = (what: string, remedy: string) => new CrosswalkError('backup_invalid', what, remedy);
-
 /** A database to compare in is another one than that of the backup, and empty. Returns the major version of the server. */
 async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<number> {
   const { rows } = await client.query<Record<'database' | 'objects', string>>(
@@ -97,14 +95,14 @@ async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<numbe
   const { database, objects } = rows[0]!;
   const { server } = manifest;
   if (server.systemId !== '' && (await readSystemId(client)) === server.systemId && database === server.database)
-    throw refuse(
+    throw new CrosswalkError(
+      'backup_invalid.same_database',
       `Database ${database} is the one that this backup was taken of`,
-      'Name another one, which is empty, in RESTORE_DATABASE_URL.',
     );
   if (objects !== '0')
-    throw refuse(
+    throw new CrosswalkError(
+      'backup_invalid.database_not_empty',
       `Database ${database} holds something in schema ${manifest.schemas.join(' or ')} already`,
-      'Name an empty database: CREATE DATABASE restored TEMPLATE template0;',
     );
   return await refuseUnfitServer(client, manifest);
 }
@@ -117,14 +115,15 @@ export async function refuseUnfitServer(client: pg.Client, { server }: Manifest)
   );
   const { number, version, database, encoding } = rows[0]!;
   if (Number(number) < server.major * 10_000)
-    throw refuse(
+    throw new CrosswalkError(
+      'backup_invalid.older_server',
       `The server has version ${version}, the backup is of ${server.version}`,
-      'Restore it into the same version, or a later one.',
     );
   if (encoding !== server.encoding)
-    throw refuse(
+    throw new CrosswalkError(
+      'backup_invalid.encoding',
       `Database ${database} has the encoding ${encoding}, the backup is in ${server.encoding}`,
-      `CREATE DATABASE restored TEMPLATE template0 ENCODING '${server.encoding}';`,
+      { encoding: server.encoding },
     );
   return Math.floor(Number(number) / 10_000);
 }
@@ -162,10 +161,9 @@ export async function runStatements(
         skipped.push(statement);
       } else
         throw new CrosswalkError(
-          'backup_invalid',
+          isInTransaction ? 'backup_invalid.not_restored' : 'backup_invalid.half_restored',
           `Restoring ${statement.kind} ${statement.name}: ${(error as Error).message}`,
-          isInTransaction ? 'Nothing was changed.' : 'The database it was restored into is left as it is; drop it.',
-          error,
+          { cause: error },
         );
     }
   }

@@ -1,7 +1,7 @@
 // The pipeline's processes, kept running as containers are: whatever ends is started again.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { STALLED } from '../../runtime/error-codes.ts';
+import { STALLED } from '../../runtime/error-codes/policy.ts';
 import { type CliProcess, startCli } from '../support/connector-process.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

@@ -1,6 +1,6 @@
 // Who reads the line of a connector that ended, and runs the command in it, as often as it takes.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { COULD_NOT_RUN } from '../../runtime/error-codes.ts';
+import { COULD_NOT_RUN } from '../../runtime/error-codes/policy.ts';
 import { startCli } from '../support/connector-process.ts';
 import { parseRemedy, parseReread } from './remedy.ts';
 

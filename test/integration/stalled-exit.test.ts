@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { loadSample } from '../../pipelines/crm/sample/load.ts';
-import { STALLED } from '../../runtime/error-codes.ts';
+import { STALLED } from '../../runtime/error-codes/policy.ts';
 import { compareRows } from '../support/compare-rows.ts';
 import { type ConnectorRig, createConnectorRig } from '../support/connector.ts';
 import { type CliProcess, startCli } from '../support/connector-process.ts';

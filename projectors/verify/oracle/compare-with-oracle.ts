@@ -18,11 +18,7 @@ export async function compareWithOracle(
 ): Promise<Difference[]> {
   const { oracle } = pipeline;
   if (oracle === undefined)
-    throw new CrosswalkError(
-      'config_invalid',
-      `The pipeline ${pipeline.name} has no oracle`,
-      'Write one: docs/verification.md, "The oracle".',
-    );
+    throw new CrosswalkError('config_invalid.no_oracle', `The pipeline ${pipeline.name} has no oracle`);
   const states = statesOf(pipeline.projections);
   try {
     return await runOracle({
@@ -39,10 +35,9 @@ export async function compareWithOracle(
   } catch (error) {
     if ((error as { code?: unknown }).code === '42501')
       throw new CrosswalkError(
-        'permission_denied',
+        'permission_denied.scratch',
         `The SQL oracle may not create its scratch database: ${(error as Error).message}`,
-        'Give TARGET_OWNER_URL a role with CREATEDB that reads the new schema.',
-        error,
+        { cause: error },
       );
     throw toCrosswalkError(error, 'SQL oracle');
   }

@@ -240,10 +240,7 @@ export function createPartitionReader(cluster: Cluster, options: ReaderOptions):
 /** An offset that is not held any more is never passed over. */
 function toFailure(error: KafkaProtocolError, { topic, partition, next }: Reading): Error {
   if (typeOf(error) !== 'OFFSET_OUT_OF_RANGE') return error;
-  return new CrosswalkError(
-    'server_down',
-    `${topic}/${partition}: the log does not hold offset ${next}`,
-    'It is looked up.',
-    error,
-  );
+  return new CrosswalkError('server_down.offset', `${topic}/${partition}: the log does not hold offset ${next}`, {
+    cause: error,
+  });
 }

@@ -226,11 +226,7 @@ function inflate(name: string, work: () => Buffer): Buffer {
   try {
     return work();
   } catch {
-    throw new CrosswalkError(
-      'topic_misconfigured',
-      `Records are no valid ${name}`,
-      'Run crosswalk where it can read them, and set compression.type=producer on the topics for records to come.',
-    );
+    throw new CrosswalkError('topic_misconfigured.unreadable', `Records are no valid ${name}`);
   }
 }
 
@@ -308,9 +304,5 @@ function readVarint(reader: VarintReader): number {
 }
 
 function toOldFormat(magic: number): CrosswalkError {
-  return new CrosswalkError(
-    'topic_misconfigured',
-    `Records have the format ${magic} of Kafka before 0.11`,
-    'Copy them into a new topic with a client of today.',
-  );
+  return new CrosswalkError('topic_misconfigured.old_format', `Records have the format ${magic} of Kafka before 0.11`);
 }

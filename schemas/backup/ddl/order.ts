@@ -57,12 +57,11 @@ function sort(items: readonly DdlItem[], needs: ReadonlyMap<string, ReadonlySet<
     const at = waiting.findIndex(({ id }) => [...needs.get(id)!].every((on) => done.has(on)));
     if (at < 0)
       throw new CrosswalkError(
-        'backup_invalid',
+        'backup_invalid.circle',
         `These depend on each other in a circle: ${waiting
           .slice(0, 5)
           .map(({ kind, name }) => `${kind} ${name}`)
           .join(', ')}`,
-        "Put a pg_dump of the server's version on the PATH: it can break circles.",
       );
     const [item] = waiting.splice(at, 1);
     done.add(item!.id);

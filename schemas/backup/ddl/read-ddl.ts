@@ -97,9 +97,8 @@ async function refuseUnsupported(
   const unwritten = rows.filter(({ address }) => !known.has(address)).map(({ what }) => what);
   if (unwritten.length > 0)
     throw new CrosswalkError(
-      'backup_invalid',
+      'backup_invalid.pg_dump_missing',
       `Cannot be written without pg_dump: ${unwritten.slice(0, 10).join(', ')}${unwritten.length > 10 ? ` and ${unwritten.length - 10} more` : ''}`,
-      "Put a pg_dump of the server's version on the PATH.",
     );
   const outside = new Set(
     dependencies.filter(([address, on]) => known.has(address) && !known.has(on)).map(([, on]) => on),
@@ -114,11 +113,10 @@ async function refuseUnsupported(
   );
   if (needed.length > 0)
     throw new CrosswalkError(
-      'backup_invalid',
+      'backup_invalid.other_schemas',
       `These schemas need what is not in them: ${needed
         .slice(0, 10)
         .map(({ what }) => what)
         .join(', ')}`,
-      'Name the other schema too: --schema … --schema …',
     );
 }

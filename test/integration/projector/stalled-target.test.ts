@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findFreePort } from '../../../infra/stack/free-port.ts';
 import type { Health } from '../../../monitor/health.ts';
 import { loadSample } from '../../../pipelines/crm/sample/load.ts';
-import { STALLED } from '../../../runtime/error-codes.ts';
+import { STALLED } from '../../../runtime/error-codes/policy.ts';
 import { compareRows } from '../../support/compare-rows.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';

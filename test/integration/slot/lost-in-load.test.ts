@@ -1,6 +1,6 @@
 // The server gives the slot up in the middle of the initial load: under a connector that is frozen, and so under one that would go on with the load.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { COULD_NOT_RUN } from '../../../runtime/error-codes.ts';
+import { COULD_NOT_RUN } from '../../../runtime/error-codes/policy.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';
 import { type OwnPostgres, startOwnPostgres } from '../../support/own-postgres.ts';

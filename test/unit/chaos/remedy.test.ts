@@ -1,14 +1,13 @@
 import { expect, test } from 'vitest';
-import { toRemedy } from '../../../connectors/source-health.ts';
-import { CrosswalkError, toErrorLine } from '../../../runtime/errors.ts';
+import { toWayOn } from '../../../connectors/source-health.ts';
 import { parseRemedy, parseReread } from '../../chaos/remedy.ts';
 
 const ended = (remedy: string) =>
-  `{"level":"warn","why":"crosswalk connect: Run \`crosswalk resnapshot decoy\`"}\ncrosswalk connect: ${toErrorLine(new CrosswalkError('source_changed', 'public.contacts: cause', remedy))}\n`;
+  `{"level":"warn","why":"crosswalk connect: Run \`crosswalk resnapshot decoy\`"}\ncrosswalk connect: public.contacts: cause. ${remedy}\n`;
 
 test('the tables of a resnapshot are read out of the line that a connector ends with', () => {
   const changes = ['contacts', 'status_options'].map((table) => ({ table, what: 'x', heals: 'read' as const }));
-  expect(parseRemedy(ended(toRemedy(changes)))).toEqual(['contacts', 'status_options']);
+  expect(parseRemedy(ended(toWayOn(changes).remedy))).toEqual(['contacts', 'status_options']);
   expect(
     parseRemedy(
       ended('Give the column its old type back, run `crosswalk resnapshot quotes`, then start the connector'),
@@ -18,7 +17,7 @@ test('the tables of a resnapshot are read out of the line that a connector ends 
 
 test('no other remedy is taken for one', () => {
   const anew = [{ table: 'contacts', what: 'x', heals: 'anew' as const }];
-  for (const remedy of [toRemedy(anew), 'Run `crosswalk resnapshot --skip`.', 'Start the server.'])
+  for (const remedy of [toWayOn(anew).remedy, 'Run `crosswalk resnapshot --skip`.', 'Start the server.'])
     expect(parseRemedy(ended(remedy))).toBeNull();
   expect(parseRemedy('{"msg":"Run `crosswalk resnapshot contacts`"}\n')).toBeNull();
   expect(parseRemedy('crosswalk project: x. Run `crosswalk resnapshot contacts`\n')).toBeNull();

@@ -52,3 +52,17 @@ test.each([
     remedy: expect.stringMatching(/\.$/),
   });
 });
+
+test('a package that is not installed is no mistake in the file: it says where to run npm install', async () => {
+  const file = write(
+    'shop/config.ts',
+    "import { definePipeline } from 'crosswalk';\nexport default definePipeline({});",
+  );
+  await expect(loadPipeline(file, dir)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining("Cannot find package 'crosswalk'"),
+    remedy: `Run \`npm install\` in ${join(dir, 'shop')}, or \`npm install crosswalk\` where its package.json does not name it.`,
+  });
+  const other = write('shop/other.ts', "import './missing.ts';");
+  await expect(loadPipeline(other, dir)).rejects.toMatchObject({ remedy: 'Correct the file.' });
+});

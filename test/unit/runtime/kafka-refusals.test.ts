@@ -62,7 +62,7 @@ describe('what a broker refuses until somebody acts', () => {
     expect(toCrosswalkError(error, 'Kafka')).toMatchObject({ waits: true, remedy: expect.stringContaining('rights') });
   });
   it('an error of our own is found in what the library wraps it in', () => {
-    const own = new CrosswalkError('topic_misconfigured', 'message', 'remedy');
+    const own = new CrosswalkError('topic_misconfigured', 'message');
     expect(toCrosswalkError(new KafkaJSNonRetriableError(own, { cause: own }), 'Kafka')).toBe(own);
   });
 });

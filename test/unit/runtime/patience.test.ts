@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { CrosswalkError } from '../../../runtime/errors.ts';
 import { createPatience } from '../../../runtime/retry.ts';
 
-const error = (code: CrosswalkError['code'], message = 'It failed') => new CrosswalkError(code, message, 'Do this.');
+const error = (code: CrosswalkError['code'], message = 'It failed') => new CrosswalkError(code, message);
 
 test('what waiting heals is never counted, and does not count what lies around it', () => {
   const patience = createPatience();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { errorCodes } from '../../../runtime/error-codes.ts';
 import { CrosswalkError } from '../../../runtime/errors.ts';
 import { readWithin } from '../../../runtime/reading.ts';
 
@@ -23,8 +24,8 @@ describe('readWithin', () => {
     });
     expect(down).toMatchObject({ state: 'down', problem: 'database: connect ECONNREFUSED' });
     const refused = await readWithin(1000, 'database', async () => {
-      throw new CrosswalkError('auth_failed', 'wrong password', 'Check it.');
+      throw new CrosswalkError('auth_failed', 'wrong password');
     });
-    expect(refused).toEqual({ state: 'refused', problem: 'wrong password', remedy: 'Check it.' });
+    expect(refused).toEqual({ state: 'refused', problem: 'wrong password', remedy: errorCodes.auth_failed.remedy });
   });
 });
