@@ -162,7 +162,7 @@ test('a source that changed without events, or lacks something', async () => {
     ),
   ]);
   const done = runCli('resnapshot');
-  expect(done.out).toContain('the connector reads again: workspaces, status_options, contacts, quotes');
+  expect(done.out).toContain('the connector will reread: workspaces, status_options, contacts, quotes');
   expect(done.code).toBe(0);
   connector = rig.run();
   await rig.untilCaughtUp();
