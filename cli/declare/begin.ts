@@ -19,7 +19,10 @@ export function declareBegin(program: Command, run: Run): void {
     .argument('[tables...]', 'legacy tables (default: all tables of the schema)')
     .requiredOption('--out <folder>', 'the folder of your pipeline')
     .option('--schema <name>', 'schema of the legacy tables', 'public')
-    .option('--target-schema <name>', 'schema of the new tables (default: that of the pipeline, or app if there is no pipeline yet)')
+    .option(
+      '--target-schema <name>',
+      'schema of the new tables (default: that of the pipeline, or app if there is no pipeline yet)',
+    )
     .option('--tenant <column>', 'legacy column that identifies the tenant of a row', 'tenant_id')
     .option('--dry-run', 'write nothing')
     .addOption(json)

@@ -4,10 +4,7 @@ import { json, positiveInteger } from './options.ts';
 import type { Run } from './run.ts';
 
 const lockTimeout = () =>
-  new Option(
-    '--lock-timeout <ms>',
-    'how long a statement may wait for a lock, and block others, before it is retried',
-  )
+  new Option('--lock-timeout <ms>', 'how long a statement may wait for a lock, and block others, before it is retried')
     .argParser(positiveInteger)
     .default(2000);
 const withoutBackup = () => new Option('--without-backup', 'drop data that no verified backup holds; needs --reason');
@@ -25,19 +22,12 @@ export function declareMigrate(program: Command, run: Run): void {
     .addOption(toPhase())
     .option('--yes', 'proceed without confirmation')
     .option('--dry-run', 'only print the SQL, like `migrate plan`')
-    .option(
-      '--backup-dir <dir>',
-      'parent folder of backups, each in a new folder (default: .crosswalk/backups)',
-    )
+    .option('--backup-dir <dir>', 'parent folder of backups, each in a new folder (default: .crosswalk/backups)')
     .option(
       '--restore-into <url>',
       'address, without a password, of an empty database to restore the backup into; use RESTORE_DATABASE_URL for an address with a password (default: a database that is created and dropped)',
     )
-    .option(
-      '--timeout <seconds>',
-      'how long to wait for the initial load (default: until it is done)',
-      positiveInteger,
-    )
+    .option('--timeout <seconds>', 'how long to wait for the initial load (default: until it is done)', positiveInteger)
     .addOption(lockTimeout())
     .addOption(withoutBackup())
     .addOption(whyWithout())

@@ -30,7 +30,9 @@ export function declareRows(program: Command, run: Run): void {
         .conflicts(['repair', 'resume', 'tenant', 'maxRate']),
     )
     .addOption(json)
-    .description('compare every row with the rows that the legacy rows imply, even under traffic; exit code 1 on any difference')
+    .description(
+      'compare every row with the rows that the legacy rows imply, even under traffic; exit code 1 on any difference',
+    )
     .action((options: VerifyCommandOptions) =>
       run(options.watch ? 'verify --watch' : 'verify', async (context) => {
         const commands = await import('../commands/verify.ts');
@@ -54,10 +56,15 @@ export function declareRows(program: Command, run: Run): void {
     .option('--legacy', 'explain a legacy row: everything that it became')
     .option('--unmask', 'print cell values')
     .option('--full', "include every contributor's events, and everything else that takes long to find")
-    .option('--since <time>', 'only changes committed since this time, such as 2026-07-01T10:30:00Z: reads less of the log')
+    .option(
+      '--since <time>',
+      'only changes committed since this time, such as 2026-07-01T10:30:00Z: reads less of the log',
+    )
     .option('--limit <events>', 'maximum events and rows to print', positiveInteger, 200)
     .addOption(json)
-    .description('show which legacy row and change produced a row, its events in the log, and the origin of each column')
+    .description(
+      'show which legacy row and change produced a row, its events in the log, and the origin of each column',
+    )
     .action(
       (
         table: string,
@@ -88,7 +95,9 @@ export function declareRows(program: Command, run: Run): void {
     .option('--limit <rows>', 'maximum differing rows to print per table', positiveInteger, 20)
     .option('--unmask', 'print the differing values')
     .addOption(json)
-    .description('replay the log into shadow tables, report differences from the live tables, and merge them; Ctrl-C pauses')
+    .description(
+      'replay the log into shadow tables, report differences from the live tables, and merge them; Ctrl-C pauses',
+    )
     .action((names: string[], options: RebuildCommandOptions) =>
       run('rebuild', async (context) => (await import('../commands/rebuild.ts')).rebuild(context, names, options)),
     );

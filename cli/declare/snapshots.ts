@@ -17,9 +17,7 @@ export function declareSnapshots(program: Command, run: Run): void {
       ).conflicts('accept'),
     )
     .option('--yes', 'skip without confirmation')
-    .description(
-      'after a change without events: accept the source as it is now, and make the connector reread tables',
-    )
+    .description('after a change without events: accept the source as it is now, and make the connector reread tables')
     .action((tables: string[], options: ResnapshotOptions) =>
       run('resnapshot', async (context) =>
         (await import('../commands/resnapshot.ts')).resnapshot(context, tables, options),
@@ -29,7 +27,10 @@ export function declareSnapshots(program: Command, run: Run): void {
     .command('snapshot')
     .argument('<table>', 'a captured table')
     .option('--where <condition>', 'only rows that match an SQL condition')
-    .option('--key <key...>', 'only rows with these primary keys: the text of the key, or a JSON array of texts for several columns')
+    .option(
+      '--key <key...>',
+      'only rows with these primary keys: the text of the key, or a JSON array of texts for several columns',
+    )
     .option('--workspace, --tenant <id>', 'only rows of this tenant')
     .option('--repair', 'write the rows even if nothing seems to have changed; keys without a row are deleted')
     .option('--max-rate <rows>', 'maximum rows per second (default: the setting of the connector)', positiveInteger)

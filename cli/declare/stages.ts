@@ -26,9 +26,7 @@ export function declareStages(program: Command, run: Run): void {
     .command('pin')
     .option('--dry-run', 'print what would be pinned, and write nothing')
     .addOption(json)
-    .description(
-      'pin tenant settings from the legacy database, such as the country; they take effect after a rebuild',
-    )
+    .description('pin tenant settings from the legacy database, such as the country; they take effect after a rebuild')
     .action((options: { dryRun?: boolean; json?: boolean }) =>
       run('tenants pin', async (context) => (await import('../commands/tenants.ts')).pinTenants(context, options)),
     );
@@ -39,7 +37,9 @@ export function declareStages(program: Command, run: Run): void {
     .addOption(maxLag())
     .addOption(verifiedWithin())
     .addOption(json)
-    .description('decide go or no-go for a tenant from the current state, and store the decision with its evidence; exit code 1 on no-go')
+    .description(
+      'decide go or no-go for a tenant from the current state, and store the decision with its evidence; exit code 1 on no-go',
+    )
     .action((tenant: string, options: { maxLagSeconds: number; verifiedWithin: number; json?: boolean }) =>
       run('gate', async (context) => (await import('../commands/gate.ts')).gate(context, tenant, options)),
     );
