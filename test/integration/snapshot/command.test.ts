@@ -63,7 +63,7 @@ test('counts without asking, and asks where nobody says yes', async () => {
   const before = (await runJson('list')).answer as unknown[];
   const asked = await run('docs', '--key', '5');
   expect(asked.code).toBe(2);
-  expect(asked.error).toContain('Read 1 key of docs again, and project them?');
+  expect(asked.error).toContain('Reread 1 key of docs and project them?');
   expect((await runJson('list')).answer).toHaveLength(before.length);
 });
 
