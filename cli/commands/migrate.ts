@@ -109,8 +109,7 @@ export async function run(context: CommandContext, options: RunOptions): Promise
 
 async function sayInterrupted({ entries, say }: PhaseRun): Promise<void> {
   for (const { phase, state, at, by } of toStandings(await entries()))
-    if (state === 'begun, not ended')
-      say(`${phase} was started at ${at} by ${by} and did not finish: it resumes`);
+    if (state === 'begun, not ended') say(`${phase} was started at ${at} by ${by} and did not finish: it resumes`);
 }
 
 /** The SQL that a run would run, as a script for psql; with `database`, that of one of them. */

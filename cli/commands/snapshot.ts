@@ -261,9 +261,7 @@ function createShow(isTerminal: boolean, id: string) {
         said = state;
       } else if (state !== said && (state === 'waiting' || state === 'paused')) {
         close();
-        print(
-          `${id}: ${state === 'waiting' ? 'waits for its turn, and for older transactions' : 'paused'}`,
-        );
+        print(`${id}: ${state === 'waiting' ? 'waits for its turn, and for older transactions' : 'paused'}`);
         said = state;
       }
     },

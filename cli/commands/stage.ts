@@ -194,8 +194,6 @@ function toChangeLines({ tenant, stage, others, raises, lowers }: StageChange, t
 function toSteps({ stage, others, raises }: StageChange): string[] {
   const lowest = Math.min(stage, ...raises.map(({ from }) => from), ...(others === null ? [] : [others.from]));
   return stage - lowest > 1
-    ? [
-        `This is ${stage - lowest} stages at once: the stages in between are not checked one by one.`,
-      ]
+    ? [`This is ${stage - lowest} stages at once: the stages in between are not checked one by one.`]
     : [];
 }

@@ -90,7 +90,9 @@ test('left with Ctrl-C it goes on; it is paused, resumed, watched and cancelled 
   await waitUntil('it runs', () => /docs {2}\s*\d+ % {2}\d+ of \d+/.test(command.stdout()), 30_000);
   command.child.kill('SIGINT');
   expect(await command.ended).toBe(0);
-  const id = /([0-9a-f-]{36}) continues without this command: crosswalk snapshot watch \1\n$/.exec(command.stdout())![1]!;
+  const id = /([0-9a-f-]{36}) continues without this command: crosswalk snapshot watch \1\n$/.exec(
+    command.stdout(),
+  )![1]!;
   expect(await run('pause', id)).toMatchObject({ code: 0, out: expect.stringContaining(`${id}: pause requested`) });
   const stateOf = async () =>
     ((await runJson('list')).answer as { id: string; state: string }[]).find((one) => one.id === id)?.state;
