@@ -129,7 +129,7 @@ const program = new Command('crosswalk')
   .version(readVersion())
   .option(
     '--config <file>',
-    'the pipeline, as its default export; crosswalk.config.ts or the one that comes with crosswalk',
+    'file whose default export is the pipeline (default: crosswalk.config.ts, or the pipeline shipped with crosswalk)',
   );
 
 for (const declare of [

@@ -1,6 +1,6 @@
 import { toTimeLimit } from '../runtime/record-times.ts';
 
-/** One thing that the pipeline needs, looked at. A `note` is worth knowing, and nothing is wrong. `remedy` null where nothing is to be said of it. */
+/** The result of one check. A `note` is worth knowing, but is not a problem. `remedy`: null if there is none. */
 export interface Check {
   readonly area: 'source' | 'Kafka' | 'registry' | 'target' | 'pipeline';
   readonly name: string;
@@ -19,15 +19,15 @@ export function checksOf(area: Check['area']) {
   };
 }
 
-/** A setting of a topic that must be what it is. */
+/** Settings of a topic that must have certain values. */
 export interface TopicSettings {
   readonly partitions: number;
-  /** Of the partition that has the fewest. */
+  /** Of the partition with the fewest replicas. */
   readonly replicas: number;
   readonly config: Readonly<Record<string, string>>;
 }
 
-/** What the topics must be, and are. A topic that does not exist yet is made by the connector. */
+/** Required and actual settings of the topics. The connector creates topics that do not exist yet. */
 export function toTopicChecks(
   wanted: readonly { topic: string; partitions: number; config: Readonly<Record<string, string>> }[],
   found: ReadonlyMap<string, TopicSettings>,
@@ -91,7 +91,7 @@ export function toTopicChecks(
     : [ok('topics', `${wanted.length} topics, with partitions and retention as they must be`)];
 }
 
-/** What a topic's settings make of its replicas. */
+/** The consequences of a topic's settings for its replicas. */
 function toReplicaChecks(name: string, { replicas, config }: TopicSettings): Check[] {
   const { warning } = checksOf('Kafka');
   const checks: Check[] = [];
@@ -115,7 +115,7 @@ function toReplicaChecks(name: string, { replicas, config }: TopicSettings): Che
   return checks;
 }
 
-/** Whether the log still holds what each projection has to apply, and all of it for a rebuild. */
+/** Whether the log still holds the records that each projection has to apply, and is complete for a rebuild. */
 export function toLogChecks(
   offsets: ReadonlyMap<string, readonly { low: bigint; high: bigint }[]>,
   stored: readonly { projection: string; topic: string; partition: number; nextOffset: bigint }[],
@@ -147,7 +147,7 @@ export function toLogChecks(
   return [ok('log', 'whole, from its beginning')];
 }
 
-/** How long the slot has until the server invalidates it, at the rate of two looks. */
+/** Time until the server invalidates the slot, at the rate measured between two checks. */
 export function toWalChecks(facts: {
   readonly limitMb: number;
   readonly before: { readonly safeBytes: bigint | null; readonly atMs: number };

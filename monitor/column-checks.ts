@@ -2,8 +2,8 @@ import type { Projection } from '../projectors/projection.ts';
 import { type Check, checksOf } from './checks.ts';
 
 /**
- * Compares the columns of legacy tables, by table, with those that the rules name: pure. A column that a projection requires and a table lacks stops it; every other
- * difference is only worth knowing. Tables that are not there are another check's.
+ * Compares the columns of legacy tables, by table, with those that the rules name: pure. A missing column stops a projection that requires it; every other
+ * difference is only informative. Another check reports missing tables.
  */
 export function toColumnChecks(
   projections: readonly Projection[],

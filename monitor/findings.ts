@@ -5,7 +5,7 @@ import type { PipelineState, ProjectionState } from './pipeline-state.ts';
 
 export type Verdict = 'healthy' | 'warning' | 'failing';
 
-/** Something that a person should know: what, and what to do about it. */
+/** A finding for a person: the fact, and the remedy. */
 export interface Finding {
   readonly level: 'warning' | 'failing';
   readonly about: 'server' | 'connector' | 'lag' | 'load' | 'parked' | 'dead letters';
@@ -34,7 +34,7 @@ export function toVerdict(findings: readonly Finding[]): Verdict {
   return findings.length > 0 ? 'warning' : 'healthy';
 }
 
-/** The level that a number of seconds has reached; null below the warning threshold. */
+/** The level for a number of seconds; null below the warning threshold. */
 export function levelOf(seconds: number, thresholds: Omit<Thresholds, 'slot'>): 'warning' | 'failing' | null {
   if (seconds > thresholds.lagFailingSeconds) return 'failing';
   return seconds > thresholds.lagWarningSeconds ? 'warning' : null;

@@ -4,12 +4,12 @@ import type { VerifyStatus } from '../projectors/verify/status.ts';
 import type { Config } from '../runtime/config.ts';
 
 /**
- * healthy: takes part, and is up to date. lagging: takes part, behind by more than the warning threshold. blocked: takes part, and changes wait for a
- * cause that does not come. stalled: has work and does not get on with it, a restart may help. waiting: for a server, or its turn. stopped: is ending.
+ * healthy: takes part, and is up to date. lagging: takes part, behind by more than the warning threshold. blocked: takes part, but changes wait for a
+ * dependency that does not arrive. stalled: has work but makes no progress, a restart may help. waiting: for a server, or its turn. stopped: is ending.
  */
 export type Sign = 'healthy' | 'lagging' | 'blocked' | 'stalled' | 'waiting' | 'stopped';
 
-/** What a process answers to health checks. `live` false: restart it. `ready` false: it does not take part now. */
+/** The response of a process to health checks. `live` false: restart it. `ready` false: it does not take part now. */
 export interface Health {
   readonly live: boolean;
   readonly ready: boolean;
@@ -17,18 +17,18 @@ export interface Health {
   readonly reason: string;
 }
 
-/** A broker that takes its time answers earlier. */
+/** Even a slow broker responds within this time. */
 const BLOCKED_AFTER_MS = 5000;
 
 type Thresholds = Pick<Config, 'heartbeatMs' | 'lagWarningSeconds' | 'stallSeconds'>;
 
-/** No progress for so long, with work at hand, is a stall: longer than any batch, any pause of a broker, any few heartbeats. */
+/** No progress for this long, with work at hand, is a stall: longer than any batch, any pause of a broker, or a few heartbeats. */
 export function stallAfterMs({ heartbeatMs, stallSeconds }: Pick<Config, 'heartbeatMs' | 'stallSeconds'>): number {
   return Math.max(stallSeconds * 1000, 10 * heartbeatMs);
 }
 
 /**
- * Health of a connector. An idle source is no excuse: heartbeats move its position, so a streaming connector that writes none is stalled.
+ * Health of a connector. Heartbeats advance the position even of an idle source, so a streaming connector that writes no position is stalled.
  * `nowMs` is monotonic, `wallMicros` microseconds since 1970.
  */
 export function connectorHealth(
@@ -46,7 +46,7 @@ export function connectorHealth(
     case 'stopped':
       return stopped;
     case 'streaming': {
-      // A server that answers may have much to read, or to leave out, before it sends something: a restart would have it begin again.
+      // A server that responds may have to read or skip a lot before it sends anything: a restart would make it begin again.
       const idleMs = nowMs - Math.max(status.lastProgressMs, status.lastHeardMs ?? 0);
       if (idleMs > stallAfterMs(config)) return stalled(`no position written for ${Math.round(idleMs / 1000)} s`);
       const sendingMs = status.sendingSinceMs == null ? 0 : nowMs - status.sendingSinceMs;
@@ -74,7 +74,7 @@ export function projectionHealth(
     return waiting(
       status.unreachable?.problem ?? `${status.name}: starting, or waiting for a server: the log says which`,
     );
-  // The look has connections of its own: where batches are applied all the same, it is none of their business.
+  // The lag watch has its own connections: while batches are applied, its failures do not matter.
   if (status.unreachable !== null && status.lastProgressMs < status.unreachable.askedMs)
     return waiting(status.unreachable.problem);
   if (status.behindSinceMs !== null) {
@@ -89,7 +89,7 @@ export function projectionHealth(
   return takingPart('healthy', `${status.name}: running`);
 }
 
-/** Health of a verification that is always on. While the pipeline does not apply what is committed there is nothing to compare, and a restart would not help. `nowMs` is monotonic. */
+/** Health of a continuous verification. While the pipeline does not apply commits there is nothing to compare, and a restart would not help. `nowMs` is monotonic. */
 export function verifyHealth(
   status: Pick<VerifyStatus, 'state' | 'lastProgressMs' | 'waitingSinceMs' | 'tables'>,
   config: Thresholds,
@@ -110,7 +110,7 @@ export function verifyHealth(
 
 const bySeverity: readonly Sign[] = ['stalled', 'waiting', 'blocked', 'lagging', 'stopped', 'healthy'];
 
-/** Health of a projector process: live while each of its projections is, ready when all are; the worst sign speaks. */
+/** Health of a projector process: live while each of its projections is, ready when all are; the worst state is reported. */
 export function projectorHealth(
   statuses: readonly Parameters<typeof projectionHealth>[0][],
   config: Thresholds,

@@ -13,8 +13,8 @@ import type { Watched } from './pipeline-state.ts';
 const EVERY_MS = 5000;
 
 /**
- * Tells a projector process every five seconds how far its projections are behind, so that health checks know an idle projection from a stalled one. It
- * has its own connections: what stalls the flow does not stall it. While a server is down nothing counts as a stall: a restart would not help.
+ * Tells a projector process every five seconds how far its projections are behind, so that health checks can distinguish an idle projection from a stalled one. It
+ * has its own connections, so a stall of the flow does not affect it. While a server is down nothing counts as a stall: a restart would not help.
  */
 export function createLagWatch(
   config: Config,
@@ -23,7 +23,7 @@ export function createLagWatch(
   options: {
     log: Log;
     everyMs?: number;
-    /** Is told what each look but the first has seen: that one cannot tell a quiet partition from one that is far behind. */
+    /** Receives the result of each check except the first, which cannot distinguish a quiet partition from one that is far behind. */
     onLags?: (lags: readonly PartitionLag[], position: Position) => void;
   },
 ): { close(): void } {
@@ -72,7 +72,7 @@ export function createLagWatch(
   };
 }
 
-/** Writes into the status of a projection which server, if any, did not answer when it was asked: then nothing is known to be behind. `askedMs` is monotonic. */
+/** Records in the status of a projection which server, if any, did not respond: its lag is then unknown. `askedMs` is monotonic. */
 export function noteAnswers(
   status: Pick<ProjectionStatus, 'unreachable' | 'behindSinceMs'>,
   readings: readonly Reading<object>[],
@@ -83,7 +83,7 @@ export function noteAnswers(
   if (status.unreachable !== null) status.behindSinceMs = null;
 }
 
-/** Writes what was seen into the status of a projection: of lags, those of its assigned partitions. `nowMs` is monotonic. */
+/** Records the result in the status of a projection: the lags of its assigned partitions. `nowMs` is monotonic. */
 export function noteLag(
   status: ProjectionStatus,
   lags: readonly PartitionLag[],

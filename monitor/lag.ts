@@ -6,7 +6,7 @@ export interface SourceLag {
   readonly lagSeconds: number;
 }
 
-/** What is stored of one partition that a projection consumes. */
+/** Stored progress in one partition that a projection consumes. */
 export interface StoredOffset {
   readonly projection: string;
   readonly topic: string;
@@ -64,8 +64,8 @@ export function toPartitionLags(
 }
 
 /**
- * Sharpens the seconds of a later look with an earlier one: what was in the log then and is applied now cannot be what waits, so a partition that has passed
- * its earlier end is behind by no more than the source time between the looks.
+ * Refines the seconds of a later check with an earlier one. Records that were in the log then and are applied now cannot be waiting, so a partition that has passed
+ * its earlier end is behind by no more than the source time between the checks.
  */
 export function sharpenLags(
   earlier: readonly PartitionLag[],

@@ -3,9 +3,9 @@ import type { ConnectorStatus } from '../connectors/status.ts';
 import type { ProjectionStatus } from '../projectors/status.ts';
 import type { VerifiedTable, VerifiedTenant, VerifyStatus } from '../projectors/verify/status.ts';
 
-// Every metric is declared here. Values are read from the status objects when somebody asks, so that the flow holds no metrics code.
+// Every metric is declared here. Values are read from the status objects on each scrape, so that the flow holds no metrics code.
 
-/** What /metrics responds with. */
+/** The response of /metrics. */
 export const metrics = new Registry();
 collectDefaultMetrics({ register: metrics });
 
@@ -153,7 +153,7 @@ export function registerProjectorMetrics(statuses: readonly ProjectionStatus[], 
   );
 }
 
-/** Declares the metrics of a verification that is always on. Registering again replaces them. */
+/** Declares the metrics of a continuous verification. Registering again replaces them. */
 export function registerVerifyMetrics(status: VerifyStatus, registry: Registry = metrics): void {
   const { counter, gauge } = declareIn(registry);
   const one = (value: () => number) => (): Sample[] => [[{}, value()]];
@@ -251,7 +251,7 @@ function declareIn(registry: Registry) {
         },
       });
     },
-    /** `labels`: where there may be no sample yet. */
+    /** `labels`: set if there may be no sample yet. */
     gauge(name: string, help: string, read: () => Sample[], labels?: readonly string[]): void {
       new Gauge({
         ...start(name, read, labels),

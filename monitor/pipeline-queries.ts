@@ -6,7 +6,7 @@ import { clientConfig } from '../runtime/postgres.ts';
 import { rejectsSql } from '../schemas/rejects.ts';
 import type { StoredOffset } from './lag.ts';
 
-/** The replication slot on the legacy server. `retainedBytes`: write-ahead log that it keeps from being removed. */
+/** The replication slot on the legacy server. `retainedBytes`: write-ahead log that it retains. */
 export interface SlotState {
   readonly active: boolean;
   readonly walStatus: string | null;
@@ -24,13 +24,13 @@ export interface LegacyState {
   readonly estimatedRows: Readonly<Record<string, number | null>>;
 }
 
-/** What projectors keep in the target database: offsets, and by projection what waits and what failed. */
+/** State of the projectors in the target database: offsets, and by projection the waiting and failed changes. */
 export interface ProjectorsState {
   readonly offsets: readonly StoredOffset[];
   readonly projections: Readonly<Record<string, { parked: number; parkedSeconds: number; deadLetters: number }>>;
 }
 
-/** The target database: the projectors' state, and what they rejected. */
+/** The target database: the projectors' state, and rejected values. */
 export interface TargetState extends ProjectorsState {
   readonly rejects: readonly { readonly table: string | null; readonly reason: string; readonly count: number }[];
   /** Of the dashboard; null: never refreshed. */
@@ -151,7 +151,7 @@ async function readProjectorsWith(client: pg.Client): Promise<ProjectorsState> {
   };
 }
 
-/** A connection for one look. When the signal is raised its socket is cut, so that a server that hangs does not keep the process from ending. */
+/** A connection for one check. When the signal is raised its socket is destroyed, so that a hanging server does not keep the process from ending. */
 async function withClient<T>(url: string, signal: AbortSignal, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ ...clientConfig(url, 'status', '-c statement_timeout=4500') });
   client.on('error', () => undefined);

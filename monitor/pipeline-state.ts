@@ -26,7 +26,7 @@ export interface TableState {
   readonly secondsLeft?: number | null;
 }
 
-/** A projection as it stands. */
+/** The state of a projection. */
 export interface ProjectionState {
   readonly projection: string;
   readonly topic: string;
@@ -38,7 +38,7 @@ export interface ProjectionState {
   readonly stop?: StopRecord | null;
 }
 
-/** The pipeline, looked at from outside. What cannot be known because a server is down is null or empty. */
+/** The pipeline, observed from outside. Values that are unknown because a server is down are null or empty. */
 export interface PipelineState {
   readonly legacy: Reading<LegacyState>;
   /** `deadLetters`: rows whose last version is too large for its topic. */
@@ -55,15 +55,15 @@ export interface PipelineState {
   readonly projections: readonly ProjectionState[];
 }
 
-/** What to look at: projections by name and legacy table. */
+/** The projections to observe, by name and legacy table. */
 export type Watched = readonly { readonly name: string; readonly source: string }[];
 
 const LIMIT_MS = 5000;
-/** Between two looks where the first one saw lag. */
+/** Time between two checks if the first one found lag. */
 const SECOND_LOOK_MS = 1000;
 
 /**
- * Reads the state of the pipeline without taking part in it. Never waits for a server for longer than 5 s: one that does not answer, or refuses, is
+ * Reads the state of the pipeline without taking part in it. Never waits for a server for longer than 5 s: one that does not respond, or refuses, is
  * reported as such. Throws `config_invalid` where an address is missing.
  */
 export async function readPipelineState(
@@ -119,7 +119,7 @@ async function readOnce(config: Config, watched: Watched, log: Log): Promise<Pip
   let kafka = firstKafka;
   let position = positionOf(kafka);
   const confirmed = legacy.state === 'up' ? legacy.slot?.confirmedLsn : null;
-  // Read at the same time: a position read just before the slot was may be the one before.
+  // Read at the same time as the slot: a position read earlier may already be outdated.
   if (position !== null && confirmed != null && confirmed > position.lsn) {
     kafka = await readKafka();
     position = positionOf(kafka);
@@ -132,7 +132,7 @@ async function readOnce(config: Config, watched: Watched, log: Log): Promise<Pip
     tables: config.tables.map((table) => {
       const progress = position?.snapshot[table];
       const estimatedRows = (legacy.state === 'up' ? legacy.estimatedRows[table] : null) ?? null;
-      // The rate of then, where nothing is read now, is none.
+      // An old rate does not count if nothing is being read now.
       const isRead = legacy.state === 'up' && legacy.slot?.active === true && position?.signals?.isLoadPaused !== true;
       const rate = isRead && progress?.done === false ? progress.rowsPerSecond : undefined;
       return {
@@ -168,7 +168,7 @@ async function readOnce(config: Config, watched: Watched, log: Log): Promise<Pip
   };
 }
 
-/** As the process writes it down: the sum of its offsets. */
+/** In the form that the process records: the sum of its offsets. */
 function appliedOf(target: PipelineState['target'], projection: string, topic: string): string {
   const own =
     target.state === 'up' ? target.offsets.filter((row) => row.projection === projection && row.topic === topic) : [];

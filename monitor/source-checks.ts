@@ -10,12 +10,12 @@ import { pause } from '../runtime/retry.ts';
 import { type Check, checksOf, toWalChecks } from './checks.ts';
 import { toColumnChecks } from './column-checks.ts';
 
-/** Between the two looks that give the rate of the write-ahead log. */
+/** Time between the two readings for the rate of the write-ahead log. */
 const RATE_MS = 1000;
 /** Row filters, column lists and schemas of publications. */
 const OLDEST_VERSION = 150_000;
 
-/** Everything that the connector needs of the legacy server, and what it would stop for. The slot's own state is among the pipeline's findings. */
+/** All requirements of the connector on the legacy server, and everything that would stop it. The state of the slot itself is among the pipeline's findings. */
 export async function readSourceChecks(
   client: pg.Client,
   config: Config,
@@ -68,7 +68,7 @@ function columnsOf({ tables }: SourceState): Record<string, string[]> {
   );
 }
 
-/** Earlier ones may lose every later change of a table that is added to a publication beside an open writer, or fail on its memory. */
+/** Earlier versions may lose every later change of a table that is added to a publication beside an open writer, or fail on its memory. */
 const MENDED: Readonly<Record<number, number>> = { 15: 14, 16: 10, 17: 6 };
 
 function toVersionCheck(version: string, number: number): Check {
@@ -124,7 +124,7 @@ async function readRights(client: pg.Client, config: Config): Promise<Check[]> {
     : [failing('rights', `Role ${role} lacks rights`, `Run as the owner: ${lacks.join(' ')}`)];
 }
 
-/** Slots, senders, and how long a slot may rest. */
+/** Slots, senders, and how long a slot may be idle. */
 async function readCapacity(client: pg.Client, config: Config): Promise<Check[]> {
   const { ok, warning, failing } = checksOf('source');
   const { rows } = await client.query<

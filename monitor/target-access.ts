@@ -3,7 +3,7 @@ import type { Projection } from '../projectors/projection.ts';
 import { LINEAGE_COLUMNS } from '../projectors/write/statements.ts';
 import { quoteIdent as quote, quoteLiteral } from '../schemas/quote.ts';
 
-/** Something that every projected table has, and this one has not. `repair`: SQL for the owner of the tables; types that nobody has declared are left to people, as `<type>`. */
+/** Something that every projected table must have, and that this one lacks. `repair`: SQL for the owner of the tables; undeclared types are left to a person, as `<type>`. */
 export interface Omission {
   readonly table: string;
   readonly kind: string;
@@ -13,9 +13,9 @@ export interface Omission {
 /** A table as projections declare it. */
 interface Wanted {
   readonly table: string;
-  /** Whether rows are only ever added. */
+  /** Whether the table is append-only. */
   readonly isHistory: boolean;
-  /** Lineage aside. */
+  /** Without lineage. */
   readonly columns: readonly string[];
 }
 
@@ -30,18 +30,18 @@ interface Policy {
   readonly check: string;
 }
 
-/** What the catalog tells of a table; null: there is none. */
+/** Catalog data on a table; null: there is no such table. */
 export interface TableAccess {
   readonly notNull: readonly string[];
   readonly columns: readonly string[];
-  /** Whether no two rows may have one id. */
+  /** Whether ids are unique. */
   readonly hasKey: boolean;
   /** Definitions of valid CHECK constraints. */
   readonly checks: readonly string[];
   readonly rowSecurity: boolean;
   readonly policies: readonly Policy[];
   readonly isGuarded: boolean;
-  /** As crosswalk.adopt() noted it; null: it was not adopted. */
+  /** As recorded by crosswalk.adopt(); null: the table was not adopted. */
   readonly adopted: { readonly stage: number | null } | null;
   /** As `role PRIVILEGE`, on the table or on any of its columns. */
   readonly grants: readonly string[];
@@ -68,7 +68,7 @@ export function wantedTables(projections: readonly Projection[]): Wanted[] {
   return [...wanted].map(([table, { isHistory, columns }]) => ({ table, isHistory, columns: [...columns] }));
 }
 
-/** Reads what the catalog tells of tables of the new schema. */
+/** Reads the catalog data on tables of the new schema. */
 export async function readTableAccess(
   client: pg.ClientBase,
   targetSchema: string,
@@ -106,7 +106,7 @@ export async function readTableAccess(
   return new Map(rows.map(({ table, access }) => [table, JSON.parse(access) as TableAccess]));
 }
 
-/** What tables lack of what their projections declare, and of everything that makes a table a projected one: pure. Of a table that is not there nothing is said but that. */
+/** What tables lack, compared with the declarations of their projections and the properties of every projected table: pure. A missing table is reported only as missing. */
 export function toOmissions(
   wanted: readonly Wanted[],
   found: ReadonlyMap<string, TableAccess>,

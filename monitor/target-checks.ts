@@ -8,14 +8,14 @@ import { quoteTable } from '../schemas/quote.ts';
 import { type Check, checksOf } from './checks.ts';
 import { type Omission, readTableAccess, toOmissions, wantedTables } from './target-access.ts';
 
-/** What is looked at: the pipeline's projections, and every migration. */
+/** The subject of the checks: the pipeline's projections, and every migration. */
 export interface TargetOf {
   readonly projections: readonly Projection[];
   readonly targetSchema: string;
   readonly migrations: readonly Migration[];
 }
 
-/** What the projectors need of the target database, migrations, rights and access; and what was left behind in it. */
+/** Requirements of the projectors on the target database: migrations, rights and access; and leftovers in it. */
 export async function readTargetChecks(
   client: pg.ClientBase,
   { projections, targetSchema, migrations }: TargetOf,
@@ -76,7 +76,7 @@ export async function readTargetChecks(
   return checks;
 }
 
-/** Whether every projected table has what makes it one: lineage, row-level security, policies, grants, and the guard of its rows. One check for each that has not. */
+/** Whether every projected table is complete: lineage, row-level security, policies, grants, and the guard of its rows. One check for each incomplete table. */
 async function readAccessChecks(
   client: pg.ClientBase,
   projections: readonly Projection[],
@@ -90,7 +90,7 @@ async function readAccessChecks(
     targetSchema,
     wanted.map(({ table }) => table),
   );
-  // Before the migrations are applied, the tables that are not there are theirs.
+  // Before the migrations are applied, missing tables are theirs to create.
   const omissions = toOmissions(
     wanted.filter(({ table }) => isMigrated || found.has(table)),
     found,

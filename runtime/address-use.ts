@@ -7,13 +7,13 @@ export type AddressSetting =
   | 'TARGET_OPERATOR_URL'
   | 'RESTORE_DATABASE_URL';
 
-/** What an address was asked for, and the setting that it was then read from: another one where the first is not set. */
+/** The purpose of an address, and the setting it was read from: a fallback if the first is not set. */
 export interface AddressUse {
   readonly wanted: AddressSetting;
   readonly from: AddressSetting;
 }
 
-// An error of PostgreSQL comes from a connection, and a connection knows its address only: this is the way back to the setting, for all of this process.
+// An error of PostgreSQL comes from a connection, and a connection knows only its address. This maps the address back to its setting, for the whole process.
 const uses = new Map<string, AddressUse[]>();
 
 /** Remembers what an address is for, and returns it. */
@@ -24,7 +24,7 @@ export function noteUse(url: string, use: AddressUse): string {
 }
 
 /**
- * What an address is for; null for one that no setting holds. Of several uses, the one whose own setting is missing: where a right is lacking there, that is why.
+ * The purpose of an address; null for one that no setting holds. If there are several, the one whose own setting is missing, because that is the likely cause of a missing right.
  */
 export function useOf(url: string): AddressUse | null {
   const known = uses.get(url) ?? [];

@@ -1,6 +1,6 @@
 import type { Log } from './log.ts';
 
-/** Values kept of a hop between two lines of the log. */
+/** Maximum values kept per hop between two log lines. */
 const MOST = 100_000;
 
 /** Collects how long changes take from hop to hop, and logs percentiles. */
@@ -18,7 +18,7 @@ export interface HopTimes {
   readonly max: number;
 }
 
-/** A line of the log every `everySeconds`, with the hops of that time; null where it is 0: then nothing is measured. */
+/** Logs one line every `everySeconds`, with the hops of that time; null if it is 0: then nothing is measured. */
 export function createHopTrace(log: Log, everySeconds: number): HopTrace | null {
   if (everySeconds === 0) return null;
   let hops = new Map<string, number[]>();

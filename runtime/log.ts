@@ -2,7 +2,7 @@ import pino from 'pino';
 
 export type Log = pino.Logger;
 
-/** JSON lines on standard error, so that standard output is a command's own. Log keys, counts and positions; never a cell value or an address with its password. */
+/** JSON lines on standard error, so that standard output belongs to the command. Log keys, counts and positions; never a cell value or an address with its password. */
 export function createLog(level: string, bindings: Readonly<Record<string, string>> = {}): Log {
   return pino(
     {

@@ -5,18 +5,18 @@ import type { Kafka } from './kafka.ts';
 import type { Log } from './log.ts';
 import { readWithin } from './reading.ts';
 
-/** Why a process ended that a person must start again: its last line, kept where `status` finds it. */
+/** Why a process ended that a person must restart: its last line, stored where `status` finds it. */
 export interface StopRecord {
   readonly code: ErrorCode;
-  /** Cause and next step, as the process said them. */
+  /** Cause and next step, as reported by the process. */
   readonly line: string;
-  /** How far it had got. What has got further since has left the stop behind. */
+  /** Its progress at that time. A process that has progressed further has overcome the stop. */
   readonly progress: string;
   /** ISO 8601, by the clock of the process. */
   readonly at: string;
 }
 
-/** A process that ends does not wait for longer. */
+/** Time limit for a process that is ending. */
 const LIMIT_MS = 5000;
 
 /** Names of processes in the topic. */
@@ -28,7 +28,7 @@ export function stopTopicOf(config: Pick<Config, 'topicPrefix'>): string {
   return `${config.topicPrefix}.crosswalk.stop`;
 }
 
-/** Writes down why a process ends. Never throws: where Kafka is what is wrong, nothing is written. */
+/** Records why a process ends. Never throws: if Kafka is the problem, nothing is written. */
 export async function recordStop(
   kafka: Kafka,
   config: Pick<Config, 'topicPrefix'>,
@@ -49,7 +49,7 @@ export async function recordStop(
     log.debug({ problem: written.problem }, 'why this process ends could not be written down');
 }
 
-/** The stop of a process that nothing has left behind: null where there is none, or it got further since. */
+/** The last stop of a process, unless it has progressed since; null if there is none. */
 export function toCurrentStop(
   stops: ReadonlyMap<string, StopRecord>,
   process: string,

@@ -107,12 +107,12 @@ export async function verify(
       ))
         print(line);
       for (const difference of differences) print(`NOT EQUAL: ${difference}`);
-      for (const what of skipped) print(`not restored, for want of its role: ${what}`);
+      for (const what of skipped) print(`not restored, because its role is missing: ${what}`);
       if (notCompared !== null) print(`definitions were not compared: ${notCompared}`);
       const where = into === null ? 'a database of its own, dropped again' : addressOf(into);
       print(
         ok
-          ? `the backup of ${manifest.takenAt} is whole: restored into ${where}, every table${notCompared === null ? ', sequence and definition' : ' and sequence'} is as it was`
+          ? `the backup of ${manifest.takenAt} is complete: restored into ${where}, every table${notCompared === null ? ', sequence and definition' : ' and sequence'} is as it was`
           : 'the backup is NOT what was backed up',
       );
     }

@@ -185,7 +185,7 @@ async function runTraffic(
       signal: context.signal,
     });
     print(
-      `  ${String(traffic.progress().rowChanges).padStart(6)} changes; what was committed is applied after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`,
+      `  ${String(traffic.progress().rowChanges).padStart(6)} changes; commits so far are applied after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`,
     );
   }
   return await ending;

@@ -298,7 +298,7 @@ export async function redrive(
     const open = left.reduce((sum, { count }) => sum + count, result.held);
     if (options.json) printJson({ dryRun: options.dryRun === true, ...result, left });
     else for (const line of toRedriveLines(result, options.dryRun === true)) print(line);
-    if (signal.aborted) print('stopped: what is done is done; run it again for the rest');
+    if (signal.aborted) print('stopped: what was done so far stays; run it again for the rest');
     return open === 0 && !signal.aborted;
   } catch (error) {
     throw toCrosswalkError(error, `target database ${addressOf(url)}`);
@@ -314,7 +314,7 @@ export function toRedriveLines(result: Awaited<ReturnType<typeof redriveLetters>
   const remaining = [...left].toSorted(([, a], [, b]) => b - a);
   const lines = [
     `${dryRun ? 'Nothing is changed. Of' : 'Of'} ${toCountText(selected)} dead letters ${toCountText(applied)} ${dryRun ? 'would be' : 'were'} applied`,
-    ...(overtaken > 0 ? [`  ${toCountText(overtaken)} are history: a later version of their row was applied`] : []),
+    ...(overtaken > 0 ? [`  ${toCountText(overtaken)} are obsolete: a later version of their row was applied`] : []),
     ...(held > 0
       ? [`  ${toCountText(held)} stay: other changes of their rows are waiting, redrive again once those are applied`]
       : []),

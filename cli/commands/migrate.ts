@@ -103,8 +103,7 @@ export async function run(context: CommandContext, options: RunOptions): Promise
 
 async function sayInterrupted({ entries, say }: PhaseRun): Promise<void> {
   for (const { phase, state, at, by } of toStandings(await entries()))
-    if (state === 'begun, not ended')
-      say(`${phase} was begun at ${at} by ${by} and did not come to its end: it goes on`);
+    if (state === 'begun, not ended') say(`${phase} was started at ${at} by ${by} and did not finish: it resumes`);
 }
 
 /** The SQL that a run would run, as a script for psql; with `database`, that of one of them. */
@@ -156,7 +155,7 @@ export async function rollback(context: CommandContext, name: string, options: R
     async (phaseRun) => {
       if (options.dryRun) {
         const { isNeeded, sections, notes } = await undertaking.plan(phaseRun);
-        printPlan([{ phase: `${phase.name}, taken back`, needed: isNeeded, sections, notes }], options);
+        printPlan([{ phase: `${phase.name}, rolled back`, needed: isNeeded, sections, notes }], options);
         return true;
       }
       return await alone(phaseRun, async () => {

@@ -21,16 +21,16 @@ export async function resnapshot(
     throw new CrosswalkError('config_invalid.argument_excess', '--skip reads every table again', {
       argument: 'the names of tables',
     });
-  const question = `Pass over every change that is committed and not in the log yet, and read all ${config.tables.length} tables again?`;
+  const question = `Skip every committed change that is not in the log yet, and reread all ${config.tables.length} tables?`;
   if (skip && options.yes !== true && !(await confirm(context, question))) return false;
   const done = await requestResnapshot(config, { tables, accept, skip, log, signal });
   for (const { table, what } of done.changes) print(`${table}: ${what}`);
   if (skip)
     print(
-      'changes by now are passed over, and the connector reads every table again: start it with `crosswalk connect`. Rows that were deleted meanwhile: `crosswalk verify --repair`',
+      'changes so far are skipped, and the connector will reread every table: start it with `crosswalk connect`. For rows that were deleted meanwhile, run `crosswalk verify --repair`',
     );
-  else if (done.tables.length === 0) print('nothing changed without an event; name the tables to read again');
-  else if (options.accept) print(`accepted, nothing is read again: ${done.tables.join(', ')}`);
-  else print(`the connector reads again: ${done.tables.join(', ')}; start it with \`crosswalk connect\``);
+  else if (done.tables.length === 0) print('nothing changed without an event; name the tables to reread');
+  else if (options.accept) print(`accepted, nothing will be reread: ${done.tables.join(', ')}`);
+  else print(`the connector will reread: ${done.tables.join(', ')}; start it with \`crosswalk connect\``);
   return true;
 }

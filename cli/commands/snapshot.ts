@@ -43,21 +43,21 @@ export async function snapshot(context: CommandContext, table: string, options: 
   const { selection, rows } = await inspect(context, table, options);
   if (options.dryRun) {
     if (options.json) printJson({ dryRun: true, table, rows });
-    else print(`Nothing is done: ${toAmount(rows, 'row')} of ${table} would be read again`);
+    else print(`Nothing is changed: ${toAmount(rows, 'row')} of ${table} would be reread`);
     return true;
   }
   const about = selection.keys === null ? `about ${toAmount(rows, 'row')}` : toAmount(rows, 'key');
-  const question = `Read ${about} of ${table} again, and project them${options.repair ? ' even where nothing seems changed' : ''}?`;
+  const question = `Reread ${about} of ${table} and project them${options.repair ? ', even if nothing seems to have changed' : ''}?`;
   if (!options.yes && !(await confirm(context, question))) return false;
   const kafka = createKafka(config.kafka(), log);
   const { repair = false, maxRate } = options;
   const id = await requestSnapshot(config, kafka, { table, ...selection, repair, maxRate });
   if (!options.detach) {
-    if (!options.json) print(`${id}: asked for`);
+    if (!options.json) print(`${id}: requested`);
     return follow(context, kafka, id, options);
   }
   if (options.json) printJson({ id, table, state: 'sent', rows: 0 });
-  else print(`${id}: asked for. How far it is: crosswalk snapshot watch ${id}`);
+  else print(`${id}: requested. Progress: crosswalk snapshot watch ${id}`);
   return true;
 }
 
@@ -70,7 +70,7 @@ export async function watch(context: CommandContext, id: string, options: { json
 export async function list({ config, log }: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const found = await listSnapshots(config, createKafka(config.kafka(), log));
   if (options.json) printJson(found);
-  else if (found.length === 0) print('no snapshots; `crosswalk snapshot <table>` asks for one');
+  else if (found.length === 0) print('no snapshots; `crosswalk snapshot <table>` requests one');
   else for (const line of toListLines(found)) print(line);
   return true;
 }
@@ -91,7 +91,7 @@ export async function control(
   else throw new CrosswalkError('config_invalid.initial_load', 'The initial load cannot be cancelled');
   const where = id === INITIAL ? 'crosswalk status' : 'crosswalk snapshot list';
   if (options.json) printJson({ id, asked: kind });
-  else print(`${id}: asked to ${kind}. \`${where}\` shows when the connector has heard it`);
+  else print(`${id}: ${kind} requested. \`${where}\` shows when the connector has received it`);
   return true;
 }
 
@@ -209,7 +209,7 @@ async function follow(
   } catch (error) {
     show?.close();
     if (!context.signal.aborted) throw error;
-    if (!options.json) print(`${id} goes on without this command: crosswalk snapshot watch ${id}`);
+    if (!options.json) print(`${id} continues without this command: crosswalk snapshot watch ${id}`);
     return true;
   } finally {
     clearTimeout(unheard);
@@ -245,7 +245,7 @@ function createShow(isTerminal: boolean, id: string) {
     close,
     /** Nothing has been heard of the request so far. */
     sayUnheard(): void {
-      if (said === '') print(`${id}: no connector has taken it yet: crosswalk status`);
+      if (said === '') print(`${id}: no connector has picked it up yet: crosswalk status`);
     },
     update(snapshot: SnapshotState): void {
       const { table, state, rows } = snapshot;
@@ -257,9 +257,7 @@ function createShow(isTerminal: boolean, id: string) {
         said = state;
       } else if (state !== said && (state === 'waiting' || state === 'paused')) {
         close();
-        print(
-          `${id}: ${state === 'waiting' ? 'waits for its turn, and for transactions that are older than it' : 'paused'}`,
-        );
+        print(`${id}: ${state === 'waiting' ? 'waits for its turn, and for older transactions' : 'paused'}`);
         said = state;
       }
     },

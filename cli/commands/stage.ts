@@ -165,7 +165,7 @@ function toSetLines(change: StageChange, outcome: Outcome, isRefused: boolean, t
     ];
   if (outcome.kind === 'dry run') return [...lines, 'Nothing is changed: this was a dry run.'];
   const forced = outcome.kind === 'set' && outcome.entry.forced ? ', forced: the gate did not pass' : '';
-  return [...lines, `Set${forced}. It is in effect from the next statement of every session on.`];
+  return [...lines, `Set${forced}. It takes effect with the next statement of every session.`];
 }
 
 function toChangeLines({ tenant, stage, others, raises, lowers }: StageChange, titles: readonly string[]): string[] {
@@ -177,7 +177,7 @@ function toChangeLines({ tenant, stage, others, raises, lowers }: StageChange, t
     moved.length <= NAMED ? moved.map((one) => `${one.tenant} (${one.from})`).join(', ') : `${moved.length} tenants`;
   return [
     others === null
-      ? `all others are at stage ${stage} already`
+      ? `all others are already at stage ${stage}`
       : `all others: stage ${others.from} → ${stage}, ${titles[stage] ?? ''}`,
     ...(raises.length === 0 ? [] : [`raised to ${stage} with them: ${named(raises)}`]),
     ...(lowers.length === 0 ? [] : [`lowered to ${stage} with them: ${named(lowers)}`]),
@@ -187,8 +187,6 @@ function toChangeLines({ tenant, stage, others, raises, lowers }: StageChange, t
 function toSteps({ stage, others, raises }: StageChange): string[] {
   const lowest = Math.min(stage, ...raises.map(({ from }) => from), ...(others === null ? [] : [others.from]));
   return stage - lowest > 1
-    ? [
-        `This is ${stage - lowest} stages at once: what the stages between would have shown is not looked at one by one.`,
-      ]
+    ? [`This is ${stage - lowest} stages at once: the stages in between are not checked one by one.`]
     : [];
 }

@@ -99,7 +99,7 @@ function connectorLines({ legacy, kafka, source }: PipelineState, config: Pick<C
         ? 'does not exist'
         : slot.invalidation !== null || slot.walStatus === 'lost'
           ? `invalidated (${slot.invalidation ?? 'its log was removed'})`
-          : `${slot.active ? 'read by a connector' : 'read by nobody'}, keeps ${toBytesText(slot.retainedBytes ?? 0n)} of log (${slot.walStatus ?? 'no log'})`;
+          : `${slot.active ? 'read by a connector' : 'not read'}, retains ${toBytesText(slot.retainedBytes ?? 0n)} of log (${slot.walStatus ?? 'no log'})`;
   const positionText =
     kafka.state !== 'up' ? `unknown: Kafka is ${kafka.state}` : position === null ? 'none' : toLsnText(position.lsn);
   return toTableLines([

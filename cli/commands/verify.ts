@@ -57,7 +57,7 @@ export async function verify(context: CommandContext, options: VerifyCommandOpti
   });
   progress?.close();
   if (result === null) {
-    process.stderr.write('crosswalk verify: stopped. `crosswalk verify --resume` goes on from here.\n');
+    process.stderr.write('crosswalk verify: stopped. `crosswalk verify --resume` continues from here.\n');
     return false;
   }
   if (!options.json) printVerification(result, options);
@@ -81,7 +81,7 @@ async function repairAll(
 ): Promise<Repair | null> {
   const rows = result.tables.reduce((sum, { missing, extra, differing }) => sum + missing + extra + differing, 0);
   if (rows === 0) return null;
-  const question = `Have the legacy rows of ${toCountText(rows)} rows read again, and projected?`;
+  const question = `Reread and project the legacy rows behind ${toCountText(rows)} differing rows?`;
   if (!options.yes && !(await confirm(context, question))) return null;
   const progress = showProgress(context, options, 'repaired');
   const repair = await repairRun(
@@ -100,10 +100,10 @@ async function repairAll(
     print(`${toCountText(repair.repaired)} rows repaired, by ${toCountText(repair.sent)} legacy rows sent again`);
     for (const difference of left.slice(0, options.limit))
       print(`  left: ${toDifferenceLine(difference)}: ${difference.reason}`);
-    print(repair.leftRows === 0 ? 'nothing is left of them' : `${toCountText(repair.leftRows)} rows are left`);
+    print(repair.leftRows === 0 ? 'no differences are left' : `${toCountText(repair.leftRows)} rows still differ`);
     if (repair.beyond > 0)
       print(
-        `${toCountText(repair.beyond)} more rows differ than are kept by name: run \`crosswalk verify --repair\` again`,
+        `${toCountText(repair.beyond)} more rows differ than are stored by name: run \`crosswalk verify --repair\` again`,
       );
   }
   return { ...repair, left };
@@ -135,7 +135,7 @@ export async function askOracle(
     print(
       found.length === 0
         ? 'the SQL oracle expects the same rows'
-        : `${toCountText(found.length)} differences from what the SQL oracle expects. Where \`crosswalk verify\` finds none, the mapping and docs/mapping.md disagree`,
+        : `${toCountText(found.length)} differences from the rows of the SQL oracle. If \`crosswalk verify\` finds none, the mapping and docs/mapping.md disagree`,
     );
   }
   return found.length === 0;
@@ -215,7 +215,7 @@ export function printVerification(result: Verification, options: { limit: number
   const unsettled = shown.tables.reduce((sum, table) => sum + table.unsettled, 0) - shown.unmappable.length;
   if (unsettled > 0)
     print(
-      `${unsettled} rows changed at every look: they are neither equal nor different. Verify again when they rest.`,
+      `${unsettled} rows changed at every check: they are neither equal nor different. Verify again when they change less often.`,
     );
   print(
     `${shown.ok ? 'verified: every row is equal' : 'NOT verified'} (${shown.legacyRows} legacy rows, ${shown.seconds.toFixed(1)} s)`,

@@ -7,13 +7,13 @@ import type { Run } from './run.ts';
 export function declareBackup(program: Command, run: Run): void {
   const backup = program
     .command('backup')
-    .description('definitions and rows on disk, in one snapshot, checked by restoring them');
+    .description('write definitions and rows to disk in one snapshot, and verify backups by restoring them');
   backup
     .command('create')
     .argument('<dir>', 'a folder that does not exist yet')
     .option(
       '--schema <names...>',
-      'schemas of the new database, or `legacy`: the legacy tables; the new schema and crosswalk by default',
+      'schemas of the new database, or `legacy` for the legacy tables (default: the new schema and crosswalk)',
     )
     .addOption(json)
     .description('write a backup')
@@ -25,7 +25,7 @@ export function declareBackup(program: Command, run: Run): void {
     .argument('<dir>', 'a folder that `backup create` made')
     .option(
       '--into <url>',
-      'an empty database, which keeps what is restored, without a password: with one, RESTORE_DATABASE_URL; one is made and dropped by default',
+      'address, without a password, of an empty database that keeps the restored data; use RESTORE_DATABASE_URL for an address with a password (default: a database that is created and dropped)',
     )
     .addOption(json)
     .description('restore it elsewhere and compare every table; exit code 1 on any difference')

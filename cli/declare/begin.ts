@@ -8,23 +8,26 @@ import type { Run } from './run.ts';
 export function declareBegin(program: Command, run: Run): void {
   program
     .command('init')
-    .argument('[folder]', 'where to', '.')
+    .argument('[folder]', 'target folder', '.')
     .addOption(json)
-    .description('write the first files of a repository with a pipeline of your own; never over a file that is there')
+    .description('create the first files of a repository for your own pipeline; never overwrites a file')
     .action((folder: string, options: { json?: boolean }) =>
       run('init', async () => (await import('../commands/init.ts')).init(folder, options)),
     );
   program
     .command('introspect')
-    .argument('[tables...]', 'legacy tables; all of the schema by default')
+    .argument('[tables...]', 'legacy tables (default: all tables of the schema)')
     .requiredOption('--out <folder>', 'the folder of your pipeline')
     .option('--schema <name>', 'schema of the legacy tables', 'public')
-    .option('--target-schema <name>', 'schema of the new tables; that of the pipeline, or app where there is none yet')
-    .option('--tenant <column>', 'legacy column that names whose a row is', 'tenant_id')
+    .option(
+      '--target-schema <name>',
+      'schema of the new tables (default: that of the pipeline, or app if there is no pipeline yet)',
+    )
+    .option('--tenant <column>', 'legacy column that identifies the tenant of a row', 'tenant_id')
     .option('--dry-run', 'write nothing')
     .addOption(json)
     .description(
-      'write types, projections and migrations for tables of the legacy database; never over a file that is there',
+      'generate types, projections and migrations for tables of the legacy database; never overwrites a file',
     )
     .action((tables: string[], options: IntrospectOptions) =>
       run('introspect', async (context) =>
@@ -34,15 +37,15 @@ export function declareBegin(program: Command, run: Run): void {
   program
     .command('assess')
     .addOption(new Option('--full', 'run the mapping over every row').conflicts('sample'))
-    .option('--sample <rows>', 'rows of each table to run the mapping over; 10,000 by default', positiveInteger)
+    .option('--sample <rows>', 'rows of each table to run the mapping over (default: 10,000)', positiveInteger)
     .option(
       '--rate <rows>',
-      'legacy rows a second that a load was measured at; the documented rate by default',
+      'measured rate of a load, in legacy rows per second (default: the documented rate)',
       positiveInteger,
     )
-    .option('--html <file>', 'write the report as a page, too')
+    .option('--html <file>', 'also write the report as an HTML page')
     .addOption(json)
-    .description('look at a legacy database before anything is set up, reading only; exit code 1 where it is blocked')
+    .description('analyse a legacy database before anything is set up, read-only; exit code 1 if it is blocked')
     .action((options: AssessCommandOptions) =>
       run('assess', async (context) => (await import('../commands/assess.ts')).assess(context, options)),
     );

@@ -2,8 +2,8 @@ import { type Command, Option } from 'commander';
 import { json, positiveInteger } from './options.ts';
 import type { Run } from './run.ts';
 
-const ofProjection = () => new Option('--projection <name>', 'of one projection');
-const withReason = () => new Option('--reason <text>', 'whose reason contains this');
+const ofProjection = () => new Option('--projection <name>', 'only dead letters of this projection');
+const withReason = () => new Option('--reason <text>', 'only dead letters whose reason contains this text');
 
 /** Declares dead letters. */
 export function declareDeadLetters(program: Command, run: Run): void {
@@ -12,43 +12,43 @@ export function declareDeadLetters(program: Command, run: Run): void {
     .command('list')
     .addOption(ofProjection())
     .addOption(withReason())
-    .option('--all', 'resolved ones too')
-    .option('--limit <rows>', 'dead letters to print', positiveInteger, 50)
+    .option('--all', 'include resolved dead letters')
+    .option('--limit <rows>', 'maximum dead letters to print', positiveInteger, 50)
     .addOption(json)
-    .description('what failed, why and where; also rows that are too large for the log')
+    .description('list dead letters with reason and place; also rows that are too large for the log')
     .action((options: { projection?: string; reason?: string; all?: boolean; limit: number; json?: boolean }) =>
       run('dlq list', async (context) => (await import('../commands/dlq.ts')).list(context, options)),
     );
   dlq
     .command('show')
-    .argument('<id...>', 'an id as `dlq list` prints it, or a projection and topic/partition@offset')
+    .argument('<id...>', 'an id printed by `dlq list`, or a projection and topic/partition@offset')
     .option('--values', 'print the cell values')
     .addOption(json)
-    .description('one dead letter')
+    .description('show one dead letter in detail')
     .action((ids: string[], options: { values?: boolean; json?: boolean }) =>
       run('dlq show', async (context) => (await import('../commands/dlq.ts')).show(context, ids, options)),
     );
   dlq
     .command('redrive')
-    .argument('[ids...]', 'as `dlq list` prints them')
+    .argument('[ids...]', 'ids printed by `dlq list`')
     .addOption(ofProjection())
     .addOption(withReason())
-    .option('--all', 'every open one')
-    .option('--dry-run', 'do it, tell, and undo it')
+    .option('--all', 'every open dead letter')
+    .option('--dry-run', 'apply, report the result, and roll back')
     .addOption(json)
-    .description('apply again what failed, once its cause is gone; exit code 1 where some stay')
+    .description('apply dead letters again, once their cause is gone; exit code 1 if some remain')
     .action((ids: string[], options: { projection?: string; reason?: string; all?: boolean; dryRun?: boolean }) =>
       run('dlq redrive', async (context) => (await import('../commands/dlq.ts')).redrive(context, ids, options)),
     );
   dlq
     .command('discard')
-    .argument('[ids...]', 'as `dlq list` prints them')
+    .argument('[ids...]', 'ids printed by `dlq list`')
     .addOption(ofProjection())
-    .option('--matching <text>', 'whose reason contains this')
-    .option('--all', 'every open one')
-    .requiredOption('--reason <why>', 'why these changes may be left out for good; kept with them')
-    .option('--dry-run', 'tell what would be discarded')
-    .option('--yes', 'do it without asking')
+    .option('--matching <text>', 'only dead letters whose reason contains this text')
+    .option('--all', 'every open dead letter')
+    .requiredOption('--reason <why>', 'why these changes may be omitted for good; stored with them')
+    .option('--dry-run', 'list what would be discarded')
+    .option('--yes', 'discard without confirmation')
     .addOption(json)
     .description('settle dead letters without applying them')
     .action(

@@ -6,19 +6,19 @@ import type { Run } from './run.ts';
 export function declareFlow(program: Command, run: Run): void {
   program
     .command('connect')
-    .description('run one connector: legacy PostgreSQL to Kafka')
+    .description('run one connector process: legacy PostgreSQL to Kafka')
     .action(() => run('connect', async (context) => (await import('../commands/connect.ts')).connect(context)));
   program
     .command('project')
-    .argument('[projections...]', 'names; all of them by default')
+    .argument('[projections...]', 'names of projections (default: all)')
     .description('run one projector process: Kafka to the new schema')
     .action((names: string[]) =>
       run('project', async (context) => (await import('../commands/project.ts')).project(context, names)),
     );
   program
     .command('wait')
-    .option('--lsn <lsn>', 'position of the legacy database; what it has committed by now, if left out')
-    .option('--timeout <seconds>', 'give up after', positiveInteger, 600)
+    .option('--lsn <lsn>', 'position in the legacy database (default: everything committed so far)')
+    .option('--timeout <seconds>', 'time limit', positiveInteger, 600)
     .addOption(json)
     .description('wait until everything up to a position is applied')
     .action((options: { lsn?: string; timeout: number; json?: boolean }) =>

@@ -8,18 +8,16 @@ import type { Run } from './run.ts';
 export function declareSnapshots(program: Command, run: Run): void {
   program
     .command('resnapshot')
-    .argument('[tables...]', 'tables to read again; those that changed without an event by default')
-    .option('--accept', 'read nothing: accept the source as it is, after a VACUUM FULL or CLUSTER')
+    .argument('[tables...]', 'tables to reread (default: tables that changed without an event)')
+    .option('--accept', 'accept the source as it is without reading, after a VACUUM FULL or CLUSTER')
     .addOption(
       new Option(
         '--skip',
-        'the last resort: pass over every change that is committed and not in the log yet, and read all tables again',
+        'the last resort: skip every committed change that is not in the log yet, and reread all tables',
       ).conflicts('accept'),
     )
-    .option('--yes', 'skip without asking')
-    .description(
-      'after a change without events: accept the source as it is now, and have the connector read tables again',
-    )
+    .option('--yes', 'skip without confirmation')
+    .description('after a change without events: accept the source as it is now, and make the connector reread tables')
     .action((tables: string[], options: ResnapshotOptions) =>
       run('resnapshot', async (context) =>
         (await import('../commands/resnapshot.ts')).resnapshot(context, tables, options),
@@ -27,24 +25,27 @@ export function declareSnapshots(program: Command, run: Run): void {
     );
   const snapshot = program
     .command('snapshot')
-    .argument('<table>', 'captured table')
-    .option('--where <condition>', 'rows that fulfil a condition in SQL')
-    .option('--key <key...>', 'rows by primary key: its text, or a JSON array of the texts of several columns')
-    .option('--workspace, --tenant <id>', 'rows of a tenant')
-    .option('--repair', 'write the rows again even where nothing seems changed; keys without a row are deleted')
-    .option('--max-rate <rows>', 'rows per second at most; as the connector is set by default', positiveInteger)
-    .option('--dry-run', 'count the rows only')
-    .option('--detach', 'do not wait for the end')
-    .option('--yes', 'do it without asking')
+    .argument('<table>', 'a captured table')
+    .option('--where <condition>', 'only rows that match an SQL condition')
+    .option(
+      '--key <key...>',
+      'only rows with these primary keys: the text of the key, or a JSON array of texts for several columns',
+    )
+    .option('--workspace, --tenant <id>', 'only rows of this tenant')
+    .option('--repair', 'write the rows even if nothing seems to have changed; keys without a row are deleted')
+    .option('--max-rate <rows>', 'maximum rows per second (default: the setting of the connector)', positiveInteger)
+    .option('--dry-run', 'only count the rows')
+    .option('--detach', 'return without waiting for the end')
+    .option('--yes', 'start without confirmation')
     .addOption(json)
-    .description('have the connector read rows again, beside the stream; exit code 1 where it could not')
+    .description('make the connector reread rows, beside the stream; exit code 1 if it could not')
     .action((table: string, options: SnapshotOptions) =>
       run('snapshot', async (context) => (await import('../commands/snapshot.ts')).snapshot(context, table, options)),
     );
   snapshot
     .command('list')
     .addOption(json)
-    .description('snapshots that wait, run or are paused, and the last ones that are over')
+    .description('list snapshots that wait, run or are paused, and the last ones that have ended')
     .action((_: object, command: Command) =>
       run('snapshot list', async (context) =>
         (await import('../commands/snapshot.ts')).list(context, command.optsWithGlobals()),
@@ -52,9 +53,9 @@ export function declareSnapshots(program: Command, run: Run): void {
     );
   snapshot
     .command('watch')
-    .argument('<id>', 'as `snapshot list` prints it')
+    .argument('<id>', 'an id printed by `snapshot list`')
     .addOption(json)
-    .description('wait until it is over; exit code 1 unless it is done')
+    .description('wait until a snapshot has ended; exit code 1 unless it is done')
     .action((id: string, _: object, command: Command) =>
       run('snapshot watch', async (context) =>
         (await import('../commands/snapshot.ts')).watch(context, id, command.optsWithGlobals()),
@@ -66,8 +67,8 @@ export function declareSnapshots(program: Command, run: Run): void {
       .argument(
         '<id>',
         kind === 'cancel'
-          ? 'as `snapshot list` prints it'
-          : 'as `snapshot list` prints it, or `initial`: the initial load',
+          ? 'an id printed by `snapshot list`'
+          : 'an id printed by `snapshot list`, or `initial` for the initial load',
       )
       .addOption(json)
       .description(

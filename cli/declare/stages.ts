@@ -10,11 +10,11 @@ const duration = (text: string): number => {
   return seconds;
 };
 const maxLag = () =>
-  new Option('--max-lag-seconds <seconds>', 'lag that passes, now and in the last hour')
+  new Option('--max-lag-seconds <seconds>', 'maximum lag that passes, now and in the last hour')
     .argParser(positiveInteger)
     .default(30);
 const verifiedWithin = () =>
-  new Option('--verified-within <duration>', 'how old a verification may be')
+  new Option('--verified-within <duration>', 'maximum age of a verification')
     .argParser(duration)
     .default(86_400, '24h');
 
@@ -22,13 +22,11 @@ const verifiedWithin = () =>
 export function declareStages(program: Command, run: Run): void {
   program
     .command('tenants')
-    .description('the pinned configuration of tenants')
+    .description('manage the pinned configuration of tenants')
     .command('pin')
     .option('--dry-run', 'print what would be pinned, and write nothing')
     .addOption(json)
-    .description(
-      'pin what the legacy database itself says of tenants, such as their country: it counts after a rebuild',
-    )
+    .description('pin tenant settings from the legacy database, such as the country; they take effect after a rebuild')
     .action((options: { dryRun?: boolean; json?: boolean }) =>
       run('tenants pin', async (context) => (await import('../commands/tenants.ts')).pinTenants(context, options)),
     );
@@ -39,7 +37,9 @@ export function declareStages(program: Command, run: Run): void {
     .addOption(maxLag())
     .addOption(verifiedWithin())
     .addOption(json)
-    .description('go or no-go for a tenant, from what is there now; stored with its evidence; exit code 1 on no-go')
+    .description(
+      'decide go or no-go for a tenant from the current state, and store the decision with its evidence; exit code 1 on no-go',
+    )
     .action((tenant: string, options: { maxLagSeconds: number; verifiedWithin: number; json?: boolean }) =>
       run('gate', async (context) => (await import('../commands/gate.ts')).gate(context, tenant, options)),
     );
@@ -48,11 +48,11 @@ export function declareStages(program: Command, run: Run): void {
     .argument('<tenant>', 'id of a tenant, or all')
     .argument(
       '<what>',
-      'backup: taken and restored once; rollback: the way back was tried; team: briefed, and there to help; monitoring: in place, its alerts reach somebody',
+      'backup: taken and restored once; rollback: the rollback was tried; team: briefed, and there to help; monitoring: in place, its alerts reach somebody',
     )
-    .requiredOption('--by <name>', 'who vouches for it')
+    .requiredOption('--by <name>', 'who confirms it')
     .requiredOption('--note <text>', 'where the backup is, what was tried, who was briefed, what is watched')
-    .addOption(new Option('--valid-for <duration>', 'how long it counts').argParser(duration).default(604_800, '7d'))
+    .addOption(new Option('--valid-for <duration>', 'how long it is valid').argParser(duration).default(604_800, '7d'))
     .addOption(json)
     .description('vouch for what a gate cannot look at: a backup, the way back, the team, monitoring')
     .action((tenant: string, what: string, options: { by: string; note: string; validFor: number; json?: boolean }) =>
@@ -60,13 +60,13 @@ export function declareStages(program: Command, run: Run): void {
         (await import('../commands/gate.ts')).confirm(context, tenant, what, options),
       ),
     );
-  const stage = program.command('stage').description('how much of the new schema a tenant sees');
+  const stage = program.command('stage').description('show or set how much of the new schema a tenant sees');
   stage
     .command('get')
-    .argument('[tenant]', 'id of a tenant; all of them by default')
-    .option('--history', 'every entry of the log')
+    .argument('[tenant]', 'id of a tenant (default: all)')
+    .option('--history', 'include every entry of the stage log')
     .addOption(json)
-    .description('the stage, since when, by whom and why')
+    .description('show the stage, since when, by whom and why')
     .action((tenant: string | undefined, options: { history?: boolean; json?: boolean }) =>
       run('stage get', async (context) => (await import('../commands/stage.ts')).get(context, tenant, options)),
     );
@@ -74,14 +74,14 @@ export function declareStages(program: Command, run: Run): void {
     .command('set')
     .argument('<tenant>', 'id of a tenant, or all')
     .argument('<stage>', '0 to 4')
-    .requiredOption('--by <name>', 'who does it')
-    .option('--reason <text>', 'why; kept with it')
-    .option('--force', 'raise it although the gate does not pass; needs --reason')
-    .option('--dry-run', 'tell what would happen')
+    .requiredOption('--by <name>', 'who makes the change')
+    .option('--reason <text>', 'reason; stored with the entry')
+    .option('--force', 'raise the stage even if the gate does not pass; needs --reason')
+    .option('--dry-run', 'report what would happen')
     .addOption(maxLag())
     .addOption(verifiedWithin())
     .addOption(json)
-    .description('raise a stage behind a passed gate, or lower it at once; exit code 1 where it is refused')
+    .description('raise a stage after a passed gate, or lower it at once; exit code 1 if refused')
     .action((tenant: string, level: string, options: SetOptions) =>
       run('stage set', async (context) => (await import('../commands/stage.ts')).set(context, tenant, level, options)),
     );

@@ -7,14 +7,14 @@ export function declareState(program: Command, run: Run): void {
   program
     .command('status')
     .addOption(json)
-    .description('the pipeline at a glance; exit code 1 unless healthy')
+    .description('show the pipeline at a glance; exit code 1 unless healthy')
     .action((options: { json?: boolean }) =>
       run('status', async (context) => (await import('../commands/status.ts')).status(context, options)),
     );
   program
     .command('lag')
     .addOption(json)
-    .description('how far behind, by topic and partition; exit code 1 when failing')
+    .description('show how far behind the pipeline is, by topic and partition; exit code 1 if failing')
     .action((options: { json?: boolean }) =>
       run('lag', async (context) => (await import('../commands/lag.ts')).lag(context, options)),
     );
@@ -22,7 +22,7 @@ export function declareState(program: Command, run: Run): void {
     .command('doctor')
     .addOption(json)
     .description(
-      'check everything that the pipeline needs, each finding with its remedy; exit code 1 where something fails',
+      'check all prerequisites of the pipeline, each finding with its remedy; exit code 1 if something fails',
     )
     .action((options: { json?: boolean }) =>
       run('doctor', async (context) => (await import('../commands/doctor.ts')).doctor(context, options)),

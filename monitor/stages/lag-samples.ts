@@ -14,13 +14,13 @@ export interface LagSample {
   readonly lagOffsets: bigint;
 }
 
-/** Between two samples of a projection, however many processes take them. */
+/** Time between two samples of a projection, however many processes take them. */
 export const SAMPLE_SECONDS = 15;
 const KEPT = '25 hours';
 
 /**
- * What there is to note after a look at position and offsets. Seconds: from the clock of this machine (`wallMicros` since 1970) back to the source time of the position, and from there to what is applied;
- * a connector that stands still is lag too. A projection whose table is not in the log has no sample.
+ * The samples to record after reading position and offsets. Seconds: from the clock of this machine (`wallMicros` since 1970) back to the source time of the position, and from there to what is applied;
+ * a stopped connector is lag too. A projection whose table is not in the log has no sample.
  */
 export function toLagSamples(
   projections: readonly Pick<Projection, 'name' | 'source'>[],
@@ -57,7 +57,7 @@ export function createLagSampler(
   }
   return {
     note(lags, position) {
-      // A little less, so that no quarter of a minute is left out for a timer that is late.
+      // A little less, so that a late timer does not skip a quarter of a minute.
       if (isWriting || performance.now() - lastMs < SAMPLE_SECONDS * 900) return;
       lastMs = performance.now();
       isWriting = true;
@@ -79,7 +79,7 @@ export function createLagSampler(
   };
 }
 
-/** Writes one sample a projection for this quarter of a minute, the worst where there is one already, and removes what is too old. */
+/** Writes one sample a projection for this quarter of a minute, the worst if there is one already, and removes old samples. */
 export async function writeLagSamples(
   client: pg.ClientBase,
   samples: readonly Omit<LagSample, 'atSeconds'>[],

@@ -6,13 +6,13 @@ import { toCrosswalkError } from '../../runtime/errors.ts';
 import { parseBytea } from '../../runtime/postgres.ts';
 import type { Registry } from '../../schemas/avro/registry.ts';
 
-/** Changes that are not in effect, as one tenant must see them: `own` are of this tenant, `unknown` of a tenant that cannot be told, and so of every one. Of all tenants: every change is `own`. */
+/** Changes without effect, from the view of one tenant: `own` belong to this tenant; `unknown` to a tenant that cannot be determined, and therefore count for every tenant. For all tenants, every change is `own`. */
 export interface TenantCount {
   readonly own: number;
   readonly unknown: number;
 }
 
-/** What tells whose a change is. `registry` null: nobody can tell. */
+/** The means to determine the tenant of a change. `registry` null: it cannot be determined. */
 export interface TenantReading {
   readonly projections: readonly Projection[];
   readonly tenants: Tenants;
@@ -20,7 +20,7 @@ export interface TenantReading {
 }
 
 const PAGE = 500;
-/** Changes that are looked into; the others count for every tenant. */
+/** Maximum changes that are examined; the others count for every tenant. */
 const MOST = 5000;
 
 const SOURCES = {
@@ -28,7 +28,7 @@ const SOURCES = {
   parked: `crosswalk.parked_change c WHERE true`,
 } as const;
 
-/** Open dead letters, or parked changes, of a tenant; of all with `tenant` null. Whose a change is, is read from the recorded change itself: both its versions count. */
+/** Open dead letters, or parked changes, of a tenant; of all with `tenant` null. The tenant of a change is read from the recorded change itself: both its versions count. */
 export async function countForTenant(
   client: pg.ClientBase,
   what: keyof typeof SOURCES,
@@ -68,7 +68,7 @@ export async function countForTenant(
   return { own, unknown: unknown + Math.max(0, total - seen) };
 }
 
-/** Tenants that a recorded change names; null where it does not tell, or is not readable. */
+/** Tenants that a recorded change names; null if it names none, or is unreadable. */
 async function readTenantsOf(
   row: Record<'projection' | 'topic' | 'partition' | 'offset' | 'key', string> & { value: string | null },
   { projections, tenants, registry }: TenantReading,
@@ -76,7 +76,7 @@ async function readTenantsOf(
 ): Promise<ReadonlySet<string> | null | 'registry down'> {
   const projection = projections.find(({ name }) => name === row.projection);
   if (projection === undefined || row.value === null || registry === null) return null;
-  // Also where a column is missing that the projection now requires.
+  // Also if a column is missing that the projection now requires.
   const decoder = decoders.get(row.projection) ?? createChangeDecoder({ ...projection, requires: [] }, registry);
   decoders.set(row.projection, decoder);
   const record = { offset: BigInt(row.offset), key: parseBytea(row.key), value: parseBytea(row.value) };
@@ -90,7 +90,7 @@ async function readTenantsOf(
   return new Set(named.flatMap((ids) => [...ids!]));
 }
 
-/** The tenant that a legacy row names, where its projection says in which column; else those of the rows that it implies. Null where the mapping throws, or implies no row with a tenant. */
+/** The tenant that a legacy row names, if its projection declares the column; otherwise those of the rows that it implies. Null if the mapping throws, or implies no row with a tenant. */
 export function toTenantsOf(projection: Projection, row: LegacyRow, tenants: Tenants): ReadonlySet<string> | null {
   if (projection.tenant !== undefined) return new Set([toTenantId(row[projection.tenant.column])]);
   try {

@@ -25,7 +25,7 @@ function toEntry({ stage, previous, forced, ...row }: Row): StageEntry {
   return { ...row, stage: Number(stage), previous: Number(previous), forced: forced === 'true' };
 }
 
-/** Where everybody stands: the entry that decides for each tenant that has one newer than the last one for all, and the stage of all others with its entry (null before the first). */
+/** The stages of all tenants: the current entry of each tenant that has one newer than the last entry for all, and the stage of all others with its entry (null before the first). */
 export interface Stages {
   readonly others: { readonly stage: number; readonly entry: StageEntry | null };
   readonly tenants: readonly StageEntry[];
@@ -44,7 +44,7 @@ export async function readStages(client: pg.ClientBase): Promise<Stages> {
   };
 }
 
-/** The stage of one tenant and the entry that decides it; of all others with null. */
+/** The stage of one tenant and the entry that sets it; with null, of all others. */
 export async function readStage(
   client: pg.ClientBase,
   tenant: string | null,
@@ -67,7 +67,7 @@ export async function readHistory(client: pg.ClientBase, tenant: string | null):
 export interface StageChange {
   readonly tenant: string | null;
   readonly stage: number;
-  /** Null where an entry for one tenant leaves the others as they are. */
+  /** Null if an entry for one tenant leaves the others unchanged. */
   readonly others: { readonly from: number } | null;
   readonly raises: readonly { readonly tenant: string; readonly from: number }[];
   readonly lowers: readonly { readonly tenant: string; readonly from: number }[];

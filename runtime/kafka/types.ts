@@ -20,7 +20,7 @@ export interface InRecord {
   readonly headers?: RecordHeaders;
 }
 
-/** Where what was sent to a partition begins. */
+/** The first offset of the records sent to a partition. */
 export interface SendAnswer {
   readonly topic: string;
   readonly partition: number;
@@ -45,7 +45,7 @@ export interface TopicSpec {
   readonly config: Readonly<Record<string, string>>;
 }
 
-/** First offset of a partition, and the one behind its last committed record. */
+/** First offset of a partition, and the offset after its last committed record. */
 export interface PartitionEnds {
   readonly low: bigint;
   readonly high: bigint;
@@ -84,7 +84,7 @@ export interface GroupOptions {
     records: readonly InRecord[];
     beat: () => Promise<void>;
     isStale: () => boolean;
-    /** No more is fetched of this partition until what it returns is called. */
+    /** Stops fetching this partition until the returned function is called. */
     pause: () => () => void;
   }) => Promise<bigint | null>;
   onCrash: (error: Error) => void;
@@ -95,7 +95,7 @@ export interface GroupConsumer {
   commitForMonitors(topic: string, partition: number, next: bigint): Promise<void>;
 }
 
-/** Questions to the brokers, over connections that are open while they are asked. */
+/** Queries to the brokers, over connections that are open only meanwhile. */
 export interface Admin {
   clusterId(): Promise<string>;
   /** Names of all topics. */
@@ -108,18 +108,18 @@ export interface Admin {
   create(topics: readonly TopicSpec[]): Promise<void>;
   /** In order of partition. */
   ends(topics: readonly string[]): Promise<Map<string, PartitionEnds[]>>;
-  /** In order of partition; the end where nothing is of this time or later. */
+  /** In order of partition; the end if there is no record of this time or later. */
   offsetsAt(topic: string, timestampMs: number): Promise<bigint[]>;
 }
 
-/** What a client library, or a client of our own, must be able to do. Errors of brokers have `type` and `retriable` (kafka-refusals.ts, errors.ts). */
+/** The interface that a client library or our own client must implement. Errors of brokers have `type` and `retriable` (kafka-refusals.ts, errors.ts). */
 export interface KafkaDriver {
   withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T>;
-  /** Throws what says INVALID_TRANSACTION_TIMEOUT from `begin` on. */
+  /** From `begin` on, throws an error that contains INVALID_TRANSACTION_TIMEOUT. */
   createLogWriter(transactionalId: string, transactionTimeoutMs: number): Promise<LogWriter>;
   /** Appends to partition 0, outside of transactions; returns the offset. */
   append(topic: string, record: { key: Buffer; value: Buffer }): Promise<bigint>;
-  /** Follows partition 0 from an offset that it holds; `end`: what must have been passed when `onCaughtUp` is called. */
+  /** Follows partition 0 from an existing offset; `end`: the offset that must have been passed when `onCaughtUp` is called. */
   follow(
     topic: string,
     place: { from: bigint; end: bigint },

@@ -7,5 +7,5 @@ export function parseRemedy(stderr: string): readonly string[] | null {
 
 /** Tables that a resnapshot will have read again, by what it prints. */
 export function parseReread(stdout: string): readonly string[] {
-  return /^the connector reads again: ([^;]+);/m.exec(stdout)?.[1]?.split(', ') ?? [];
+  return /^the connector will reread: ([^;]+);/m.exec(stdout)?.[1]?.split(', ') ?? [];
 }

@@ -6,12 +6,12 @@ import { createTopics, describeConfigs, listOffsets, metadata } from './requests
 
 const END = -1n;
 const BEGINNING = -2n;
-/** A topic that was just made has leaders within so long; whoever asks then is told that it has none yet. */
+/** A newly created topic has leaders within this time; until then, brokers report that it has none yet. */
 const LEADERS = { tries: 50, pauseMs: 100 };
 const ALREADY_EXISTS = 36;
 
 export function createAdmin(cluster: Cluster): Admin {
-  /** Offsets by topic and partition; -1 where nothing is of that time or later. */
+  /** Offsets by topic and partition; -1 if there is no record of that time or later. */
   async function list(topics: readonly string[], timestamp: bigint): Promise<Map<string, bigint[]>> {
     if (topics.length === 0) return new Map();
     const located = await cluster.locate(topics);
@@ -31,7 +31,7 @@ export function createAdmin(cluster: Cluster): Admin {
         found.get(topic)![partition] = offset;
       }
     });
-    // All are waited for, so that none is left behind that nobody listens to.
+    // Waits for all of them, so that no rejection stays unhandled.
     await Promise.allSettled(asking);
     await Promise.all(asking);
     return found;

@@ -1,4 +1,4 @@
-// What brokers answer with when they do not do what they are asked for: number, name, whether it is another answer soon, and what it means.
+// Error responses of brokers: number, name, whether a retry may succeed soon, and meaning.
 type Answer = readonly [code: number, type: string, retriable: boolean, message: string];
 
 const answers: readonly Answer[] = [
@@ -124,10 +124,10 @@ const answers: readonly Answer[] = [
 ];
 const byCode = new Map(answers.map((answer) => [answer[0], answer]));
 
-/** What a broker answered instead of doing what it was asked for. */
+/** An error response of a broker. */
 export class KafkaProtocolError extends Error {
   readonly type: string;
-  /** Whether it is another answer soon. */
+  /** Whether a retry may succeed soon. */
   readonly retriable: boolean;
   readonly topic?: string;
 
@@ -146,12 +146,12 @@ export class KafkaProtocolError extends Error {
   }
 }
 
-/** Throws unless the code says that all is well. */
+/** Throws unless the code means success. */
 export function assertDone(code: number, topic?: string): void {
   if (code !== 0) throw new KafkaProtocolError(code, topic === undefined ? {} : { topic });
 }
 
-/** A connection that cannot be opened, has broken, or is silent. What was asked over it may have been done. */
+/** A connection that cannot be opened, has broken, or is silent. A request sent over it may have been executed. */
 export class KafkaConnectionError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
@@ -159,7 +159,7 @@ export class KafkaConnectionError extends Error {
   }
 }
 
-/** Connections that their owner has closed: nothing is tried again. */
+/** Connections closed by their owner: nothing is retried. */
 export class KafkaConnectionClosed extends Error {
   constructor() {
     super('Closed connection');
@@ -167,7 +167,7 @@ export class KafkaConnectionClosed extends Error {
   }
 }
 
-/** Whether the same request, sent again, may be answered otherwise. */
+/** Whether the same request may succeed on a retry. */
 export function isRetriable(error: unknown): boolean {
   return error instanceof KafkaConnectionError || (error instanceof KafkaProtocolError && error.retriable);
 }

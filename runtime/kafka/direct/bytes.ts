@@ -1,6 +1,6 @@
 const CHUNK_BYTES = 1024;
 
-/** Writes a request: big-endian numbers, texts and bytes behind their lengths. What is already bytes is kept as it is, uncopied. */
+/** Writes a request: big-endian numbers, length-prefixed texts and bytes. Buffers are kept without copying. */
 export class ByteWriter {
   readonly #done: Buffer[] = [];
   #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
@@ -72,7 +72,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** What was written, behind its length. */
+  /** The written bytes, prefixed with their length. */
   finish(): Buffer[] {
     this.#flush();
     const length = Buffer.allocUnsafe(4);
@@ -81,7 +81,7 @@ export class ByteWriter {
   }
 }
 
-/** Reads an answer. Throws a RangeError where it is shorter than it says. */
+/** Reads a response. Throws a RangeError if it is shorter than it declares. */
 export class ByteReader {
   readonly buffer: Buffer;
   at: number;
@@ -130,7 +130,7 @@ export class ByteReader {
     return this.buffer.subarray(from, this.at);
   }
 
-  /** No items where it is null. */
+  /** Null yields no items. */
   list<T>(read: () => T): T[] {
     const items: T[] = [];
     for (let left = this.int32(); left > 0; left--) items.push(read());

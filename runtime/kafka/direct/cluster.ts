@@ -11,24 +11,24 @@ import { type Address, Connection } from './connection.ts';
 import { type Api, findCoordinator, metadata } from './requests.ts';
 
 export const REQUEST_MS = 30_000;
-/** Tries to find a broker that answers, and the first pause between them. */
+/** Attempts to find a broker that responds, and the first pause between them. */
 const FIND = { tries: 4, pauseMs: 50 };
 
-/** One partition, as the brokers last told of it. `leader`: -1 where there is none. */
+/** One partition, as last reported by the brokers. `leader`: -1 if there is none. */
 export interface PartitionPlace {
   readonly leader: number;
   readonly replicas: number;
 }
 
-/** Connections to the brokers for one purpose, opened when needed, and what is known of where things are. */
+/** Connections to the brokers for one purpose, opened when needed, and the known topology. */
 export class Cluster {
   readonly settings: KafkaSettings;
   readonly #seeds: readonly Address[];
   #brokers = new Map<number, Address>();
   readonly #topics = new Map<string, readonly PartitionPlace[]>();
-  /** By broker and purpose: a broker answers the requests of one connection in order, so that what waits must have its own. */
+  /** By broker and purpose: a broker answers the requests of one connection in order, so a long poll needs its own. */
   readonly #connections = new Map<string, Promise<Connection>>();
-  /** Where the last answer came from: asked first. */
+  /** The broker that responded last: tried first. */
   #answering: Address | null = null;
   #isClosed = false;
 
@@ -69,7 +69,7 @@ export class Cluster {
     return connection.ask(api, asked, options.timeoutMs ?? REQUEST_MS);
   }
 
-  /** Asks anew for brokers and topics; null: all topics. */
+  /** Refreshes brokers and topics; null: all topics. */
   async fetchMetadata(topics: readonly string[] | null) {
     const found = await this.askAny(metadata, topics);
     this.#brokers = new Map(found.brokers.map(({ id, host, port }) => [id, { host, port }]));
@@ -81,7 +81,7 @@ export class Cluster {
     return found;
   }
 
-  /** Partitions of topics in order, each with a leader. Throws what the brokers say of a topic, and LEADER_NOT_AVAILABLE where a partition has none. */
+  /** Partitions of topics in order, each with a leader. Throws the error that the brokers report for a topic, and LEADER_NOT_AVAILABLE if a partition has no leader. */
   async locate(topics: readonly string[], { isFresh = false } = {}): Promise<Map<string, readonly PartitionPlace[]>> {
     const missing = isFresh ? topics : topics.filter((topic) => !this.#topics.has(topic));
     if (missing.length > 0) {
@@ -104,7 +104,7 @@ export class Cluster {
     );
   }
 
-  /** What is known of these topics is looked up anew. */
+  /** Drops cached data on these topics, so that it is looked up again. */
   forget(topics: readonly string[]): void {
     for (const topic of topics) this.#topics.delete(topic);
   }
@@ -134,7 +134,7 @@ export class Cluster {
     const known = this.#connections.get(key);
     const usable = await known;
     if (usable?.isOpen) return usable;
-    // Somebody else may have opened it anew meanwhile.
+    // Another caller may have reopened it meanwhile.
     if (known !== this.#connections.get(key)) return this.#connect(address, lane);
     if (this.#isClosed) throw new KafkaConnectionClosed();
     const opening = Connection.open(address, this.settings);

@@ -13,7 +13,7 @@ export interface Address {
 
 const CONNECT_MS = 5000;
 const KEEP_ALIVE_MS = 60_000;
-/** What is larger is no answer of Kafka: a broker that speaks TLS says so with such a number. */
+/** A larger length is not a Kafka response: the first bytes of a TLS broker look like such a number. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 const SMALL_BYTES = 16_384;
 const CLIENT_ID = 'crosswalk';
@@ -25,7 +25,7 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
-/** A connection to one broker. Answers come in the order of requests; after any failure it is closed, and everything that waits is rejected with a KafkaConnectionError. */
+/** A connection to one broker. Responses come in the order of requests. After any failure it is closed, and all pending requests are rejected with a KafkaConnectionError. */
 export class Connection {
   readonly #socket: Socket;
   readonly #name: string;
@@ -50,7 +50,7 @@ export class Connection {
   /** Opens a connection and logs in; both together must not take longer than `CONNECT_MS`. */
   static async open({ host, port }: Address, settings: KafkaSettings): Promise<Connection> {
     const name = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-    // The certificate is checked against the host, which is no server name where it is an IP address.
+    // The certificate is checked against the host, which cannot be sent as a server name if it is an IP address.
     const socket = settings.tls
       ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}) })
       : connectTcp({ host, port });
@@ -79,7 +79,7 @@ export class Connection {
     return this.#failure === null;
   }
 
-  /** Rejects with a KafkaConnectionError once there is no answer within `timeoutMs`: then nothing is known of what was asked for before either. */
+  /** Rejects with a KafkaConnectionError if there is no response within `timeoutMs`: the outcome of earlier pending requests is then unknown, too. */
   ask<A, R>(api: Api<A, R>, asked: A, timeoutMs: number): Promise<R> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     this.#lastId = (this.#lastId + 1) & 0x7fffffff;
@@ -98,7 +98,7 @@ export class Connection {
     this.#fail(new Error('Closed connection'));
   }
 
-  /** In one piece where that costs less than several. */
+  /** Sends in one piece if that costs less than several. */
   #write(parts: readonly Buffer[]): void {
     if (parts.reduce((sum, { length }) => sum + length, 0) <= SMALL_BYTES) {
       this.#socket.write(Buffer.concat(parts));

@@ -1,4 +1,4 @@
-/** Eight tables, so that eight bytes are done at a time. */
+/** Eight tables, to process eight bytes at a time. */
 const tables = Array.from({ length: 8 }, () => new Int32Array(256));
 for (let byte = 0; byte < 256; byte++) {
   let crc = byte;
@@ -15,7 +15,7 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
   ...[Int32Array, Int32Array, Int32Array, Int32Array],
 ];
 
-/** CRC-32C (Castagnoli) of the parts one behind the other, as an unsigned number. */
+/** CRC-32C (Castagnoli) of the concatenated parts, as an unsigned number. */
 export function crc32c(...parts: readonly Uint8Array[]): number {
   let crc = -1;
   for (const bytes of parts) {

@@ -9,10 +9,10 @@ import { createDirectGroupConsumer } from './group-consumer.ts';
 import { createDirectLogWriter, createSender, identify } from './log-writer.ts';
 import { createPartitionReader } from './partition-reader.ts';
 
-/** Failures in a row after which whoever waits for the end of a topic is told. */
+/** Consecutive failures after which a caller that waits for the end of a topic is notified. */
 const FAILURES = 5;
 
-/** The client of our own: Kafka's protocol, as far as it is needed, and nothing between it and the sockets. */
+/** Our own client: the required part of Kafka's protocol, directly on sockets. */
 export function createDirectDriver(settings: KafkaSettings, log: Log): KafkaDriver {
   const told = (error: Error) => log.debug({ kafka: error.message }, 'kafka client');
   return {

@@ -6,10 +6,10 @@ import { type Assignment, createGroupMember } from './group-member.ts';
 import { createPartitionReader, type PlaceIn } from './partition-reader.ts';
 import type { Chunk } from './record-batch.ts';
 
-/** Failures in a row of what is fetched after which the consumer is given up. */
+/** Consecutive fetch failures after which the consumer gives up. */
 const FAILURES = 6;
 
-/** A member of a group that applies what its partitions bring, as GroupOptions describes it. */
+/** A member of a group that applies the records of its partitions, as GroupOptions describes. */
 export async function createDirectGroupConsumer(
   cluster: Cluster,
   options: GroupOptions,
@@ -18,12 +18,12 @@ export async function createDirectGroupConsumer(
   const { groupId, topics, sessionTimeoutMs } = options;
   const beatEveryMs = Math.floor(sessionTimeoutMs / 6);
   const member = createGroupMember(cluster, { groupId, topics, sessionTimeoutMs });
-  /** What belongs to an assignment that is over is stale. */
+  /** Work for a past assignment is stale. */
   let generation = 0;
   let isClosed = false;
   const inWork = new Set<Promise<unknown>>();
   let lastBeatMs = 0;
-  /** Of those who apply batches: one that hangs must not keep the partitions from the others. */
+  /** Last sign of progress of the batch handlers: one that hangs must not keep the partitions from other members. */
   let lastSignMs = 0;
   let beating: Promise<boolean> | null = null;
   let isJoining = true;
@@ -76,7 +76,7 @@ export async function createDirectGroupConsumer(
     }
   }
 
-  /** One sign of life at a time. Where the group is being shared out anew, it is joined anew. */
+  /** One heartbeat at a time. During a rebalance, the member rejoins. */
   async function beat(): Promise<void> {
     if (isJoining) return;
     lastBeatMs = performance.now();
@@ -93,7 +93,7 @@ export async function createDirectGroupConsumer(
     generation += 1;
     reader.assign([]);
     reach?.('rebalance.before').catch(crash);
-    // The batches at hand stop soon; the others wait for this member meanwhile, but not for ever.
+    // The current batches stop soon; the other members wait for this one meanwhile, but not forever.
     await Promise.race([Promise.allSettled(inWork), sleep(sessionTimeoutMs / 2, undefined, { ref: false })]);
     await join();
   }

@@ -4,17 +4,17 @@ import { ByteReader, ByteWriter } from './bytes.ts';
 import type { Cluster } from './cluster.ts';
 import { type Api, commitOffsets, heartbeat, joinGroup, leaveGroup, type Membership, syncGroup } from './requests.ts';
 
-/** As kafkajs names it and does it, so that members with either client share a group. */
+/** The same name and method as in kafkajs, so that members with either client can share a group. */
 const PROTOCOL = 'RoundRobinAssigner';
 const REBALANCE_MS = 30_000;
-/** Tries of what may be answered otherwise, and the first pause between them. */
+/** Attempts for retriable requests, and the first pause between them. */
 const TRIES = { count: 6, pauseMs: 100 };
-/** Answers after which the group is joined anew. */
+/** Responses after which the member rejoins the group. */
 const REJOIN = ['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID'];
 
 export type Assignment = Readonly<Record<string, readonly number[]>>;
 
-/** A member of a consumer group: joins it, gives signs of life, and leaves it. Its partitions come round robin from whichever member leads. */
+/** A member of a consumer group: joins, sends heartbeats, and leaves. The leading member assigns the partitions round robin. */
 export function createGroupMember(
   cluster: Cluster,
   options: { groupId: string; topics: readonly string[]; sessionTimeoutMs: number },
@@ -45,7 +45,7 @@ export function createGroupMember(
       ...{ groupId, sessionTimeoutMs, memberId: membership.memberId, protocol: PROTOCOL, metadata },
       rebalanceTimeoutMs: REBALANCE_MS,
     });
-    // The coordinator answers once all members have come, or their time is over.
+    // The coordinator responds once all members have joined, or their time is over.
     const joined = await ask(joinGroup, asked, REBALANCE_MS + sessionTimeoutMs + 5000);
     if (joined.memberId !== '') membership = { ...membership, memberId: joined.memberId };
     assertDone(joined.code);
@@ -63,7 +63,7 @@ export function createGroupMember(
   }
 
   return {
-    /** Joins, or joins anew; returns the partitions of this member. */
+    /** Joins or rejoins; returns the partitions of this member. */
     async join(): Promise<Assignment> {
       for (;;) {
         try {
@@ -76,7 +76,7 @@ export function createGroupMember(
       }
     },
 
-    /** A sign of life; false where the group is to be joined anew. */
+    /** Sends a heartbeat; false if the member must rejoin. */
     async beat(): Promise<boolean> {
       const { code } = await ask(heartbeat, () => membership, Math.max(sessionTimeoutMs, 5000));
       if (code === 0) return true;
@@ -93,7 +93,7 @@ export function createGroupMember(
         assertDone(code, topic);
     },
 
-    /** Leaves at once what the others would otherwise wait for; what goes wrong is no matter. */
+    /** Leaves at once, so that the others need not wait for a timeout; failures do not matter. */
     async leave(): Promise<void> {
       if (coordinator === null || membership.memberId === '') return;
       await cluster.ask(coordinator, leaveGroup, membership, { lane: 'leave', timeoutMs: 1000 }).catch(() => undefined);
@@ -101,7 +101,7 @@ export function createGroupMember(
   };
 }
 
-/** One partition after the other to one member after the other. */
+/** Partitions round robin to the members. */
 function assign(members: readonly string[], partitions: ReadonlyMap<string, number>) {
   const inOrder = [...members].sort();
   const all = [...partitions].flatMap(([topic, count]) =>
@@ -124,7 +124,7 @@ function encodeTopics(topics: readonly string[]): Buffer {
   return toBytes(writer.int32(0));
 }
 
-/** Without the length that stands before a request. */
+/** Without the length prefix of a request. */
 const toBytes = (writer: ByteWriter) => Buffer.concat(writer.finish().slice(1));
 
 function decodeAssignment(bytes: Buffer | null): Assignment {

@@ -5,11 +5,11 @@ import { type Cluster, groupByTopic } from './cluster.ts';
 import { encodeBatch } from './record-batch.ts';
 import { type Api, addPartitions, endTransaction, initProducerId, type ProducerIdentity, produce } from './requests.ts';
 
-/** For so long a request is sent again whose answer is lost, or soon another one. */
+/** How long a request is retried after a lost response or a transient error. */
 const RETRY_MS = 35_000;
-/** The transaction before is complete within a few milliseconds. */
+/** The previous transaction completes within a few milliseconds. */
 const PAUSE_MS = { first: 1, longest: 100 };
-/** One more and sequence numbers begin at 0 again. */
+/** Sequence numbers wrap around to 0 at this value. */
 const SEQUENCES = 2 ** 31;
 
 interface Batch {
@@ -19,7 +19,7 @@ interface Batch {
   readonly bytes: Buffer;
 }
 
-/** Tries again while an answer is lost or soon another one. `onRetry`: what must be looked up anew. Pauses grow where it is not the transaction before that is waited for. */
+/** Retries after lost responses and transient errors. `onRetry`: refreshes cached data. Pauses grow, except while waiting for the previous transaction. */
 async function retrying<T>(work: () => Promise<T>, onRetry: (error: unknown) => void = () => undefined): Promise<T> {
   const endMs = performance.now() + RETRY_MS;
   for (let pauseMs = PAUSE_MS.first; ; ) {
@@ -29,7 +29,7 @@ async function retrying<T>(work: () => Promise<T>, onRetry: (error: unknown) => 
       if (!isRetriable(error) || performance.now() > endMs) throw error;
       onRetry(error);
       await sleep(pauseMs);
-      // The transaction before needs a few milliseconds more; of anything else nobody knows how long it takes.
+      // The previous transaction needs a few more milliseconds; the duration of anything else is unknown.
       pauseMs =
         typeOf(error) === 'CONCURRENT_TRANSACTIONS'
           ? Math.min(pauseMs + 1, 10)
@@ -38,7 +38,7 @@ async function retrying<T>(work: () => Promise<T>, onRetry: (error: unknown) => 
   }
 }
 
-/** Writes with sequence numbers, so that a batch whose answer is lost can be sent again and is written once. After a failure nothing can be sent any more. */
+/** Writes with sequence numbers, so that a batch whose response is lost can be resent and is written once. After a failure nothing can be sent any more. */
 export function createSender(cluster: Cluster, transactionalId: string | null) {
   const sequences = new Map<string, number>();
   let failure: unknown;
@@ -74,7 +74,7 @@ export function createSender(cluster: Cluster, transactionalId: string | null) {
         left.push(...of);
       }
     });
-    // All are waited for: none may still be under way when it is sent again.
+    // Waits for all of them: none may still be in flight when it is resent.
     await Promise.allSettled(sends);
     await Promise.all(sends);
     return { answers, left, error };
@@ -128,7 +128,7 @@ function splitByPartition(records: ReadonlyMap<string, readonly OutRecord[]>) {
   return found;
 }
 
-/** Numbers for a producer without transactions. */
+/** Producer id and epoch without transactions. */
 export async function identify(cluster: Cluster): Promise<ProducerIdentity> {
   return retrying(async () => {
     const { code, identity } = await cluster.askAny(initProducerId, { transactionalId: null, timeoutMs: 60_000 });
@@ -137,13 +137,13 @@ export async function identify(cluster: Cluster): Promise<ProducerIdentity> {
   });
 }
 
-/** A transactional writer, as LogWriter describes it. */
+/** A transactional writer, as LogWriter describes. */
 export function createDirectLogWriter(cluster: Cluster, transactionalId: string, timeoutMs: number): LogWriter {
   const sender = createSender(cluster, transactionalId);
   let coordinator: number | null = null;
   let identity: ProducerIdentity | null = null;
   let isOpen = false;
-  /** Partitions that the open transaction has, and those that the last send of the one before was for: the next one sends there too, before it ends. */
+  /** Partitions of the open transaction, and those of the last send of the previous one: the next transaction sends there too, before it ends. */
   let added = new Set<string>();
   let lastSent: { topic: string; partition: number }[] = [];
 
@@ -180,7 +180,7 @@ export function createDirectLogWriter(cluster: Cluster, transactionalId: string,
         ({ partition }) => partition,
       );
       await ask(addPartitions, { transactionalId, identity: of, topics }, (results) => {
-        // Beside one that is refused, the others are "not attempted".
+        // If one is rejected, the others are "not attempted".
         const refused = results.filter(({ code }) => code !== 0 && code !== OPERATION_NOT_ATTEMPTED);
         for (const { code, topic } of refused) assertDone(code, topic);
       });

@@ -1,7 +1,7 @@
-// Requests to brokers, each in a version that they have had since Kafka 2.2 and still have in 4.x; none of these has tagged fields.
+// Requests to brokers, each in a version that is supported from Kafka 2.2 to 4.x; none of these has tagged fields.
 import type { ByteReader, ByteWriter } from './bytes.ts';
 
-/** A request and its answer. */
+/** A request and its response. */
 export interface Api<A, R> {
   readonly key: number;
   readonly version: number;
@@ -30,7 +30,7 @@ const skipThrottle = (reader: ByteReader) => void reader.int32();
 export const metadata = api(
   3,
   4,
-  // No names ask for all topics.
+  // Without names, all topics are requested.
   (writer, topics: readonly string[] | null) => {
     if (topics === null) writer.int32(-1);
     else writer.list(topics, (topic) => writer.text(topic));
@@ -77,7 +77,7 @@ export const findCoordinator = api(
   },
 );
 
-/** `timestamp`: -1 the end of what is committed, -2 the first offset. */
+/** `timestamp`: -1 the end of the committed records, -2 the first offset. */
 export const listOffsets = api(
   2,
   2,
@@ -151,7 +151,7 @@ export const describeConfigs = api(
   },
 );
 
-/** Who writes: numbers that the coordinator gave, which an epoch of its own tells from those before. */
+/** Identity of a writer: the producer id from the coordinator, and an epoch that distinguishes it from earlier writers. */
 export interface ProducerIdentity {
   readonly id: bigint;
   readonly epoch: number;

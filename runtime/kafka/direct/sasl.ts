@@ -6,7 +6,7 @@ import { type Api, saslAuthenticate, saslHandshake } from './requests.ts';
 
 type Ask = <A, R>(api: Api<A, R>, asked: A) => Promise<R>;
 
-/** More rounds than any server asks for; who asks for more only wants to keep us busy. */
+/** More rounds than any real server needs; a server that asks for more is hostile. */
 const MAX_ROUNDS = 1_000_000;
 
 /** Logs in over a connection that was just opened. Throws an error whose message says `SASL` and `authentication failed`; it never holds the password. */

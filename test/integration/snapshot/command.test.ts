@@ -58,12 +58,12 @@ test('counts without asking, and asks where nobody says yes', async () => {
     answer: { dryRun: true, table: 'docs', rows: 17 },
   });
   expect((await run('docs', '--key', '5', '1000', '--dry-run')).out).toBe(
-    'Nothing is done: 1 row of docs would be read again\n',
+    'Nothing is changed: 1 row of docs would be reread\n',
   );
   const before = (await runJson('list')).answer as unknown[];
   const asked = await run('docs', '--key', '5');
   expect(asked.code).toBe(2);
-  expect(asked.error).toContain('Read 1 key of docs again, and project them?');
+  expect(asked.error).toContain('Reread 1 key of docs and project them?');
   expect((await runJson('list')).answer).toHaveLength(before.length);
 });
 
@@ -90,8 +90,10 @@ test('left with Ctrl-C it goes on; it is paused, resumed, watched and cancelled 
   await waitUntil('it runs', () => /docs {2}\s*\d+ % {2}\d+ of \d+/.test(command.stdout()), 30_000);
   command.child.kill('SIGINT');
   expect(await command.ended).toBe(0);
-  const id = /([0-9a-f-]{36}) goes on without this command: crosswalk snapshot watch \1\n$/.exec(command.stdout())![1]!;
-  expect(await run('pause', id)).toMatchObject({ code: 0, out: expect.stringContaining(`${id}: asked to pause`) });
+  const id = /([0-9a-f-]{36}) continues without this command: crosswalk snapshot watch \1\n$/.exec(
+    command.stdout(),
+  )![1]!;
+  expect(await run('pause', id)).toMatchObject({ code: 0, out: expect.stringContaining(`${id}: pause requested`) });
   const stateOf = async () =>
     ((await runJson('list')).answer as { id: string; state: string }[]).find((one) => one.id === id)?.state;
   await waitUntil('it is paused', async () => (await stateOf()) === 'paused');
@@ -128,7 +130,7 @@ test('while no connector runs it says so, and goes on once one does', async () =
   const command = startCli(['snapshot', 'docs', '--where', 'id <= 17', '--yes'], rig.env);
   await waitUntil(
     'it says so',
-    () => /^(\S+): asked for\n\1: no connector has taken it yet: crosswalk status\n$/.test(command.stdout()),
+    () => /^(\S+): requested\n\1: no connector has picked it up yet: crosswalk status\n$/.test(command.stdout()),
     60_000,
   );
   expect(command.isRunning()).toBe(true);
@@ -141,7 +143,7 @@ test('the initial load is paused and resumed by its name, and not cancelled', as
   const isPaused = async () => (await rig.readPosition())?.signals?.isLoadPaused === true;
   expect(await runJson('pause', 'initial')).toEqual({ code: 0, answer: { id: 'initial', asked: 'pause' } });
   await waitUntil('it is paused', isPaused);
-  expect((await run('resume', 'initial')).out).toContain('initial: asked to resume. `crosswalk status` shows');
+  expect((await run('resume', 'initial')).out).toContain('initial: resume requested. `crosswalk status` shows');
   await waitUntil('it goes on', async () => !(await isPaused()));
   const { code, error } = await run('cancel', 'initial');
   expect([code, error]).toEqual([2, expect.stringContaining('The initial load cannot be cancelled.')]);

@@ -164,7 +164,7 @@ test('a source that changed without events, or lacks something', async () => {
     ),
   ]);
   const done = runCli('resnapshot');
-  expect(done.out).toContain(`the connector reads again: ${sources.join(', ')}`);
+  expect(done.out).toContain(`the connector will reread: ${sources.join(', ')}`);
   expect(done.code).toBe(0);
   connector = rig.run();
   await rig.untilCaughtUp();

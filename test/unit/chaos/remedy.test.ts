@@ -26,7 +26,7 @@ test('no other remedy is taken for one', () => {
 
 test('what a resnapshot reads again', () => {
   const said =
-    'contacts: a label changed\nthe connector reads again: contacts, quotes; start it with `crosswalk connect`\n';
+    'contacts: a label changed\nthe connector will reread: contacts, quotes; start it with `crosswalk connect`\n';
   expect(parseReread(said)).toEqual(['contacts', 'quotes']);
-  expect(parseReread('nothing changed without an event; name the tables to read again\n')).toEqual([]);
+  expect(parseReread('nothing changed without an event; name the tables to reread\n')).toEqual([]);
 });

@@ -38,7 +38,7 @@ describe('what is printed', () => {
     ]);
     expect(toRedriveLines({ selected: 1040, applied: 1000, overtaken: 3, held: 5, left }, false)).toEqual([
       'Of 1,040 dead letters 1,000 were applied',
-      '  3 are history: a later version of their row was applied',
+      '  3 are obsolete: a later version of their row was applied',
       '  5 stay: other changes of their rows are waiting, redrive again once those are applied',
       '  30 stay: map threw TypeError',
       '  2 stay: 23503 leads',
