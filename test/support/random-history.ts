@@ -193,7 +193,7 @@ function createWorld(
     (table): (readonly [() => Step[][], number])[] => [
       [() => [[(write) => write.insert(table, anyRow(table))]], 12],
       [() => [[set(table, legacyKeyOf(table, anyRow(table)), someOf(anyRow(table)))]], 5],
-      [() => [[(write) => write.remove(table, legacyKeyOf(table, anyRow(table)))]], 3],
+      [() => [[(write) => write.remove(table, legacyKeyOf(table, anyRow(table)))]], 6],
     ],
   );
   const actions: (readonly [() => Step[][], number])[] = [
@@ -224,7 +224,7 @@ function createWorld(
     [() => hammer(), 4],
     [() => [[(write) => write.insert('status_options', option())]], 5],
     [() => addAndUse(), 6],
-    [() => [tellConversion()], 25],
+    [() => [tellConversion()], 12],
     [() => [partClient()], 6],
     [() => subscribe(), 10],
     [() => [[(write) => write.remove('status_options', random.pick(OPTIONS))]], 5],

@@ -83,9 +83,12 @@ async function deliverBoth(): Promise<void> {
     await log.deliver('status_options', n, { ...optionRow(String(n)), workspace_id: company });
     await log.deliver('workspaces', n, { id: company, name: 'W', settings: '{}' });
     const parents: Record<string, string> = { contacts: idAt(n), quotes: idAt(n) };
-    for (const { source, tenant } of projections.filter((projection) => !WRITTEN.includes(projection.source))) {
+    const others = projections.filter((projection) => !WRITTEN.includes(projection.source));
+    for (const [at, { source, tenant }] of others.entries()) {
       const items = source === 'orders' ? { items: '[{}, 7]' } : {};
-      const row = bareRow(source, n, { ...items, ...(tenant && { [tenant.column]: company }) }, parents);
+      const cells = { ...items, ...(tenant && { [tenant.column]: company }) };
+      // No two tables have rows of one id: leads of quotes and legacy leads would be one.
+      const row = bareRow(source, 10 * (at + 1) + n, cells, parents);
       expect(await log.deliver(source, n, row), source).toMatchObject({ parked: 0, defects: [] });
       if (row.id != null) parents[source] = row.id;
     }
