@@ -204,10 +204,11 @@ describe('the application', () => {
       {
         tenant_id: OURS,
         company_id: OURS,
-        // That of the contact has no status yet.
-        pending_leads: '2',
+        // That of the contact and the legacy one have no status yet.
+        pending_leads: '3',
         qualified_leads: '0',
-        total_customers: '1',
+        // That of the quote, and the client.
+        total_customers: '2',
         monthly_quoted: '10.00',
         monthly_revenue: '10.00',
       },
