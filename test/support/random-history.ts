@@ -188,12 +188,18 @@ function createWorld(
     },
   };
   const anyRow = (table: string) => anyRowOf(table, random, { ids, workspaces: WORKSPACES, time });
+  /** Something happens to a row of few, which may not be there; half of the time it comes just before. */
+  const knownOrNew = (table: string, step: (key: string) => Step): Step[][] => {
+    const row = anyRow(table);
+    const happens = [step(legacyKeyOf(table, row))];
+    return random.chance(0.5) ? [happens] : [[(write) => write.insert(table, row)], happens];
+  };
   /** A row comes, or one that is there is changed; one goes; one gets another key. */
   const arbitrary = HISTORY_TABLES.filter((table) => !MADE_UP.includes(table)).flatMap(
     (table): (readonly [() => Step[][], number])[] => [
       [() => [[(write) => write.insert(table, anyRow(table))]], 12],
-      [() => [[set(table, legacyKeyOf(table, anyRow(table)), someOf(anyRow(table)))]], 5],
-      [() => [[(write) => write.remove(table, legacyKeyOf(table, anyRow(table)))]], 6],
+      [() => knownOrNew(table, (key) => set(table, key, someOf(anyRow(table)))), 6],
+      [() => knownOrNew(table, (key) => (write) => write.remove(table, key)), 6],
     ],
   );
   const actions: (readonly [() => Step[][], number])[] = [
