@@ -490,11 +490,17 @@ describe('a legacy row', () => {
       expect(pair).toMatchObject({
         key: JSON.stringify([campaigns[0].id, READ]),
         rows: [],
+        contributions: [expect.objectContaining({ aggregate: 'campaign_subscribers' })],
         problems: [],
-        notes: [expect.stringContaining('No projection reads')],
+        notes: [],
       });
       expectCommitted(pair.chain!.events[0]!, subscribed, 'c');
     }
+    const unread = { ...context, projections: context.projections.filter(({ source }) => source !== 'status_options') };
+    expect(await explainLegacy(unread, { table: 'status_options', key: ['1'] }, plain)).toMatchObject({
+      rows: [],
+      notes: [expect.stringContaining('No projection reads')],
+    });
     const option = await legacyRow('status_options', '1');
     expect(option).toMatchObject({
       key: '1',
