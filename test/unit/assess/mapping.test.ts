@@ -6,6 +6,7 @@ const people = {
   name: 'people',
   source: 'people',
   tenant: { column: 'ws' },
+  aggregates: [],
   map: (row: LegacyRow) => {
     if (row.id === 'bad') throw new RangeError('value 12015550123 is bad');
     return {

@@ -42,6 +42,8 @@ describe('a customer', () => {
       ...{ name: 'a.name', email: 'b.email', phone_raw: 'a.phone', phone_e164: 'b.phone_e164' },
       ...{ source_metadata: '=b.source_metadata,c.source_metadata', created_at: 'b.created_at,c.created_at' },
       ...{ updated_at: 'b.updated_at', superseded_by: '#' },
+      // What clients alone say.
+      ...{ workspace_id: '#', converted_from_lead_id: '#' },
     });
   });
 
