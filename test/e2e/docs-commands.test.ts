@@ -333,6 +333,7 @@ const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<
   ['docs/application.md', 'SET crosswalk.tenant_id', runAsApplication],
   ['docs/application.md', 'SELECT crm.is_on_dnc_list', runAsApplication],
   ['docs/application.md', 'SELECT table_name', runAsApplication],
+  ['docs/application.md', 'SELECT pg_logical_emit_message', ({ text }) => runAll(legacyOwner(), text)],
   ['docs/application.md', 'SELECT migration_stage', runAsApplication],
   ['docs/application.md', 'SELECT * FROM crm.keep_retention', ({ text }) => runAll(owner(), text)],
   ['docs/cutover.md', 'CREATE ROLE ann', ({ text }) => runAll(owner(), text)],
@@ -345,9 +346,9 @@ const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<
     'docs/cutover.md',
     'SELECT crosswalk.adopt',
     async ({ text }) => {
-      await ask(owner(), 'CREATE TABLE crm.lead_activities (id uuid PRIMARY KEY, tenant_id text NOT NULL)');
+      await ask(owner(), 'CREATE TABLE crm.lead_notes (id uuid PRIMARY KEY, tenant_id text NOT NULL)');
       await runAll(owner(), text);
-      await ask(owner(), 'DROP TABLE crm.lead_activities');
+      await ask(owner(), 'DROP TABLE crm.lead_notes');
     },
   ],
   [
