@@ -336,7 +336,10 @@ async function changeContribution(of: Setting): Promise<Made | null> {
   const row = await pickContribution(of);
   if (row === null) return null;
   const data = JSON.parse(row.data) as Record<string, string | null>;
-  const field = of.random.pick(Object.keys(data).filter((name) => name !== 'tenant_id'));
+  const fields = Object.keys(data).filter((name) => name !== 'tenant_id');
+  // Some tell the tenant alone.
+  if (fields.length === 0) return null;
+  const field = of.random.pick(fields);
   if (of.random.chance(0.2)) {
     await of.client.query(`UPDATE crosswalk.contribution SET live = false WHERE ${IS_ROW}`, keyOf(row));
     return { what: `${nameOf(row)} retired`, names: [`${nameOf(row)} live`], touched: touchedOf(row) };
@@ -361,7 +364,9 @@ async function deleteContribution(of: Setting): Promise<Made | null> {
 async function fabricateContribution(of: Setting): Promise<Made | null> {
   const row = await pickContribution(of);
   if (row === null) return null;
-  const table = row.legacy_table === 'quotes' ? 'quotes_new' : 'contacts';
+  // Of these two a new row has the legacy key for its id.
+  if (row.aggregate !== 'customers' && row.aggregate !== 'dnc_list') return null;
+  const table = row.aggregate === 'customers' ? 'quotes_new' : 'contacts';
   const key = await pickLegacyKey(of, table, of.tenants);
   const fabricated = {
     ...row,
