@@ -72,8 +72,8 @@ export async function measureQueries(
     } finally {
       await session.end();
     }
-    const common = asked.filter(({ isRare }) => isRare !== true);
-    const mix = { login: login.url, queries: common, plan, leadsOf, signal };
+    const mixed = asked.flatMap((query) => Array<ApplicationQuery>(query.weight ?? 1).fill(query));
+    const mix = { login: login.url, queries: mixed, plan, leadsOf, signal };
     add(await measureMix(`${plan.sessions} sessions, mixed`, 50, plan.pauseMs, mix));
     add(await measureMix(`${plan.sessions} sessions, mixed, without pauses`, null, 0, mix));
     const importer = await connect(login.url, 'app');
@@ -182,7 +182,7 @@ async function readScans(session: pg.Client, owner: pg.Client): Promise<Map<stri
   return new Map(rows.map(({ name, scans }) => [name, Number(scans)]));
 }
 
-/** Sessions side by side, each of one tenant after the other, that ask for whatever comes; a pause is even between 0 and twice its mean. */
+/** Sessions side by side that ask for whatever comes, in one time of ten as the largest tenant, which has a tenth of the leads; a pause is even between 0 and twice its mean. */
 async function measureMix(
   name: string,
   wantedMs: number | null,
@@ -208,7 +208,8 @@ async function measureMix(
           of.signal.throwIfAborted();
           if (pauseMs > 0) await sleep(random(2 * pauseMs));
           const query = of.queries[random(of.queries.length)]!;
-          const { tenant, params } = toExecution(query, random, of.plan, of.leadsOf);
+          const isOfLargest = random(10) === 0;
+          const { tenant, params } = toExecution({ ...query, isOfLargest }, random, of.plan, of.leadsOf);
           await setTenant(session, tenant);
           const queryMs = performance.now();
           const answer = await session.query(query.sql, params).catch(() => null);

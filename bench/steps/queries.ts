@@ -6,7 +6,7 @@ import { onDatabase, withDatabases } from '../pipeline.ts';
 import { measureQueries, type QueriesMeasured } from '../queries/measure-queries.ts';
 
 const TENANTS = 50;
-const USUAL = { executions: 300, sessions: 100, queriesPerSession: 30, pauseMs: 1000, imports: 5 };
+const USUAL = { executions: 200, sessions: 100, queriesPerSession: 30, pauseMs: 1000, imports: 5 };
 
 /** The application's queries, under row-level security, on so many leads; no pipeline runs. */
 export async function measureApplicationQueries(run: Run, leads: number): Promise<QueriesMeasured> {
