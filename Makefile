@@ -31,8 +31,8 @@ chaos: setup ## attack the pipeline under traffic and count: MINUTES= CHANGES= F
 bugs: setup ## put known mistakes back, one at a time, and see the tests catch each; ONLY= for some
 	@node_modules/.bin/node test/bugs/main.ts
 
-bench: setup ## the benchmarks: PEER=1 with Debezium beside, QUICK=1 in two minutes, ROWS= CHANGES= SECONDS= REPEAT=
-	@node_modules/.bin/node bench/main.ts
+bench: setup ## the benchmarks: PEER=1 with Debezium beside, QUICK=1 in two minutes, ROWS= CHANGES= SECONDS= REPEAT= ONLY=
+	@node_modules/.bin/node bench/main.ts $(if $(ONLY),--only $(ONLY))
 
 figures: setup ## tables and plots of docs/performance.md, from the latest results or RESULTS=
 	@node_modules/.bin/node bench/page.ts $(RESULTS)

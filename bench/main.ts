@@ -168,7 +168,7 @@ const program = new Command('bench')
   )
   .option(
     '--only <steps>',
-    `of ${stepNames.join(',')}; the load comes first in any case. growth and scale are only run when named`,
+    `of ${stepNames.join(',')}; the load comes first in any case. growth, scale and queries are only run when named`,
     steps,
   )
   .option('--peer', 'Debezium, too, on the same servers (or PEER=1)')

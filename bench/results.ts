@@ -1,4 +1,5 @@
 import type { Machine } from './machine.ts';
+import type { QueriesMeasured } from './queries/measure-queries.ts';
 import type { Distribution } from './statistics.ts';
 import type { Summary } from './summary.ts';
 import type { Judged } from './targets.ts';
@@ -92,6 +93,8 @@ export interface Results {
   readonly growth: GrowthPoint[];
   /** Results of before have none. */
   readonly scale?: ScalePoint[];
+  /** The application's queries, in a run that was asked for them. */
+  queries?: QueriesMeasured;
   hops?: Hops;
   /** Why legs of the peer are missing. Those of crosswalk end the run. */
   readonly failures: string[];

@@ -15,15 +15,28 @@ import { measureGrowth } from './steps/growth.ts';
 import { measureLatency } from './steps/latency.ts';
 import { measureLimit } from './steps/limit.ts';
 import { measurePeer } from './steps/peer.ts';
+import { measureApplicationQueries } from './steps/queries.ts';
 import { measureScale } from './steps/scale.ts';
 import { measureVerification } from './steps/verification.ts';
 import { summarise } from './summary.ts';
 import { judge } from './targets.ts';
 
-export const stepNames = ['backfill', 'catchup', 'latency', 'verify', 'limit', 'flat', 'growth', 'scale'] as const;
+export const stepNames = [
+  'backfill',
+  'catchup',
+  'latency',
+  'verify',
+  'limit',
+  'flat',
+  'growth',
+  'scale',
+  'queries',
+] as const;
 export type StepName = (typeof stepNames)[number];
 /** What a run does that names no steps. */
-export const defaultSteps: readonly StepName[] = stepNames.filter((name) => name !== 'growth' && name !== 'scale');
+export const defaultSteps: readonly StepName[] = stepNames.filter(
+  (name) => !['growth', 'scale', 'queries'].includes(name),
+);
 
 /** What is asked of a run. */
 export interface Plan {
@@ -140,6 +153,10 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
       results.scale?.push(point);
       plan.onResults(results);
     });
+  if (steps.has('queries')) {
+    results.queries = await measureApplicationQueries(run, run.sizes.rows);
+    plan.onResults(results);
+  }
   return { ...results, summary: summarise(results), targets: judge(results) };
 }
 

@@ -58,6 +58,7 @@ export function toTables(results: Results): Table[] {
     toHops(results),
     toGrowth(results),
     toScale(results),
+    toQueries(results),
     toTargets(results),
   ].filter((table) => table.rows.length > 0);
 }
@@ -167,6 +168,18 @@ function toScale({ scale = [] }: Results): Table {
   ]);
   const head = ['', 'rows/s', 'projectors s per million', 'PostgreSQL s per million', 'greatest projector MiB'];
   return { title: 'projectors side by side', head, rows };
+}
+
+function toQueries({ queries }: Results): Table {
+  const rows = (queries?.queries ?? []).map(({ name, wantedMs, ms, isMet, errors }) => [
+    name,
+    wantedMs === null ? '' : `< ${count(wantedMs)}`,
+    ...[ms.p50, ms.p95, ms.max].map((time) => fixed(time, 2)),
+    ...[count(ms.count), count(errors), isMet === null ? '' : isMet ? 'met' : 'not met'],
+  ]);
+  const head = ['', 'wanted p95', 'p50', 'p95', 'max', 'times', 'errors', ''];
+  const of = queries === undefined ? '' : `, ${count(queries.leads)} leads of ${count(queries.tenants)} tenants`;
+  return { title: `queries of the application, ms${of}`, head, rows, words: [0, 7] };
 }
 
 const GROWTH_TITLES = {

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { applicationQueries } from '../../../bench/queries/application-queries.ts';
+import { toIndexNames, toPlanText } from '../../../bench/queries/plan-text.ts';
+import { toReportLines } from '../../../bench/table.ts';
+import { quiet } from './sample-results.ts';
+
+const size = { leads: 100_000, tenants: 50 };
+
+describe('queries of the application', () => {
+  it('are on their page word for word, with the time that is wanted', () => {
+    const page = readFileSync(new URL('../../../docs/queries.md', import.meta.url), 'utf8');
+    for (const { name, sql, wantedMs } of applicationQueries(size)) {
+      expect(page).toContain(`\n${sql};\n`);
+      expect(page).toMatch(new RegExp(`^\\| ${name} \\| < ${wantedMs} \\|`, 'm'));
+    }
+  });
+
+  it('show their plans in one line, and each index once', () => {
+    const scan = { 'Node Type': 'Index Scan', 'Relation Name': 'leads', 'Index Name': 'leads_pkey' };
+    const plan = {
+      'Node Type': 'Nested Loop',
+      Plans: [
+        { ...scan, 'Actual Rows': 1, 'Actual Loops': 20 },
+        { ...scan, 'Actual Rows': 3, 'Actual Loops': 1 },
+      ],
+    };
+    expect(toPlanText(plan)).toBe(
+      'Nested Loop < [Index Scan leads_pkey (1 rows × 20); Index Scan leads_pkey (3 rows × 1)]',
+    );
+    expect(toIndexNames(plan)).toEqual(['leads_pkey']);
+  });
+
+  it('are a table of wanted and measured times', () => {
+    const ms = { count: 200, p50: 0.5, p95: 0.85, p99: 1, max: 2.4 };
+    const one = { name: 'lead by id', wantedMs: 1, ms, isMet: true, errors: 0, rows: 200 };
+    const sizes = { ...size, executions: 200, sessions: 1, queriesPerSession: 1, pauseMs: 1, imports: 1 };
+    const queries = { ...sizes, queries: [one, { ...one, name: 'another', errors: 3, isMet: false }] };
+    const text = toReportLines({ ...quiet, queries }).join('\n');
+    expect(text).toMatch(/^ {2}lead by id +< 1 +0\.50 +0\.85 +2\.40 +200 +0 +met$/m);
+    expect(text).toMatch(/^ {2}another +< 1 +0\.50 +0\.85 +2\.40 +200 +3 +not met$/m);
+  });
+});
