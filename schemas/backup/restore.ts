@@ -127,14 +127,14 @@ export async function restoreBackup(
   }
 }
 
-/** What is in other schemas, by its address in the catalog, and each table that a publication names: a drop of ours must not take it along. */
+/** What is in other schemas, by its address in the catalog, and each table that a publication names: a drop of ours must not take it along. Extensions in our schemas are in the backup. */
 async function readOutside(client: pg.Client, schemas: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const { rows } = await client.query<{ id: string; what: string }>(OUTSIDE, [schemas]);
   return new Map(rows.map(({ id, what }) => [id, what]));
 }
 
 const OUTSIDE = `WITH other AS (SELECT oid FROM pg_namespace WHERE nspname <> ALL ($1) AND nspname !~ '^pg_(toast|temp)')
-  SELECT 'r' || c.oid AS id, format('relation %s', c.oid::regclass) AS what FROM pg_class c JOIN other o ON o.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+  SELECT 'r' || c.oid AS id, format('relation %s', c.oid::regclass) AS what FROM pg_class c JOIN other o ON o.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I')
   UNION ALL SELECT 'f' || f.oid, format('routine %s', f.oid::regprocedure) FROM pg_proc f JOIN other o ON o.oid = f.pronamespace WHERE o.oid <> 'pg_catalog'::regnamespace
   UNION ALL SELECT 'k' || k.oid, format('constraint %I of %s', k.conname, k.conrelid::regclass) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN other o ON o.oid = c.relnamespace
   UNION ALL SELECT 'd' || d.oid, format('default of a column of %s', d.adrelid::regclass) FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid JOIN other o ON o.oid = c.relnamespace
@@ -143,7 +143,7 @@ const OUTSIDE = `WITH other AS (SELECT oid FROM pg_namespace WHERE nspname <> AL
   UNION ALL SELECT 'a' || c.oid || '/' || a.attnum, format('column %I of %s', a.attname, c.oid::regclass) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN other o ON o.oid = c.relnamespace
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f') AND o.oid <> 'pg_catalog'::regnamespace
   UNION ALL SELECT 'b' || b.oid, format('table %s in publication %I', b.prrelid::regclass, u.pubname) FROM pg_publication_rel b JOIN pg_publication u ON u.oid = b.prpubid
-  UNION ALL SELECT 'e' || e.oid, format('extension %I', e.extname) FROM pg_extension e`;
+  UNION ALL SELECT 'e' || e.oid, format('extension %I', e.extname) FROM pg_extension e JOIN other o ON o.oid = e.extnamespace`;
 
 async function refuseCascade(
   client: pg.Client,

@@ -12,7 +12,10 @@ export interface Corruption {
   readonly names: readonly string[];
 }
 
-const MERGED = new Set(['customers', 'customer_addresses', 'dnc_list']);
+const MERGED = new Set([
+  ...['customers', 'customer_addresses', 'dnc_list'],
+  ...['campaign_subscribers', 'orders', 'order_items', 'order_rejects'],
+]);
 /** Not compared: positions, whose row it is, what the projections do not write; of merged rows also whom they name. */
 const ASIDE = ['origin', 'source_lsn', 'source_xid', 'source_committed_at', 'mapping_version'];
 
@@ -37,7 +40,7 @@ export async function corrupt(
 ): Promise<Corruption[]> {
   const columns = await readColumns(client);
   const done: Corruption[] = [];
-  const taken = new Set<string>();
+  const taken = await readSharedCampaigns(client, tenants);
   const kinds = [
     ...Array.from({ length: 10 }, () => corruptCell),
     ...[deleteRow, deleteRow, fabricate, fabricate, fabricate, revive],
@@ -52,6 +55,16 @@ export async function corrupt(
     done.push({ what: made.what, names: made.names });
   }
   return done;
+}
+
+/** Merge keys of campaigns that contacts of other tenants subscribe to, or may: what happens to these folds all of it again. */
+async function readSharedCampaigns(client: pg.Client, tenants: readonly string[]): Promise<Set<string>> {
+  const { rows } = await client.query<{ id: string }>(
+    `SELECT DISTINCT s.campaign_id::text AS id FROM crm.campaign_subscribers s LEFT JOIN crm.contacts c ON c.id = s.contact_id WHERE c.tenant_id = ANY ($1) IS NOT TRUE
+     UNION SELECT id::text FROM crm.campaigns WHERE tenant_id <> ALL ($1)`,
+    [tenants],
+  );
+  return new Set(rows.map(({ id }) => `merge ${id}`));
 }
 
 interface Setting {
@@ -97,6 +110,8 @@ const MERGE_KEY: Readonly<Record<string, string>> = {
   customers: 'id',
   customer_addresses: 'customer_id',
   dnc_list: 'id',
+  campaign_subscribers: 'campaign_id',
+  ...{ orders: 'merge_key', order_items: 'merge_key', order_rejects: 'merge_key' },
   // Of legacy leads; those of contacts and quotes are owned.
   leads: `CASE WHEN legacy_table IN ('leads', 'clients') THEN id END`,
 };

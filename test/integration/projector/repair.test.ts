@@ -179,7 +179,11 @@ test('a contribution that the row does not imply is retired: who opted out stays
     { refold: { dnc_list: [X] } },
     contactRow(A, { phone_number: '+12015552710', opted_out: 't' }),
   );
-  expect(await one(`SELECT string_agg(live::text, ' ' ORDER BY live) AS live FROM crosswalk.contribution WHERE aggregate = 'dnc_list'`)).toEqual({
+  expect(
+    await one(
+      `SELECT string_agg(live::text, ' ' ORDER BY live) AS live FROM crosswalk.contribution WHERE aggregate = 'dnc_list'`,
+    ),
+  ).toEqual({
     live: 'false true',
   });
   expect(await one(`SELECT count(*) FROM crm.dnc_list WHERE deleted_at IS NULL`)).toEqual({ count: '2' });

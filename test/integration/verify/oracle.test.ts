@@ -1,10 +1,8 @@
 // A mistake in the mapping itself: recomputing with the same mapping cannot see it, SQL of its own does.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { contacts } from '../../../pipelines/crm/projections/contacts.ts';
 import { quotes } from '../../../pipelines/crm/projections/quotes.ts';
-import { statusOptions } from '../../../pipelines/crm/projections/status-options.ts';
-import { workspaces } from '../../../pipelines/crm/projections/workspaces.ts';
 import { startCli } from '../../support/connector-process.ts';
+import { allProjections } from '../../support/crm.ts';
 import { createVerifyRig, type VerifyRig } from '../../support/verify-rig.ts';
 
 let pipeline: VerifyRig;
@@ -24,7 +22,7 @@ const wrongQuotes = {
 beforeAll(async () => {
   pipeline = await createVerifyRig('verify_oracle', {
     ...{ seed: 'oracle', contacts: 60, quotes: 80 },
-    projections: [workspaces, statusOptions, contacts, wrongQuotes],
+    projections: allProjections.map((projection) => (projection.name === quotes.name ? wrongQuotes : projection)),
   });
 });
 afterAll(() => pipeline?.drop());

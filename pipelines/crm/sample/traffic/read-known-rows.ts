@@ -50,16 +50,16 @@ export async function readKnownRows(client: Client, options: KnowledgeOptions): 
     `SELECT ${columns(KNOWN_QUOTE_COLUMNS)} FROM public.quotes
       WHERE $1::text[] IS NULL OR company_id::text = ANY ($1) ORDER BY quotes.id LIMIT $2`,
   );
-  const idsOf = async (table: 'workspaces' | 'status_options' | 'campaigns') =>
+  const idsOf = async (table: 'workspaces' | 'status_options') =>
     (await read(`SELECT id::text FROM public.${table} ORDER BY ${table}.id LIMIT 1000`, [])).map((row) => row.id!);
   const workspaces = tenants ?? (await idsOf('workspaces'));
   const statusOptions = await idsOf('status_options');
-  const campaigns = await idsOf('campaigns');
-  const pairs = async (table: 'clients' | 'leads') =>
+  const pairs = async (table: 'clients' | 'leads' | 'campaigns') =>
     await read(
       `SELECT id::text, workspace_id FROM public.${table} WHERE $1::text[] IS NULL OR workspace_id = ANY ($1) ORDER BY ${table}.id LIMIT $2`,
     );
   const [clients, leads] = [await pairs('clients'), await pairs('leads')];
+  const campaigns = (await pairs('campaigns')).map((row) => row.id!);
   const laneOf = new Map(contacts.map(({ id }, i) => [id, i % connections]));
   const belongings: { table: string; rows: Row[] }[] = [];
   for (const { name } of await read(BELONGING_TABLES, [])) {
