@@ -37,6 +37,7 @@ const UP_LIMIT_MS = 180_000;
 
 /** What is not run here, by page and first words, and why. An entry that no page has any more is an error. */
 const leftOut: readonly [page: string, begin: string, why: string][] = [
+  ['docs/queries.md', '', 'test/integration/bench-queries.test.ts runs the benchmark, with few rows'],
   ['README.md', 'make demo', 'test/e2e/fresh-clone.test.ts runs it, in a fresh clone'],
   ['README.md', 'make test', 'it is what runs this'],
   ['README.md', 'npm pack', 'test/integration/package.test.ts packs, in a copy of the working copy'],
@@ -55,6 +56,7 @@ const leftOut: readonly [page: string, begin: string, why: string][] = [
 ];
 /** SQL that is not run here, by page and first words. */
 const sqlLeftOut: typeof leftOut = [
+  ['docs/queries.md', '', 'has parameters; test/unit/bench/queries.test.ts compares it with what the benchmark runs'],
   ['docs/operations.md', '-- on the primary, ', 'needs a standby; test/integration/slot/failover.test.ts'],
 ];
 
