@@ -235,7 +235,7 @@ function createWorld(
     [() => subscribe(), 10],
     [() => [[(write) => write.remove('status_options', random.pick(OPTIONS))]], 5],
     [() => [[(write) => write.insert('workspaces', workspace())]], 4],
-    [() => [[(write) => write.remove('workspaces', random.pick(WORKSPACES))]], 2],
+    [() => closeWorkspace(), 8],
   ];
   /** A lead and clients that come, are told of each other, by one, both or two differently, or take it back. Each is there afterwards, or all are as before. */
   const tellConversion = (): Step[] => {
@@ -269,6 +269,12 @@ function createWorld(
     ...{ id: random.pick(WORKSPACES), name: random.pick(['W', ' ']), country: random.pick(['US', 'C ', null]) },
     ...{ plan: random.pick(['free', null]), settings: '{"vat": 19.00}', updated_at: time() },
   });
+  /** A workspace goes; half of the time it comes just before, so that there is one. */
+  const closeWorkspace = (): Step[][] => {
+    const row = workspace();
+    const goes: Step[] = [(write) => write.remove('workspaces', row.id!)];
+    return random.chance(0.5) ? [goes] : [[(write) => write.insert('workspaces', row)], goes];
+  };
   const handOver = (): Step[][] => {
     const [giver, taker, number] = [contact(), contact(), spellPhone(random.int(0, 3), 4)];
     return [
