@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import pg from 'pg';
 import { openStack, type Stack } from '../../infra/stack/stack.ts';
 import { applyPatch, type Bug, readBugs } from './bug.ts';
-import { checkTypes, runTests, type TestPlan, type TestRun } from './run-tests.ts';
+import { checkTypes, runTests, type TestPlan, type TestRun, TYPES } from './run-tests.ts';
 import { copyTree, listFiles, root } from './tree.ts';
 
 interface Verdict {
@@ -34,36 +34,46 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stoppi
 
 const dir = realpathSync(mkdtempSync(join(tmpdir(), 'crosswalk-bugs-')));
 const files = listFiles();
-let stack: Stack | undefined;
-let env: Record<string, string> = {};
-const passing = new Map<string, { run: TestRun; ms: number }>();
+/** Bugs that are judged at once. Each job has servers of its own. */
+const jobs = Math.min(bugs.length, Number(process.env.JOBS ?? 1));
+if (!(jobs >= 1)) {
+  say('JOBS is a number of jobs, 1 or more');
+  process.exit(2);
+}
+const stacks: Stack[] = [];
+const passing = new Map<string, Promise<{ run: TestRun; ms: number }>>();
 /** What is judged is the project as it was at the start, whatever is edited meanwhile. */
 const unpatched = join(dir, 'unpatched');
 
 /** Runs tests without the bug, once: one that fails anyway catches nothing. */
-async function runUnpatched(plan: TestPlan): Promise<{ run: TestRun; ms: number }> {
+function runUnpatched(plan: TestPlan, tmp: string): Promise<{ run: TestRun; ms: number }> {
   const key = JSON.stringify([plan.tests, plan.testName]);
   const startMs = performance.now();
-  const known = passing.get(key) ?? { run: await runTests(unpatched, plan), ms: performance.now() - startMs };
-  passing.set(key, known);
-  return known;
+  const run =
+    passing.get(key) ??
+    runTests(unpatched, tmp, plan).then((result) => ({ run: result, ms: performance.now() - startMs }));
+  passing.set(key, run);
+  return run;
 }
 
-async function judge(bug: Bug): Promise<Pick<Verdict, 'caught' | 'by'>> {
+async function judge(bug: Bug, stack: Stack | undefined): Promise<Pick<Verdict, 'caught' | 'by'>> {
   const tree = join(dir, bug.name);
-  copyTree(files, unpatched, tree);
+  copyTree([...files, TYPES], unpatched, tree);
   try {
     const refused = applyPatch(tree, join(tree, relative(root, bug.file)));
     if (refused !== null) return { caught: false, by: `the patch does not apply: ${refused}` };
     const wrong = await checkTypes(tree, signal);
     if (wrong !== null) return { caught: false, by: `the patched tree has type errors: ${wrong}` };
-    const plan = { tests: bug.tests, testName: bug.testName, env, signal };
-    const { run, ms } = await runUnpatched(plan);
+    const plan = { tests: bug.tests, testName: bug.testName, env: addressesOf(stack), signal };
+    const { run, ms } = await runUnpatched(plan, join(tree, 'tmp-unpatched'));
     if (run.broken !== null || run.failed.length > 0 || run.passed === 0)
       return { caught: false, by: `without the bug: ${run.broken ?? (run.failed.join('; ') || 'no test ran')}` };
     // Some bugs have a test wait for what never comes.
-    const { failed, broken } = await runTests(tree, { ...plan, testTimeoutMs: Math.max(30_000, Math.round(2 * ms)) });
-    await dropLeftSlots();
+    const { failed, broken } = await runTests(tree, join(tree, 'tmp'), {
+      ...plan,
+      testTimeoutMs: Math.max(30_000, Math.round(2 * ms)),
+    });
+    await dropLeftSlots(stack);
     return { caught: failed.length > 0, by: broken ?? (failed.join('; ') || 'every test passed') };
   } finally {
     rmSync(tree, { recursive: true, force: true });
@@ -71,7 +81,7 @@ async function judge(bug: Bug): Promise<Pick<Verdict, 'caught' | 'by'>> {
 }
 
 /** Tests that were ended leave slots behind, and a server has only so many. */
-async function dropLeftSlots(): Promise<void> {
+async function dropLeftSlots(stack: Stack | undefined): Promise<void> {
   if (stack?.adminUrl === undefined) return;
   const client = new pg.Client({ connectionString: stack.adminUrl });
   await client.connect();
@@ -83,28 +93,45 @@ async function dropLeftSlots(): Promise<void> {
   }
 }
 
+function addressesOf(stack: Stack | undefined): Record<string, string> {
+  if (stack === undefined) return {};
+  return {
+    LEGACY_DATABASE_URL: stack.adminUrl ?? stack.legacyUrl,
+    TARGET_DATABASE_URL: stack.adminUrl ?? stack.targetUrl,
+    KAFKA_BROKERS: stack.kafkaBrokers,
+    SCHEMA_REGISTRY_URL: stack.registryUrl,
+  };
+}
+
 async function judgeAll(): Promise<Verdict[]> {
   copyTree(files, root, unpatched);
-  if (bugs.some(({ tests }) => tests.some((test) => test.startsWith('test/integration/')))) {
-    stack = await openStack({ dir: join(dir, 'servers'), env: process.env, log: say, keepData: false });
-    env = {
-      LEGACY_DATABASE_URL: stack.adminUrl ?? stack.legacyUrl,
-      TARGET_DATABASE_URL: stack.adminUrl ?? stack.targetUrl,
-      KAFKA_BROKERS: stack.kafkaBrokers,
-      SCHEMA_REGISTRY_URL: stack.registryUrl,
-    };
-  }
+  // Each copy checks its types from here, so that only what its bug touches is checked again.
+  const wrong = await checkTypes(unpatched, signal);
+  if (wrong !== null) throw new Error(`type errors without any bug: ${wrong}`);
+  const needsServers = bugs.some(({ tests }) => tests.some((test) => test.startsWith('test/integration/')));
   const verdicts: Verdict[] = [];
-  for (const [index, bug] of bugs.entries()) {
-    const startMs = performance.now();
-    const verdict = await judge(bug);
-    signal.throwIfAborted();
-    const seconds = Math.round((performance.now() - startMs) / 100) / 10;
-    verdicts.push({ name: bug.name, bug: bug.bug, ...verdict, seconds });
-    say(
-      `${index + 1}/${bugs.length} ${bug.name}: ${verdict.caught ? 'caught' : 'NOT CAUGHT'} (${seconds} s) ${verdict.by}`,
-    );
-  }
+  const waiting = [...bugs];
+  const work = async (job: number): Promise<void> => {
+    let stack: Stack | undefined;
+    if (needsServers) {
+      stack = await openStack({ dir: join(dir, `servers-${job}`), env: process.env, log: say, keepData: false });
+      stacks.push(stack);
+    }
+    for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
+      const startMs = performance.now();
+      const verdict = await judge(bug, stack);
+      signal.throwIfAborted();
+      const seconds = Math.round((performance.now() - startMs) / 100) / 10;
+      verdicts.push({ name: bug.name, bug: bug.bug, ...verdict, seconds });
+      say(
+        `${verdicts.length}/${bugs.length} ${bug.name}: ${verdict.caught ? 'caught' : 'NOT CAUGHT'} (${seconds} s) ${verdict.by}`,
+      );
+    }
+  };
+  const working = Array.from({ length: jobs }, (_, job) => work(job));
+  // No servers are ended while another job still uses its own.
+  await Promise.allSettled(working);
+  await Promise.all(working);
   return verdicts;
 }
 
@@ -125,6 +152,6 @@ try {
   say(signal.aborted ? 'interrupted' : `bugs: ${error instanceof Error ? error.stack : String(error)}`);
   process.exitCode = signal.aborted ? 130 : 2;
 } finally {
-  await stack?.close();
+  for (const stack of stacks) await stack.close();
   rmSync(dir, { recursive: true, force: true });
 }

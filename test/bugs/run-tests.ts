@@ -37,12 +37,12 @@ export interface TestPlan {
   readonly testTimeoutMs?: number;
 }
 
-/** Runs tests of a tree; what they start ends with them. */
+/** Runs tests of a tree; what they start ends with them, and what they write lies below `tmp`. */
 export async function runTests(
   tree: string,
+  tmp: string,
   { tests, testName, env, signal, testTimeoutMs }: TestPlan,
 ): Promise<TestRun> {
-  const tmp = join(tree, 'tmp');
   const output = join(tmp, 'report.json');
   mkdirSync(tmp, { recursive: true });
   const projects = ['unit', 'integration'].filter((name) => tests.some((test) => test.startsWith(`test/${name}/`)));
@@ -85,9 +85,13 @@ function toResult(report: Report): Pick<TestRun, 'passed' | 'failed'> {
   return { passed: all.filter(({ status }) => status === 'passed').length, failed };
 }
 
-/** The errors of the type checker in a tree, null where there are none. */
+/** What the type checker has found of a tree. */
+export const TYPES = '.types.json';
+
+/** The errors of the type checker in a tree, null where there are none. Goes on from what it has found before, in this tree or in one that this is a copy of. */
 export async function checkTypes(tree: string, signal: AbortSignal): Promise<string | null> {
-  const { code, text } = await runProgram([join(tree, 'node_modules/typescript/bin/tsc'), '--noEmit'], {
+  const tsc = join(tree, 'node_modules/typescript/bin/tsc');
+  const { code, text } = await runProgram([tsc, '--noEmit', '--incremental', '--tsBuildInfoFile', TYPES], {
     ...{ cwd: tree, env: {}, signal },
   });
   return code === 0 ? null : text.trim().split('\n').slice(0, 3).join('\n') || `tsc ended with ${code}`;
