@@ -54,6 +54,16 @@ async function deliverLeads(): Promise<void> {
   await log.deliver('quotes', 0, quoteRow(idAt(2), { company_id: COMPANY, lead_status: 'no such status' }));
   await log.deliver('quotes', 0, quoteRow(idAt(3), { company_id: COMPANY, lead_status: 'qualified' }));
   await log.deliver('contacts', 0, contactRow(idAt(4), { workspace_id: 'ws-north' }));
+  // Two that wait for nobody: each has become a client.
+  for (const [lead, status] of [
+    [idAt(5), 'new'],
+    [idAt(6), 'qualified'],
+  ] as const) {
+    const times = { created_at: '2024-01-01 00:00:00+00', updated_at: '2024-01-01 00:00:00+00' };
+    await log.deliver('clients', 0, { id: `c${lead.slice(1)}`, workspace_id: 'ws-north', name: 'C', ...times });
+    const cells = { workspace_id: 'ws-north', status, client_id: `c${lead.slice(1)}`, ...times };
+    await log.deliver('leads', 0, { id: lead, ...cells });
+  }
 }
 
 const ask = async (every: string | null, client: pg.ClientBase = owner) =>

@@ -149,7 +149,7 @@ describe('a migration', () => {
     const observer = await connect(env.TARGET_DATABASE_URL!, 'observe');
     const { rows: pending } = await observer.query<{ shown: string; counted: string; analysed: string }>(
       `SELECT (SELECT sum(pending_leads) FROM crm.dashboard_stats_data)::text AS shown,
-         (SELECT count(*) FROM crm.leads WHERE deleted_at IS NULL AND coalesce(status, 'new') = 'new')::text AS counted,
+         (SELECT count(*) FROM crm.leads WHERE deleted_at IS NULL AND coalesce(status, 'new') = 'new' AND NOT is_converted)::text AS counted,
          (SELECT count(DISTINCT tablename) FROM pg_stats WHERE schemaname = 'crm' AND tablename IN ('contacts', 'leads', 'quotes_new'))::text AS analysed`,
     );
     await observer.end();

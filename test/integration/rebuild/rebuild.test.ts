@@ -420,7 +420,7 @@ test('after a merge the figures of the dashboard are those of the merged rows', 
   const pending = async () => {
     const { rows } = await owner.query<{ shown: string; counted: string }>(
       `SELECT (SELECT sum(pending_leads) FROM crm.dashboard_stats_data)::text AS shown,
-         (SELECT count(*) FROM crm.leads WHERE deleted_at IS NULL AND coalesce(status, 'new') = 'new')::text AS counted`,
+         (SELECT count(*) FROM crm.leads WHERE deleted_at IS NULL AND coalesce(status, 'new') = 'new' AND NOT is_converted)::text AS counted`,
     );
     return rows[0]!;
   };
