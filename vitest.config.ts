@@ -35,8 +35,8 @@ const left = process.env.CROSSWALK_LONG === undefined ? LONG : [];
 
 export default defineConfig({
   test: {
-    // The servers share the machine with the tests: more workers only make them wait for each other.
-    maxWorkers: 2,
+    // The servers share the machine with the tests, and two files at a time leave a third of two cores idle: tests wait for conditions most of their time.
+    maxWorkers: 3,
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
       {

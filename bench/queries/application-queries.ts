@@ -37,6 +37,11 @@ export function applicationQueries(size: QueriesSize): ApplicationQuery[] {
       sql: `SELECT * FROM crm.leads WHERE id = md5('lead ' || $1::int)::uuid AND deleted_at IS NULL`,
       params: ({ lead }) => [lead],
     },
+    {
+      ...{ name: 'page of a contact', wantedMs: 50, weight: 3 },
+      sql: `SELECT * FROM crm.contact_pages WHERE contact_id = (SELECT contact_id FROM crm.leads WHERE id = md5('lead ' || $1::int)::uuid)`,
+      params: ({ lead }) => [lead],
+    },
     { ...{ name: 'filtered list of 100 leads', wantedMs: 50, weight: 5 }, sql: LIST, params: statuses },
     {
       ...{ name: 'the same, largest tenant', wantedMs: 50, isOfLargest: true, weight: 0 },

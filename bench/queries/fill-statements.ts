@@ -53,6 +53,15 @@ export function fillStatements({ leads, tenants }: QueriesSize): string[] {
       FROM ${all}, generate_series(0, 1) AS step WHERE step = 0 OR ${status} <> 'new'`,
     `INSERT INTO crm.lead_activities (tenant_id, lead_id, activity_type, performed_at, ${LINEAGE})
       SELECT ${tenant}, ${LEAD_ID}, 'message', ${createdAt} + interval '1 hour', ${lineageOf('messages')} FROM ${all}`,
+    `INSERT INTO crm.messages (id, tenant_id, user_id, chatbot_id, contact_id, direction, channel, body, sent_at, ${LINEAGE})
+      SELECT md5('message ' || n || ' ' || m)::uuid, ${tenant}, 1, 1, md5('contact ' || n)::uuid, 'inbound', 'sms', 'Text ' || m, ${createdAt} + m * interval '1 hour', ${lineageOf('messages')}
+      FROM ${all}, generate_series(1, 2) AS m WHERE NOT (${isCustomer})`,
+    `INSERT INTO crm.orders (id, tenant_id, legacy_id, merge_key, contact_id, order_number, status, total, currency, placed_at, ${LINEAGE})
+      SELECT md5('order ' || n)::uuid, ${tenant}, n, md5('contact ' || n)::uuid, md5('contact ' || n)::uuid, 'O-' || n, 'paid', n % 1000, 'USD', ${createdAt} + interval '2 days', ${lineageOf('orders')}
+      FROM ${all} WHERE n % 10 = 3 AND NOT (${isCustomer})`,
+    `INSERT INTO crm.order_items (id, tenant_id, order_id, merge_key, position, name, quantity, unit_price, total, ${LINEAGE})
+      SELECT md5('item ' || n || ' ' || i)::uuid, ${tenant}, md5('order ' || n)::uuid, md5('contact ' || n)::uuid, i, 'Item ' || i, 1, 10, 10, ${lineageOf('orders')}
+      FROM ${all}, generate_series(1, 2) AS i WHERE n % 10 = 3 AND NOT (${isCustomer})`,
     `INSERT INTO crm.dnc_list (tenant_id, identity, identity_kind, opted_out_at, created_at, updated_at, ${LINEAGE})
       SELECT ${tenant}, ${phone}, 'phone', now(), now(), now(), ${lineageOf('contacts')} FROM ${all} WHERE n / 10 % 10 = 1`,
     `INSERT INTO crm.lead_source_costs (tenant_id, lead_source, month, cost)

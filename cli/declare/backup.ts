@@ -35,12 +35,12 @@ export function declareBackup(program: Command, run: Run): void {
   backup
     .command('restore')
     .argument('<dir>', 'a folder that `backup create` made')
-    .option('--replace', 'take the place of rows that are there')
-    .option('--yes-really <database>', 'the name of the database whose rows are replaced, a second time')
-    .option('--dry-run', 'tell what would go and what would come, and change nothing')
+    .option('--replace', 'replace existing rows')
+    .option('--yes-really <database>', 'name of the database whose rows are replaced; the second confirmation')
+    .option('--dry-run', 'list what would be removed and restored; change nothing')
     .addOption(json)
     .description(
-      'restore it into the target database, under the address of its owner, in one transaction; compares before it commits, and says what comes next',
+      'restore a backup into the target database, as TARGET_OWNER_URL, in one transaction; compares every table before the commit',
     )
     .action((dir: string, options: RestoreOptions) =>
       run('backup restore', async (context) =>

@@ -7,13 +7,11 @@ import type { Run } from './run.ts';
 export function declareSeed(program: Command, run: Run): void {
   program
     .command('seed')
-    .option('--development', 'say that this is a database of developers')
-    .option('--tenant <id>', 'whose rows they are; the tenant that the pipeline names by default')
-    .option('--dry-run', 'add the rows, count them and take them back')
+    .option('--development', 'confirm that this is a development database (required)')
+    .option('--tenant <id>', 'tenant that gets the rows (default: the one that the pipeline names)')
+    .option('--dry-run', 'add the rows, count them and roll back')
     .addOption(json)
-    .description(
-      'add made-up rows of the application; refused with exit code 1 where rows of the application are there already',
-    )
+    .description('add sample rows of the application; refused with exit code 1 if the application has rows already')
     .action((options: SeedOptions) =>
       run('seed', async (context) => (await import('../commands/seed.ts')).seed(context, options)),
     );

@@ -7,18 +7,18 @@ import type { Run } from './run.ts';
 export function declareSmoke(program: Command, run: Run): void {
   program
     .command('smoke')
-    .option('--timeout <seconds>', 'how long each step may take to arrive', positiveInteger, 60)
+    .option('--timeout <seconds>', 'how long to wait for each step', positiveInteger, 60)
     .option('--yes', 'write without asking')
-    .option('--dry-run', 'print what would be written, and write nothing')
+    .option('--dry-run', 'print what would be written; write nothing')
     .addOption(
       new Option(
         '--remove <tenant>',
-        'only take away what a test left that was killed: the id that it printed',
+        'only remove the rows of an interrupted test; it printed the id of its tenant',
       ).conflicts('dryRun'),
     )
     .addOption(json)
     .description(
-      'walk through the work of an application in the legacy tables, for a tenant of its own, and wait for each step in the new schema; WRITES into the legacy tables, under LEGACY_OWNER_URL, and takes its rows away again; exit code 1 where a step does not arrive',
+      'run a typical business case through the legacy tables for a test tenant, wait for each step in the new schema, and remove the rows again; WRITES to the legacy tables, as LEGACY_OWNER_URL; exit code 1 if a step does not arrive',
     )
     .action((options: SmokeOptions) =>
       run('smoke', async (context) => (await import('../commands/smoke.ts')).smoke(context, options)),

@@ -48,13 +48,16 @@ export function declareStages(program: Command, run: Run): void {
     .argument('<tenant>', 'id of a tenant, or all')
     .argument(
       '<what>',
-      'backup: taken and restored once; rollback: the rollback was tried; team: briefed, and there to help; monitoring: in place, its alerts reach somebody',
+      'backup: taken and test-restored; rollback: rehearsed; team: briefed and on call; monitoring: in place, and its alerts reach someone',
     )
     .requiredOption('--by <name>', 'who confirms it')
-    .requiredOption('--note <text>', 'where the backup is, what was tried, who was briefed, what is watched')
+    .requiredOption(
+      '--note <text>',
+      'evidence: location of the backup, what was rehearsed, who was briefed, what is monitored',
+    )
     .addOption(new Option('--valid-for <duration>', 'how long it is valid').argParser(duration).default(604_800, '7d'))
     .addOption(json)
-    .description('vouch for what a gate cannot look at: a backup, the way back, the team, monitoring')
+    .description('confirm what a gate cannot check itself: backup, rollback, team, monitoring')
     .action((tenant: string, what: string, options: { by: string; note: string; validFor: number; json?: boolean }) =>
       run('gate confirm', async (context) =>
         (await import('../commands/gate.ts')).confirm(context, tenant, what, options),

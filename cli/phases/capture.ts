@@ -3,6 +3,7 @@ import { findShortcomings } from '../../connectors/source-requirements.ts';
 import { planSourceSetup } from '../../connectors/source-setup.ts';
 import { captureOf, readSource } from '../../connectors/source-state.ts';
 import { type Check, checksOf } from '../../monitor/checks.ts';
+import { REPLICATION_ROLE } from '../../monitor/source-checks.ts';
 import { inDdlTransaction, retryLocked } from '../../schemas/ddl-retry.ts';
 import type { LogEntry } from '../../schemas/phase-log.ts';
 import type { Counts, Outcome, Phase, PhasePlan, PhaseRun } from './phase.ts';
@@ -141,8 +142,10 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
     return [ok('capture', 'this phase has changed nothing, or was rolled back already')];
   const { rows } = await run.legacy.query<Record<'active' | 'may', string | null>>(
     `SELECT (SELECT active_pid::text FROM pg_catalog.pg_replication_slots WHERE slot_name = $1) AS active,
-       (SELECT (rolsuper OR rolreplication)::text FROM pg_catalog.pg_roles WHERE rolname = current_user) AS may`,
-    [slot],
+       (SELECT (rolsuper OR rolreplication
+          OR coalesce((SELECT pg_has_role(m.oid, 'MEMBER') FROM pg_catalog.pg_roles m WHERE m.rolname = $2), false))::text
+        FROM pg_catalog.pg_roles WHERE rolname = current_user) AS may`,
+    [slot, REPLICATION_ROLE],
   );
   const { active, may } = rows[0]!;
   const { hasSlot } = await readState(run);
@@ -155,7 +158,7 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
       : failing(
           'rights',
           `The owner's role may not drop slot ${slot}`,
-          `Run as a superuser: ALTER ROLE … REPLICATION, or SELECT pg_drop_replication_slot('${slot}').`,
+          `Run as a superuser (on RDS, as a member of rds_superuser): ALTER ROLE … REPLICATION (GRANT rds_replication TO …), or SELECT pg_drop_replication_slot('${slot}').`,
         ),
   ];
 }
