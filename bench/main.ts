@@ -11,6 +11,7 @@ import { createLog } from '../runtime/log.ts';
 import { readMachine } from './machine.ts';
 import type { Results } from './results.ts';
 import { defaultSteps, runSteps, type StepName, stepNames } from './run-steps.ts';
+import { sizePostgres } from './size-postgres.ts';
 import { toReportLines, toWarnings } from './table.ts';
 
 const DIR = '.crosswalk/bench';
@@ -134,6 +135,7 @@ async function bench(options: Options): Promise<void> {
     { dir: `${DIR}/stack`, keepData: false, isEmpty: () => undefined },
   );
   try {
+    await sizePostgres(local.stack);
     const config = parseConfig({ ...env, ...local.env }, crm);
     const run = {
       ...{ local, env, log, sizes, isTerminal, write },

@@ -1,10 +1,3 @@
--- crosswalk: concurrently
-CREATE INDEX CONCURRENTLY IF NOT EXISTS leads_client_idx ON crm.leads (converted_to_client_id) WHERE converted_to_client_id IS NOT NULL;
--- crosswalk: concurrently
-CREATE INDEX CONCURRENTLY IF NOT EXISTS lead_status_history_lead_idx ON crm.lead_status_history (lead_id, changed_at);
--- crosswalk: concurrently
-DROP INDEX CONCURRENTLY IF EXISTS crm.lead_status_history_tenant_idx;
--- crosswalk: transaction
 CREATE MATERIALIZED VIEW crm.dashboard_figures AS
   WITH month AS (SELECT date_trunc('month', now(), 'UTC') AS starts_at, date_trunc('month', now(), 'UTC') + interval '1 month' AS ends_at),
   counted (tenant_id, is_company, pending, qualified, customers, quoted, revenue) AS (

@@ -1,4 +1,3 @@
--- crosswalk: transaction
 -- All that a page about one contact shows, in one row: WHERE contact_id = $1. Of each list the newest hundred, newest first; what the stage of the tenant hides is an empty list.
 CREATE OR REPLACE VIEW crm.contact_pages WITH (security_invoker = true) AS
   SELECT c.id AS contact_id, c.tenant_id, c.name, c.firstname, c.lastname, c.phone_number, c.phone_e164, c.email, c.conversation_status, c.created_at,
@@ -52,14 +51,3 @@ DROP MATERIALIZED VIEW crm.dashboard_stats_data;
 ALTER MATERIALIZED VIEW crm.dashboard_figures RENAME TO dashboard_stats_data;
 CREATE UNIQUE INDEX dashboard_stats_data_tenant_key ON crm.dashboard_stats_data (tenant_id);
 GRANT SELECT ON crm.dashboard_stats_data TO crosswalk_reader;
-
--- One index in place of another: of a lead, and of a tenant, too.
--- crosswalk: concurrently
-CREATE INDEX CONCURRENTLY IF NOT EXISTS lead_status_history_tenant_idx ON crm.lead_status_history (tenant_id, lead_id, changed_at);
--- crosswalk: concurrently
-DROP INDEX CONCURRENTLY IF EXISTS crm.lead_status_history_lead_idx;
--- The same as leads_converted_idx.
--- crosswalk: concurrently
-DROP INDEX CONCURRENTLY IF EXISTS crm.leads_client_idx;
--- crosswalk: transaction
-COMMENT ON INDEX crm.lead_status_history_tenant_idx IS 'the statuses of a lead, and the time in each of all leads: crm.lead_time_in_stage';

@@ -204,8 +204,8 @@ describe('the application', () => {
       {
         tenant_id: OURS,
         company_id: OURS,
-        // That of the contact and the legacy one have no status yet.
-        pending_leads: '3',
+        // That of the contact has no status yet; the legacy one is converted.
+        pending_leads: '2',
         qualified_leads: '0',
         // That of the quote, and the client.
         total_customers: '2',
