@@ -335,6 +335,12 @@ const sqlPlans: [page: string, begin: string, run: (block: DocBlock) => Promise<
   ['docs/application.md', 'SET crosswalk.tenant_id', runAsApplication],
   ['docs/application.md', 'SELECT crm.is_on_dnc_list', runAsApplication],
   ['docs/application.md', 'SELECT table_name', runAsApplication],
+  [
+    'docs/application.md',
+    'SELECT * FROM crm.contact_pages',
+    (block) =>
+      runAsApplication({ ...block, text: block.text.replace('$1', '(SELECT contact_id FROM crm.leads LIMIT 1)') }),
+  ],
   ['docs/application.md', 'SELECT pg_logical_emit_message', ({ text }) => runAll(legacyOwner(), text)],
   ['docs/application.md', 'SELECT migration_stage', runAsApplication],
   ['docs/application.md', 'SELECT * FROM crm.keep_retention', ({ text }) => runAll(owner(), text)],
