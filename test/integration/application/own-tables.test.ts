@@ -413,8 +413,8 @@ describe('searches', () => {
       'contacts_name_trgm_idx',
     ],
     [
-      `SELECT FROM crm.leads l WHERE l.tenant_id = 'many' AND l.tags @> '{tag77}' AND l.tags IS NOT NULL AND l.deleted_at IS NULL`,
-      'leads_tags_idx',
+      `SELECT FROM crm.leads l WHERE crm.tenant_tags(l.tenant_id, l.tags) @> crm.tenant_tags('many', '{tag77}') AND l.tenant_id = 'many' AND l.tags IS NOT NULL AND l.deleted_at IS NULL`,
+      'leads_tenant_tags_idx',
     ],
     [
       `SELECT FROM crm.contacts WHERE user_id = 10 AND phone_number = '77' AND deleted_at IS NULL`,
@@ -430,7 +430,7 @@ describe('searches', () => {
       await owner.query(`INSERT INTO crm.contacts (tenant_id, user_id, chatbot_id, name, phone_number, thread_id) SELECT 'many', 10, 10, md5(n::text), n::text, n::text FROM generate_series(1, 5000) n;
         INSERT INTO crm.customers (id, tenant_id) VALUES ('${OURS.row}', 'many');
         INSERT INTO crm.leads (tenant_id, customer_id, name, tags) SELECT 'many', '${OURS.row}', md5(n::text), ARRAY['tag' || n, 'all'] FROM generate_series(1, 5000) n;
-        SELECT gin_clean_pending_list('crm.leads_name_trgm_idx'), gin_clean_pending_list('crm.contacts_name_trgm_idx'), gin_clean_pending_list('crm.leads_tags_idx');
+        SELECT gin_clean_pending_list('crm.leads_name_trgm_idx'), gin_clean_pending_list('crm.contacts_name_trgm_idx'), gin_clean_pending_list('crm.leads_tenant_tags_idx');
         ANALYZE crm.contacts; ANALYZE crm.leads`);
       if (index.startsWith('contacts_user'))
         await owner.query(`SET LOCAL ROLE crosswalk_app; SET LOCAL crosswalk.tenant_id = 'many'`);
@@ -450,7 +450,7 @@ describe('searches', () => {
         [
           'leads_name_trgm_idx',
           'contacts_name_trgm_idx',
-          'leads_tags_idx',
+          'leads_tenant_tags_idx',
           'contacts_user_phone_idx',
           'contacts_user_thread_idx',
         ],
