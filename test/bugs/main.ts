@@ -56,7 +56,7 @@ function runUnpatched(plan: TestPlan, tmp: string): Promise<{ run: TestRun; ms: 
   return run;
 }
 
-async function judge(bug: Bug, stack: Stack | undefined): Promise<Pick<Verdict, 'caught' | 'by'>> {
+async function judge(bug: Bug, job: number, stack: Stack | undefined): Promise<Pick<Verdict, 'caught' | 'by'>> {
   const tree = join(dir, bug.name);
   copyTree([...files, TYPES], unpatched, tree);
   try {
@@ -65,11 +65,11 @@ async function judge(bug: Bug, stack: Stack | undefined): Promise<Pick<Verdict, 
     const wrong = await checkTypes(tree, signal);
     if (wrong !== null) return { caught: false, by: `the patched tree has type errors: ${wrong}` };
     const plan = { tests: bug.tests, testName: bug.testName, env: addressesOf(stack), signal };
-    const { run, ms } = await runUnpatched(plan, join(tree, 'tmp-unpatched'));
+    const { run, ms } = await runUnpatched(plan, join(dir, `tmp-${job}`));
     if (run.broken !== null || run.failed.length > 0 || run.passed === 0)
       return { caught: false, by: `without the bug: ${run.broken ?? (run.failed.join('; ') || 'no test ran')}` };
     // Some bugs have a test wait for what never comes.
-    const { failed, broken } = await runTests(tree, join(tree, 'tmp'), {
+    const { failed, broken } = await runTests(tree, join(dir, `tmp-${job}`), {
       ...plan,
       testTimeoutMs: Math.max(30_000, Math.round(2 * ms)),
     });
@@ -119,7 +119,7 @@ async function judgeAll(): Promise<Verdict[]> {
     }
     for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
       const startMs = performance.now();
-      const verdict = await judge(bug, stack);
+      const verdict = await judge(bug, job, stack);
       signal.throwIfAborted();
       const seconds = Math.round((performance.now() - startMs) / 100) / 10;
       verdicts.push({ name: bug.name, bug: bug.bug, ...verdict, seconds });

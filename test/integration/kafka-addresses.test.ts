@@ -66,7 +66,8 @@ async function askSecured(broker: string): Promise<string> {
     import { toCrosswalkError } from './runtime/errors.ts';
     import { createKafka } from './runtime/kafka.ts';
     import { createLog } from './runtime/log.ts';
-    const kafka = createKafka(parseConfig(process.env).kafka(), createLog('silent'));
+    import crm from './pipelines/crm/pipeline.ts';
+    const kafka = createKafka(parseConfig(process.env, crm).kafka(), createLog('silent'));
     await kafka.fetchClusterId().then((id) => console.log('cluster', id), (error) => console.log(toCrosswalkError(error, 'Kafka').message));
     process.exit(0);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -97,6 +97,8 @@ test('whoever reads the log, a projector or a replay, has the context with the c
 
 test('a message that is no context, or a huge one, ends the one before and harms no row', async () => {
   const connector = rig.run();
+  // What the initial load reads has no context.
+  await rig.untilCaughtUp();
   for (const [id, content] of [
     [30, 'no JSON'],
     [31, '{"actor":7}'],
@@ -123,6 +125,7 @@ test('a message that is no context, or a huge one, ends the one before and harms
 
 test('a row that fills its topic goes without the context rather than not at all', async () => {
   const connector = rig.run();
+  await rig.untilCaughtUp();
   const sizes = async (bytes: number, id: number) => {
     await inOne(async () => {
       await tell(JSON.stringify({ actor: 'x'.repeat(400), reason: 'y'.repeat(400) }));
