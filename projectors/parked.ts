@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { parseLsn } from '../changes/lsn.ts';
 import type { Position } from '../connectors/position.ts';
 import type { Log } from '../runtime/log.ts';
 import { inTransaction, parseBytea } from '../runtime/postgres.ts';
@@ -145,13 +146,13 @@ export function createParkedRetry(options: {
     const outcome = await applyIsolated(client, projection, applier.tenants, applier.shapes, rows, mayLeave);
     const appliedRows = [...outcome.applied];
     const blocked = new Set<string>();
-    const causesWait = await areCausesParked(client);
+    const mayWaitForOthers = await readCauses(client);
     for (const row of outcome.left ?? []) {
       noteRefusal(row.legacyKey, row.changes, position);
       blocked.add(row.legacyKey);
     }
     for (const { row, reason, code } of outcome.blocked) {
-      if (code === FOREIGN_KEY && causesWait) blocked.add(row.legacyKey);
+      if (code === FOREIGN_KEY && mayWaitForOthers(row)) blocked.add(row.legacyKey);
       else if (isForGood(row.legacyKey, row.changes, position, applied)) {
         defects.push({ change: row.changes.at(-1)!, reason: `${reason}, with everything before it applied` });
         appliedRows.push(...(await applyEarlier(client, row)));
@@ -243,17 +244,29 @@ export function createParkedRetry(options: {
   }
 
   /**
-   * Whether another projection has parked changes that wait for a unique value: the row that a foreign key names may be among them. In a shadow, projections
-   * that are not rebuilt count as they are live. Changes that wait for a foreign key themselves do not count, or two projections could wait for each other.
+   * Whether the row that a foreign key names may be among the parked changes of other projections: one that waits for a unique value, or an earlier one that waits for a foreign key
+   * itself. Earlier by commit, and within a transaction by the order of the captured tables, parents first: a later one never counts, or two projections could wait for each other for
+   * ever. In a shadow, projections that are not rebuilt count as they are live.
    */
-  async function areCausesParked(client: pg.ClientBase): Promise<boolean> {
-    const { rows } = await client.query(
-      `SELECT FROM (SELECT projection, reason FROM parked_change
-         UNION ALL SELECT l.projection, l.reason FROM crosswalk.parked_change l WHERE NOT EXISTS (SELECT FROM consumer_offset o WHERE o.projection = l.projection)) p
-       WHERE p.projection <> $1 AND (p.reason LIKE '23505%' OR p.reason LIKE '23P01%') LIMIT 1`,
+  async function readCauses(client: pg.ClientBase): Promise<(row: MappedRow) => boolean> {
+    const { rows } = await client.query<{ is_unique: string; topic: string; lsn: string }>(
+      `SELECT (p.reason LIKE '23505%' OR p.reason LIKE '23P01%')::text AS is_unique, p.topic, min(p.source_lsn)::text AS lsn FROM (
+         SELECT projection, topic, source_lsn, reason FROM parked_change
+         UNION ALL SELECT l.projection, l.topic, l.source_lsn, l.reason FROM crosswalk.parked_change l WHERE NOT EXISTS (SELECT FROM consumer_offset o WHERE o.projection = l.projection)) p
+       WHERE p.projection <> $1 GROUP BY 1, 2`,
       [projection.name],
     );
-    return rows.length > 0;
+    const rankOf = (topic: string) => tables.indexOf(topic.slice(topic.lastIndexOf('.') + 1));
+    const causes = rows.map(({ is_unique, topic, lsn }) => ({
+      isUnique: is_unique === 'true',
+      lsn: parseLsn(lsn),
+      rank: rankOf(topic),
+    }));
+    const ownRank = tables.indexOf(projection.source);
+    return ({ changes }) => {
+      const lsn = parseLsn(changes[0]!.lineage.lsn);
+      return causes.some((cause) => cause.isUnique || cause.lsn < lsn || (cause.lsn === lsn && cause.rank < ownRank));
+    };
   }
 
   function isForGood(

@@ -193,6 +193,44 @@ describe('a change whose cause is on its way', () => {
     expect(Object.keys(await phones())).toEqual([A]);
   });
 
+  it.each([
+    ['of an earlier transaction', false],
+    ['of the same transaction', true],
+  ])('is left to rest while its cause waits for a third one, %s', async (_, isOne) => {
+    const message = { id: B, contact_id: A, direction: 'inbound', channel: 'sms', sent_at: '2024-03-01 10:00:00+00' };
+    const contact = log.append('contacts', 0, contactRow(A, { lead_status_id: '5' }));
+    const messages = log.append('messages', 0, message);
+    await log.apply('contacts', 0, contact);
+    await log.apply(
+      'messages',
+      0,
+      isOne ? messages.map((change) => ({ ...change, lineage: contact[0]!.lineage })) : messages,
+    );
+    // The projector of contacts is held up. Nothing else is on its way.
+    let asked = 0;
+    retryParked('messages', () => ++asked > 0);
+    await pollUntil(
+      async () => asked,
+      (times) => times > 8,
+    );
+    expect(await dead()).toEqual([]);
+    await log.deliver('status_options', 0, optionRow('5'));
+    retryParked('contacts');
+    await untilNothingParked();
+    expect(await dead()).toEqual([]);
+    expect((await client.query('SELECT FROM crm.lead_activities')).rowCount).toBe(1);
+  });
+
+  it('is a dead letter in the end where two wait for rows that never come', async () => {
+    await log.deliver('contacts', 0, contactRow(A, { lead_status_id: '5' }));
+    const message = { id: B, contact_id: C, direction: 'inbound', channel: 'sms', sent_at: '2024-03-01 10:00:00+00' };
+    await log.deliver('messages', 0, message);
+    retryParked('messages');
+    retryParked('contacts');
+    await untilNothingParked();
+    expect((await dead()).map(({ legacy_key }) => legacy_key)).toEqual([A, B]);
+  });
+
   it('is found by another process when the one that parked it has ended', async () => {
     // It has seen that nothing is parked, and nobody wakes it.
     let asked = 0;
