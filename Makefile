@@ -34,5 +34,5 @@ bugs: setup ## put known mistakes back, one at a time, and see the tests catch e
 bench: setup ## the benchmarks: PEER=1 with Debezium beside, QUICK=1 in two minutes, ROWS= CHANGES= SECONDS= REPEAT= ONLY=
 	@node_modules/.bin/node bench/main.ts $(if $(ONLY),--only $(ONLY))
 
-figures: setup ## tables and plots of docs/performance.md, from the latest results or RESULTS=
+figures: setup ## tables and plots of docs/performance.md (or docs/queries.md), from the latest results or RESULTS=
 	@node_modules/.bin/node bench/page.ts $(RESULTS)

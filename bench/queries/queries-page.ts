@@ -1,0 +1,78 @@
+import type { Results } from '../results.ts';
+import { toHeadLines, toWarnings } from '../table.ts';
+import { applicationQueries } from './application-queries.ts';
+import type { QueriesMeasured, QueryTimes } from './measure-queries.ts';
+
+/** The run whose plans and indexes the page shows. */
+const PLANS_OF = 100_000;
+
+const count = (n: number) => n.toLocaleString('en-US');
+const row = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+
+/**
+ * The page of the application's queries with the figures of a run, and with its plans if it is of the usual size. Other sizes keep theirs. Throws where the page lacks the two marks
+ * of a part.
+ */
+export function fillQueriesPage(page: string, results: Results): string {
+  const measured = results.queries;
+  if (measured === undefined) throw new Error('the run measured no queries');
+  const filled = fillPart(page, `figures of ${count(measured.leads)} leads`, toFigures(results, measured));
+  if (measured.leads !== PLANS_OF) return filled;
+  return fillPart(fillPart(filled, 'plans', toPlans(measured)), 'indexes', toIndexes(measured));
+}
+
+function fillPart(page: string, part: string, lines: readonly string[]): string {
+  const [begin, end] = [`<!-- ${part}: written by \`make figures\`, do not edit -->`, `<!-- end of ${part} -->`];
+  const [before, rest] = page.split(begin);
+  const after = rest?.split(end)[1];
+  if (before === undefined || after === undefined) throw new Error(`the page lacks "${begin}" or "${end}"`);
+  return `${before}${begin}\n\n${lines.join('\n')}\n\n${end}${after}`;
+}
+
+function toFigures(results: Results, { queries }: QueriesMeasured): string[] {
+  const ms = (value: number) => (value < 1000 ? value.toFixed(2) : count(Math.round(value)));
+  const met = ({ isMet }: QueryTimes) => (isMet === null ? '' : isMet ? 'met' : 'not met');
+  const wanted = ({ wantedMs }: QueryTimes) => (wantedMs === null ? '' : `< ${count(wantedMs)}`);
+  return [
+    ...toHeadLines(results).map((line) => `- ${line}`),
+    ...toWarnings(results).map((warning) => `- **Warning:** ${warning}`),
+    '',
+    row(['', 'wanted', 'p50', 'p95', 'max', 'errors', '']),
+    row(['---', '---', '---', '---', '---', '---', '---']),
+    ...queries.map((query) =>
+      row([
+        ...[query.name, wanted(query), ms(query.ms.p50), ms(query.ms.p95), ms(query.ms.max), String(query.errors)],
+        met(query),
+      ]),
+    ),
+    '',
+    ...queries.flatMap(({ name, perSecond }) =>
+      perSecond === undefined ? [] : [`- ${name}: ${perSecond} queries a second`],
+    ),
+  ];
+}
+
+function toPlans(measured: QueriesMeasured): string[] {
+  const lines: string[] = [];
+  const seen = new Set<string>();
+  for (const { name, sql } of applicationQueries(measured)) {
+    const found = measured.queries.find((query) => query.name === name);
+    if (!seen.has(sql)) lines.push(`### ${name[0]!.toUpperCase()}${name.slice(1)}`, '', '```sql', `${sql};`, '```', '');
+    else lines.push(`As ${name}:`, '');
+    seen.add(sql);
+    const indexes = (found?.indexes ?? []).map((index) => `\`${index}\``).join(', ') || 'none';
+    lines.push(`- Plan: \`${found?.plan ?? ''}\``, `- Indexes: ${indexes}`, '');
+  }
+  return lines.slice(0, -1);
+}
+
+function toIndexes(measured: QueriesMeasured): string[] {
+  const users = new Map<string, string[]>();
+  for (const { name, indexes = [] } of measured.queries)
+    for (const index of indexes) users.set(index, [...(users.get(index) ?? []), name]);
+  return [
+    row(['index', 'queries']),
+    row(['---', '---']),
+    ...[...users].sort(([a], [b]) => (a < b ? -1 : 1)).map(([index, of]) => row([`\`${index}\``, of.join('; ')])),
+  ];
+}
