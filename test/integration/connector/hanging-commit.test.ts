@@ -139,7 +139,9 @@ async function expectHangingChangeKept(mostAhead: number): Promise<void> {
   const events = connector.status.events;
   const { committed } = await updateHanging();
   await waitUntil('the change is streamed', () => connector.status.events >= events + 1500);
-  // What is read now is the row of before.
+  // So is what was read before, with the second Kafka transaction that ends from now on. What is read now is the row of before.
+  const transactions = connector.status.kafkaTransactions;
+  await waitUntil('it is in the log', () => connector.status.kafkaTransactions >= transactions + 2);
   const loadedAtFirst = readLoaded();
   await sleep(1000);
   expect(isDone()).toBe(false);
