@@ -29,8 +29,8 @@ export function createCatchUp(options: {
   kafka: Pick<Kafka, 'readRanges'>;
   topic: string;
   members: readonly FeedMember[];
-  /** Has a member apply records that begin at its position. False where another projector has moved it. */
-  apply: (member: FeedMember, partition: number, records: readonly InRecord[]) => Promise<boolean>;
+  /** Has a member apply records, from its position on. False where another projector has moved it. */
+  apply: (member: FeedMember, partition: number, records: readonly InRecord[], from: bigint) => Promise<boolean>;
   onFailure: (error: unknown) => void;
 }): CatchUp {
   const { kafka, topic, members, apply, onFailure } = options;
@@ -49,7 +49,10 @@ export function createCatchUp(options: {
     await kafka.readRanges(topic, new Map([[partition, { from, to }]]), {
       signal,
       onBatch: async ({ records }) => {
-        isOurs = await apply(member, partition, records);
+        // Read before a rebalance, they may be behind where the member is found by now: applied again, they would take its offset back.
+        const position = await member.position(partition);
+        const missing = records.filter(({ offset }) => offset >= position);
+        if (missing.length > 0) isOurs = await apply(member, partition, missing, position);
         return isOurs;
       },
     });

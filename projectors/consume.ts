@@ -109,10 +109,8 @@ export async function consume(
       const work = { feed, topic, trace, budget: createRowBudget(LANES_AHEAD * feed.batchRows) };
       const joining = createCatchUp({
         ...{ kafka, topic, members: running },
-        apply: async (member, partition, records) => {
-          const from = await member.position(partition);
-          return (await applyTo(work, [member], partition, records, { from })).outcome === 'applied';
-        },
+        apply: async (member, partition, records, from) =>
+          (await applyTo(work, [member], partition, records, { from })).outcome === 'applied',
         onFailure: (error) => session.abort(error),
       });
       catchUp = joining;

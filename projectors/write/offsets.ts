@@ -53,13 +53,15 @@ export interface OffsetMove extends PartitionOf {
 
 /**
  * Moves the offsets of partitions of one projection, in the transaction of the rows. Their rows are locked in the order of partitions, as everybody does
- * who locks several. Throws `stale_consumer` when another process has moved one of them: then this one no longer owns that partition.
+ * who locks several. Throws `stale_consumer` when another process has moved one of them: then this one no longer owns that partition. No offset ever moves back.
  */
 export async function moveOffsets(
   client: pg.ClientBase,
   projection: string,
   moves: readonly OffsetMove[],
 ): Promise<void> {
+  const back = moves.find(({ expected, next }) => next < expected);
+  if (back !== undefined) throw new Error(`${projection}: offsets never move back, ${back.expected} to ${back.next}`);
   const wanted = moves.map(({ topic, partition, expected, next, last }) => ({
     topic,
     partition,

@@ -59,3 +59,37 @@ test('what a member that is followed already has at hand is not lost sight of', 
   await expect.poll(() => failures).toMatchObject([{ message: 'refused' }]);
   await catchUp.stop();
 });
+
+test('records that were read before the member was found further on are not applied to it again', async () => {
+  const recordAt = (offset: bigint) => ({ offset, key: null, value: null, timestampMs: '0' });
+  let position = 0n;
+  const late: FeedMember = { ...memberAt('late', 0n), position: async () => position, locate: async () => position };
+  const applied: [from: bigint, offsets: bigint[]][] = [];
+  const catchUp = createCatchUp({
+    topic: 'a',
+    members: [memberAt('ahead', 10_000n), late],
+    kafka: {
+      readRanges: async (_topic, _ranges, { onBatch, signal }) => {
+        // While the first batch comes another process applies as far as that, and a rebalance tells of it.
+        position = 3n;
+        for (const batch of [
+          [0n, 1n, 2n],
+          [2n, 3n, 4n],
+        ])
+          await onBatch({ partition: 0, records: batch.map(recordAt), next: batch.at(-1)! + 1n });
+        await new Promise<void>((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+        );
+      },
+    },
+    apply: async (_member, _partition, records, from) => {
+      applied.push([from, records.map(({ offset }) => offset)]);
+      return true;
+    },
+    onFailure: (error) => expect.unreachable(String(error)),
+  });
+  await catchUp.begin(0);
+  await expect.poll(() => applied.length).toBe(1);
+  await catchUp.stop();
+  expect(applied).toEqual([[3n, [3n, 4n]]]);
+});
