@@ -13,7 +13,7 @@ export const transactionKeySchema = {
   'connect.version': 1,
 };
 
-/** Debezium's schema of a transaction boundary. `event_count` and `data_collections` are null at its beginning. */
+/** Debezium's schema of a transaction boundary. `event_count` and `data_collections` are null in BEGIN. */
 export const transactionValueSchema = {
   type: 'record',
   name: 'TransactionMetadataValue',
@@ -49,7 +49,7 @@ export const transactionValueSchema = {
   'connect.version': 1,
 };
 
-/** Counts of events by `schema.table`. */
+/** Event counts by `schema.table`. */
 export type EventCounts = ReadonlyMap<string, number>;
 
 /** Encodes the two boundaries of a source transaction in Confluent's wire format. `id`: `<xid>:<commit LSN>`; `commitMs`: milliseconds since 1970. */
