@@ -57,7 +57,7 @@ export class SentRow {
     return length === TOO_LARGE_CELL ? { tooLarge: start } : null;
   }
 
-  /** The text of a cell; null where there is none. */
+  /** The text of a cell; null if it has none. */
   text(position: number): string | null {
     const cell = this.cell(position);
     return typeof cell === 'string' ? cell : null;

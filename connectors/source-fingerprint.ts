@@ -49,7 +49,7 @@ export interface SilentChange {
   readonly what: string;
   /**
    * `read`: reading the table again brings every existing row. `vanished`: the same, but rows may be gone without a
-   * delete event. `anew`: only a new log helps.
+   * delete event. `anew`: only starting a new log helps.
    */
   readonly heals: 'read' | 'vanished' | 'anew';
 }

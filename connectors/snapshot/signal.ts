@@ -57,8 +57,7 @@ export type LoadSignal = z.infer<typeof loadSchema>;
 export type Signal = SnapshotSignal | ControlSignal | LoadSignal;
 
 /**
- * A record of the signal topic. refused: it requests an impossible snapshot; unknown: there is no snapshot id to report
- * to.
+ * A record of the signal topic. refused: it requests an impossible snapshot; unknown: the problem can only be logged.
  */
 export type ReadSignal =
   | { readonly is: 'signal'; readonly signal: Signal }

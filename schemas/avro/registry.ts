@@ -19,7 +19,7 @@ import {
  */
 export class RegistryError extends Error {
   readonly retry: boolean;
-  /** Named so because a `code` would be searched for in the cause. */
+  /** This error has no `code` of its own: `toCrosswalkError` takes the code from the cause. */
   readonly failure: Failure;
 
   constructor({ message, retry, failure }: RegistryRefusal, cause?: unknown) {

@@ -1,7 +1,9 @@
 // Defines the rows that a rebuild from the log cannot restore. A drop is covered only by a backup that holds exactly
 // these rows.
 
-/** State derived from the log, from the legacy tables, or from other rows: its owners create it anew. */
+/**
+ * State derived from the log, from the legacy tables, or from other rows: the components that maintain it recreate it.
+ */
 const DERIVED = new Set([
   ...['consumer_offset', 'contribution', 'merge_key', 'parked_change', 'history_state', 'log_position', 'lag_sample'],
   ...[

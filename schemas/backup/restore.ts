@@ -39,7 +39,7 @@ interface Reading extends RestorePlan {
 /** `isRestored` false: the restored data differed, and everything was rolled back. */
 export type Restoration = BackupVerification & { readonly isRestored: boolean };
 
-/** Records of what was done to a database, whose rows nobody would miss. */
+/** Tables that only record what was done to the database; losing their rows is harmless. */
 const isMark = (table: string) => table === 'crosswalk.migration' || table === 'crosswalk.phase_log';
 
 /**
