@@ -181,7 +181,7 @@ export function createWindows(options: { after: Key | null; marker: string; most
 
     /**
      * A marker passed in the stream. Returns the chunks to emit now, and why the next one and all later ones are void.
-     * Null for a marker of another reader.
+     * Null for an unknown marker.
      */
     pass(token: string, doubtful: readonly bigint[]): { passed: Passed[]; doubt: string | null } | null {
       if (!expected.delete(token)) return null;

@@ -52,7 +52,10 @@ export const transactionValueSchema = {
 /** Event counts by `schema.table`. */
 export type EventCounts = ReadonlyMap<string, number>;
 
-/** Encodes the two boundaries of a source transaction in Confluent's wire format. `id`: `<xid>:<commit LSN>`; `commitMs`: milliseconds since 1970. */
+/**
+ * Creates an encoder for the two boundaries of a source transaction, in Confluent's wire format. `id`: `<xid>:<commit
+ * LSN>`; `commitMs`: milliseconds since 1970.
+ */
 export function createTransactionEncoder(ids: { key: number; value: number }) {
   const key = avro.Type.forSchema(transactionKeySchema as avro.Schema);
   const value = avro.Type.forSchema(transactionValueSchema as avro.Schema, { wrapUnions: 'never' });
