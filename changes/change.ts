@@ -3,7 +3,7 @@ import type { RowMessage } from './pgoutput.ts';
 import { toLeastBytes } from './row-bytes.ts';
 import { SentRow } from './sent-row.ts';
 
-/** A column as the stream describes it. A domain has an oid of its own, so its values travel as text. */
+/** A column as the stream describes it. A domain has its own oid, so its values travel as text. */
 export type Column = {
   readonly name: string;
   readonly typeOid: number;
@@ -19,16 +19,16 @@ export type Relation = {
   readonly table: string;
   readonly columns: readonly Column[];
   readonly key: readonly string[];
-  /** For each key column, the schema of the operators that make the primary key's order; pg_catalog unless said. */
+  /** For each key column, the schema of the operators that define the primary key's order; pg_catalog if missing. */
   readonly keyOperatorSchemas?: readonly string[];
-  /** Its rows are in its partitions, and are published as its own. */
+  /** Its rows are in partitions and are published as its own. */
   readonly isPartitioned?: boolean;
 };
 
 /** The cells of a row in the order of the relation's columns: PostgreSQL's text or SQL null. */
 export type Cells = readonly (string | null)[];
 
-/** A row that was read from its table, or one that the stream sent: then without any cell that has no text and is not null. */
+/** A row that was read from its table, or one from the stream without any cell that has no text and is not null. */
 export type Row = Cells | SentRow;
 
 /** A cell of a row: PostgreSQL's text, or SQL null. */
@@ -39,7 +39,9 @@ export function cellOf(row: Row, position: number): string | null {
 /** c: insert, u: update, d: delete, r: read by a snapshot. */
 export type ChangeOp = 'c' | 'u' | 'd' | 'r';
 
-/** Where a change stands. Order and identity are (commitLsn, ordinal); `lsn` orders nothing. Micros since 1970. */
+/**
+ * The place of a change. Order and identity are (commitLsn, ordinal); `lsn` orders nothing. Microseconds since 1970.
+ */
 export type ChangePlace = {
   readonly commitLsn: bigint;
   readonly lsn: bigint;
@@ -53,18 +55,18 @@ export type Change = ChangePlace & {
   readonly op: ChangeOp;
   readonly before: Row | null;
   readonly after: Row | null;
-  /** Bytes of a new row with a cell that fits into no topic: `after` is there for its key alone. */
+  /** Bytes of a new row with a cell too large for any topic: `after` holds only its key. */
   readonly tooLarge?: number | undefined;
-  /** Of the old row only the key is known, was sent, or fits into a topic: `before` is there for its key alone. */
+  /** Only the key of the old row is known, was sent, or fits into a topic: `before` holds only its key. */
   readonly isKeyOnly?: boolean | undefined;
 };
 
 /**
- * The changes one row message stands for: one, or two when an update moves the row to another primary key (delete of
- * the old key, then create of the new one). The first has `place.ordinal`, the second the next; whatever follows in
- * the transaction continues at `place.ordinal + result.length`, so no ordinal is used twice or left out.
- * `before` of a key-only old row holds null for the columns that were not sent. An old row with a cell that is too large is left out.
- * Throws `row_incomplete` when a value was not sent and cannot be found, and an Error when the row does not fit the relation.
+ * The changes of one row message: one, or two if an update moves the row to another primary key (delete of the old key,
+ * then create of the new one). The first has `place.ordinal`, the second the next; later changes of the transaction
+ * continue at `place.ordinal + result.length`, so no ordinal is used twice or skipped. `before` of a key-only old row
+ * holds null for the columns that were not sent. An old row with a cell that is too large is left out. Throws
+ * `row_incomplete` if a value was not sent and cannot be found, and an Error if the row does not fit the relation.
  */
 export function toChanges(message: RowMessage, relation: Relation, place: ChangePlace): Change[] {
   switch (message.kind) {
@@ -89,8 +91,9 @@ export function toChanges(message: RowMessage, relation: Relation, place: Change
 }
 
 /**
- * What is sure of a message that cannot be told whole: the row left a key, and no reading of the table shows that. `positions`: of the relation's key in the message, whose other columns
- * may be others than the relation's.
+ * The certain part of a message that cannot be published completely: the row left a key, which no later read of the
+ * table shows. `positions`: those of the relation's key in the message, whose other columns may differ from the
+ * relation's.
  */
 export function toSureChanges(
   message: RowMessage,
@@ -108,7 +111,7 @@ export function toSureChanges(
   return [toChange(relation, place, place.ordinal, 'd', row, null, true)];
 }
 
-/** Positions of the primary key's columns, in key order. Throws when the relation lacks one of them. */
+/** Positions of the primary key's columns, in key order. Throws if the relation lacks one of them. */
 export function keyPositions(relation: Relation): readonly number[] {
   let positions = positionsByRelation.get(relation);
   if (positions === undefined) {
@@ -170,7 +173,7 @@ function complete(relation: Relation, row: SentRow, before: SentRow | null): Sen
   );
 }
 
-/** Throws where a message does not say which row it is about: its old row was sent by another key than the primary key. */
+/** Throws if a message does not identify its row: its old row was sent with a key other than the primary key. */
 function assertKeyed(relation: Relation, row: SentRow): void {
   let isKeyed = true;
   for (const position of keyPositions(relation)) if (row.isNull(position)) isKeyed = false;

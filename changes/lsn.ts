@@ -1,7 +1,7 @@
 const LSN_TEXT = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/;
 const MAX_LSN = 0xffff_ffff_ffff_ffffn;
 
-/** The position `16/B374D848` as a number of bytes. Throws on any other shape. */
+/** Parses the position `16/B374D848` into a number of bytes. Throws for any other format. */
 export function parseLsn(text: string): bigint {
   const match = LSN_TEXT.exec(text);
   if (match === null) throw new Error(`not a log sequence number: ${JSON.stringify(text.slice(0, 40))}`);

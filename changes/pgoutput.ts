@@ -33,7 +33,7 @@ export type LogicalMessage = {
 export type OriginMessage = { kind: 'origin'; lsn: bigint; name: string };
 
 export type RowMessage = InsertMessage | UpdateMessage | DeleteMessage;
-/** What protocol version 1 can send, messages included. */
+/** All messages of protocol version 1, logical messages included. */
 export type PgoutputMessage =
   | BeginMessage
   | CommitMessage
@@ -44,21 +44,25 @@ export type PgoutputMessage =
   | LogicalMessage
   | OriginMessage;
 
-/** Bytes of the longest text that a string can hold, with room to spare: V8 ends at 2^29 - 24 characters. */
+/** Maximum bytes of a text that fits into a string, with a margin: V8's limit is 2^29 - 24 characters. */
 export const MOST_CELL_BYTES = 511 * 1024 * 1024;
 
-/** Tag of a cell whose bytes were left out on their way here (`createCellCutter`): only how many there were. No tag of the protocol. */
+/**
+ * Tag of a cell whose bytes were dropped before decoding (`createCellCutter`), so only its size is known. Not a tag of
+ * the protocol.
+ */
 export const CUT_CELL = 0x4c;
 
-/** Micros from 1970-01-01, the epoch of Unix, to 2000-01-01, that of PostgreSQL. */
+/** Microseconds from the Unix epoch, 1970-01-01, to PostgreSQL's, 2000-01-01. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000n;
 const IDENTITIES = new Set(['d', 'n', 'f', 'i']);
 
 /**
- * Decodes one pgoutput message of protocol version 1 (`messages 'true'`, text format), which stands in `bytes` from `start` to `end`; `view`: of the same bytes.
- * Times are micros since the epoch of Unix; xids and oids are unsigned. Rows are views of the bytes, which must not be written to as long as a row is held; `message.content` is a copy.
- * Of cells whose text takes more than `mostCellBytes` only the size is read.
- * Throws on malformed input; the error names the tag and the place, and never holds a cell's value.
+ * Decodes one pgoutput message of protocol version 1 (`messages 'true'`, text format), which is in `bytes` from `start`
+ * to `end`; `view`: of the same bytes. Times are microseconds since the Unix epoch; xids and oids are unsigned. Rows
+ * are views of the bytes, which must not be modified while a row is held; `message.content` is a copy. Of cells whose
+ * text exceeds `mostCellBytes`, only the size is read. Throws on malformed input; the error names the tag and the
+ * offset, and never holds a cell's value.
  */
 export function decodeMessage(
   bytes: Uint8Array,

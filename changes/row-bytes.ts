@@ -2,27 +2,35 @@ import type { Relation, Row } from './change.ts';
 import { MOST_CELL_BYTES } from './pgoutput.ts';
 import { SentRow } from './sent-row.ts';
 
-/** What a row may take at most, whatever its topic holds: the text of a bytea is twice as long, and must fit into a string. */
+/**
+ * Maximum bytes of a row, whatever its topic allows: the text of a bytea is twice as long and must fit into a string.
+ */
 export const MOST_ROW_BYTES = Math.floor(MOST_CELL_BYTES / 2) - 1;
-/** Below it a cell is always read, and so is every key: an index entry takes 2.7 kB, and compression saves a factor of 255 at most. */
+/**
+ * Cells below this size are always read, and so is every key: an index entry takes 2.7 kB, and compression saves a
+ * factor of 255 at most.
+ */
 const LEAST_LIMIT_BYTES = 1024 * 1024;
-/** A text up to here may become a number or a time, which take less. */
+/** A longer text cannot become a number or a time, which take less. */
 const SHORT = 64;
 const BYTEA = 17;
 
-/** The text of a cell that takes more fits into none of the topics. `limits`: what a record of each may take. */
+/** Text size above which a cell fits into none of the topics. `limits`: maximum record size of each. */
 export function toMostCellBytes(limits: readonly number[]): number {
   return Math.min(2 * Math.max(LEAST_LIMIT_BYTES, ...limits) + 2, MOST_CELL_BYTES);
 }
 
 type Sized = Pick<Relation, 'columns'>;
 
-/** Bytes that a row takes in its topic at least, told from the lengths of its texts alone. */
+/** Minimum bytes of a row in its topic, computed only from the lengths of its texts. */
 export function toLeastBytes(relation: Sized, row: Row): number {
   return sum(relation, row, (text) => text.length);
 }
 
-/** Whether a row, with the one that was sent together with it, is sure to take no more: nearly all are, and need not be looked through. */
+/**
+ * Whether a row, together with the other one of its message, certainly takes no more than `bytes`: true for nearly all,
+ * which need no closer check.
+ */
 export function isWithin(row: Row, bytes: number): boolean {
   return row instanceof SentRow && row.messageBytes <= bytes;
 }
@@ -41,7 +49,7 @@ function sum({ columns }: Sized, row: Row, sizeOf: (text: string) => number): nu
   return bytes;
 }
 
-/** What PostgreSQL throws where a text, or a message, would take more than 1 GB: it puts each together in memory. */
+/** Whether PostgreSQL failed because a text or message would exceed 1 GB: it assembles each in memory. */
 export function isBeyondServer(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === '54000' || (code === 'XX000' && String(message).startsWith('invalid memory alloc request size'));
@@ -51,14 +59,17 @@ export function isBeyondServer(error: unknown): boolean {
 const KNOWN_LENGTH = new Set([25, 1042, 1043, BYTEA]);
 /** Types whose values are never large: boolean, "char", name, numbers, oid, times, uuid. */
 const SMALL = new Set([16, 18, 19, 20, 21, 23, 26, 700, 701, 790, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950]);
-/** What is stored of a value takes at most so many times the bytes as text: compressed by 255, and each byte written as 8 characters (bits, escapes). */
+/**
+ * Maximum growth from stored bytes to text: compression by 255, and each byte written as 8 characters (bits, escapes).
+ */
 const MOST_GROWTH = 255 * 8;
-/** And at least this part: an empty composite in an array takes 24 bytes, and 3 characters. */
+/** Maximum shrinkage from stored bytes to text: an empty composite in an array takes 24 bytes, and 3 characters. */
 const LEAST_GROWTH = 16;
 
 /**
- * An expression for the bytes that a row takes in its topic, values that cannot matter left out, and how many fit, as an expression too. `columns`: expressions for the relation's columns. No value
- * is read for it, but those that are stored in so many bytes that they alone could be too large. `mostRowBytes` -1: no row fits, whatever it takes.
+ * SQL expressions for the bytes of a row in its topic, values that cannot matter left out, and for the limit.
+ * `columns`: expressions for the relation's columns. Reads only values whose stored size alone could make them too
+ * large. `mostRowBytes` -1: no row fits, whatever its size.
  */
 export function toRowBytesSql(
   relation: Sized,
@@ -66,7 +77,7 @@ export function toRowBytesSql(
   mostRowBytes: number,
 ): { bytes: string; most: string } {
   if (mostRowBytes < 0) return { bytes: `${MOST_ROW_BYTES}::bigint`, most: '-1' };
-  // Texts are counted as they are stored; in UTF-8 one may take half of it.
+  // Texts are measured in the database encoding; UTF-8 may take half of that.
   const most = `CASE WHEN getdatabaseencoding() IN ('UTF8', 'SQL_ASCII') THEN ${mostRowBytes} ELSE ${2 * mostRowBytes} END`;
   const sizes = columns.flatMap((column, at) => {
     const { typeOid } = relation.columns[at]!;

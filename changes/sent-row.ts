@@ -1,30 +1,39 @@
-/** Stands for a TOASTed value an update did not touch: PostgreSQL does not send it, and it is not null. */
+/** Stands for a TOASTed value that an update did not change: PostgreSQL does not send it, and it is not null. */
 export const UNCHANGED: unique symbol = Symbol('unchanged');
 
-/** Stands for a cell that was left unread because its text takes so many bytes: it fits into no topic, and JavaScript has no string for it. */
+/**
+ * Stands for a cell left unread because of its text size in bytes: it fits into no topic, and exceeds JavaScript's
+ * string limit.
+ */
 export type TooLarge = { readonly tooLarge: number };
 
 /** One cell: PostgreSQL's text, SQL null, not sent because unchanged, or sent and too large. */
 export type TupleCell = string | null | typeof UNCHANGED | TooLarge;
 
-/** In place of a cell's length, what stands for the cell. A too large cell has its size in place of its beginning. */
+/** Codes used in place of a cell's length. For a too large cell, its size takes the place of its start. */
 export const NULL_CELL = -1;
 export const UNCHANGED_CELL = -2;
 export const TOO_LARGE_CELL = -3;
 
 /**
- * A row as the server sent it: the bytes of its message, and where its cells are in them. Texts are made of those cells alone that somebody asks for.
- * The bytes are a view of what came from the socket and are never written to.
+ * A row as the server sent it: the bytes of its message, and the places of its cells in them. Text is created only for
+ * requested cells. The bytes are a view of the socket's data and are never modified.
  */
 export class SentRow {
   readonly bytes: Buffer;
   /** The same bytes. */
   readonly view: DataView;
-  /** Two numbers a cell, in the order of the columns: where its text begins in `bytes`, and its length in bytes; or one of the codes above. */
+  /**
+   * Two numbers per cell, in column order: the start of its text in `bytes`, and its length in bytes; or one of the
+   * codes above.
+   */
   readonly places: readonly number[];
-  /** Whether some cell is `UNCHANGED`, or too large: most rows have neither, and are not looked through. */
+  /** Whether no cell is `UNCHANGED` or too large: true for most rows, which need no closer check. */
   readonly isPlain: boolean;
-  /** Bytes of the message that it came in: its cells and those of the other row in it take less together, what was too large aside. */
+  /**
+   * Bytes of its message: an upper bound for its cells plus those of the other row in the message, too large cells
+   * aside.
+   */
   readonly messageBytes: number;
 
   constructor(bytes: Buffer, view: DataView, places: readonly number[], isPlain: boolean, messageBytes: number) {
@@ -48,7 +57,7 @@ export class SentRow {
     return length === TOO_LARGE_CELL ? { tooLarge: start } : null;
   }
 
-  /** The text of a cell; null where there is none. */
+  /** The text of a cell; null if it has none. */
   text(position: number): string | null {
     const cell = this.cell(position);
     return typeof cell === 'string' ? cell : null;
@@ -62,7 +71,7 @@ export class SentRow {
     return this.places[2 * position + 1] === UNCHANGED_CELL;
   }
 
-  /** Whether a cell is the same as that of another row: both null, or of the same text. */
+  /** Whether a cell equals that of another row: both null, or the same text. */
   isSame(position: number, other: SentRow): boolean {
     const length = this.places[2 * position + 1]!;
     if (length !== other.places[2 * position + 1]) return false;
@@ -74,7 +83,7 @@ export class SentRow {
     return true;
   }
 
-  /** Bytes that the cells take as text, those that were too large to be read included. */
+  /** Text bytes of the cells, including those too large to be read. */
   countBytes(countOf: (position: number, bytes: number) => number): number {
     let sum = 0;
     for (let position = 0; position < this.length; position++) {
@@ -85,7 +94,7 @@ export class SentRow {
     return sum;
   }
 
-  /** The row with cells that were not sent taken from the row before it, which came in the same message. */
+  /** The row with unsent cells taken from the old row, which came in the same message. */
   completedFrom(before: SentRow): SentRow {
     if (before.bytes !== this.bytes) throw new Error('an old row of another message');
     const places = [...this.places];
@@ -106,7 +115,7 @@ export class SentRow {
     return this.with(places, true);
   }
 
-  /** A row with these cells of this one alone, in the order of other columns: positions here, or -1 for null. */
+  /** A row with only these cells, in the order of other columns: positions here, or -1 for null. */
   pick(positions: readonly number[]): SentRow {
     const places = positions.flatMap((position) =>
       position === -1 ? [0, NULL_CELL] : [this.places[2 * position]!, this.places[2 * position + 1]!],

@@ -1,14 +1,14 @@
-/** Prefix of the logical message by which an application says who changes rows, and why. */
+/** Prefix of the logical message by which an application states who changes rows, and why. */
 export const CONTEXT_PREFIX = 'crosswalk.context';
 /** Header of every event of a transaction that has a context. */
 export const CONTEXT_HEADER = 'crosswalk.context';
 
-/** Bytes of a message; a larger one is not a context. */
+/** Maximum bytes of a message; a larger one is not a context. */
 const MOST_BYTES = 4096;
-/** Characters of one value. */
+/** Maximum characters of one value. */
 const MOST_CHARACTERS = 500;
 
-/** Who changed rows, as the application told. `ip` is an IPv4 or IPv6 address, without a zone. */
+/** Who changed rows, as stated by the application. `ip` is an IPv4 or IPv6 address, without a zone. */
 export interface TransactionContext {
   readonly actor: string | null;
   readonly ip: string | null;
@@ -16,8 +16,8 @@ export interface TransactionContext {
 }
 
 /**
- * The context that a message holds: a JSON object with `actor`, `ip` and `reason`, all of them optional texts. Null where it holds none that can be kept. Total: whatever an
- * application writes, its rows arrive.
+ * Parses the context of a message: a JSON object with `actor`, `ip` and `reason`, all of them optional strings. Null if
+ * it holds none that can be kept. Never throws: whatever an application writes, its rows arrive.
  */
 export function parseContext(content: Buffer): TransactionContext | null {
   if (content.length > MOST_BYTES) return null;
@@ -49,7 +49,7 @@ function toText(value: unknown): string | null {
   return value.includes('\0') || !value.isWellFormed() ? null : value;
 }
 
-/** Whether PostgreSQL's `inet` takes the text as one address. */
+/** Whether PostgreSQL's `inet` accepts the text as a single address. */
 function isAddress(text: string): boolean {
   return isV4(text) || isV6(text);
 }

@@ -2,29 +2,29 @@ import type pg from 'pg';
 import { quoteIdent, quoteLiteral, quoteTable } from '../schemas/quote.ts';
 import type { CaptureOptions } from './source-state.ts';
 
-/** What capturing changes in a legacy database, as far as it can be brought back. */
+/** The settings for change data capture in a legacy database, as far as they can be restored. */
 export interface CaptureState {
   /** Replica identity by table: `d`, `n`, `f`, or `i` with the name of the index. */
   readonly identities: Readonly<Record<string, { readonly kind: string; readonly index: string | null }>>;
-  /** The same of partitions, by name, qualified and quoted; a state of before has none. */
+  /** Replica identity of partitions, by qualified and quoted name; missing in states of earlier versions. */
   readonly partitions?: CaptureState['identities'];
   readonly publication: PublicationState | null;
   readonly hasSlot: boolean;
 }
 
-/** A publication by what it publishes. */
+/** A publication's settings and contents. */
 export interface PublicationState {
   readonly allTables: boolean;
   readonly publish: string;
   readonly viaRoot: boolean;
-  /** `stored` or `none`; null where the server knows no such option. */
+  /** `stored` or `none`; null if the server does not have this option. */
   readonly generated: 'stored' | 'none' | null;
   readonly schemas: readonly string[];
   /** Qualified and quoted, with column list and row filter. */
   readonly tables: readonly { readonly name: string; readonly part: string }[];
 }
 
-/** Reads it from the catalog. Tables that do not exist are left out. */
+/** Reads the capture state from the catalog. Tables that do not exist are left out. */
 export async function readCaptureState(
   client: pg.ClientBase,
   options: CaptureOptions & { readonly slot: string },
@@ -61,8 +61,9 @@ export async function readCaptureState(
 }
 
 /**
- * The statements that bring a legacy database from `now` back to `before`; empty where it is there. A slot that did not exist is dropped first: without the publication nobody
- * could read it, and it would hold the server's log for ever. Tables that `before` does not know stay as they are.
+ * The statements that restore the state `before` in a legacy database that is in state `now`; empty if nothing differs.
+ * A slot that did not exist is dropped first: without the publication it could not be read and would retain the
+ * server's WAL forever. Tables missing in `before` stay unchanged.
  */
 export function planCaptureUndo(
   before: CaptureState,

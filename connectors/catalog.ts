@@ -12,17 +12,20 @@ interface CatalogRow {
 }
 
 /**
- * Reads the captured tables from the catalog, in the order given, and refuses what cannot be captured exactly: `wal_level`, `table_missing`,
- * `publication_missing`, `replica_identity`, `permission_denied`, each with its remedy.
+ * Reads the captured tables from the catalog, in the given order. Throws if they cannot be captured exactly:
+ * `wal_level`, `table_missing`, `publication_missing`, `replica_identity`, `permission_denied`, each with its remedy.
  */
 export async function readCatalog(client: pg.ClientBase, options: CaptureOptions): Promise<Relation[]> {
   const source = await readSource(client, options);
   assertRequirements(source, options);
-  // Computed columns that the stream leaves out must not come with the initial load either.
+  // Generated columns that the stream leaves out must not be in the initial load either.
   return readRelations(client, source, options, source.publication!.withGenerated);
 }
 
-/** The tables of a look at the source, in the order given, whether they can be captured or not; those that do not exist are left out. `withGenerated`: with stored computed columns. */
+/**
+ * The tables of a source state, in the given order, whether they can be captured or not. Tables that do not exist are
+ * left out. `withGenerated`: include stored generated columns.
+ */
 export async function readRelations(
   client: pg.ClientBase,
   source: Pick<SourceState, 'tables'>,
@@ -62,7 +65,7 @@ export async function readRelations(
   });
 }
 
-/** Whether a table still is the one that was read from the catalog, with the same columns. */
+/** Whether a table is still the one that was read from the catalog, with the same columns. */
 export async function isUnchanged(
   client: pg.ClientBase,
   relation: Relation,
@@ -74,7 +77,10 @@ export async function isUnchanged(
   return toText(now!) === toText(relation);
 }
 
-/** Names of types by oid, as `format_type` gives them without a modifier (`bpchar`, where `character` would be one of length 1): for columns that a relation message names and the catalog read before did not. */
+/**
+ * Type names by oid, as `format_type` returns them without a modifier (`bpchar`; `character` would mean length 1). Used
+ * for columns in a relation message that the earlier catalog read did not have.
+ */
 export async function readTypeNames(client: pg.ClientBase, oids: readonly number[]): Promise<Map<number, string>> {
   const { rows } = await client.query<{ oid: string; name: string }>(
     'SELECT o::text AS oid, format_type(o, -1) AS name FROM unnest($1::oid[]) o',
@@ -83,12 +89,12 @@ export async function readTypeNames(client: pg.ClientBase, oids: readonly number
   return new Map(rows.map((row) => [Number(row.oid), row.name]));
 }
 
-/** Whether a table is a partition of another one, at whatever depth. */
+/** Whether a table is a partition of another one, at any depth. */
 export async function isPartitionOf(client: pg.ClientBase, root: number, oid: number): Promise<boolean> {
   return isAncestorOf(client, root, [oid]);
 }
 
-/** Whether one of these tables is a partition of that one, at whatever depth. */
+/** Whether one of the tables `of` is a partition of the table `oid`, at any depth. */
 export async function isAncestorOf(client: pg.ClientBase, oid: number, of: readonly number[]): Promise<boolean> {
   const { rows } = await client.query(
     'SELECT FROM unnest($2::oid[]) AS t (oid) CROSS JOIN LATERAL pg_partition_ancestors(t.oid::regclass) AS a (oid) WHERE a.oid::oid = $1::oid AND t.oid <> $1::oid LIMIT 1',
@@ -97,7 +103,7 @@ export async function isAncestorOf(client: pg.ClientBase, oid: number, of: reado
   return rows.length > 0;
 }
 
-/** The slot, or null. `confirmedLsn` is the first position that the server still keeps for it. */
+/** The slot, or null if there is none. `confirmedLsn` is the first position that the server still keeps for it. */
 export async function readSlot(
   client: pg.ClientBase,
   slot: string,

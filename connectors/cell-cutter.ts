@@ -2,24 +2,28 @@ import { CUT_CELL } from '../changes/pgoutput.ts';
 
 const COPY_DATA = 0x64;
 const HEADER_BYTES = 5;
-/** What stands before the relation in a row message: `w`, two LSNs and a time, then the tag of pgoutput. */
+/** Bytes before the relation oid in a row message: `w`, two LSNs, a timestamp and the pgoutput tag. */
 const PREFIX_BYTES = 26;
 
-/** Whole messages of a connection, one after another. `isCopied`: each is one of the stream; otherwise it is one that the client library must read. */
+/**
+ * Consecutive whole messages of a connection. `isCopied`: messages of the replication stream; otherwise messages that
+ * the client library must read.
+ */
 export interface Part {
   readonly bytes: Buffer;
   readonly isCopied: boolean;
 }
 
 /**
- * Stands between the socket of a replication stream and those who read it: takes chunks, and gives back the messages in them, as views where a message is whole in its chunk. The bytes of cells of more
- * than `mostCellBytes` are left out: of such a cell the message says `CUT_CELL` and the bytes that it had. Whatever the row, no more of it is held than that.
+ * Sits between the socket of a replication stream and its readers. Takes chunks and returns the messages in them, as
+ * views if a message is whole within its chunk. Drops the bytes of cells larger than `mostCellBytes`: the message then
+ * holds `CUT_CELL` and the original size. No more than that of a cell is ever buffered.
  */
 export function createCellCutter(mostCellBytes: number): (chunk: Buffer) => readonly Part[] {
-  /** The beginning of a message whose end is not there yet. */
+  /** The beginning of an incomplete message. */
   let held: Buffer[] = [];
   let heldBytes = 0;
-  /** Bytes of that message, or of its header while they are not known. */
+  /** Bytes of that message, or of its header while the size is unknown. */
   let wanted = HEADER_BYTES;
   let cut: ReturnType<typeof createCut> | null = null;
 
@@ -27,7 +31,9 @@ export function createCellCutter(mostCellBytes: number): (chunk: Buffer) => read
   const isTooLong = (header: Buffer, at: number) =>
     header[at] === COPY_DATA && header.readUInt32BE(at + 1) > mostCellBytes;
 
-  /** Takes what of a chunk, from `at` on, belongs to the message that is held; returns where that ends. */
+  /**
+   * Takes the bytes of the held message from a chunk, starting at `at`; returns the offset of the first byte not taken.
+   */
   function fill(chunk: Buffer, at: number, parts: Part[]): number {
     const end = Math.min(at + wanted - heldBytes, chunk.length);
     held.push(chunk.subarray(at, end));
@@ -68,27 +74,27 @@ export function createCellCutter(mostCellBytes: number): (chunk: Buffer) => read
         at = end;
       }
       if (at > from) parts.push({ bytes: chunk.subarray(from, at), isCopied });
-      // What is left begins with a message of the other kind, or with one that is not whole, or too long.
+      // The rest begins with a message of the other kind, an incomplete one, or one that is too long.
       else at = fill(chunk, at, parts);
     }
     return parts;
   };
 }
 
-/** One message of so many bytes behind its header. */
+/** One message with `byteCount` bytes after its header. */
 function createCut(byteCount: number, mostCellBytes: number) {
   const parts: Buffer[] = [];
   const steps = readRow(mostCellBytes, parts);
   let left = byteCount;
   let step = steps.next();
-  /** Bytes of the step at hand, as far as they have come. */
+  /** Bytes received of the current step. */
   let taken: Buffer[] = [];
   let missing = step.done ? 0 : step.value.bytes;
 
   return {
     isWhole: () => left === 0,
 
-    /** Takes what of these bytes belongs to the message: so many. */
+    /** Takes the bytes that belong to the message; returns how many. */
     take(bytes: Buffer): number {
       const end = Math.min(left, bytes.length);
       left -= end;
@@ -110,9 +116,9 @@ function createCut(byteCount: number, mostCellBytes: number) {
       return end;
     },
 
-    /** The whole message. One that ends in the middle of something is for its reader to refuse. */
+    /** The whole message. A message that ends in the middle of a field is left for its reader to refuse. */
     message(): Buffer {
-      // Without its size a cell whose bytes did not all come is none.
+      // A cell whose bytes did not all arrive is incomplete: its size is left out, so the reader refuses it.
       const isBroken = !step.done && step.value.isSkipped === true;
       const body = [...(isBroken ? parts.slice(0, -1) : parts), ...taken];
       const header = Buffer.alloc(HEADER_BYTES);
@@ -125,7 +131,7 @@ function createCut(byteCount: number, mostCellBytes: number) {
 
 type Step = { readonly bytes: number; readonly isSkipped?: true };
 
-/** The steps in which a row message is read; returns, and leaves the rest as it is, where it is none. */
+/** The steps for reading a row message. Returns early, leaving the rest unchanged, if it is not a row message. */
 function* readRow(mostCellBytes: number, parts: Buffer[]): Generator<Step, void, Buffer> {
   function* keep(bytes: number): Generator<Step, Buffer, Buffer> {
     const part = yield { bytes };

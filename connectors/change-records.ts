@@ -14,9 +14,9 @@ import type { ConnectorStatus } from './status.ts';
 export interface ChangeRecordsOptions {
   readonly publisher: Pick<Publisher, 'append' | 'limitOf'>;
   readonly deadLetters: Pick<SourceDeadLetters, 'add' | 'settle'>;
-  /** What changes of the stream are written with. */
+  /** Encoders for changes of the stream. */
   readonly tables: { get(oid: number): Captured | undefined };
-  /** What rows that are read are written with: the tables as they were at the start of the session. */
+  /** Encoders for rows read by snapshots: the tables as of the start of the session. */
   readonly loaded: ReadonlyMap<number, Captured>;
   readonly partitions: number;
   readonly timeline: number;
@@ -25,11 +25,12 @@ export interface ChangeRecordsOptions {
 }
 
 /**
- * Turns changes into records. Each becomes one of two things: an event in the log (a delete with its tombstone), which settles an older dead letter of its row and is counted in its transaction,
- * or, where its topic cannot hold it, a dead letter, which is not.
+ * Turns changes into records. Each change becomes either an event in the log (a delete also gets a tombstone), which
+ * settles an older dead letter of its row and counts in its transaction, or, if its topic cannot hold it, a dead
+ * letter, which does not count.
  */
 export class ChangeRecords {
-  /** When the changes at hand were taken from the stream, milliseconds since 1970. */
+  /** When the current changes were taken from the stream, milliseconds since 1970. */
   processedMs = Date.now();
   readonly #options: ChangeRecordsOptions;
 
@@ -37,7 +38,7 @@ export class ChangeRecords {
     this.#options = options;
   }
 
-  /** `read`: what is not streamed, but read from its table. */
+  /** `read`: the row read from its table; null for a streamed change. */
   publish(change: Change, transaction: SourceTransaction, read: Read | null): void {
     const { publisher, deadLetters, tables, loaded, partitions, status } = this.#options;
     const isRead = read !== null;
@@ -56,7 +57,7 @@ export class ChangeRecords {
         : { id: transaction.id, totalOrder: transaction.total + 1, dataCollectionOrder: order },
       processedMs: this.processedMs,
     };
-    // Where only the key is known there is no old row to tell.
+    // If only the key is known, there is no old row to publish.
     const isWhole = read?.isMissing !== true && change.isKeyOnly !== true;
     const value = encodeWithin(limit, key.length, captured, change, context, isWhole);
     if (typeof value === 'number') {
@@ -68,7 +69,7 @@ export class ChangeRecords {
       transaction.counts.set(collection, order);
       transaction.total += 1;
     }
-    // A row that fits is carried, if need be without the context.
+    // A row that fits is published, without the context if that does not fit.
     const { context: told } = transaction;
     const hasRoom = told !== null && key.length + value.length + told.bytes <= limit;
     const headers = isRead ? read.headers : hasRoom ? told.headers : undefined;
@@ -86,7 +87,10 @@ export class ChangeRecords {
   }
 }
 
-/** The value of a record that takes at most `limit` bytes with its key; of a change that does not fit, not even without its old row, how many bytes it takes. */
+/**
+ * The value of a record that takes at most `limit` bytes including its key. Returns the byte count instead if the
+ * change does not fit even without its old row.
+ */
 function encodeWithin(
   limit: number,
   keyBytes: number,
@@ -95,14 +99,14 @@ function encodeWithin(
   context: ValueContext,
   isWhole: boolean,
 ): Buffer | number {
-  // Encoded it would take several times its size in memory, and some of it may not even have been read.
+  // Encoding it would take several times its size in memory, and parts of it may not even have been read.
   const { before, after } = change;
   if (change.tooLarge !== undefined) return change.tooLarge;
   const leastBytes = after === null || isWithin(after, limit) ? 0 : toLeastBytes(relation, after);
   if (leastBytes > limit) return toBytes(relation, after!);
   const isSmall = before === null || isWithin(before, limit) || leastBytes + toLeastBytes(relation, before) <= limit;
   let value = encoder.encodeValue(isWhole && isSmall ? change : { ...change, before: null }, context);
-  // The old row doubles the size, and nothing but its reader needs it: a change without it is better than none.
+  // The old row doubles the size, and only readers of it need it: a change without it is better than none.
   if (keyBytes + value.length > limit && before !== null)
     value = encoder.encodeValue({ ...change, before: null }, context);
   const bytes = keyBytes + value.length;

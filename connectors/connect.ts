@@ -14,8 +14,8 @@ const FIRST_WAIT_MS = 500;
 const LAST_WAIT_MS = 5000;
 
 /**
- * One connector, until the signal is raised: streams, and starts over from the stored position after any failure that waiting may heal.
- * Throws a CrosswalkError that a person must act on.
+ * Runs one connector until the signal aborts. Streams, and restarts from the stored position after any failure that may
+ * pass. Throws a CrosswalkError if an operator must act.
  */
 export async function runConnector(
   config: Config,
@@ -42,7 +42,7 @@ export async function runConnector(
       if (status.state !== 'standing by' || !standingBy)
         log.warn({ code: error.code, err: error.code === 'unexpected' ? thrown : undefined }, error.message);
       status.state = standingBy ? 'standing by' : 'starting';
-      // A session that ran for a while begins with a short wait again; one that fails at once is tried less and less often.
+      // A session that ran for a while restarts with a short wait; repeated immediate failures back off.
       if (standingBy || performance.now() - startedAtMs > LAST_WAIT_MS) waitMs = FIRST_WAIT_MS;
       await pause(waitMs, signal);
       waitMs = Math.min(waitMs * 2, LAST_WAIT_MS);
@@ -51,13 +51,13 @@ export async function runConnector(
   status.state = 'stopped';
 }
 
-/** The last line of this process, for `status`. */
+/** Records why this process stopped, for `status`. */
 async function noteStop(config: Config, error: CrosswalkError, log: Log): Promise<void> {
-  // Without settings there is no Kafka to write to.
+  // Without configuration there is no Kafka to write to.
   if (error.code === 'config_invalid') return;
   const kafka = createKafka(config.kafka(), log);
   const readProgress = async () => {
-    // A first start may be refused before the others are made.
+    // A first start may fail before the other topics exist.
     await kafka.ensureTopics(topicSpecs(config).filter(({ topic }) => topic === stopTopicOf(config)));
     const record = await kafka.readLast(positionTopicOf(config), config.slot);
     return toLsnText(record?.value == null ? 0n : decodePosition(record.value).lsn);
@@ -66,7 +66,8 @@ async function noteStop(config: Config, error: CrosswalkError, log: Log): Promis
 }
 
 /**
- * What has got done by now, and where that is. The stream goes on while a table cannot be read, so a failure there counts by what was read.
+ * Progress so far and its place. The stream continues while a table cannot be read, so a read failure is measured by
+ * rows read.
  */
 function toProgress(status: ConnectorStatus): [progress: string, place: string] {
   const lsn = `LSN ${toLsnText(status.lsn)}`;
@@ -76,7 +77,7 @@ function toProgress(status: ConnectorStatus): [progress: string, place: string] 
   return [`${table} ${rows}`, `table ${table}, ${rows} rows read`];
 }
 
-/** Writes another position in the place of the stored one, as the owner of the slot. Waits while a connector has it. */
+/** Replaces the stored position, as the owner of the slot. Waits while a connector holds the slot. */
 export async function amendPosition(
   config: Config,
   amend: Amendment,

@@ -4,48 +4,56 @@ import { type Config, deadLetterTopicOf } from '../runtime/config.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka, OutRecord } from '../runtime/kafka.ts';
 
-/** A change that is not in the log because it is too large for its topic. Never holds a cell that is not part of the primary key. */
+/**
+ * A change that is not in the log because it is too large for its topic. Never holds a cell outside of the primary key.
+ */
 export interface SourceDeadLetter {
   readonly topic: string;
   /** `schema.table` in the legacy database. */
   readonly table: string;
-  /** The row: PostgreSQL's text of a single key column, a JSON array of several. */
+  /** The row's key: PostgreSQL's text of a single key column, or a JSON array of several. */
   readonly key: string;
   readonly op: 'c' | 'u' | 'r';
   readonly commitLsn: string;
   readonly ordinal: number;
   /** Null for a row read by the initial load. */
   readonly xid: string | null;
-  /** What the record takes, and what its topic holds. */
+  /** Size of the record, and the limit of its topic. */
   readonly bytes: number;
   readonly limit: number;
   /** Microseconds since 1970. */
   readonly committedMicros: string;
 }
 
-/** Rows without a current version in the log that are put up with: they are kept in memory, and each is a row that nobody sees in the new schema. */
+/**
+ * Maximum number of rows without a current version in the log. They are kept in memory, and each is missing or stale in
+ * the new schema.
+ */
 const MOST_OPEN = 10_000;
 
 export type SourceDeadLetters = ReturnType<typeof createSourceDeadLetters>;
 
-/** The rows whose last version is a dead letter, and what the open transaction changes about them. `open`: keys of the records stored. */
+/**
+ * The rows whose last version is a dead letter, and the changes of the open transaction to this set. `open`: keys of
+ * the stored records.
+ */
 export function createSourceDeadLetters(open: Iterable<string>, topic: string, most: number = MOST_OPEN) {
   const rows = new Set(open);
   let pending = new Map<string, OutRecord>();
   return {
     topic,
     open: () => rows.size,
-    /** Records that wait for the commit. */
+    /** Records waiting for the commit. */
     count: () => pending.size,
 
-    /** A change that its topic does not hold. Throws `rows_too_large` where too many rows are open. */
+    /** Adds a change that is too large for its topic. Throws `rows_too_large` if too many rows are open. */
     add(change: Change, of: { topic: string; bytes: number; limit: number }, timestampMs: string): SourceDeadLetter {
       const { relation, op, xid } = change;
       const letter: SourceDeadLetter = {
         topic: of.topic,
         table: `${relation.schema}.${relation.table}`,
         key: toKeyText(change),
-        // Without the old row a delete always fits.
+        // A delete without its old row always fits.
         op: op as SourceDeadLetter['op'],
         commitLsn: toLsnText(change.commitLsn),
         ordinal: change.ordinal,
@@ -66,14 +74,14 @@ export function createSourceDeadLetters(open: Iterable<string>, topic: string, m
       return letter;
     },
 
-    /** A version of the row is in the log, or its delete: an older dead letter of it is settled. */
+    /** A version of the row, or its delete, is in the log: settles an older dead letter of it. */
     settle(change: Change, topic: string, timestampMs: string): void {
       if (rows.size === 0) return;
       const key = toRecordKey(topic, toKeyText(change));
       if (rows.delete(key)) pending.set(key, toRecord(key, null, timestampMs));
     },
 
-    /** What the transaction that ends now must also write: the last state of each row. */
+    /** Records that the transaction being committed must include: the last state of each row. */
     take(): readonly OutRecord[] {
       const taken = [...pending.values()];
       pending = new Map();
@@ -82,12 +90,15 @@ export function createSourceDeadLetters(open: Iterable<string>, topic: string, m
   };
 }
 
-/** The keys of the rows whose last version is a dead letter. */
+/** Keys of the rows whose last version is a dead letter. */
 export async function readOpenKeys(kafka: Kafka, config: Pick<Config, 'topicPrefix'>): Promise<string[]> {
   return [...(await readOpen(kafka, config)).keys()];
 }
 
-/** Changes that are not in the log because they are too large for their topic, as long as no later version of their row is; in the order of the log. */
+/**
+ * Changes that are not in the log because they are too large for their topic, unless a later version of their row is;
+ * in log order.
+ */
 export async function readSourceDeadLetters(
   kafka: Kafka,
   config: Pick<Config, 'topicPrefix'>,

@@ -10,19 +10,20 @@ import { type AvroRecord, toKeySchema, toValueSchema } from '../schemas/avro/rel
 
 export const CONNECTOR_VERSION = '0.1.0';
 
-/** A captured table as the stream describes it now, with the encoder of its topic. */
+/** A captured table as the stream currently describes it, with the encoder of its topic. */
 export interface Captured {
   readonly relation: Relation;
   readonly topic: string;
-  /** `schema.table`, as Debezium calls it. */
+  /** `schema.table`, Debezium's collection name. */
   readonly collection: string;
   readonly encoder: Encoder;
-  /** Columns that the log has known before, by name. */
+  /** Names of columns in any earlier schema version of the log. */
   readonly told: ReadonlySet<string>;
 }
 
 /**
- * Registers the schemas of a relation under its topic's subjects, and makes its encoder, which writes by `writer`. Throws `schema_incompatible` with the columns whose type is another one than in the log.
+ * Registers the schemas of a relation under its topic's subjects and creates its encoder, which uses `writer`. Throws
+ * `schema_incompatible` with the columns whose type differs from the log.
  */
 export async function register(
   relation: Relation,
@@ -71,7 +72,7 @@ export async function register(
 
 type Columns = ReturnType<typeof readColumns>;
 
-/** Columns that have another type than an earlier version gave them. */
+/** Columns whose type differs from an earlier version. */
 function findRetyped(relation: Relation, columns: Columns, versions: readonly Columns[]): string[] {
   return columns.flatMap(({ field, column, type }, index) => {
     const before = versions.flatMap((version) => version.filter((earlier) => earlier.field === field)).at(-1);
@@ -83,8 +84,8 @@ function findRetyped(relation: Relation, columns: Columns, versions: readonly Co
 }
 
 /**
- * The relation that a message describes: its columns, with the key as known, also under new names of its columns. Null when it is the one that is known already.
- * Throws `source_changed` where the key is not to be found.
+ * The relation that a message describes: its columns, and the known key, even if key columns were renamed. Null if it
+ * equals the known relation. Throws `source_changed` if the key cannot be determined.
  */
 export function toChangedRelation(
   message: RelationMessage,
@@ -120,7 +121,10 @@ export function toChangedRelation(
   return { ...known, oid: message.oid, columns, key: key.map((name) => name!) };
 }
 
-/** A renamed column keeps its place while no column before it goes: a new name of the same type, there, is its own. */
+/**
+ * A renamed column keeps its position while no column before it is dropped: a new name of the same type at that
+ * position is the same column.
+ */
 function findKeyColumn(name: string, known: Relation, columns: readonly Column[]): string | null {
   if (columns.some((column) => column.name === name)) return name;
   const place = known.columns.findIndex((column) => column.name === name);

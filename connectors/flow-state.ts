@@ -24,7 +24,7 @@ import type { ConnectorStatus } from './status.ts';
 import { createStreamedTables, type StreamedTables } from './streamed-tables.ts';
 import { createTransactionRest, type TransactionRest } from './transaction-rest.ts';
 
-/** What the flow works with: one session's stream, publisher and snapshot. */
+/** What the flow works with: stream, publisher and snapshot of one session. */
 export interface Flow {
   readonly config: Config;
   readonly status: ConnectorStatus;
@@ -36,11 +36,11 @@ export interface Flow {
   readonly snapshot: Snapshot;
   readonly heartbeat: Heartbeat;
   readonly registry: Registry;
-  /** What events are written by. */
+  /** Writer for events. */
   readonly writer: AvroWriter;
   readonly bound: Binding;
   readonly stored: Position;
-  /** The tables as the catalog described them at the start: what chunks are read and written with. */
+  /** The tables as the catalog described them at the start; chunks are read and written with these. */
   readonly loaded: ReadonlyMap<number, Captured>;
   readonly boundaries: ReturnType<typeof createTransactionEncoder>;
   readonly trace: HopTrace | null;
@@ -53,15 +53,20 @@ export interface Streaming extends Flow {
   readonly records: ChangeRecords;
   readonly appendBoundaries: BoundaryWriter;
   readonly reached: Reached;
-  /** Xids of transactions that were delivered and not seen visible: a chunk that does not see one of them must not be trusted. Nothing is kept while nothing is to be read. */
+  /**
+   * Xids of transactions that were delivered but not yet seen visible: a chunk whose snapshot does not see one of them
+   * must not be trusted. Empty while there is nothing to read.
+   */
   readonly unseen: Set<bigint>;
   readonly rest: TransactionRest;
   readonly hops: FlowTrace;
-  /** Null between two transactions: a Kafka transaction ends only there, so that each is published all or none. */
+  /**
+   * Null between transactions. A Kafka transaction ends only there, so source transactions are published atomically.
+   */
   open: SourceTransaction | null;
 }
 
-/** A flow that goes on from the stored position. */
+/** A flow that starts from the stored position. */
 export function createStreaming(flow: Flow): Streaming {
   const { config, publisher, deadLetters, status, log, stored, loaded } = flow;
   const tables = createTables(flow);
@@ -88,7 +93,7 @@ function createTables(flow: Flow): StreamedTables {
     stored,
     readTypeNames: (oids) => readTypeNames(control, oids),
     register: (relation) => register(relation, flow.registry, config, flow.bound.database, flow.writer),
-    // Chunks are read with the columns of the session's start. The stream may describe older ones: those pass.
+    // Chunks are read with the columns as of the session's start. The stream may describe older ones; these pass.
     onChange: async ({ table }, then) => {
       if (snapshot.isIdle() || (await isUnchanged(control, then, capture))) return;
       throw new CrosswalkError('columns_changed', `The columns of ${table} changed while a snapshot is read`);

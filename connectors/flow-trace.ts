@@ -2,19 +2,19 @@ import { type HopTrace, msSince } from '../runtime/hop-trace.ts';
 
 export type FlowTrace = ReturnType<typeof createFlowTrace>;
 
-/** Measures what lies between a commit in the source and the one in Kafka; null: nothing. */
+/** Measures the time between the commit in the source and the one in Kafka; null disables it. */
 export function createFlowTrace(trace: HopTrace | null) {
-  /** Monotonic milliseconds at which the transactions came that are not in Kafka yet. */
+  /** Monotonic times, in milliseconds, at which transactions not yet in Kafka were received. */
   const received: number[] = [];
   return {
-    /** The end of a source transaction has come. */
+    /** The end of a source transaction was received. */
     received(commitMicros: bigint): void {
       if (trace === null) return;
       trace.add('commit in the source to received', msSince(commitMicros));
       received.push(performance.now());
     },
 
-    /** A Kafka transaction with all that was received was sent, and committed, from one monotonic time to the other. */
+    /** A Kafka transaction with everything received was sent and committed between these monotonic times. */
     committed(startMs: number, endMs: number): void {
       if (trace === null) return;
       trace.add('sent and committed in Kafka', endMs - startMs);

@@ -19,7 +19,7 @@ import { isVisible, toCarriedSnapshot } from './snapshot/visibility.ts';
 import { takeContext, toSourceTransaction } from './source-transaction.ts';
 import type { ConnectorStatus } from './status.ts';
 
-/** A Kafka transaction ends at the first source commit after so many events. */
+/** A Kafka transaction ends at the first source commit after this many events. */
 const EVENTS_PER_TRANSACTION = 4000;
 
 /** The flow: take → decode → encode → publish → confirm. Returns when the stream is closed. */
@@ -47,14 +47,14 @@ export async function streamChanges(flow: Flow): Promise<void> {
       if (streaming.open === null && publisher.count() >= EVENTS_PER_TRANSACTION) await commit(streaming);
     }
     if (!isCommitDue(streaming)) continue;
-    // What arrives meanwhile comes along. Nothing is lost by it, and less is spent.
+    // Changes that arrive during the rest join this Kafka transaction, which saves work.
     const restMs = rest.restMs(performance.now());
     await (restMs > 0 ? sleep(restMs) : setImmediate());
     if (!stream.hasItems()) await commit(streaming);
   }
 }
 
-/** Nearly all messages are of rows, and nothing of one is waited for, unless its table is not captured. */
+/** Handles a row message, synchronously unless its table is not captured: nearly all messages are of this kind. */
 function handleRow(streaming: Streaming, message: RowMessage, lsn: bigint): Promise<void> | null {
   const { tables, snapshot, records } = streaming;
   const transaction = streaming.open!;
@@ -113,7 +113,7 @@ function handleCommit(streaming: Streaming, { endLsn }: CommitMessage): void {
     status.transactions += 1;
     streaming.hops.received(transaction.commitMicros);
   }
-  // Where nothing is to be read no chunk can miss a change; one that is read later waits for these transactions first.
+  // While there is nothing to read, no chunk can miss a change; a later read waits for these transactions first.
   if (snapshot.isIdle()) unseen.clear();
   else if (!transaction.isKnown) unseen.add(transaction.wideXid);
   streaming.reached.passTransaction(transaction, endLsn);
@@ -130,7 +130,7 @@ function handleTruncate(streaming: Streaming, { oids }: TruncateMessage, lsn: bi
   streaming.log.warn({ tables: emptied }, 'TRUNCATE ignored: the new rows stay until a rebuild');
 }
 
-/** Who changes the rows behind it in its transaction. One outside of any says nothing of anybody. */
+/** Context of the following changes in the same transaction. A context outside of a transaction is ignored. */
 function handleContext({ open, status, log }: Streaming, message: LogicalMessage): void {
   const { content, transactional } = message;
   if (!transactional || open === null || open.isKnown || takeContext(open, content)) return;
@@ -142,11 +142,14 @@ function handleContext({ open, status, log }: Streaming, message: LogicalMessage
     );
 }
 
-/** A marker of a chunk, or a heartbeat: what is visible where it stands. Returns the rows whose place is there. */
+/**
+ * Handles a chunk's marker or a heartbeat, which carry a snapshot of what is visible at their place in the stream.
+ * Returns the rows to emit at this place.
+ */
 function handleMarker({ open, unseen, snapshot }: Streaming, message: LogicalMessage): Emission | null {
   if ((message.prefix !== MARKER_PREFIX && message.prefix !== HEARTBEAT_PREFIX) || open === null) return null;
   const content = message.content.toString();
-  // Only a snapshot that has its place in the stream may clear a transaction: a newer one can see what a chunk in flight did not.
+  // Only a snapshot carried in the stream may clear a transaction: a newer one can see what a chunk in flight did not.
   const carried = toCarriedSnapshot(content);
   if (carried !== null) for (const xid of unseen) if (isVisible(xid, carried)) unseen.delete(xid);
   if (message.prefix !== MARKER_PREFIX) return null;
@@ -177,14 +180,17 @@ async function publishReads(streaming: Streaming, { relation, reads }: Emission,
   }
 }
 
-/** Whether nothing more is on its way, and there is something to write down. */
+/** Whether to commit now: nothing more is queued, and something must be stored. */
 function isCommitDue({ open, stream, publisher, deadLetters, heartbeat, reached }: Streaming): boolean {
   if (open !== null || stream.hasItems()) return false;
   const isWaiting = publisher.count() > 0 || deadLetters.count() > 0;
   return isWaiting || (heartbeat.isDue() && reached.isAhead());
 }
 
-/** Ends the Kafka transaction with the position that it reaches, and confirms that to the server: only now, or what is lost in between would be lost for good. */
+/**
+ * Commits the Kafka transaction with the position it reaches, and only then confirms that position to the server:
+ * confirming earlier would make a loss in between permanent.
+ */
 async function commit(streaming: Streaming): Promise<void> {
   const { status, stream, publisher, deadLetters, heartbeat, reached } = streaming;
   const startMs = performance.now();
@@ -207,10 +213,10 @@ async function commit(streaming: Streaming): Promise<void> {
   status.lastProgressMs = performance.now();
 }
 
-/** Where all that the position tells of stands now. */
+/** The current position. */
 function toPosition({ reached, snapshot, tables, heartbeat, unseen }: Streaming): Omit<Position, 'offsets'> {
   const position = reached.position();
-  // As of the last look at it: what the next session compares the source with.
+  // As of the last check of the source; the next session compares the source with it.
   const source = heartbeat.fingerprint();
   return {
     ...position,
@@ -221,7 +227,7 @@ function toPosition({ reached, snapshot, tables, heartbeat, unseen }: Streaming)
   };
 }
 
-/** Kafka is asked for something: until it answers the stream is left unread, and the server keeps what it has. */
+/** Tracks a pending Kafka request. Until it completes, the stream is not read and the server retains the changes. */
 async function sending<T>(status: ConnectorStatus, work: Promise<T>): Promise<T> {
   status.sendingSinceMs = performance.now();
   try {

@@ -12,8 +12,9 @@ export const HEARTBEAT_PREFIX = 'crosswalk.heartbeat';
 export type Heartbeat = ReturnType<typeof createHeartbeat>;
 
 /**
- * Keeps an idle source's position moving, knows which transactions have become visible, and looks at the source for what sends no event. Breaks the session
- * when the database does, or when it finds such a change. `fingerprint`: of the source as it was last accepted; undefined where it was never looked at.
+ * Advances the position of an idle source, tracks which transactions have become visible, and checks the source for
+ * changes that send no event. Ends the session if the database fails or such a change is found. `fingerprint`: the
+ * source as last accepted; undefined if it was never checked.
  */
 export function createHeartbeat(
   client: pg.ClientBase,
@@ -49,7 +50,7 @@ export function createHeartbeat(
   }, options.everyMs);
   return {
     snapshot: () => snapshot,
-    /** Of the source as of the last beat: stored with each position. */
+    /** Fingerprint of the source as of the last beat; stored with each position. */
     fingerprint: () => fingerprint,
     isDue: () => isDue,
     written: () => {

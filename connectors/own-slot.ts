@@ -16,24 +16,24 @@ import { ensureSlot, readIdentity, readServerState } from './slot.ts';
 import { captureOf } from './source-state.ts';
 import { readStoredPosition } from './stored-position.ts';
 
-/** How often a connector that stands by looks whether the slot is free. */
+/** How often a standby connector checks whether the slot is free. */
 const STAND_BY_MS = 100;
 
-/** What the owner of the slot has, and nobody else. */
+/** Resources that only the owner of the slot has. */
 export interface Owned {
   readonly writer: LogWriter;
   readonly stream: ReplicationStream;
-  /** Null: none was ever stored. */
+  /** The stored position; null if none was ever stored. */
   readonly found: Position | null;
-  /** Where the log goes on: the position found, or the first one. */
+  /** The position to continue from: the stored one, or the first one. */
   readonly stored: Position;
-  /** Keys of the dead letters that are open. */
+  /** Keys of the open dead letters. */
   readonly openKeys: readonly string[];
 }
 
 /**
- * Becomes the owner of the slot; stands by while another connector is. The order matters: whoever owns the slot fences an older writer, and only then is the position that it reads the last one.
- * `limits`: `max.message.bytes` by topic.
+ * Acquires the slot; stands by while another connector holds it. The order matters: the owner of the slot first fences
+ * older writers, and only then is the position it reads final. `limits`: `max.message.bytes` by topic.
  */
 export async function ownSlot(session: Session, servers: Servers, limits: ReadonlyMap<string, number>): Promise<Owned> {
   const { config, log, ending, resources } = session;
@@ -44,7 +44,7 @@ export async function ownSlot(session: Session, servers: Servers, limits: Readon
     () => kafka.createLogWriter(`crosswalk.${config.topicPrefix}.${config.slot}`, config.transactionTimeoutMs),
     { log, signal: ending.signal },
   );
-  // An open transaction would keep readers waiting until the broker gives it up.
+  // An open transaction would block readers until the broker times it out.
   resources.add(async () => {
     await writer.abort().catch(() => undefined);
     await writer.close();
@@ -76,7 +76,8 @@ export async function ownSlot(session: Session, servers: Servers, limits: Readon
 }
 
 /**
- * Opens the stream as soon as the slot is free. It polls for that, because each refused start would be an error in the server's log.
+ * Opens the stream once the slot is free. Polls for that, because each refused start would be an error in the server's
+ * log.
  */
 async function openStream(
   session: Session,
@@ -90,7 +91,7 @@ async function openStream(
     status.lastProgressMs = performance.now();
   };
   const { rows } = await control.query(`SELECT FROM pg_settings WHERE name = 'transaction_timeout'`);
-  // Servers before PostgreSQL 17 refuse a session that names it.
+  // Servers before PostgreSQL 17 reject a session that sets it.
   const settings = rows.length > 0 ? '-c transaction_timeout=0' : '';
   for (;;) {
     if ((await readSlot(control, slot))?.active !== true) {
@@ -113,8 +114,9 @@ async function standBy({ config, status, log, ending }: Session): Promise<void> 
 }
 
 /**
- * Fences every earlier writer with a record behind all that they committed: once it is acknowledged, readers see everything before it. A broker that has crashed shows
- * less for a moment, and an older position would be taken for the last.
+ * Fences every earlier writer by writing a record after everything they committed: once it is acknowledged, readers see
+ * everything before it. A broker that has crashed may briefly show less, and an older position would be taken for the
+ * last one.
  */
 async function fence(writer: LogWriter, config: Config): Promise<void> {
   const key = Buffer.from(`${config.slot}.fence`);
@@ -126,14 +128,20 @@ async function fence(writer: LogWriter, config: Config): Promise<void> {
   await writer.commit();
 }
 
-/** What was read before the stream was open must still hold: another server may answer under the address by now, or a long wait for the slot lie in between. */
+/**
+ * Rechecks what was read before the stream was open: the address may point to another server by now, or the wait for
+ * the slot may have been long.
+ */
 async function assertUnchanged(config: Config, { control, identity, relations }: Servers): Promise<void> {
   const now = await Promise.all([readIdentity(config.legacyUrl()), readCatalog(control, captureOf(config))]);
   if (JSON.stringify(now) === JSON.stringify([identity, relations])) return;
   throw new CrosswalkError('columns_changed.start', 'The tables, or the server, changed while this connector started');
 }
 
-/** Moves a slot past what is not to be sent. Without a stream nothing is decoded into text, and so nothing that cannot be. */
+/**
+ * Advances a slot past changes that are not to be sent. Without a stream nothing is decoded into text, so text that the
+ * server cannot produce is no problem.
+ */
 export async function moveSlot(control: pg.Client, slot: string, lsn: bigint, signal: AbortSignal): Promise<void> {
   while ((await readSlot(control, slot))?.active === true) {
     await pause(STAND_BY_MS, signal);
@@ -142,7 +150,7 @@ export async function moveSlot(control: pg.Client, slot: string, lsn: bigint, si
   await control.query('SELECT pg_replication_slot_advance($1, $2::pg_lsn)', [slot, toLsnText(lsn)]);
 }
 
-/** Waits for work that has no signal of its own; on abort throws at once and leaves it to the release of its connection. */
+/** Waits for work that takes no signal. Throws immediately on abort; releasing its connection ends the work. */
 async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   work.catch(() => undefined);
   signal.throwIfAborted();

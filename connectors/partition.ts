@@ -1,6 +1,6 @@
 /**
- * Partition of a key: murmur2 over the Avro bytes, as Kafka's own default partitioner computes it. The schema id in front of them is left out:
- * a new version of a key's schema must not move its rows to another partition, or their order would be lost.
+ * Partition of a key: murmur2 over the Avro bytes, like Kafka's default partitioner. The schema id in front is left
+ * out: a new version of the key schema must not move rows to another partition, which would lose their order.
  */
 export function partitionOf(key: Uint8Array, partitions: number): number {
   return (murmur2(key, 5) & 0x7fffffff) % partitions;

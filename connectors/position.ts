@@ -2,41 +2,50 @@ import { parseLsn, toLsnText } from '../changes/lsn.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { SourceFingerprint } from './source-fingerprint.ts';
 
-/** What a position is valid for: another server, history, slot or Kafka cluster means a gap that nothing else would show. */
+/**
+ * What a position is valid for. Another server, history, slot or Kafka cluster means a gap that nothing else would
+ * reveal.
+ */
 export interface Binding {
   readonly systemId: string;
   readonly timeline: number;
-  /** The timelines that this one came from, oldest first; unknown where the server has lost its file, and in positions of before. */
+  /**
+   * The ancestor timelines, oldest first; undefined if the server has lost the history file, and in positions of
+   * earlier versions.
+   */
   readonly history?: readonly TimelineSwitch[] | undefined;
   readonly database: string;
   readonly slot: string;
   readonly clusterId: string;
 }
 
-/** A timeline, and the LSN at which the next one left it. */
+/** A timeline, and the LSN at which the next one branched off. */
 export interface TimelineSwitch {
   readonly timeline: number;
   readonly lsn: string;
 }
 
-/** What the server says of itself and of the slot. */
+/** State of the server and of the slot. */
 export interface ServerState {
-  /** What the slot has been told is in the log. */
+  /** Position up to which changes were confirmed to the slot. */
   readonly confirmedLsn: bigint;
-  /** Where the server's own log ends. */
+  /** End of the server's WAL. */
   readonly walEnd: bigint;
 }
 
-/** How far the initial load of one table is. `lastKey`: key of the last chunk emitted, PostgreSQL text, in key order. */
+/**
+ * Progress of the initial load of one table. `lastKey`: key of the last chunk emitted, as PostgreSQL text, in key
+ * order.
+ */
 export interface TableProgress {
   readonly done: boolean;
   readonly lastKey: readonly string[] | null;
   readonly rows: number;
-  /** How fast it went the last time that something was read; none where it is done. */
+  /** Rate when rows were last read; missing once done. */
   readonly rowsPerSecond?: number;
 }
 
-/** A snapshot that was asked for and is not over. Its condition or keys are read from the signal topic, at `offset`. */
+/** A requested snapshot that is not finished. Its condition or keys are read from the signal topic, at `offset`. */
 export interface ActiveRequest {
   readonly id: string;
   readonly offset: string;
@@ -45,13 +54,13 @@ export interface ActiveRequest {
   /** As in `TableProgress`. */
   readonly lastKey: readonly string[] | null;
   readonly rows: number;
-  /** Rows in all, as PostgreSQL estimates them; null until it has begun. */
+  /** Total rows, as PostgreSQL estimates them; null until it has begun. */
   readonly total: number | null;
-  /** As in `TableProgress`; none where it does not run. */
+  /** As in `TableProgress`; missing while it does not run. */
   readonly rowsPerSecond?: number;
 }
 
-/** A snapshot that was asked for and is over. `reason`: why it failed. */
+/** A requested snapshot that is finished. `reason`: why it failed. */
 export interface FinishedRequest {
   readonly id: string;
   readonly table: string;
@@ -60,12 +69,15 @@ export interface FinishedRequest {
   readonly reason?: string;
 }
 
-/** What became of the signals: those before offset `next` are in `requests`, in their order, or over; `finished` holds the last of these, oldest first. */
+/**
+ * Processing state of the signals. Requests before offset `next` are either in `requests`, in order, or finished;
+ * `finished` holds the last of these, oldest first.
+ */
 export interface SignalProgress {
   readonly next: string;
   readonly requests: readonly ActiveRequest[];
   readonly finished: readonly FinishedRequest[];
-  /** Whether the initial load rests because somebody asked for it. */
+  /** Whether the initial load is paused on request. */
   readonly isLoadPaused?: true;
 }
 
@@ -74,27 +86,30 @@ export interface ToldColumns {
   readonly gone: readonly string[];
 }
 
-/** Where the log stands: written in the Kafka transaction of the events that it covers. */
+/** Position of the log, written in the same Kafka transaction as the events it covers. */
 export interface Position {
   readonly bound: Binding;
   /** Everything before this LSN is in the log. Confirmed to the server only after it is stored. */
   readonly lsn: bigint;
   /** Source time up to which the log is complete, microseconds since 1970. */
   readonly sourceMicros: bigint;
-  /** The last source transaction before it, xid and commit LSN; a position of before has none. */
+  /** The last source transaction before `lsn`, xid and commit LSN; missing in positions of earlier versions. */
   readonly last?: string;
-  /** Xids (64 bit) delivered and not yet seen visible: a chunk whose snapshot does not see one of them must not be trusted. */
+  /**
+   * Xids (64 bit) delivered but not yet seen visible: a chunk whose snapshot does not see one of them must not be
+   * trusted.
+   */
   readonly unseenXids: readonly string[];
   readonly snapshot: Readonly<Record<string, TableProgress>>;
-  /** A position of before has none. */
+  /** Missing in positions of earlier versions. */
   readonly signals?: SignalProgress;
-  /** Columns by name, as the stream has told them: in the last event of each table, and in earlier ones that the last one lacks. */
+  /** Column names by table as published: `now` in its last event, `gone` only in earlier ones. */
   readonly told?: Readonly<Record<string, ToldColumns>>;
-  /** LSN by table before which a change need not be complete: every row of the table is read after it. */
+  /** LSN by table before which changes may be incomplete: every row of the table is read again after it. */
   readonly reread?: Readonly<Record<string, string>>;
-  /** The source as it was last looked at; a position of before the first look has none. */
+  /** The source as of the last check; missing before the first one. */
   readonly source?: SourceFingerprint;
-  /** Next offset of each partition by topic: up to there the partition holds everything before `lsn`. */
+  /** Next offset of each partition by topic: each partition holds everything before `lsn` up to there. */
   readonly offsets: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -105,7 +120,7 @@ export function encodePosition(position: Position): Buffer {
   );
 }
 
-/** Reads a position record. Throws `position_mismatch` for one written by a later version. */
+/** Decodes a position record. Throws `position_mismatch` for one of a later version. */
 export function decodePosition(value: Buffer): Position {
   const raw = JSON.parse(value.toString()) as Omit<Position, 'lsn' | 'sourceMicros'> & {
     v: number;
@@ -134,8 +149,8 @@ export function decodePosition(value: Buffer): Position {
 }
 
 /**
- * Throws `position_mismatch` where going on from the stored position could leave a gap: it belongs to another source or Kafka, to a history that
- * this server does not share, or the slot has been confirmed past it.
+ * Throws `position_mismatch` if continuing from the stored position could leave a gap: it belongs to another source or
+ * Kafka cluster, to a history that this server does not share, or the slot was confirmed past it.
  */
 export function assertBound(stored: Position, actual: Binding, server: ServerState): void {
   const names = {
@@ -167,7 +182,7 @@ export function assertBound(stored: Position, actual: Binding, server: ServerSta
   }
 }
 
-/** The server must have everything before the stored position, as it was when the position was reached. */
+/** Checks that the server has everything before the stored position, in the same history. */
 function assertShared(stored: Position, actual: Binding): void {
   const { timeline, history } = stored.bound;
   const left = actual.history?.find((past) => past.timeline === timeline);
@@ -183,7 +198,7 @@ function assertShared(stored: Position, actual: Binding): void {
       );
   }
   if (history === undefined || actual.history === undefined) return;
-  // Two standbys that are promoted number their timelines alike.
+  // Two promoted standbys use the same timeline number.
   const shared = left === undefined ? actual.history : actual.history.slice(0, actual.history.indexOf(left));
   const toText = (switches: readonly TimelineSwitch[]) =>
     switches.map((past) => `${past.timeline} up to ${past.lsn}`).join(', ') || 'none';

@@ -4,21 +4,27 @@ import type { LogWriter, OutRecord } from '../runtime/kafka.ts';
 import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
 import { encodePosition, type Position } from './position.ts';
 
-/** One Kafka transaction at a time: events stream into it in bounded sends, and it ends with the position that they reach. */
+/**
+ * Publishes one Kafka transaction at a time: events stream into it in bounded sends, and it ends with the position they
+ * reach.
+ */
 export interface Publisher {
-  /** Adds a record to the open transaction; opens one where none is. */
+  /** Adds a record to the open transaction; begins one if none is open. */
   append(topic: string, record: OutRecord): void;
   /** Records appended since the last commit. */
   count(): number;
-  /** Bytes of key, value and headers that a record of this topic may have. */
+  /** Maximum bytes of key, value and headers in a record of this topic. */
   limitOf(topic: string): number;
-  /** Whether so much is buffered that it must be sent before more is appended. */
+  /** Whether the buffer must be flushed before more is appended. */
   isFull(): boolean;
-  /** Sends what is buffered, once all that was sent before has been answered; does not wait for the answer to this. A failure is thrown by what is called next. */
+  /**
+   * Sends the buffer once the previous send is acknowledged; does not wait for its own acknowledgement. A failure is
+   * thrown by the next call.
+   */
   flush(): Promise<void>;
   /**
-   * Sends what is buffered, the position, and `last`: records that count only once all is sent. Then commits. After a failure the outcome is unknown: start over
-   * from the stored position.
+   * Sends the buffer, the position, and `last`: records known only once everything is sent. Then commits. After a
+   * failure the outcome is unknown: restart from the stored position.
    */
   commit(
     position: Omit<Position, 'offsets'>,
@@ -26,27 +32,27 @@ export interface Publisher {
   ): Promise<Position>;
 }
 
-/** One send is one record batch a partition: what is gathered for one before it is sent. */
+/** One send is one record batch per partition; this is how much is buffered for a partition before sending. */
 const PARTITION_BYTES = 700_000;
 const TOTAL_BYTES = 2 * 1024 * 1024;
-/** What Kafka's format takes beside key and value: of a record, and of a batch. */
+/** Overhead of Kafka's format beyond key and value, per record and per batch. */
 const RECORD_BYTES = 32;
 const BATCH_BYTES = 512;
-/** Kafka's own default, for topics that nothing is known of. */
+/** Kafka's default, for topics whose limit is unknown. */
 const DEFAULT_LIMIT = 1_048_588;
 
-/** Bytes of records that a batch holds where the broker takes `limit` of them: what does not compress grows a little. */
+/** Bytes of records in a batch if the broker accepts `limit`: incompressible data grows slightly. */
 const toBatchBytes = (limit: number) => limit - BATCH_BYTES - Math.ceil(limit / 256);
 
-/** Bytes that the headers of a record take. */
+/** Bytes taken by the headers of a record. */
 export function toHeaderBytes({ headers }: Pick<OutRecord, 'headers'>): number {
   if (headers === undefined) return 0;
   return Object.entries(headers).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + value.length + 10, 0);
 }
 
-/** What is gathered for a topic. */
+/** Buffer of a topic. */
 interface TopicState {
-  /** What a batch of it holds. */
+  /** Maximum bytes of a batch. */
   readonly batchBytes: number;
   records: OutRecord[];
   /** Bytes by partition. */
@@ -54,8 +60,9 @@ interface TopicState {
 }
 
 /**
- * `offsets`: the next offset of each partition as of the stored position; they go on from there. `limits`: `max.message.bytes` by topic. Records are measured
- * uncompressed, so that whether a row fits does not depend on its content, nor on what a reader can hold.
+ * `offsets`: the next offset of each partition as of the stored position. `limits`: `max.message.bytes` by topic.
+ * Records are measured uncompressed, so whether a row fits depends neither on its content nor on what a reader can
+ * hold.
  */
 export function createPublisher(
   writer: LogWriter,
@@ -64,22 +71,22 @@ export function createPublisher(
     positionKey: string;
     offsets: Readonly<Record<string, readonly string[]>>;
     limits: ReadonlyMap<string, number>;
-    /** After so long Kafka gives an open transaction up. */
+    /** Kafka aborts an open transaction after this time. */
     timeoutMs: number;
-    /** What keys and values of records stand in: it is written over once they are sent. */
+    /** Memory of record keys and values; reused once they are sent. */
     slabs?: Pick<AvroWriter, 'retire' | 'reuse'>;
   },
 ): Publisher {
   const offsets = new Map(Object.entries(options.offsets).map(([topic, list]) => [topic, [...list]]));
   const topics = new Map<string, TopicState>();
-  /** Sends that are complete, because a partition's batch could take no more. */
+  /** Complete sends, closed because a partition's batch was full. */
   let sealed: Map<string, OutRecord[]>[] = [];
   let totalBytes = 0;
   let isFull = false;
   let count = 0;
   let isOpen = false;
   let openedMs = 0;
-  /** The answers to what was sent last. */
+  /** The acknowledgement of the last send. */
   let answered: Promise<void> = Promise.resolve();
 
   function stateOf(topic: string): TopicState {
@@ -113,14 +120,14 @@ export function createPublisher(
     totalBytes = 0;
     isFull = false;
     const written = options.slabs?.retire();
-    // One send after the other; meanwhile more is gathered.
+    // Sends are sequential; more records are buffered meanwhile.
     await answered;
     await open();
     answered = send(sends).then(() => {
-      // Only now nobody reads them any more. After a failure they are left to whoever may still do so.
+      // Nothing reads these slabs any more. After a failure they are not reused, because something may still read them.
       if (written !== undefined) options.slabs?.reuse(written);
     });
-    // It is thrown where it is waited for.
+    // It is thrown where it is awaited.
     answered.catch(() => undefined);
   }
 
@@ -146,7 +153,7 @@ export function createPublisher(
     isOpen = true;
   }
 
-  // Started over it would take as long again, for ever.
+  // A restart would take as long again, forever.
   function toTooLong(): CrosswalkError {
     return new CrosswalkError(
       'transaction_too_long',

@@ -5,8 +5,9 @@ import type { SourceTransaction } from './source-transaction.ts';
 export type Reached = ReturnType<typeof createReached>;
 
 /**
- * Up to where the stream has been handled, and up to where it is in Kafka. It moves forward alone, and only between two source transactions: a position in the middle of one would have its
- * first half skipped as known after a restart. Nothing moves it before what the server sends again has been found to be what was stored.
+ * Position up to which the stream was handled, and the one stored in Kafka. Only moves forward, and only between source
+ * transactions: after a restart, a position inside of one would skip its first half as known. Does not move until the
+ * resent transactions are verified against the stored position.
  */
 export function createReached(stored: Position) {
   const resent = createResentCheck(stored);
@@ -14,10 +15,10 @@ export function createReached(stored: Position) {
   let position: Omit<Position, 'offsets'> = start;
   let writtenLsn = stored.lsn;
   return {
-    /** The stored position, moved on. What is kept by others they add to it: the initial load, the tables, the source. */
+    /** The stored position, moved forward. The caller adds the rest: initial load, tables, source. */
     position: () => position,
 
-    /** Whether there is a place to write down, if nothing else. */
+    /** Whether the position is ahead of the stored one. */
     isAhead: () => position.lsn > writtenLsn,
 
     /** A position with this LSN is in Kafka. */
@@ -25,14 +26,14 @@ export function createReached(stored: Position) {
       writtenLsn = lsn;
     },
 
-    /** Everything before this LSN has been sent. */
+    /** Everything before this LSN was sent. */
     pass(lsn: bigint): void {
       if (lsn <= position.lsn) return;
       resent.settle();
       position = { ...position, lsn };
     },
 
-    /** A transaction has been handled, which ends before this LSN. */
+    /** A transaction was handled that ends before this LSN. */
     passTransaction({ isKnown, id, commitMicros }: SourceTransaction, endLsn: bigint): void {
       if (isKnown) resent.pass(id);
       if (endLsn <= position.lsn) return;

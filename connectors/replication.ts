@@ -9,7 +9,7 @@ import { addressOf, clientConfig, sourceOptions } from '../runtime/postgres.ts';
 import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
 import { createCellCutter } from './cell-cutter.ts';
 
-/** What the stream delivers, in the order of the server. `lsn` of a keepalive: everything before it has been sent. */
+/** An item of the stream, in server order. `lsn` of a keepalive: everything before it was sent. */
 export type StreamItem =
   | { readonly kind: 'message'; readonly lsn: bigint; readonly message: PgoutputMessage }
   | { readonly kind: 'keepalive'; readonly lsn: bigint };
@@ -17,47 +17,48 @@ export type StreamItem =
 /** A logical replication stream with manual acknowledgement. */
 export interface ReplicationStream {
   /**
-   * All items received and not taken yet, at least one; null once closed. They are decoded as they are asked for, and can be asked for once. Throws what broke the stream, after the items before it;
-   * so do the items, of a message that cannot be read.
+   * All items received and not taken yet, at least one; null once closed. Items are decoded lazily and can be iterated
+   * once. Throws the failure of the stream, after the items before it; the iteration throws for a message that cannot
+   * be decoded.
    */
   take(): Promise<Iterable<StreamItem> | null>;
-  /** Whether `take` would answer at once. */
+  /** Whether `take` would return immediately. */
   hasItems(): boolean;
-  /** The only place that confirms: everything before `lsn` is in Kafka, and so is a position that says so. */
+  /** The only place that confirms: everything before `lsn` is in Kafka, and so is a position that records it. */
   confirm(lsn: bigint): void;
   close(): Promise<void>;
 }
 
-/** Bytes received and not taken, above which the socket is left unread: as much again is being handled meanwhile. */
+/** The socket is paused above this many bytes received and not taken; as many again are being handled meanwhile. */
 const PAUSE_ABOVE_BYTES = 2 * 1024 * 1024;
-/** What a message from the socket takes in memory beside its bytes. */
+/** Memory overhead of a message from the socket. */
 const RUN_BYTES = 256;
 const STATUS_EVERY_MS = 1000;
-/** How long the server keeps the slot for a reader that says nothing: a frozen connector gives it up after that. */
+/** The server releases the slot of a silent reader, for example a frozen connector, after this time. */
 const SENDER_TIMEOUT_MS = 5000;
 
-/** The part of the database client that the libraries keep to themselves, and that manual acknowledgement needs. */
+/** Internals of the client library that manual acknowledgement needs. */
 interface Connection extends EventEmitter {
   readonly stream: Duplex & { readonly bytesRead: number };
   sendCopyFromChunk(chunk: Buffer): void;
 }
 
 /**
- * Starts streaming `slot` from its confirmed position. Resolves once the server streams: then this process owns the slot.
- * Throws `slot_busy` (retry) while another reader has it.
+ * Starts streaming `slot` from its confirmed position. Resolves once the server streams: from then on this process owns
+ * the slot. Throws `slot_busy` (retry) while another reader has it.
  */
 export async function createReplicationStream(options: {
   url: string;
   slot: string;
   publication: string;
-  /** Settings of the session beside those of every one. */
+  /** Additional session settings. */
   settings?: string;
-  /** Of cells whose text takes more only the size is read. */
+  /** Cells with longer text are reduced to their size. */
   mostCellBytes?: number;
-  /** Called every second in which a part of a message came, and no whole one. */
+  /** Called for every second in which part of a message arrived, but no whole one. */
   onPart?: () => void;
 }): Promise<ReplicationStream> {
-  // With a timeout of 0 the library's own timer never runs: it would confirm what was received, not what was handled.
+  // A timeout of 0 disables the library's own timer, which would confirm what was received instead of what was handled.
   const service = new LogicalReplicationService(
     clientConfig(
       options.url,
@@ -70,7 +71,7 @@ export async function createReplicationStream(options: {
   const { mostCellBytes = MOST_CELL_BYTES } = options;
   const what = `legacy database ${addressOf(options.url)}`;
 
-  /** Whole messages of the stream, as they came. */
+  /** Whole messages of the stream, as received. */
   let runs: Buffer[] = [];
   let bytes = 0;
   let paused = false;
@@ -93,7 +94,7 @@ export async function createReplicationStream(options: {
     if (asksReply(run)) sendStatus();
     wake();
   };
-  // The first failure decides: nothing behind it may be handled, or a later confirmation would cover what was lost.
+  // The first failure is final: nothing after it may be handled, or a later confirmation would cover what was lost.
   const fail = (error: unknown) => {
     failure ??= error;
     wake();
@@ -107,7 +108,8 @@ export async function createReplicationStream(options: {
     options: {},
     start: (client: pg.Client, slot: string) => {
       connection = (client as unknown as { connection: Connection }).connection;
-      // Here nothing is on its way: the server is asked for the stream in the next line. The library is left the messages that are not of the stream.
+      // Nothing is in flight here: the stream is requested in the next line. The library keeps reading the messages
+      // that are not part of the stream.
       takeMessages(connection.stream, mostCellBytes, push);
       return client.query(
         `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL 0/0 (proto_version '1', publication_names ${quoteLiteral(quoteIdent(options.publication))}, messages 'true')`,
@@ -122,14 +124,14 @@ export async function createReplicationStream(options: {
       () => fail(closed ? null : new CrosswalkError('server_down.stream', `${what}: the server ended the stream`)),
       (error: unknown) => {
         fail(error);
-        // A refused start leaves the library's connection open: one would pile up for each attempt of a standby.
+        // A refused start leaves the library's connection open: a standby would accumulate one per attempt.
         if (!closed) void service.stop().catch(() => undefined);
         reject(toStreamError(error, what, options));
       },
     );
   });
   const timer = setInterval(() => {
-    // A reply is the only sign of a server that has much to read, and nothing to send, for long.
+    // A reply is the only sign of life of a server that reads much and sends nothing for long.
     sendStatus(true);
     const received = connection?.stream.bytesRead ?? 0;
     if (!hasPushed && received > bytesRead) options.onPart?.();
@@ -174,7 +176,7 @@ export async function createReplicationStream(options: {
   };
 }
 
-/** Of a message of the stream: its kind stands behind a header of five bytes. */
+/** Offsets in a stream message: the kind follows a header of five bytes. */
 const KIND_AT = 5;
 const WAL_DATA = 0x77;
 const KEEPALIVE = 0x6b;
@@ -182,7 +184,7 @@ const LSN_AT = KIND_AT + 1;
 const REPLY_AT = KIND_AT + 17;
 const DATA_AT = KIND_AT + 25;
 
-/** Whether the server wants to hear from us: some keepalive among the messages says so. */
+/** Whether a keepalive among the messages requests a reply. */
 function asksReply(run: Buffer): boolean {
   let asks = false;
   for (let at = 0; at < run.length; at += 1 + run.readUInt32BE(at + 1))
@@ -190,7 +192,7 @@ function asksReply(run: Buffer): boolean {
   return asks;
 }
 
-/** The items that messages of the stream stand for. */
+/** Decodes stream messages into items. */
 function* readItems(
   runs: readonly Buffer[],
   mostCellBytes: number,
@@ -203,7 +205,7 @@ function* readItems(
       end = at + 1 + view.getUint32(at + 1);
       const kind = run[at + KIND_AT];
       const lsn = view.getBigUint64(at + LSN_AT);
-      // The server's time is left alone: no clock but ours counts.
+      // The server's clock is ignored: only the local clock counts.
       if (kind === KEEPALIVE) {
         yield { kind: 'keepalive', lsn };
         continue;
@@ -220,7 +222,7 @@ function* readItems(
   }
 }
 
-/** Takes the messages of the stream from a socket, and leaves the others to those who have read it till now. */
+/** Takes the stream's messages from a socket and passes the others to its previous listeners. */
 function takeMessages(stream: Duplex, mostCellBytes: number, onRun: (run: Buffer) => void): void {
   const readers = stream.listeners('data') as ((chunk: Buffer) => void)[];
   const cut = createCellCutter(mostCellBytes);
@@ -252,7 +254,8 @@ function toStreamError(error: unknown, what: string, options: { slot: string; pu
   if (/can no longer (get changes|access)|has been invalidated/.test(message)) {
     return new CrosswalkError('slot_invalid.invalidated', `${what}: ${message}`, { cause: error });
   }
-  // Where no place is named it is not about a change: PostgreSQL has also run out of memory over what other transactions invalidated.
+  // Without an LSN the error is not about a change: PostgreSQL has also run out of memory over other transactions'
+  // invalidations.
   const place = /[0-9A-F]{1,8}\/[0-9A-F]{1,8}/.exec(String((error as { where?: unknown } | null)?.where))?.[0];
   if (isBeyondServer(error) && place !== undefined) {
     return new CrosswalkError(

@@ -3,18 +3,19 @@ import { CrosswalkError } from '../runtime/errors.ts';
 import type { Position } from './position.ts';
 
 /**
- * Watches what the server sends again, up to the stored position: its last transaction must be the one that the position was reached with. A server that
- * was restored from a copy of its files has the same name and timeline, and its own changes would be skipped as known ones. The stored position is
- * confirmed only together with a later one: it would not be sent again, and a second start would find nothing wrong.
+ * Checks what the server sends again, up to the stored position: its last transaction must be the one the position was
+ * reached with. A server restored from a copy of its files has the same system identifier and timeline, and its own
+ * changes would be skipped as known. The stored position is confirmed only together with a later one: otherwise it
+ * would not be sent again, and a second start would find nothing wrong.
  */
 export function createResentCheck(stored: Pick<Position, 'lsn' | 'last'>) {
   let last: string | undefined;
   return {
-    /** A transaction before the stored position. */
+    /** A transaction before the stored position was received. */
     pass(id: string): void {
       last = id;
     },
-    /** Before anything behind the stored position is handled. Throws `position_mismatch`. */
+    /** Must be called before anything after the stored position is handled. Throws `position_mismatch`. */
     settle(): void {
       if (last === undefined || stored.last === undefined || last === stored.last) return;
       throw new CrosswalkError(

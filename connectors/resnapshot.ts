@@ -10,13 +10,14 @@ import { listSilentChanges, toWayOn } from './source-health.ts';
 import { assertRequirements } from './source-requirements.ts';
 import { captureOf, readSource, toFingerprint } from './source-state.ts';
 
-/** How long a connector that has the slot is waited for. One that fails at every start lets go of it in between. */
+/** How long to wait for a connector that holds the slot. One that fails at every start releases it in between. */
 const SLOT_WAIT_MS = 30_000;
 
 /**
- * Accepts the source as it is now, and has the next connector read tables again from their beginning: those named, or those that changed without an event.
- * `accept`: reads nothing again. `skip`: passes over everything committed by now that is not in the log, and reads every table again. Refuses to leave a changed table out.
- * Returns the tables and what changed.
+ * Accepts the source as it is now and makes the next connector read tables again from the beginning: those named, or
+ * those that changed without an event. `accept`: reads nothing again. `skip`: skips everything committed so far that is
+ * not in the log, and reads every table again. Throws if a changed table is left out. Returns the tables and the
+ * changes.
  */
 export async function requestResnapshot(
   config: Config,
@@ -54,7 +55,7 @@ export async function requestResnapshot(
         const end = await readEnd(control);
         const columns = (table: string) => (source.tables[table]?.names ?? []).filter((name) => name !== '');
         const position = toReread(stored, { tables, columns, accept: options.accept, end: end.lsn });
-        // Columns that are gone from a table that is read again are gone from its rows in the log too.
+        // Columns dropped from a table that is read again are gone from its rows in the log too.
         const before = options.accept ? stored.source : withoutTables(stored.source, tables);
         const amended = { ...position, source: toFingerprint(source, before)! };
         if (options.skip !== true) return { position: amended, movesSlot: false };
@@ -73,7 +74,7 @@ export async function requestResnapshot(
   return answer!;
 }
 
-/** Where the server's log ends, written and flushed, and when that is, microseconds since 1970. */
+/** Insert and flush position of the server's WAL, and the time, in microseconds since 1970. */
 async function readEnd(control: pg.ClientBase): Promise<{ lsn: bigint; flushed: bigint; micros: bigint }> {
   const { rows } = await control.query<Record<'lsn' | 'flushed' | 'micros', string>>(
     `SELECT pg_current_wal_insert_lsn()::text AS lsn, pg_current_wal_flush_lsn()::text AS flushed, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS micros`,
@@ -82,7 +83,7 @@ async function readEnd(control: pg.ClientBase): Promise<{ lsn: bigint; flushed: 
   return { lsn: parseLsn(lsn), flushed: parseLsn(flushed), micros: BigInt(micros) };
 }
 
-/** The position from which tables are read again; with `accept` only what is known of their columns starts anew. */
+/** The position after which tables are read again; with `accept`, only the record of their columns is reset. */
 function toReread(
   stored: Position,
   options: { tables: readonly string[]; columns: (table: string) => readonly string[]; accept: boolean; end: bigint },

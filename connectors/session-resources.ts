@@ -3,12 +3,12 @@ import type { Log } from '../runtime/log.ts';
 import { pause } from '../runtime/retry.ts';
 import type { ConnectorStatus } from './status.ts';
 
-/** What every step of a session works with. */
+/** Common state of a session. */
 export interface Session {
   readonly config: Config;
   readonly status: ConnectorStatus;
   readonly log: Log;
-  /** Its signal is raised where the session ends, for whatever reason: whoever finds one raises it. */
+  /** Aborted when the session ends, by any part that finds a reason. */
   readonly ending: AbortController;
   readonly resources: Resources;
 }
@@ -17,7 +17,7 @@ const RELEASE_TIMEOUT_MS = 2000;
 
 export type Resources = ReturnType<typeof createResources>;
 
-/** What a session has opened: all of it is released at its end, last in, first out. */
+/** Resources of a session: released at its end, last in, first out. */
 export function createResources() {
   const releases: (() => Promise<unknown>)[] = [];
   let isOver = false;
@@ -26,7 +26,7 @@ export function createResources() {
       releases.push(release);
     },
 
-    /** Has the end of the session release what is being opened, also where it is open only after that. */
+    /** Releases a resource at the end of the session, even if it finishes opening only after that. */
     async hold<T>(opening: Promise<T>, release: (opened: T) => Promise<unknown>): Promise<T> {
       const opened = await opening;
       if (isOver) await release(opened).catch(() => undefined);
@@ -34,7 +34,7 @@ export function createResources() {
       return opened;
     },
 
-    /** Bounded: a server that is gone must not keep this process from ending or starting over. */
+    /** Bounded: an unreachable server must not keep this process from ending or restarting. */
     async release(): Promise<void> {
       isOver = true;
       for (const release of releases.reverse()) {

@@ -15,10 +15,10 @@ import { readIdentity } from './slot.ts';
 import { captureOf } from './source-state.ts';
 import { topicSpecs } from './topics.ts';
 
-/** The servers of a session, as they were found at its start. */
+/** The servers of a session, as found at its start. */
 export interface Servers {
   readonly control: pg.Client;
-  /** Reads chunks, beside those that `openReader` opens. */
+  /** Reads chunks, together with the connections of `openReader`. */
   readonly reader: pg.Client;
   readonly openReader: (name: string) => Promise<pg.Client>;
   readonly relations: readonly Relation[];
@@ -27,7 +27,7 @@ export interface Servers {
   readonly bound: Binding;
 }
 
-/** Waits for the servers. They are asked at once: what one of them takes is not added to what another one does. */
+/** Waits for the servers, all in parallel. */
 export async function openServers({ config, log, ending, resources }: Session): Promise<Servers> {
   const url = config.legacyUrl();
   const wait = { log, signal: ending.signal };
@@ -61,10 +61,10 @@ export async function openServers({ config, log, ending, resources }: Session): 
   };
 }
 
-/** What events are written with, and where to. */
+/** Schemas, encoders and topic limits for events. */
 export interface Formats {
   readonly registry: Registry;
-  /** What keys and values of events are written by, of all tables. */
+  /** Writer for keys and values of events of all tables. */
   readonly slabs: AvroWriter;
   readonly captured: readonly Captured[];
   readonly boundaries: ReturnType<typeof createTransactionEncoder>;
@@ -72,13 +72,14 @@ export interface Formats {
   readonly limits: ReadonlyMap<string, number>;
 }
 
-/** Makes the topics and registers the schemas. */
+/** Creates the topics and registers the schemas. */
 export async function prepareFormats(session: Session, { relations, kafka, bound }: Servers): Promise<Formats> {
   const { config, log, ending, resources } = session;
   const { url: baseUrl, ...credentials } = config.registry();
   const registry = createRegistry({ baseUrl, ...credentials });
   resources.add(async () => registry.close());
-  // One for all tables: many of them do not hold a slab each. Of this session alone: another one cannot write over what a request of this one may still send.
+  // One for all tables, so that many tables do not hold a slab each. One per session, so that another session cannot
+  // overwrite what a pending request of this one may still send.
   const slabs = new AvroWriter();
   const registerAll = async () => {
     const [captured, key, value] = await Promise.all([

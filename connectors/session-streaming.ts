@@ -20,7 +20,7 @@ import type { SourceFingerprint } from './source-fingerprint.ts';
 import { toCapturedProgress } from './source-health.ts';
 import { captureOf } from './source-state.ts';
 
-/** What a session has once it may write. */
+/** Resources of a session that may write. */
 interface Opened {
   readonly servers: Servers;
   readonly formats: Formats;
@@ -32,7 +32,10 @@ interface Opened {
 
 type Progress = Position['snapshot'];
 
-/** Streams from the stored position, with what runs beside the stream: the heartbeat, what reads tables, what follows signals. Returns when the session ends. */
+/**
+ * Streams from the stored position, together with the heartbeat, the table reads and the signal reader. Returns when
+ * the session ends.
+ */
 export async function streamSession(session: Session, opened: Opened): Promise<void> {
   const { config, status, log, ending, resources } = session;
   const { servers, formats, stream, stored, publisher, deadLetters } = opened;
@@ -45,7 +48,7 @@ export async function streamSession(session: Session, opened: Opened): Promise<v
   ending.signal.addEventListener('abort', onBreak, { once: true });
   const heartbeat = await startHeartbeat(session, opened);
   status.lsn = stored.lsn;
-  // Time spent waiting for servers is no lack of progress.
+  // Time spent waiting for servers does not count as lack of progress.
   status.lastProgressMs = performance.now();
   status.state = 'streaming';
   log.info({ lsn: toLsnText(stored.lsn), tables: servers.relations.length }, 'streaming');
@@ -85,7 +88,7 @@ function openSnapshot(session: Session, { servers, stored, publisher }: Opened, 
   });
 }
 
-/** Returns after the first beat: the source is as it must be. */
+/** Returns after the first beat, which verified the source. */
 async function startHeartbeat(session: Session, { servers, formats, stored }: Opened): Promise<Heartbeat> {
   const { config, log, ending, resources } = session;
   const fingerprint = rememberTold(stored.source, formats.captured);
@@ -99,7 +102,7 @@ async function startHeartbeat(session: Session, { servers, formats, stored }: Op
   return heartbeat;
 }
 
-/** Reads what there is to read, and what is asked for, until the session ends. */
+/** Reads what is due and what signals request, until the session ends. */
 function readBeside(session: Session, { kafka }: Servers, snapshot: Snapshot): void {
   const { config, status, log, ending, resources } = session;
   const loading = snapshot.run(ending.signal).catch((error: unknown) => {
@@ -115,7 +118,10 @@ function readBeside(session: Session, { kafka }: Servers, snapshot: Snapshot): v
 const pickTables = <T>(values: Readonly<Record<string, T>>, tables: readonly string[]) =>
   Object.fromEntries(Object.entries(values).filter(([table]) => tables.includes(table)));
 
-/** A fingerprint of a version that kept no names of columns: those that the log has known, and that are gone, are gone there too. */
+/**
+ * For a fingerprint of a version that stored no column names: marks columns known to the log that no longer exist as
+ * gone.
+ */
 function rememberTold(
   source: SourceFingerprint | undefined,
   captured: readonly Captured[],
@@ -130,7 +136,10 @@ function rememberTold(
   return { ...source, tables: Object.fromEntries(tables) };
 }
 
-/** A column that a chunk asks for and that is gone was dropped or renamed: the load goes on with the columns of now. A request that names such a one is refused before. */
+/**
+ * A requested column that no longer exists was dropped or renamed: the load continues with the current columns. A
+ * request that names such a column is refused earlier.
+ */
 function toLoadError(error: unknown): unknown {
   if ((error as { code?: unknown } | null)?.code !== '42703') return error;
   return new CrosswalkError('columns_changed', 'The columns of a table changed during the initial load', {

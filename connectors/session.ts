@@ -10,13 +10,16 @@ import { type Formats, openServers, prepareFormats } from './session-servers.ts'
 import { streamSession } from './session-streaming.ts';
 import type { ConnectorStatus } from './status.ts';
 
-/** The position to store, and whether the slot is moved up to it; null: none was ever stored. */
+/** Returns the position to store, and whether to advance the slot to it. `stored` is null if none was ever stored. */
 export type Amendment = (
   stored: Position | null,
   control: pg.ClientBase,
 ) => Promise<{ position: Omit<Position, 'offsets'>; movesSlot: boolean }>;
 
-/** One session: waits for the servers and for the slot, reads where the log stands, and streams from there, or only amends that, until the signal is raised or something fails. */
+/**
+ * One session: waits for the servers and the slot, reads the stored position, and streams from there, or only amends
+ * it, until the signal aborts or something fails.
+ */
 export async function runSession(
   config: Config,
   status: ConnectorStatus,
@@ -47,7 +50,7 @@ export async function runSession(
       }
       return;
     }
-    // Stored before the first event, so that events without a position always mean that a position was lost.
+    // Stored before the first event, so that events without a position always mean a lost position.
     if (found === null) await publisher.commit(stored);
     await streamSession(session, { servers, formats, stream, stored, publisher, deadLetters });
     if (ending.signal.aborted && !signal.aborted) throw ending.signal.reason;
@@ -57,12 +60,12 @@ export async function runSession(
   }
 }
 
-/** Writes into the log from where the stored position ends. */
+/** Appends to the log from the stored position on. */
 function openPublisher(config: Config, { limits, slabs }: Formats, { writer, stored }: Owned): Publisher {
   const emptyOffsets = Array.from({ length: config.partitions }, () => '0');
   const offsets = {
     ...Object.fromEntries(config.tables.map((table) => [topicOf(config, table), emptyOffsets])),
-    // Those of tables that are not captured now, too: they are where a table goes on that is captured again.
+    // Includes tables that are not captured now: a table that is captured again continues there.
     ...stored.offsets,
   };
   return createPublisher(writer, {

@@ -10,10 +10,10 @@ import { quoteIdent } from '../schemas/quote.ts';
 import { type Binding, decodePosition, type ServerState, type TimelineSwitch } from './position.ts';
 import { parseTimelineHistory } from './timeline.ts';
 
-/** From this version on a slot can be kept on standbys. */
+/** First version that can synchronize a slot to standbys. */
 const FAILOVER_VERSION = 170_000;
 
-/** The slot as its view describes it; versions before 17 lack what is optional. */
+/** A row of `pg_replication_slots`; versions before 17 lack the optional columns. */
 interface SlotRow {
   readonly slot_type: 'logical' | 'physical';
   readonly plugin: string | null;
@@ -25,7 +25,7 @@ interface SlotRow {
   readonly invalidation_reason?: string | null;
 }
 
-/** Creates the slot the first time. A slot that is gone while a position is stored means lost changes. */
+/** Creates the slot on the first start. A missing slot with a stored position means lost changes. */
 export async function ensureSlot(
   client: pg.ClientBase,
   kafka: Kafka,
@@ -72,7 +72,10 @@ function assertUsable(slot: SlotRow, name: string, database: string): void {
     );
 }
 
-/** Has standbys keep the slot. It can only be said over the replication protocol; false where the slot has been taken meanwhile. */
+/**
+ * Enables failover for the slot, which requires the replication protocol. Returns false if the slot has been taken
+ * meanwhile.
+ */
 async function enableFailover(config: Config): Promise<boolean> {
   const client = createReplicationClient(config.legacyUrl());
   await client.connect();
@@ -87,7 +90,7 @@ async function enableFailover(config: Config): Promise<boolean> {
   }
 }
 
-/** How far the server's log and the slot are. */
+/** The WAL end of the server and the confirmed position of the slot. */
 export async function readServerState(client: pg.ClientBase, slot: string): Promise<ServerState> {
   const { rows } = await client.query<{ confirmed: string | null; end: string }>(
     `SELECT (SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1) AS confirmed,
@@ -98,8 +101,8 @@ export async function readServerState(client: pg.ClientBase, slot: string): Prom
 }
 
 /**
- * System identifier, timeline with its history, and database, through the replication protocol: any replication role may ask. Throws `server_down`
- * (retry) on a standby, whose timeline is not the one that it will have.
+ * System identifier, timeline with history, and database, through the replication protocol, which any replication role
+ * may use. Throws `server_down` (retry) on a standby, whose timeline would change on promotion.
  */
 export async function readIdentity(
   url: string,
@@ -134,7 +137,7 @@ async function readTimelineHistory(client: pg.Client, timeline: number): Promise
   }
 }
 
-/** What would keep the connector from going on after a failover to a standby; nothing where no standby has a slot. */
+/** What would prevent the connector from continuing after a failover to a standby; empty if no standby has a slot. */
 export async function findFailoverGaps(
   client: pg.ClientBase,
   slot: string,

@@ -1,39 +1,45 @@
 /**
- * What tells that data may have changed without an event, as of one look at the catalog. It is stored with the position, so that a change made while nobody
- * looked is found by the next look. Holds no cell value.
+ * Catalog marks that reveal changes of data without an event, as of one check. Stored with the position, so that a
+ * change made while no connector ran is found by the next check. Holds no cell value.
  */
 export interface SourceFingerprint {
-  /** oid and xmin of the publication: another xmin is an ALTER, whatever it was undone with. */
+  /** oid and xmin of the publication: another xmin means an ALTER, even if it was undone. */
   readonly publication: string;
   readonly tables: Readonly<Record<string, TableFingerprint>>;
 }
 
 export interface TableFingerprint {
   readonly oid: string;
-  /** relfilenode: another one is a rewrite or a TRUNCATE. */
+  /** relfilenode: another one means a rewrite or a TRUNCATE. */
   readonly file: string;
   /** Memberships in the publication, by their oids. */
   readonly published: readonly string[];
   /** Numbers of the primary key's columns. */
   readonly key: string;
-  /** By column number: type and xmin of the column's catalog row, `*` where rows have a value that was never written (attmissingval); `-` where it was dropped. */
+  /**
+   * By column number: type and xmin of the column's catalog row, plus `*` if rows have a value that was never written
+   * (attmissingval); `-` if it was dropped.
+   */
   readonly columns: string;
-  /** Oid of the primary key's constraint: another one was made again, and may have been deferrable meanwhile. */
+  /** Oid of the primary key's constraint: another one was recreated, and may have been deferrable meanwhile. */
   readonly keyMark?: string;
-  /** Oid of the TOAST table, 0 where there is none: VACUUM FULL, CLUSTER and TRUNCATE keep it, SET UNLOGGED and SET LOGGED do not. */
+  /**
+   * Oid of the TOAST table, 0 if there is none: VACUUM FULL, CLUSTER and TRUNCATE keep it, SET UNLOGGED and SET LOGGED
+   * do not.
+   */
   readonly toast?: string;
-  /** Names by column number, from 1; empty where the column was dropped. */
+  /** Names by column number, from 1; empty if the column was dropped. */
   readonly names?: readonly string[];
-  /** Names of columns that earlier looks saw, and that are gone. */
+  /** Names of columns that earlier checks saw and that no longer exist. */
   readonly gone?: readonly string[];
   /**
-   * Of a partitioned table, by oid of each partition: relfilenode, number of such columns, xmin of its membership, and the columns' numbers; `+` where it was created as a partition,
-   * `~` where it has another file since.
+   * Of a partitioned table, by oid of each partition: relfilenode, number of columns with a missing value, xmin of its
+   * membership, and the numbers of these columns; `+` if it was created as a partition, `~` if it has a new file since.
    */
   readonly partitions?: Readonly<Record<string, string>>;
-  /** Of enum types in columns, however deep: each label by its oid. */
+  /** Of enum types in columns, at any depth: each label by its oid. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Of composite types in columns, however deep: types of the attributes, by the type's oid. */
+  /** Of composite types in columns, at any depth: attribute types by the oid of the type. */
   readonly composites?: Readonly<Record<string, string>>;
 }
 
@@ -41,17 +47,20 @@ export interface TableFingerprint {
 export interface SilentChange {
   readonly table: string;
   readonly what: string;
-  /** `read`: reading the table again brings every row that is there. `vanished`: the same, but rows may be gone that no event has deleted. `anew`: only a new log helps. */
+  /**
+   * `read`: reading the table again brings every existing row. `vanished`: the same, but rows may be gone without a
+   * delete event. `anew`: only starting a new log helps.
+   */
   readonly heals: 'read' | 'vanished' | 'anew';
 }
 
-/** Oids below it are PostgreSQL's own: what such a type writes never changes. */
+/** Oids below this are PostgreSQL's own: the output of these types never changes. */
 export const FIRST_OWN_OID = 16_384;
 
-/** text and varchar: PostgreSQL converts between them without touching a byte. */
+/** text and varchar: PostgreSQL converts between them without rewriting. */
 const TEXTS = new Set(['25', '1043']);
 
-/** What happened between two looks that the log does not show. `nameOf`: a column's name by its table and number. */
+/** Changes between two checks that the log does not show. `nameOf`: a column's name by table and number. */
 export function findSilentChanges(
   before: SourceFingerprint,
   now: SourceFingerprint,
@@ -106,13 +115,14 @@ function findPublicationChange(before: string, now: string): string | null {
     : 'the publication was dropped and created again';
 }
 
-/** Marks that both looks have. */
+/** Only compares marks that both checks have. */
 function isOther(before: string | undefined, now: string | undefined): boolean {
   return before !== undefined && now !== undefined && before !== now;
 }
 
 /**
- * PostgreSQL refuses SET UNLOGGED only for a table that a publication names. Of a table without TOAST, nothing tells it from VACUUM FULL.
+ * PostgreSQL refuses SET UNLOGGED only for a table that a publication names. For a table without TOAST, nothing
+ * distinguishes it from VACUUM FULL.
  */
 function mayHaveBeenUnlogged(before: TableFingerprint, now: TableFingerprint): boolean {
   if (before.toast === undefined || before.file === now.file) return false;
@@ -126,7 +136,7 @@ interface ColumnMark {
   readonly isMissing: boolean;
 }
 
-/** By column number, from 1; null where the column was dropped. */
+/** By column number, from 1; null if the column was dropped. */
 function parseColumns(columns: string): (ColumnMark | null)[] {
   return columns.split(' ').map((text) => {
     if (text === '-') return null;
@@ -155,10 +165,12 @@ function findColumnChanges(
     (index) => isOld(index) && !isSameText(columnsBefore[index]!.type, columns[index]!.type),
   );
   if (retyped.length > 0) add(`columns have another type (${list(retyped)})`, retyped);
-  // TRUNCATE, VACUUM FULL and CLUSTER also give a table a new file, and leave its columns alone. The first has an event, the others change nothing.
+  // TRUNCATE, VACUUM FULL and CLUSTER also create a new file, but leave the columns unchanged. TRUNCATE sends an event,
+  // the others change no data.
   const rewritten = indexes.filter((index) => !isOld(index) || columnsBefore[index]!.mark !== columns[index]!.mark);
   const unsaid = rewritten.filter((index) => !filled.includes(index) && !retyped.includes(index));
-  // A rewrite writes values that were missing, which changes those columns too, and nothing else tells it from another change of them.
+  // A rewrite materializes missing values, which changes those columns too and cannot be distinguished from another
+  // change of them.
   const others = unsaid.filter((index) => !isOld(index) || !columnsBefore[index]?.isMissing);
   const suspects = others.length > 0 ? others : unsaid;
   if (before.file !== now.file && suspects.length > 0)
@@ -167,8 +179,9 @@ function findColumnChanges(
 }
 
 /**
- * Columns whose names another column had, or that are back: rows that were not written since have the old column's cell, or none, under them. A column that came and went between two looks
- * may have had any name, also that of one that came after it.
+ * Columns with a name that another column had, or that is back: under this name, rows not written since hold the old
+ * column's cell, or none. A column that was added and dropped between two checks may have had any name, even that of a
+ * column added after it.
  */
 function findMovedNames(before: TableFingerprint, now: TableFingerprint): number[] {
   const gone = new Set(before.gone ?? []);
@@ -182,13 +195,16 @@ function findMovedNames(before: TableFingerprint, now: TableFingerprint): number
   });
 }
 
-/** Whether columns, by index, are part of the key. Rows whose key has another text are other rows to the log: the old ones stay. */
+/**
+ * Whether columns, by index, are part of the key. Rows whose key text changed are different rows in the log: the old
+ * ones stay.
+ */
 function touchesKey({ key }: TableFingerprint, columns: readonly number[]): boolean {
   const numbers = key.split(' ').map(Number);
   return columns.some((index) => numbers.includes(index + 1));
 }
 
-/** What reading a table again heals where types of its own have changed: not its keys, where these have such types. */
+/** How far reading a table again heals a change of its user-defined types: not fully if its key has such types. */
 function ofOwnTypes(table: TableFingerprint): SilentChange['heals'] {
   const own = parseColumns(table.columns).flatMap((column, index) =>
     column !== null && Number(column.type) >= FIRST_OWN_OID ? [index] : [],

@@ -7,8 +7,9 @@ import { assertRequirements, type Shortcoming } from './source-requirements.ts';
 import { type CaptureOptions, readSource, type SourceState, toFingerprint } from './source-state.ts';
 
 /**
- * Looks at the source, and returns its fingerprint. Throws what a running connector needs and the source lacks, or `source_changed` where data may have changed without an event
- * since `accepted`. `onShortcoming` hears of what would keep a connector from starting.
+ * Checks the source and returns its fingerprint. Throws if the source lacks something that a running connector needs,
+ * or `source_changed` if data may have changed without an event since `accepted`. `onShortcoming` receives what would
+ * keep a connector from starting.
  */
 export async function inspectSource(
   client: pg.ClientBase,
@@ -23,7 +24,7 @@ export async function inspectSource(
   return toFingerprint(source, accepted) ?? undefined;
 }
 
-/** What changed without an event since `accepted`; nothing where the source was never looked at. */
+/** Changes without an event since `accepted`; empty if the source was never checked. */
 export function listSilentChanges(source: SourceState, accepted: SourceFingerprint | undefined): SilentChange[] {
   const now = toFingerprint(source);
   if (accepted === undefined || now === null) return [];
@@ -34,7 +35,7 @@ export function listSilentChanges(source: SourceState, accepted: SourceFingerpri
   );
 }
 
-/** The error that names what changed, table by table, and the way on. */
+/** The error that lists the changes by table, with the remedy. */
 export function toSourceChanged(changes: readonly SilentChange[], options: Pick<CaptureOptions, 'schema'>) {
   const byWhat = new Map<string, string[]>();
   for (const { what, table } of changes) byWhat.set(what, [...(byWhat.get(what) ?? []), table]);
@@ -44,7 +45,7 @@ export function toSourceChanged(changes: readonly SilentChange[], options: Pick<
   return new CrosswalkError(toWayOn(changes), `Data may have changed without an event: ${causes.join('; ')}`);
 }
 
-/** `source_changed` with the way on after silent changes. */
+/** The `source_changed` failure with the remedy for these changes. */
 export function toWayOn(changes: readonly SilentChange[]): Failure {
   if (changes.some(({ heals }) => heals === 'anew')) return Failure.of('source_changed.anew');
   const tables = [...new Set(changes.map(({ table }) => table))].join(' ');
@@ -52,7 +53,10 @@ export function toWayOn(changes: readonly SilentChange[]): Failure {
   return Failure.of(hasVanished ? 'source_changed.vanished' : 'source_changed.read_again', { tables });
 }
 
-/** The progress of the initial load of tables that this source's last session captured. What nobody watched is read again from the beginning. */
+/**
+ * Progress of the initial load of tables that the last session captured. Tables that were not watched are read again
+ * from the beginning.
+ */
 export function toCapturedProgress(
   progress: Readonly<Record<string, TableProgress>>,
   tables: readonly string[],

@@ -3,14 +3,17 @@ import { CrosswalkError } from '../runtime/errors.ts';
 import { quoteIdent as quote } from '../schemas/quote.ts';
 import type { CaptureOptions, SourceState, TableState } from './source-state.ts';
 
-/** What keeps the source from being captured exactly. `sql`: what an owner can run, where that is all; otherwise `remedy` says what to do. `code` and `remedy` are those of `failure`. */
+/**
+ * A reason why the source cannot be captured exactly. `sql`: statements for an owner, if these suffice; otherwise
+ * `remedy` says what to do. `code` and `remedy` are those of `failure`.
+ */
 export interface Shortcoming {
   readonly failure: Failure;
   readonly code: ErrorCode;
   readonly what: string;
   readonly remedy: string;
   readonly sql: readonly string[];
-  /** What a new partition brings: until a change of it cannot be completed nothing is wrong, and a connector that runs goes on. */
+  /** Caused by a new partition: harmless until a change of it cannot be completed, so a running connector continues. */
   readonly ofPartitions?: boolean;
 }
 
@@ -21,7 +24,7 @@ const toShortcoming = (
   more: Pick<Shortcoming, 'ofPartitions'> = {},
 ): Shortcoming => ({ ...more, failure, code: failure.code, what, remedy: failure.remedy, sql });
 
-/** Everything that the source lacks, in the order in which it is to be mended. */
+/** All shortcomings of the source, in the order in which to fix them. */
 export function findShortcomings(source: SourceState, options: CaptureOptions): Shortcoming[] {
   const found: Shortcoming[] = [];
   const name = (table: string) => `${quote(options.schema)}.${quote(table)}`;
@@ -51,7 +54,8 @@ export function findShortcomings(source: SourceState, options: CaptureOptions): 
     );
   const keyless = which(({ key }) => key === '');
   if (keyless.length > 0) add(Failure.of('replica_identity.key'), `No primary key: ${keyless.join(', ')}`);
-  // Before anything else is set: with FULL and a publication, PostgreSQL would refuse the legacy application's updates of these tables.
+  // Comes before all other settings: with FULL and a publication, PostgreSQL would refuse the legacy application's
+  // updates of these tables.
   const generated = which(({ generated }) => source.canPublishGenerated && generated.includes('s'));
   const computed = which(({ generated }) => source.canPublishGenerated && generated.includes('v'));
   if (computed.length > 0)
@@ -151,7 +155,7 @@ export function findShortcomings(source: SourceState, options: CaptureOptions): 
   return found;
 }
 
-/** Tables whose log would not say what they hold, and that no setting of the publication helps. */
+/** Tables whose changes in the log would be unreliable, and that no publication setting helps. */
 function findUnfitTables(
   tables: readonly (TableState & { readonly table: string })[],
   { schema, publication }: CaptureOptions,
@@ -204,7 +208,7 @@ function findUnfitTables(
   }
 }
 
-/** Throws the first shortcoming. `whileRunning`: without those that only stop a connector that starts, which are returned. */
+/** Throws the first shortcoming. `whileRunning`: ignores those that only prevent a start. Returns the rest. */
 export function assertRequirements(
   source: SourceState,
   options: CaptureOptions,

@@ -4,8 +4,9 @@ import { findShortcomings } from './source-requirements.ts';
 import { type CaptureOptions, readSource } from './source-state.ts';
 
 /**
- * The statements that only an owner of the legacy tables can run and that are still missing: replica identity, publication. None of them
- * rewrites a table or blocks readers; each ALTER TABLE takes its lock for an instant. Throws what an owner's SQL alone does not mend.
+ * The missing statements that only an owner of the legacy tables can run: replica identity, publication. None of them
+ * rewrites a table or blocks readers; each ALTER TABLE holds its lock only briefly. Throws shortcomings that an owner's
+ * SQL alone cannot fix.
  */
 export async function planSourceSetup(client: pg.ClientBase, options: CaptureOptions): Promise<string[]> {
   const found = findShortcomings(await readSource(client, options), options);

@@ -3,16 +3,16 @@ import type { Config } from '../runtime/config.ts';
 import { parseAddress } from '../runtime/postgres-address.ts';
 import { FIRST_OWN_OID, type SourceFingerprint, type TableFingerprint } from './source-fingerprint.ts';
 
-/** What is captured, by its names. */
+/** What is captured, by name. */
 export interface CaptureOptions {
   readonly schema: string;
   readonly tables: readonly string[];
   readonly publication: string;
-  /** The connector's role, whose rights are looked at; that of the session where there is no such role. */
+  /** The connector's role, whose privileges are checked; the session's role if it does not exist. */
   readonly reader?: string;
 }
 
-/** What a configuration captures. */
+/** The capture options of a configuration. */
 export function captureOf(
   config: Pick<Config, 'legacySchema' | 'tables' | 'publication'> & Partial<Pick<Config, 'legacyUrl'>>,
 ): CaptureOptions {
@@ -21,42 +21,50 @@ export function captureOf(
   return { schema, tables, publication, ...(reader === null ? {} : { reader }) };
 }
 
-/** A partition that breaks what its table promises: its changes are written to the WAL under its own settings. */
+/**
+ * A partition that violates the requirements of its table: its changes are written to the WAL under its own settings.
+ */
 export interface PartitionFault {
   /** Qualified and quoted. */
   readonly name: string;
   readonly fault: 'identity' | 'unlogged' | 'storage';
 }
 
-/** A captured table as far as capturing it depends on it. */
+/** The state of a captured table, as far as capture depends on it. */
 export interface TableState extends TableFingerprint {
   readonly isPartitioned: boolean;
   /** pg_class.relreplident: `f` is FULL. */
   readonly identity: string;
   readonly hasRowFilter: boolean;
   readonly hasColumnList: boolean;
-  /** Policies apply to whoever asks: it would see a part of the rows. */
+  /** Row-level security applies to this role: it would see only some of the rows. */
   readonly hidesRows: boolean;
-  /** Computed columns, stored ones (`s`) and such as are computed when read (`v`). */
+  /** Generated columns: stored (`s`) and virtual (`v`). */
   readonly generated: readonly ('s' | 'v')[];
   /** `u`: unlogged. */
   readonly persistence: string;
-  /** Whether PostgreSQL's own storage holds its rows: what others write to the log need not be decodable. */
+  /** Whether the rows are in PostgreSQL's heap: changes by other access methods may not be decodable from the WAL. */
   readonly isHeap: boolean;
-  /** Why a key may stand for two rows for a moment; null where it never does. */
+  /** Why a key may briefly stand for two rows; null if it never does. */
   readonly keyFault: 'deferrable' | 'invalid' | null;
   /** Name of the primary key's constraint. */
   readonly keyName: string | null;
-  /** Schemas of the key's types and operators that the connector's role may not use. */
+  /** Schemas of the key's types and operators on which the connector's role lacks USAGE. */
   readonly closedSchemas: readonly string[];
   readonly partitionFaults: readonly PartitionFault[];
-  /** The partitioned table, qualified and quoted, under whose name the publication sends this partition's rows; null: under its own. */
+  /**
+   * The partitioned table, qualified and quoted, under whose name the publication sends this partition's rows; null:
+   * under its own.
+   */
   readonly sentAs: string | null;
-  /** Inheriting tables that are no partitions, qualified and quoted where they are in another schema: their rows are not this table's. */
+  /**
+   * Inheriting tables that are not partitions, qualified and quoted if in another schema: their rows do not belong to
+   * this table.
+   */
   readonly children: readonly string[];
 }
 
-/** One look at the source. Tables that do not exist are left out. */
+/** State of the source as of one query. Tables that do not exist are left out. */
 export interface SourceState {
   readonly walLevel: string;
   readonly role: string;
@@ -65,17 +73,20 @@ export interface SourceState {
     /** Kinds of changes that are not published. */
     readonly unpublished: readonly string[];
     readonly viaRoot: boolean;
-    /** Whether stored computed columns are published. */
+    /** Whether stored generated columns are published. */
     readonly withGenerated: boolean;
   } | null;
-  /** PostgreSQL 18 publishes stored computed columns where asked, and refuses changes of a published table with FULL that has others. */
+  /**
+   * PostgreSQL 18 publishes stored generated columns on request, and refuses changes of a published table with FULL
+   * that has other ones.
+   */
   readonly canPublishGenerated: boolean;
   readonly tables: Readonly<Record<string, TableState>>;
 }
 
 /**
- * Looks at publication and captured tables in one statement, so that what it sees belongs together. It reads the catalog alone, and functions that
- * lock a table are not used: it must not wait for an ALTER TABLE or a VACUUM FULL.
+ * Reads publication and captured tables in one statement, so the result is consistent. Reads only the catalog and
+ * avoids functions that lock a table: it must not wait for an ALTER TABLE or a VACUUM FULL.
  */
 export async function readSource(client: pg.ClientBase, options: CaptureOptions): Promise<SourceState> {
   const { rows } = await client.query<{
@@ -112,8 +123,8 @@ export async function readSource(client: pg.ClientBase, options: CaptureOptions)
 }
 
 /**
- * The part of a look that is stored; null without a publication. `before`: the fingerprint that it takes the place of. Its columns that are gone are remembered: rows of the log may
- * still have cells under their names.
+ * The stored part of a source state; null without a publication. `before`: the fingerprint it replaces. Its columns
+ * that no longer exist are remembered: rows of the log may still have cells under their names.
  */
 export function toFingerprint(state: SourceState, before?: SourceFingerprint): SourceFingerprint | null {
   if (state.publication === null) return null;
@@ -147,8 +158,9 @@ function findGoneNames(names: readonly string[], before: TableFingerprint | unde
 }
 
 /**
- * ATTACH PARTITION writes the partition's columns anew, CREATE TABLE … PARTITION OF writes them before the membership: only such a partition is sure to begin empty. It is so no more
- * where its file is another than the first one, which has the table's number.
+ * ATTACH PARTITION rewrites the partition's column entries, while CREATE TABLE … PARTITION OF writes them before the
+ * membership: only such a partition is certain to start empty. Not if its file differs from the first one, whose number
+ * equals the table's oid.
  */
 const SOURCE_QUERY = `
 WITH RECURSIVE publication AS (SELECT p.*, p.xmin::text AS mark FROM pg_publication p WHERE p.pubname = $3),

@@ -5,25 +5,25 @@ import type { createTransactionEncoder } from '../schemas/avro/transaction.ts';
 import { type Publisher, toHeaderBytes } from './publish.ts';
 import { widenXid } from './snapshot/visibility.ts';
 
-/** The source transaction at hand: what its begin says of it, and what of it has been published by now. */
+/** The current source transaction: its begin message, and what was published of it so far. */
 export interface SourceTransaction extends BeginMessage {
   readonly wideXid: bigint;
   readonly xidNumber: number;
   /** Already in the log: the server sends everything since its last confirmation again. */
   readonly isKnown: boolean;
   readonly id: string;
-  /** When it was committed, as Kafka has times. */
+  /** Commit time in Kafka's format, milliseconds since 1970. */
   readonly timestampMs: string;
-  /** Of the next change: none is used twice or left out, also where a change becomes no event. */
+  /** Ordinal of the next change. None is used twice or skipped, even if a change produces no event. */
   ordinal: number;
-  /** Events of it: the sum of `counts`, which holds them by table. What is read beside the stream is none of them. */
+  /** Number of events: the sum of `counts`, which holds them by table. Rows of snapshots do not count. */
   total: number;
   readonly counts: Map<string, number>;
-  /** What the events from here on carry of who changes rows, and how many bytes of a record that takes. */
+  /** Context carried by the following events, and the bytes it takes in a record. */
   context: { readonly headers: RecordHeaders; readonly bytes: number } | null;
 }
 
-/** `near`: a 64-bit xid of the same time. Transactions that commit before `storedLsn` are in the log. */
+/** `near`: a 64-bit xid of about the same time. Transactions that commit before `storedLsn` are in the log. */
 export function toSourceTransaction(message: BeginMessage, near: bigint, storedLsn: bigint): SourceTransaction {
   const wideXid = widenXid(message.xid, near);
   return {
@@ -40,7 +40,10 @@ export function toSourceTransaction(message: BeginMessage, near: bigint, storedL
   };
 }
 
-/** Takes the context that an application told by a message. False where it is none that can be kept: the events go without, and an earlier one is over. */
+/**
+ * Takes the context from an application's message. Returns false if it cannot be kept: the following events then carry
+ * none, and an earlier one ends.
+ */
 export function takeContext(transaction: SourceTransaction, content: Buffer): boolean {
   const context = parseContext(content);
   const headers = context === null ? null : { [CONTEXT_HEADER]: toContextBytes(context) };
@@ -48,7 +51,10 @@ export function takeContext(transaction: SourceTransaction, content: Buffer): bo
   return headers !== null;
 }
 
-/** Appends the boundaries of a transaction, as Debezium does: both behind its events, since its counts are known only then. */
+/**
+ * Appends the boundaries of a transaction, as Debezium does: both after its events, since its counts are known only
+ * then.
+ */
 export type BoundaryWriter = (transaction: SourceTransaction) => void;
 
 export function createBoundaryWriter(

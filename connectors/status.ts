@@ -1,6 +1,6 @@
 import type { SignalProgress, TableProgress } from './position.ts';
 
-/** What a running connector tells about itself: read by metrics and health checks, written by the flow alone. */
+/** Status of a running connector: read by metrics and health checks, written only by the flow. */
 export interface ConnectorStatus {
   state: 'starting' | 'standing by' | 'streaming' | 'stopped';
   /** Everything before this LSN is in the log. */
@@ -10,23 +10,23 @@ export interface ConnectorStatus {
   events: number;
   transactions: number;
   kafkaTransactions: number;
-  /** Changes too large for their topic written as dead letters, and rows whose last version is one. */
+  /** Changes too large for their topic written as dead letters, and the rows whose last version is one. */
   deadLetters: number;
   deadLettersOpen: number;
-  /** Changes in the stream that became no event: of tables that nobody captures, and of those that are read again anyway. */
+  /** Streamed changes that became no event: of tables that are not captured, or that are read again anyway. */
   passedOver: number;
-  /** Messages that were to say who changes rows, and could not be kept. */
+  /** Context messages that could not be kept. */
   contextsPassedOver: number;
-  /** What was being read when reading failed, table and rows so far; null where it did not. */
+  /** The table being read when reading failed, with rows so far; null if reading has not failed. */
   failedRead: { readonly table: string; readonly rows: number } | null;
-  /** Monotonic time since which Kafka has not answered, milliseconds; null while nothing is asked of it. */
+  /** Monotonic time since which a Kafka request is pending, milliseconds; null if none is. */
   sendingSinceMs: number | null;
   /** Monotonic time of the last position written, milliseconds. */
   lastProgressMs: number;
-  /** Monotonic time of the server's last word behind everything it had sent, milliseconds. */
+  /** Monotonic time of the last keepalive taken from the stream, after everything sent before it, milliseconds. */
   lastHeardMs: number;
   snapshot: Readonly<Record<string, TableProgress>>;
-  /** Snapshots that were asked for; undefined before the first position. */
+  /** Requested snapshots; undefined before the first position. */
   signals: SignalProgress | undefined;
   tables: readonly string[];
 }

@@ -3,7 +3,10 @@ import { CrosswalkError } from '../runtime/errors.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import { assertBound, type Binding, decodePosition, type Position, type ServerState } from './position.ts';
 
-/** The stored position, read while the server is still asked how far it is; checked against what it is bound to, and bound to what is there now: after a failover that is another timeline. Null where none was ever stored. */
+/**
+ * The stored position, read while the server's state is still pending. It is checked against its binding and rebound to
+ * the current one, which after a failover has another timeline. Null if none was ever stored.
+ */
 export async function readStoredPosition(
   kafka: Kafka,
   config: Config,
@@ -11,7 +14,7 @@ export async function readStoredPosition(
   reading: ServerState | Promise<ServerState>,
 ): Promise<Position | null> {
   const record = await kafka.readLast(positionTopicOf(config), config.slot);
-  // Also that the server is the one that it was is known only then: a position is not judged by another one.
+  // Awaiting also ensures that the server is still the same: a position is not checked against another server.
   const server = await reading;
   if (record?.value == null) {
     const ends = await kafka.fetchOffsets(config.tables.map((table) => topicOf(config, table)));

@@ -14,28 +14,28 @@ import { type Captured, toChangedRelation } from './encoders.ts';
 import type { Position } from './position.ts';
 import { tellColumns } from './told-columns.ts';
 
-/** The source transaction that a message belongs to. `isKnown`: it is in the log already. */
+/** The source transaction of a message. `isKnown`: it is in the log already. */
 interface Transaction {
   readonly finalLsn: bigint;
   readonly isKnown: boolean;
 }
 
-/** What is asked of the catalog, and of the others of the session. */
+/** Access to the catalog and to the rest of the session. */
 export interface StreamedTablesOptions {
-  /** As the catalog described them at the start of the session. */
+  /** The tables as the catalog described them at the start of the session. */
   readonly loaded: ReadonlyMap<number, Captured>;
   readonly stored: Pick<Position, 'told' | 'reread'>;
-  /** Whether rows of the table have been read by now. */
+  /** Whether rows of the table have been read so far. */
   readonly isRead: (table: string) => boolean;
   /** Names of types by oid. */
   readonly readTypeNames: (oids: readonly number[]) => Promise<ReadonlyMap<number, string>>;
   /** Registers the schemas of a relation. */
   readonly register: (relation: Relation) => Promise<Captured>;
-  /** Called before a relation takes the place of another one; throws where that must not be now. */
+  /** Called before a relation replaces another one; throws if this is not allowed now. */
   readonly onChange: (relation: Relation, loaded: Relation) => Promise<void>;
-  /** Whether a partition is, or was at the last look, one of a captured table. */
+  /** Whether the table is a partition of a captured one, or was at the last check. */
   readonly isPartition: (of: Relation, oid: number) => Promise<boolean>;
-  /** Throws where the rows of captured partitions are sent as those of this table. */
+  /** Throws if the rows of captured partitions are sent as rows of this table. */
   readonly assertNoAncestor: (oid: number) => Promise<void>;
   readonly log: Log;
   readonly onPassedOver: () => void;
@@ -44,25 +44,35 @@ export interface StreamedTablesOptions {
 export type StreamedTables = ReturnType<typeof createStreamedTables>;
 
 /**
- * The captured tables as the stream describes them: behind the catalog until its changes have passed. No change of one is passed over in silence: what cannot be turned into an event
- * stops the stream, unless all rows of the table are read again after it (`reread`), and changes of tables that nobody captures are named once and counted.
+ * The captured tables as the stream describes them, which lags behind the catalog until its changes have passed. No
+ * change is skipped silently: one that cannot become an event stops the stream, unless all rows of the table are read
+ * again after it (`reread`). Changes of tables that are not captured are logged once per table and counted.
  */
 export function createStreamedTables(options: StreamedTablesOptions) {
   const { loaded, log } = options;
   const captured = new Map(loaded);
-  /** Relations whose rows cannot become events, and need not, with the positions of their keys; undefined where these are not certain. */
+  /**
+   * Relations whose rows cannot become events, and need not, with the positions of their keys; undefined if these are
+   * uncertain.
+   */
   const unreadable = new Map<number, { readonly error: unknown; readonly key: readonly number[] | undefined }>();
-  /** Tables of which it has been said that changes are passed over. */
+  /** Tables whose skipped changes have been logged. */
   const said = new Set<string>();
-  /** Names of tables that nobody captures; null once they are said. */
+  /** Names of tables that are not captured; null once logged. */
   const strangers = new Map<number, string | null>();
   /** The partitioned table that was described last: its partition follows. */
   let root: Relation | null = null;
   let told = { ...options.stored.told };
   const reread = new Map(Object.entries(options.stored.reread ?? {}).map(([table, lsn]) => [table, parseLsn(lsn)]));
-  /** Whether every row of a table is read behind a transaction. A load that has not begun is no reason: its first chunk may have been read before. */
+  /**
+   * Whether every row of a table is read after a transaction. A load that has not begun does not count: its first chunk
+   * may have been read before.
+   */
   const isReadAgain = (table: string, { finalLsn }: Transaction) => finalLsn < (reread.get(table) ?? 0n);
-  /** By table, its partitions that do not send old rows: the server sends the key alone, and calls it the old row where the table has REPLICA IDENTITY FULL. */
+  /**
+   * Partitions, by table, that do not send old rows: the server sends only the key, as an old row if the table has
+   * REPLICA IDENTITY FULL.
+   */
   const weak = new Map<string, Set<number>>();
 
   function passOver({ table }: Relation, error: unknown, transaction: Transaction): void {
@@ -76,7 +86,10 @@ export function createStreamedTables(options: StreamedTablesOptions) {
     );
   }
 
-  /** A table that was swapped for another one goes on under its number, and a table that is renamed for a while under its name of then: the first is no captured one any more. */
+  /**
+   * A table that was swapped for another one continues under its oid, and a temporarily renamed table under its name at
+   * that time: the former is then no longer captured.
+   */
   function findKnown(message: RelationMessage): Captured | undefined {
     const isSame = ({ relation }: Captured) => relation.table === message.table && relation.schema === message.schema;
     const byOid = captured.get(message.oid);
@@ -96,7 +109,7 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       captured.set(message.oid, await options.register(changed));
     }
     if (transaction.isKnown) return;
-    // Who had the table read again has said which columns it has from there on.
+    // The request to read the table again has recorded its columns from there on.
     if (isReadAgain(table, transaction)) return;
     const next = tellColumns(
       options.isRead(table) ? told[table] : undefined,
@@ -111,7 +124,7 @@ export function createStreamedTables(options: StreamedTablesOptions) {
     throw toChanged(relation, `its changes were sent without old rows, under ${IDENTITIES[message.replicaIdentity]}`);
   }
 
-  /** The changes of a partition come under its table's number, and its own description tells how they were written. */
+  /** Changes of a partition arrive under its table's oid, and its own relation message tells how they were written. */
   async function meetPartition(message: RelationMessage, of: Relation, transaction: Transaction): Promise<void> {
     const name = `${message.schema}.${message.table}`;
     const isWeak = message.replicaIdentity !== 'f';
@@ -129,7 +142,7 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       );
   }
 
-  /** The old row of a message without what is none. */
+  /** Marks an old row that holds only the key. */
   function withoutWeakRow(message: RowMessage, relation: Relation): RowMessage {
     if (message.kind === 'insert' || message.before === null || (weak.get(relation.table)?.size ?? 0) === 0)
       return message;
@@ -140,7 +153,7 @@ export function createStreamedTables(options: StreamedTablesOptions) {
   }
 
   return {
-    /** A table is described, anew or for the first time. */
+    /** A relation message, first or repeated. */
     async describe(message: RelationMessage, transaction: Transaction | null): Promise<void> {
       const known = findKnown(message);
       const of = transaction ?? { finalLsn: 0n, isKnown: true };
@@ -161,21 +174,21 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       }
     },
 
-    /** The table as it is now; undefined where nobody captures it. */
+    /** The table as it is now; undefined if it is not captured. */
     get: (oid: number): Captured | undefined => captured.get(oid),
 
-    /** A change of a table that nobody captures. */
+    /** A change of a table that is not captured. */
     async passStranger(oid: number): Promise<void> {
       options.onPassedOver();
       const table = strangers.get(oid);
       if (table === null) return;
-      // A captured partition may have become a part of it.
+      // A captured partition may have been attached to it.
       await options.assertNoAncestor(oid);
       strangers.set(oid, null);
       log.info({ table }, 'changes of a table that is not captured are passed over');
     },
 
-    /** The changes that a row message of a captured table stands for; none where they need not be told. */
+    /** The changes of a row message of a captured table; empty if they need not be published. */
     toChanges(message: RowMessage, { relation }: Captured, transaction: Transaction, place: ChangePlace): Change[] {
       const unread = unreadable.get(message.oid);
       if (unread !== undefined) {
@@ -193,7 +206,7 @@ export function createStreamedTables(options: StreamedTablesOptions) {
       }
     },
 
-    /** Rows of a table are told as they were read, with the columns of then. */
+    /** Rows of a table were published as read, with the columns as of that read. */
     tellRead({ table, columns }: Relation): void {
       if (told[table] === undefined) told = { ...told, [table]: { now: columns.map(({ name }) => name), gone: [] } };
     },
@@ -214,7 +227,7 @@ const IDENTITIES = {
   f: 'REPLICA IDENTITY FULL',
 } as const;
 
-/** Where the key of a relation is among other columns than its own; undefined where a column of it has another name or type. */
+/** Positions of a relation's key columns in a message; undefined if a key column has another name or type. */
 function findKey(message: RelationMessage, { key, columns }: Relation): readonly number[] | undefined {
   const positions = key.map((name) => {
     const known = columns.find((column) => column.name === name);

@@ -1,7 +1,7 @@
 import { parseLsn, toLsnText } from '../changes/lsn.ts';
 import type { TimelineSwitch } from './position.ts';
 
-/** A timeline history file: the timelines that this one came from, oldest first, each with the LSN at which it was left. */
+/** Parses a timeline history file: the ancestor timelines, oldest first, each with the LSN of its end. */
 export function parseTimelineHistory(content: string): TimelineSwitch[] {
   return content
     .split('\n')

@@ -1,9 +1,11 @@
 import type { ToldColumns } from './position.ts';
 
 /**
- * The columns of a table's events once they are `names`. `back`: columns that earlier events had and the last ones lacked. Rows that were written in between have no cell under
- * these names in the log, although the table has one; no other sign tells, since a column that is renamed there and back is the same to the catalog. `moved`: columns that cannot be those
- * that had their names before. A column keeps its place under another name, one that goes leaves no gap, and a new one is the last.
+ * The columns of a table's events once they are `names`. `back`: columns that earlier events had and the last ones
+ * lacked. Rows written in between have no cell under these names in the log, although the table has one; nothing else
+ * reveals this, since a column renamed back and forth looks unchanged in the catalog. `moved`: columns that cannot be
+ * those that had their names before. A renamed column keeps its position, a dropped one leaves no gap, and a new one is
+ * the last.
  */
 export function tellColumns(
   before: ToldColumns | undefined,
@@ -15,7 +17,7 @@ export function tellColumns(
   return { told: { now: names, gone: [...gone] }, back, moved: findMoved(before.now, names) };
 }
 
-/** Names that are behind other columns than before, or behind more of them. */
+/** Names that come after other columns than before, or after more of them. */
 function findMoved(before: readonly string[], names: readonly string[]): string[] {
   const moved: string[] = [];
   let last = { before: -1, now: -1 };

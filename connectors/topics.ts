@@ -10,10 +10,10 @@ import type { TopicSpec } from '../runtime/kafka.ts';
 import { RECORD_TIMES } from '../runtime/record-times.ts';
 import { stopTopicOf } from '../runtime/stop-records.ts';
 
-/** What a cluster's own defaults must not decide. Batches stay as they are sent; rows of several megabytes pass. */
+/** Settings that must not depend on cluster defaults. Batches stay as sent; rows of several megabytes fit. */
 const EVERY_TOPIC = { ...RECORD_TIMES, 'compression.type': 'producer', 'max.message.bytes': '16777216' };
 
-/** The log is the truth: nothing is ever deleted or compacted away. */
+/** The log is the source of truth: nothing is ever deleted or compacted. */
 const KEEP_FOREVER = {
   ...EVERY_TOPIC,
   'cleanup.policy': 'delete',
@@ -21,7 +21,7 @@ const KEEP_FOREVER = {
   'retention.bytes': '-1',
 };
 
-/** Of positions only the last one counts; small segments, because the one being written is never compacted. */
+/** Only the last position counts. Small segments, because the active one is never compacted. */
 const KEEP_LAST = {
   ...EVERY_TOPIC,
   'cleanup.policy': 'compact',
@@ -29,7 +29,10 @@ const KEEP_LAST = {
   'min.cleanable.dirty.ratio': '0.1',
 };
 
-/** Every topic that the connector writes, that of signals, which it reads, and that of the last lines of processes. */
+/**
+ * Every topic that the connector writes, the signal topic, which it reads, and the stop topic, for why processes
+ * stopped.
+ */
 export function topicSpecs(config: Config): TopicSpec[] {
   const { partitions, replicationFactor } = config;
   return [

@@ -1,15 +1,16 @@
-/** Longest rest between two Kafka transactions, and how long one is in terms of how long the transaction before took. */
+/** Longest rest between two Kafka transactions, and its length as a multiple of the previous transaction's duration. */
 const LONGEST_MS = 20;
 const SHARE = 2;
 
 /**
- * Rests between Kafka transactions. Each costs the broker and every projection about the same, whatever is in it, so that where commits come one by one, as fast as they
- * can be sent, all of the machine goes into transactions of one change, and each waits for it. A commit after a quiet time waits for nothing.
+ * Rests between Kafka transactions. Each transaction costs the broker and every projection about the same, whatever its
+ * size. Without rests, commits that arrive one by one as fast as they can be sent would saturate the machine with
+ * transactions of one change, and each would wait for it. A commit after a quiet time does not wait.
  */
 export interface TransactionRest {
-  /** Milliseconds until the next transaction should end: 0 where it may at once. Times are monotonic milliseconds. */
+  /** Milliseconds until the next transaction should end; 0: now. Times are monotonic milliseconds. */
   restMs(nowMs: number): number;
-  /** A transaction was sent from one time to the other. */
+  /** A transaction was sent between these times. */
   sent(startMs: number, endMs: number): void;
 }
 

@@ -3,7 +3,7 @@ import { pause } from '../runtime/retry.ts';
 
 const POLL_MS = 100;
 
-/** Who holds a lock, as pg_stat_activity tells. */
+/** The holder of a lock, from pg_stat_activity. */
 export interface LockHolder {
   readonly pid: string;
   readonly application: string;
@@ -11,8 +11,9 @@ export interface LockHolder {
 }
 
 /**
- * Runs `work` while this session holds the advisory lock of that name; whoever comes second waits. It asks again and again instead of waiting inside a statement:
- * a statement that waits keeps a snapshot, for whose end CREATE INDEX CONCURRENTLY of the holder would wait in turn.
+ * Runs `work` while this session holds the advisory lock of that name; a second caller waits. Polls instead of waiting
+ * inside a statement: a waiting statement keeps a snapshot, and a CREATE INDEX CONCURRENTLY of the holder would wait
+ * for its end.
  */
 export async function holdingLock<T>(
   client: pg.ClientBase,
@@ -33,13 +34,13 @@ export async function holdingLock<T>(
   try {
     return await work();
   } finally {
-    // A session that is gone has given its locks back.
+    // A session that has ended has released its locks.
     await client.query('SELECT pg_advisory_unlock(hashtext($1))', [name]).catch(() => undefined);
   }
 }
 
 async function readHolder(client: pg.ClientBase, name: string): Promise<LockHolder | null> {
-  // The key is an integer, which PostgreSQL widens to a bigint: its upper half is in classid, its lower half in objid.
+  // The key is an integer, which PostgreSQL widens to bigint: its upper half is in classid, its lower half in objid.
   const { rows } = await client.query<{ pid: string; application: string; since: string }>(
     `SELECT a.pid::text, a.application_name AS application, date_trunc('second', a.backend_start)::text AS since
      FROM pg_locks l JOIN pg_stat_activity a USING (pid), (SELECT hashtext($1)::bigint AS key) AS k

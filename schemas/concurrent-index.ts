@@ -6,7 +6,7 @@ import { quoteTable } from './quote.ts';
 
 type ConcurrentStep = Extract<MigrationStep, { kind: 'concurrently' }>;
 
-/** What there is under the name of an index; null: nothing. */
+/** The state of an index; null if there is none of that name. */
 export async function readIndexState(
   client: pg.ClientBase,
   { schema, name }: { schema: string; name: string },
@@ -21,8 +21,9 @@ export async function readIndexState(
 }
 
 /**
- * Builds or drops an index without blocking writers. A build that failed or was killed leaves an invalid index, which costs every write and serves no query: it is
- * dropped and built again. The caller holds the lock of migrations, so an invalid one is not somebody's build at work.
+ * Builds or drops an index without blocking writers. A failed or killed build leaves an invalid index, which costs
+ * every write and serves no query: it is dropped and built again. The caller holds the migration lock, so an invalid
+ * index is never another session's running build.
  */
 export async function runConcurrentStep(
   client: pg.ClientBase,

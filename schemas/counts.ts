@@ -1,10 +1,13 @@
 import type pg from 'pg';
 import { quoteTable } from './quote.ts';
 
-/** What a table is made of, in numbers. */
+/** Counts that describe a table. */
 export type TableCounts = Readonly<Record<'rows' | 'constraints' | 'unvalidated' | 'indexes' | 'invalid', number>>;
 
-/** Counts every table of some schemas, by `schema.table`; rows exactly. Constraints are those that can be named and validated: CHECK, keys, exclusion, foreign keys. */
+/**
+ * Counts every table of some schemas, by `schema.table`; rows exactly. Counted constraints are those that can be named
+ * and validated: CHECK, keys, exclusion, foreign keys.
+ */
 export async function countTables(
   client: pg.ClientBase,
   schemas: readonly string[],

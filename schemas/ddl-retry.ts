@@ -2,15 +2,18 @@ import type pg from 'pg';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { pause } from '../runtime/retry.ts';
 
-/** How DDL takes its locks. A statement that waits for a lock makes everybody wait who comes after it: so it waits for `lockTimeoutMs` at most, lets them pass, and tries again. */
+/**
+ * How DDL acquires its locks. A statement waiting for a lock blocks everyone queued behind it: it therefore waits at
+ * most `lockTimeoutMs`, lets them pass, and retries.
+ */
 export interface DdlOptions {
   readonly lockTimeoutMs: number;
-  /** For what waits without making anybody else wait: an index that is built concurrently. */
+  /** For waits that block nobody else: an index built concurrently. */
   readonly concurrentTimeoutMs: number;
   readonly attempts: number;
-  /** Opens a session that looks at who is in the way; null: they are not named. */
+  /** Opens a session that finds the blockers; null: they are not reported. */
   readonly observe: (() => Promise<pg.Client>) | null;
-  /** Told of each attempt that failed. */
+  /** Called for each failed attempt. */
   readonly onWait: (message: string) => void;
   readonly signal: AbortSignal;
 }
@@ -24,7 +27,7 @@ export const ddlDefaults: DdlOptions = {
   signal: new AbortController().signal,
 };
 
-/** A session that keeps DDL from its lock. `query`: the first word of its statement, never its text. */
+/** A session that blocks DDL from its lock. `query`: the first word of its statement, never its text. */
 export interface Blocker {
   readonly pid: string;
   readonly role: string;
@@ -36,12 +39,15 @@ export interface Blocker {
 
 const PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 15_000;
-/** A wait that makes nobody else wait may be long: people are told what for. */
+/** A wait that blocks nobody may be long: its reason is reported after this time. */
 const TELL_AFTER_MS = 5000;
-/** lock_not_available, deadlock_detected: what another attempt may heal. */
+/** lock_not_available, deadlock_detected: a retry may succeed. */
 const isLockError = (error: unknown) => ['55P03', '40P01'].includes(String((error as { code?: unknown }).code));
 
-/** Runs `attempt` again and again while it fails for want of a lock, with growing pauses. Throws `locked`, which names who was in the way, after the last attempt. */
+/**
+ * Retries `attempt` while it fails to get a lock, with growing pauses. After the last attempt, throws `locked`, which
+ * names the blockers.
+ */
 export async function retryLocked<T>(
   client: pg.ClientBase,
   what: string,
@@ -73,7 +79,10 @@ export async function retryLocked<T>(
   }
 }
 
-/** Looks again and again at who blocks a session, and remembers the last ones seen: once its wait has timed out, nobody blocks it any more. */
+/**
+ * Polls for the blockers of a session and keeps the last ones seen: once its wait has timed out, nobody blocks it any
+ * more.
+ */
 async function watchBlockers(
   pid: string,
   what: string,
@@ -119,7 +128,7 @@ async function readBlockers(observer: pg.ClientBase, pid: string): Promise<Block
   return rows;
 }
 
-/** Who was in the way, for people. */
+/** The blockers as text for an operator. */
 export function toBlockersText(blockers: readonly Blocker[]): string {
   if (blockers.length === 0) return 'another transaction holds it';
   return blockers
@@ -132,7 +141,9 @@ export function toBlockersText(blockers: readonly Blocker[]): string {
     .join('; ');
 }
 
-/** Runs `work` in a transaction whose statements wait for a lock for no longer than `lockTimeoutMs` each, and for nothing else are limited in time. */
+/**
+ * Runs `work` in a transaction whose statements wait at most `lockTimeoutMs` for a lock and have no other time limit.
+ */
 export async function inDdlTransaction<T>(
   client: pg.ClientBase,
   lockTimeoutMs: number,

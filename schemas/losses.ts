@@ -2,15 +2,15 @@ import type pg from 'pg';
 import { quoteIdent } from './quote.ts';
 
 interface Table {
-  /** Names by what a column is: its table, name and type. */
+  /** Column names by the column's identity: table, name and type. */
   readonly columns: ReadonlyMap<string, string>;
-  /** Where its rows are: another file after TRUNCATE, and after whatever writes the table anew. */
+  /** File node of its rows: changes with TRUNCATE and with every rewrite of the table. */
   readonly file: string;
-  /** Rows that this transaction has deleted. */
+  /** Rows deleted by this transaction. */
   readonly deleted: bigint;
 }
 
-/** Tables of all schemas, by name: but for shadows of rebuilds, and those that migrations alone fill and empty. */
+/** Tables of all schemas, by name, except shadows of rebuilds and tables that only migrations fill and empty. */
 async function readTables(client: pg.ClientBase): Promise<Map<string, Table>> {
   const { rows } = await client.query<{ table: string; columns: string; file: string; deleted: string }>(
     `SELECT n.nspname || '.' || c.relname AS table, c.relfilenode::text AS file, coalesce(pg_stat_get_xact_tuples_deleted(c.oid), 0)::text AS deleted,
@@ -31,8 +31,9 @@ async function readTables(client: pg.ClientBase): Promise<Map<string, Table>> {
 }
 
 /**
- * Tables that statements would drop or empty, delete rows of, or take a filled column from or its type: found by running them and taking them back. A table that is written anew counts as
- * one of them. What an UPDATE overwrites is not found. For a transaction of the caller's.
+ * Tables that statements would drop or empty, delete rows of, or whose filled columns they would drop or retype. Found
+ * by running the statements and rolling them back. A rewritten table counts as well. Values overwritten by UPDATE are
+ * not found. Must run in a transaction of the caller.
  */
 export async function findLosses(client: pg.ClientBase, statements: readonly string[]): Promise<string[]> {
   const before = await readTables(client);
@@ -52,7 +53,7 @@ export async function findLosses(client: pg.ClientBase, statements: readonly str
   return lost.sort();
 }
 
-/** Whether a row has a value in one of these columns. */
+/** Whether any row has a value in one of these columns. */
 async function isAnyFilled(client: pg.ClientBase, table: string, columns: readonly string[]): Promise<boolean> {
   const name = table.split('.').map(quoteIdent).join('.');
   const { rows } = await client.query(
@@ -61,7 +62,7 @@ async function isAnyFilled(client: pg.ClientBase, table: string, columns: readon
   return rows.length > 0;
 }
 
-/** Whether a migration may lose something: only such ones are tried before they are run. */
+/** Whether a migration may lose data: only such migrations are tried before they are run. */
 export function mayLose(sql: string): boolean {
   return /\b(?:DROP|TRUNCATE)\b|\bDELETE\s+FROM\b|\bTHEN\s+DELETE\b|\bALTER\b[^;]*\bTYPE\b/i.test(sql);
 }

@@ -17,7 +17,7 @@ export interface PlanSection {
   readonly sql: string;
 }
 
-/** What `migrateUp` would run; empty where nothing is missing. Reads only. */
+/** The statements that `migrateUp` would run; empty if nothing is missing. Read-only. */
 export async function planUp(client: pg.ClientBase, options: MigrateOptions): Promise<PlanSection[]> {
   const ddl = { ...ddlDefaults, ...options };
   const state = await readMigrationState(client, options.migrations);
@@ -38,7 +38,7 @@ export async function planUp(client: pg.ClientBase, options: MigrateOptions): Pr
   ];
 }
 
-/** What undoing these migrations would run, the last applied one first. Reads only. */
+/** The statements that undoing these migrations would run, the last applied one first. Read-only. */
 export async function planUndo(
   client: pg.ClientBase,
   names: readonly string[],
@@ -74,7 +74,7 @@ function toSections(
       sql: [
         `SET lock_timeout = ${ddl.concurrentTimeoutMs};`,
         'SET statement_timeout = 0;',
-        // The migration is not applied: an index of that name is what a build that failed has left behind.
+        // The migration is not applied: an index of that name is left over from a failed build.
         ...(table === null ? [] : [`DROP INDEX CONCURRENTLY IF EXISTS ${schema}.${index};`]),
         step.sql,
         'RESET lock_timeout;',

@@ -1,8 +1,8 @@
 import { CrosswalkError } from '../runtime/errors.ts';
 
 /**
- * A part of a migration. `transaction`: its statements are one transaction. `concurrently`: one CREATE or DROP INDEX CONCURRENTLY, which
- * PostgreSQL runs outside of any.
+ * A part of a migration. `transaction`: its statements run in one transaction. `concurrently`: one CREATE or DROP INDEX
+ * CONCURRENTLY, which PostgreSQL only runs outside of a transaction.
  */
 export type MigrationStep =
   | { readonly kind: 'transaction'; readonly sql: string }
@@ -23,8 +23,9 @@ const CREATE = new RegExp(
 const DROP = new RegExp(`^DROP INDEX CONCURRENTLY IF EXISTS ${NAME}\\.${NAME}\\s*;$`);
 
 /**
- * Splits the text of a migration where a line says `-- crosswalk: concurrently` or `-- crosswalk: transaction`; without one it is a single transaction, also where it holds no statement. Where there are
- * several steps, each must do no harm when it is run again: a run that was killed begins them anew. Throws `migration_failed` for a concurrent step of another form.
+ * Splits the text of a migration at lines `-- crosswalk: concurrently` or `-- crosswalk: transaction`; without them it
+ * is a single transaction, even if it holds no statement. If there are several steps, each must be idempotent: after a
+ * killed run they start over. Throws `migration_failed` for a malformed concurrent step.
  */
 export function parseSteps(sql: string, name: string): MigrationStep[] {
   const [first, ...rest] = sql.split(MARKER);
@@ -41,7 +42,7 @@ export function parseSteps(sql: string, name: string): MigrationStep[] {
   return steps.length > 0 ? steps : [{ kind: 'transaction', sql: 'SELECT;' }];
 }
 
-/** Whether all of a migration is one transaction, with its mark. */
+/** Whether the whole migration, including its mark, is one transaction. */
 export function isOneTransaction(steps: readonly MigrationStep[]): boolean {
   return steps.length <= 1 && steps.every(({ kind }) => kind === 'transaction');
 }

@@ -11,8 +11,9 @@ import { type MigrationStep, parseSteps } from './migration-steps.ts';
 import { toRefusal } from './refusal.ts';
 
 /**
- * One numbered migration of one schema. `checksum` of the up file: an applied migration must not change afterwards, unless its first line names the checksum that it replaces: then it
- * leaves, together with the later ones, what that one left.
+ * One numbered migration of one schema. `checksum`: of the up file. An applied migration must not change, unless its
+ * first line names the checksum that it replaces: then it must lead, together with the later ones, to the same result
+ * as the replaced one.
  */
 export interface Migration {
   readonly schema: string;
@@ -35,12 +36,15 @@ export interface MigrationState {
   readonly appliedAt: string | null;
 }
 
-/** The engine's own. */
+/** The engine's own migrations. */
 const ENGINE: MigrationFolder = { schema: 'crosswalk', folder: join(import.meta.dirname, 'crosswalk') };
 
 const REPLACES = /^-- crosswalk: replaces ([0-9a-f]{64})$/m;
 
-/** All migrations in the order of application: the engine's first, then those of the new schema; null: another tool makes that. */
+/**
+ * All migrations in order of application: the engine's first, then those of the new schema; `target` null: another tool
+ * creates that schema.
+ */
 export function readMigrations(target: MigrationFolder | null, engine = ENGINE): Migration[] {
   return [engine, ...(target === null ? [] : [target])].flatMap(({ schema, folder }) =>
     readdirSync(folder)
@@ -62,12 +66,15 @@ export function readMigrations(target: MigrationFolder | null, engine = ENGINE):
   );
 }
 
-/** A migration as people name it: `crosswalk/003_verification`. */
+/** Display name of a migration: `crosswalk/003_verification`. */
 export function labelOf(migration: Pick<Migration, 'schema' | 'number' | 'name'>): string {
   return `${migration.schema}/${String(migration.number).padStart(3, '0')}_${migration.name}`;
 }
 
-/** Which migrations are applied. Throws `migration_failed` where an applied one was changed, or where the database knows one that this program does not. */
+/**
+ * Reads which migrations are applied. Throws `migration_failed` if an applied one was changed, or if the database has
+ * one unknown to this program.
+ */
 export async function readMigrationState(
   client: pg.ClientBase,
   migrations: readonly Migration[],
@@ -106,16 +113,22 @@ export async function readMigrationState(
   }));
 }
 
-/** Serialises migration runs against one database. */
+/** Serialises migration runs on one database. */
 const LOCK = 'crosswalk.migration';
 
-/** What applying and undoing is told. `guard` runs in each transaction, before its statements: it throws to keep what they would drop. */
+/**
+ * Options for applying and undoing. `guard` runs in each transaction, before its statements, and throws if they would
+ * drop something that must be kept.
+ */
 export interface MigrateOptions extends Partial<DdlOptions> {
   readonly migrations: readonly Migration[];
   readonly guard?: (client: pg.ClientBase, sql: string) => Promise<void>;
 }
 
-/** Applies what is missing, each migration with its mark in one transaction, or in the steps that it names. Safe to run twice, and by two at once. Returns what it applied. */
+/**
+ * Applies missing migrations, each with its mark in one transaction, or in its declared steps. Idempotent, and safe to
+ * run concurrently. Returns the applied ones.
+ */
 export async function migrateUp(
   client: pg.ClientBase,
   onApplied: (name: string) => void,
@@ -147,7 +160,7 @@ export async function migrateUp(
   });
 }
 
-/** Undoes the last applied migrations, newest first, in the order in which they were applied. Returns what it undid. */
+/** Undoes the last applied migrations, in reverse order of application. Returns the undone ones. */
 export async function migrateDown(
   client: pg.ClientBase,
   steps: number,
@@ -157,7 +170,7 @@ export async function migrateDown(
   return await undo(client, onUndone, options, (applied) => applied.slice(0, steps));
 }
 
-/** Undoes these migrations as far as they are applied, the last one first. */
+/** Undoes these migrations if applied, the last one first. */
 export async function undoMigrations(
   client: pg.ClientBase,
   names: readonly string[],
@@ -196,7 +209,7 @@ async function undo(
   });
 }
 
-/** Applied migrations, the last one first. Those of one moment are in the order of their numbers. */
+/** Applied migrations, the last one first. Those applied at the same time are ordered by number. */
 export async function readApplied(client: pg.ClientBase, migrations: readonly Migration[]): Promise<Migration[]> {
   const state = await readMigrationState(client, migrations);
   const applied = state.filter(({ appliedAt }) => appliedAt !== null).map(({ migration }) => migration);
@@ -209,7 +222,7 @@ export async function readApplied(client: pg.ClientBase, migrations: readonly Mi
   return applied.toSorted((a, b) => placeOf(a) - placeOf(b)).reverse();
 }
 
-/** The statements of undoing these migrations that run in transactions, in their order. */
+/** The transactional statements for undoing these migrations, in order. */
 export async function readUndoStatements(
   client: pg.ClientBase,
   names: readonly string[],
@@ -222,7 +235,10 @@ export async function readUndoStatements(
     .map(({ sql }) => sql);
 }
 
-/** One migration, up or down, step by step; `mark` belongs to the last step. Each attempt at a lock is a transaction of its own. */
+/**
+ * Runs one migration, up or down, step by step; `mark` belongs to the last step. Each attempt to get a lock is a
+ * separate transaction.
+ */
 async function runSteps(
   client: pg.ClientBase,
   migration: Migration,
@@ -258,7 +274,10 @@ async function whileAlone<T>(client: pg.ClientBase, ddl: DdlOptions, work: () =>
   return await holdingLock(client, LOCK, { signal: ddl.signal, onWait }, work);
 }
 
-/** The statements that make the list of migrations where it is missing; null where it is there. Schemas that an administrator has made need no right to make them. */
+/**
+ * The statements that create the list of migrations; null if it exists. Schemas created by an administrator need no
+ * privilege to create them.
+ */
 export async function planBookkeeping(client: pg.ClientBase, migrations: readonly Migration[]): Promise<string | null> {
   const { rows: schemas } = await client.query<{ schema: string }>(
     'SELECT quote_ident(s) AS schema FROM unnest($1::text[]) AS s WHERE to_regnamespace(quote_ident(s)) IS NULL',

@@ -3,14 +3,14 @@ import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
 
-/** The phases of a migration, in their order. */
+/** The phases of a migration, in order. */
 export const phaseNames = ['prepare', 'backup', 'schema', 'capture', 'load', 'verify', 'opt-in'] as const;
 export type PhaseName = (typeof phaseNames)[number];
 
 export type LogAction = 'run' | 'rollback' | 'down' | 'backup taken' | 'backup verified';
 export type LogVerdict = 'begun' | 'done' | 'no-go' | 'failed';
 
-/** What is written of one event. `before` and `after` are counts, or the state that a rollback returns to. */
+/** A new log entry. `before` and `after` are counts, or the state that a rollback returns to. */
 export interface NewEntry {
   readonly runId: string;
   readonly phase: PhaseName;
@@ -33,12 +33,12 @@ export interface LogEntry extends Required<Omit<NewEntry, 'reason'>> {
 
 const DDL = join(import.meta.dirname, 'crosswalk/006_phases.up.sql');
 
-/** The statements that make the log where it is missing: the migration that holds it can be run again and again. */
+/** The statements that create the log if missing: its migration is idempotent. */
 export function phaseLogSql(): string {
   return readFileSync(DDL, 'utf8');
 }
 
-/** Makes the log, and its schema, where they are missing. */
+/** Creates the log and its schema if missing. */
 export async function ensurePhaseLog(client: pg.ClientBase): Promise<void> {
   if (await hasPhaseLog(client)) return;
   const { rows } = await client.query<{ found: string | null }>(`SELECT to_regnamespace('crosswalk')::text AS found`);
@@ -65,7 +65,7 @@ export async function appendEntry(client: pg.ClientBase, entry: NewEntry): Promi
   );
 }
 
-/** All entries, oldest first; none where there is no log. */
+/** All entries, oldest first; empty if there is no log. */
 export async function readEntries(client: pg.ClientBase): Promise<LogEntry[]> {
   if (!(await hasPhaseLog(client))) return [];
   const { rows } = await client.query<Record<keyof LogEntry, string | null>>(
@@ -86,7 +86,7 @@ function toOperator(): string {
   try {
     account = userInfo().username;
   } catch {
-    // A container's user need not have a name.
+    // The user of a container may have no name.
   }
   return `${account}@${hostname()}`;
 }

@@ -1,14 +1,14 @@
-/** A name as an identifier of SQL. */
+/** Quotes a name as an SQL identifier. */
 export function quoteIdent(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A table of a schema, both as identifiers of SQL. */
+/** A schema-qualified table, quoted as SQL identifiers. */
 export function quoteTable(schema: string, table: string): string {
   return `${quoteIdent(schema)}.${quoteIdent(table)}`;
 }
 
-/** A text as a literal of SQL, under standard_conforming_strings: for what takes no parameter. */
+/** Quotes a text as an SQL literal, under standard_conforming_strings: for statements that take no parameters. */
 export function quoteLiteral(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }

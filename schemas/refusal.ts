@@ -1,6 +1,9 @@
 import { CrosswalkError } from '../runtime/errors.ts';
 
-/** What a migration raises by itself, and that something else needs what it drops, as `migration_failed` that a person can act on; any other error as it is. Neither holds a cell value. */
+/**
+ * Turns exceptions raised by a migration, and dependency errors on a drop, into an actionable `migration_failed`;
+ * returns any other error unchanged. Neither holds a cell value.
+ */
 export function toRefusal(error: unknown, what: string): unknown {
   const { code, message, detail } = error as { code?: unknown; message?: unknown; detail?: unknown };
   // raise_exception, dependent_objects_still_exist

@@ -1,7 +1,10 @@
 import type { RejectsTable } from '../runtime/config.ts';
 import { quoteIdent, quoteTable } from './quote.ts';
 
-/** Columns of every value without a valid form that is projected, as a FROM clause named `rejects`; `schema` null: by the search path. */
+/**
+ * A FROM clause named `rejects` with these columns of every projected value without a valid form; `schema` null:
+ * resolved by the search path.
+ */
 export function rejectsSql(tables: readonly RejectsTable[], columns: readonly string[], schema: string | null): string {
   const listed = columns.map(quoteIdent).join(', ');
   const parts = tables.map(({ name, isFolded }) => {

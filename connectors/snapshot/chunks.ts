@@ -7,8 +7,8 @@ import type { Found, Range } from './windows.ts';
 import { ALL_ROWS, type Selection } from './work.ts';
 
 /**
- * Rows of one chunk in key order, those that are too large and keys without a row (of both all cells but those of the key are null), and the snapshot they were read
- * with (null when there are none).
+ * Rows of one chunk in key order, plus rows that are too large and keys without a row (both with all cells null except
+ * the key), and the snapshot they were read with (null if there are none).
  */
 export interface Chunk {
   readonly rows: readonly Cells[];
@@ -16,22 +16,25 @@ export interface Chunk {
   readonly missing: readonly Cells[];
   readonly snapshot: string | null;
   readonly lastKey: readonly string[] | null;
-  /** Whether it holds all rows that there were after the chunk before it, up to the key it was to end with. */
+  /** Whether the chunk holds all rows after the previous chunk, up to its end key. */
   readonly isLast: boolean;
 }
 
-/** What a value may take as text for each byte that is stored of it. */
+/** Maximum growth from stored bytes of a value to its text. */
 const STORED_FACTOR = 8;
-/** What the rows of a chunk may take in memory; a single row may take more. */
+/** Memory limit for the rows of a chunk; a single row may take more. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
 
-/** How many times fewer rows are read after an attempt that PostgreSQL has no memory for. */
+/** Divisor for the number of rows after an attempt that exceeds PostgreSQL's memory limit. */
 const FEWER = 16;
 
 /** Prefix of the logical messages that mark positions in the stream. */
 export const MARKER_PREFIX = 'crosswalk.marker';
 
-/** Where a chunk begins, and where it ends at the latest: behind `after`, up to and with `upTo`; null: from the start, to the end. `found`: what was found there, and fits into a chunk; null: not looked for. */
+/**
+ * Bounds of a chunk: after `after`, up to and including `upTo`; null: from the start, to the end. `found`: what the
+ * search for this range found, which fits into a chunk; null: not searched.
+ */
 export interface Bounds {
   readonly after: readonly string[] | null;
   readonly upTo: readonly string[] | null;
@@ -39,9 +42,10 @@ export interface Bounds {
 }
 
 /**
- * Reads at most `most` rows of a range, fewer where they are large, in one statement, so that rows and snapshot belong together. The order of keys is
- * PostgreSQL's: keys are never compared here. `ONLY`: rows of inheriting tables have topics of their own. Of a row whose cells take more than `mostRowBytes` only the key is read: the
- * client library could not receive a cell of 512 MiB, and would end the process. `run`: each attempt is run in it, where it needs a transaction of its own.
+ * Reads at most `most` rows of a range, fewer if they are large, in one statement, so that rows and snapshot belong
+ * together. Keys are in PostgreSQL's order and are never compared here. `ONLY`: rows of inheriting tables have their
+ * own topics. If a row's cells take more than `mostRowBytes`, only its key is read: the client library cannot receive a
+ * cell of 512 MiB, and would end the process. `run`: wraps each attempt, if it needs its own transaction.
  */
 export async function readRange(
   client: pg.ClientBase,
@@ -52,7 +56,8 @@ export async function readRange(
   mostRowBytes: number = MOST_ROW_BYTES,
   run: (attempt: () => Promise<Chunk>) => Promise<Chunk> = (attempt) => attempt(),
 ): Promise<Chunk> {
-  // A value may have a text that PostgreSQL has no memory for. Its row is found among fewer and fewer of them, and of the one that is left only the key is read.
+  // The text of a value may exceed PostgreSQL's memory limit. Its row is found by reading fewer and fewer rows; only
+  // the key of the last remaining one is read.
   for (let rows = most, asked = bounds; ; rows = Math.floor(rows / FEWER), asked = { ...bounds, found: null }) {
     try {
       return await run(() =>
@@ -85,19 +90,20 @@ async function readOnce(
   mostRowBytes: number,
 ): Promise<Chunk> {
   const next = selectBetween(relation, bounds, selection);
-  // One more than was found in the range: with all of them, nothing is left of it.
+  // One more than was found in the range: if no more than those come back, nothing is left of it.
   const { limit, hasNoLarge } =
     bounds.found === null
       ? await readLimit(client, relation, next, most)
       : { limit: bounds.found.rows + 1, hasNoLarge: bounds.found.hasNoLarge };
-  // Of keys that are asked for, those go on that were given: a row may spell an equal key in another way.
+  // With requested keys, the given texts are used to continue: a row may spell an equal key differently.
   const given = selection.keys === null ? [] : next.keys;
   const columns = next.columns.map((column, at) => `${column} AS ${quoteIdent(relation.columns[at]!.name)}`);
   const read = async (text: string) =>
     (await client.query<(string | null)[]>({ text, values: next.values, rowMode: 'array' })).rows;
   const select = (bytes: string, only?: string) =>
     next.select(['pg_current_snapshot()::text', next.isMissing, bytes, ...given, ...columns].join(', '), limit, only);
-  // Where no value can be large none is measured, which costs as much as to read it. That it is so is looked up once more with the rows: a first large value may have come in between.
+  // If no value can be large, none is measured, since that costs as much as reading it. This condition is checked again
+  // in the statement that reads the rows: a first large value may have been written in between.
   const small = hasNoLarge && mostRowBytes >= 0 ? await read(select('NULL', toHasNoLargeSql(relation))) : [];
   const rows =
     small.length > 0 ? small : await read(withoutTooLarge(relation, select, next, given.length, mostRowBytes));
@@ -119,7 +125,7 @@ async function readOnce(
   };
 }
 
-/** The statement that reads rows, and of those that are too large the key alone. */
+/** The statement that reads rows, but only the key of those that are too large. */
 function withoutTooLarge(
   relation: Relation,
   select: (bytes: string) => string,
@@ -132,7 +138,7 @@ function withoutTooLarge(
   const givenNames = Array.from({ length: given }, (_, at) => `g${at}`);
   const names = columns.map((_, at) => `c${at}`);
   const cells = names.map((name, at) => (isKey.has(at) ? name : `CASE WHEN bytes <= ${most} THEN ${name} END`));
-  // Not merged with the query around it, because of its LIMIT: the size is found once a row.
+  // The LIMIT keeps it from being merged with the outer query, so the size is computed once per row.
   return `SELECT ${['snapshot', 'missing', `CASE WHEN bytes > ${most} THEN bytes END`, ...givenNames, ...cells].join(', ')}
     FROM (${select(bytes)}) AS chunk (${['snapshot', 'missing', 'bytes', ...givenNames, ...names].join(', ')})`;
 }
@@ -142,13 +148,16 @@ export interface Source {
   readonly from: string;
   readonly where: string;
   readonly values: unknown[];
-  /** Expressions for the relation's columns, for those of its key, and for whether a key has no row. */
+  /** Expressions for the relation's columns, for its key columns, and for whether a key has no row. */
   readonly columns: readonly string[];
   readonly keys: readonly string[];
   readonly isMissing: string;
 }
 
-/** `parameters`: how many stand before those of `values`. A key that is asked for is a row, whether the table has it or not. */
+/**
+ * `parameters`: number of parameters before those of `values`. A requested key yields a row, whether the table has it
+ * or not.
+ */
 export function toSource(relation: Relation, selection: Selection, parameters = 0): Source {
   const table = `${relation.isPartitioned ? '' : 'ONLY '}${quoteTable(relation.schema, relation.table)}`;
   const keys = relation.key.map(quoteIdent);
@@ -180,9 +189,9 @@ export function toSource(relation: Relation, selection: Selection, parameters = 
   };
 }
 
-/** The next rows in key order: what to select of them, and how many. */
+/** The next rows in key order, as a statement for the given expressions and limit. */
 interface NextRows extends Source {
-  /** `only`: a condition for all of them. */
+  /** `only`: an additional condition on all rows. */
   select(what: string, limit: number, only?: string): string;
 }
 
@@ -207,14 +216,19 @@ function selectBetween(relation: Relation, { after, upTo }: Omit<Bounds, 'found'
   };
 }
 
-/** Whether ranges of this key can be looked for: their end is one comparison of rows, by which an index ends its scan. */
+/**
+ * Whether ranges of this key can be searched: their end must be a single row comparison, so that an index scan can stop
+ * there.
+ */
 export function hasRanges(relation: Relation): boolean {
   return new Set(toOperatorSchemas(relation)).size === 1;
 }
 
 /**
- * The next range behind a key: of `most` rows, of fewer where they are large, at least one. Null where fewer are left, in one chunk or not. Only keys are read for it, from their index, and sizes where
- * large values are stored beside the table. A boundary is a value, no row: rows may come and go around it, and every key is in one range. Its text is that of the type's output, as in chunks.
+ * The next range after a key: `most` rows, fewer if they are large, at least one. Null if fewer are left, whether they
+ * fit into one chunk or not. Reads only keys, from their index, and sizes if large values are stored out of line. A
+ * boundary is a value, not a row: rows may come and go around it, and every key is in exactly one range. Its text is
+ * the type's output, as in chunks.
  */
 export async function findRange(
   client: pg.ClientBase,
@@ -242,8 +256,9 @@ export async function findRange(
 }
 
 /**
- * How many of the next rows fit into a chunk, at least one, and whether none of the table is large. Only where large values are stored beside the table is it worth a look at their sizes, and no value is read for it:
- * the size of text is exact, that of other types is of what is stored, perhaps compressed.
+ * How many of the next rows fit into a chunk, at least one, and whether the table has no large values. Checks sizes
+ * only if large values are stored out of line, and reads no value for this: the size of text is exact, that of other
+ * types is the stored one, perhaps compressed.
  */
 async function readLimit(
   client: pg.ClientBase,
@@ -275,14 +290,18 @@ function toSizedRows(relation: Relation, next: NextRows, most: number): string {
   return next.select(`${keys.join(', ')}, ${sizes.join(' + ')} AS "row bytes"`, most);
 }
 
-/** Whether no value of a table is stored beside it: looked up once a statement. What a row holds itself takes 2 MB as text at most. */
+/**
+ * Whether no value of a table is stored out of line; evaluated once per statement. An in-line row takes at most 2 MB as
+ * text.
+ */
 function toHasNoLargeSql({ oid }: Relation): string {
   return `(SELECT relkind = 'r' AND (reltoastrelid = 0 OR pg_relation_size(reltoastrelid) = 0) FROM pg_class WHERE oid = ${oid})`;
 }
 
 /**
- * What a key after `$1, $2, …` fulfils, in parts without overlap. The operators are named with their schema: found by name alone, those of citext
- * could be those of text, whose order is another one than the key's. One comparison of rows can only name one schema.
+ * Conditions for a key after `$1, $2, …`, as parts without overlap. Operators are schema-qualified: found by name
+ * alone, those of citext could resolve to those of text, whose order differs from the key's. One row comparison can
+ * name only one schema.
  */
 function toConditions(relation: Relation, keys: readonly string[]): string[] {
   const values = keyPositions(relation).map(
@@ -300,7 +319,7 @@ function toConditions(relation: Relation, keys: readonly string[]): string[] {
   );
 }
 
-/** What a key up to `$first+1, $first+2, …` fulfils. Only of keys that have ranges. */
+/** Condition for a key up to `$first+1, $first+2, …`. Only for keys that have ranges. */
 function toUpToCondition(relation: Relation, keys: readonly string[], first: number): string {
   const values = keyPositions(relation).map(
     (position, index) => `$${first + index + 1}::${relation.columns[position]!.typeName}`,
@@ -312,7 +331,10 @@ function toOperatorSchemas(relation: Relation): string[] {
   return relation.key.map((_, index) => quoteIdent(relation.keyOperatorSchemas?.[index] ?? 'pg_catalog'));
 }
 
-/** Puts a marker into the stream, and with it a snapshot older than every chunk read after it. Committed, so that it is flushed at once; `synchronous_commit=local` is set on the connection, or a lost standby would stop the load. */
+/**
+ * Writes a marker into the stream, with a snapshot older than every chunk read after it. Committed, so it is flushed
+ * immediately; the connection sets `synchronous_commit=local`, or a lost standby would stop the load.
+ */
 export async function writeMarker(client: pg.ClientBase, token: string): Promise<void> {
   await reach?.('watermark.before');
   await client.query(`SELECT pg_logical_emit_message(true, $1, $2 || ' ' || pg_current_snapshot()::text)`, [

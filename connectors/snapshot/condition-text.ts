@@ -1,10 +1,13 @@
-/** A function that a condition seems to call, as the catalog names it; `schema` null: the search path decides. */
+/** A function that a condition seems to call, by catalog name; `schema` null: the search path decides. */
 export interface CalledFunction {
   readonly schema: string | null;
   readonly name: string;
 }
 
-/** What can be told of a condition without PostgreSQL. `problem`: why it must not be put into a statement; null where it may. */
+/**
+ * Result of checking a condition without PostgreSQL. `problem`: why it must not be put into a statement; null if it
+ * may.
+ */
 export interface ConditionText {
   readonly problem: string | null;
   readonly functions: readonly CalledFunction[];
@@ -14,15 +17,16 @@ const OPENING: Readonly<Record<string, string>> = { '(': ')', '[': ']' };
 const TOKEN = /\s+|--|\/\*|'(?:[^']|'')*'(?!')|"(?:[^"]|"")*"(?!")|[\p{L}_][\p{L}\p{N}_]*|\d[\p{L}\p{N}_.]*|\S/gu;
 
 /**
- * Reads a condition as far as it takes to put it into a statement between parentheses: with all of its own closed, and without comments, `;`, `$` and
- * quotes with escapes, what stands between them is one expression, whatever it says. `standard_conforming_strings` must be on.
+ * Parses a condition just enough to embed it in a statement between parentheses: if all of its brackets are closed, and
+ * it has no comments, `;`, `$` or quotes with escapes, it is one expression, whatever it contains.
+ * `standard_conforming_strings` must be on.
  */
 export function readCondition(text: string): ConditionText {
   const refuse = (problem: string): ConditionText => ({ problem, functions: [] });
   if (text.includes('\0')) return refuse('it holds a zero byte');
   const open: string[] = [];
   const functions: CalledFunction[] = [];
-  /** The last tokens that are no space, the newest first. */
+  /** The last tokens other than whitespace, newest first. */
   let last: readonly string[] = [];
   let isAdjacent = false;
   for (const [token] of text.matchAll(TOKEN)) {
@@ -35,7 +39,7 @@ export function readCondition(text: string): ConditionText {
     if (token === ';') return refuse('it holds a ;');
     if (token === '$') return refuse('it holds a $ outside of quotes');
     if (token === "'" || token === '"') return refuse(`a ${token} in it is not closed`);
-    // What looks like one string, or one name, could end elsewhere for PostgreSQL, or say something else.
+    // What looks like one string or name here could end elsewhere, or mean something else, in PostgreSQL.
     if (token.startsWith("'") && isAdjacent && /^(\d.*)?e$/i.test(before))
       return refuse("it holds a string with escapes, E'…'");
     if (token.startsWith('"') && isAdjacent && before === '&') return refuse('it holds a name with escapes, U&"…"');
@@ -54,7 +58,7 @@ export function readCondition(text: string): ConditionText {
   return { problem: null, functions };
 }
 
-/** A name as the catalog has it. */
+/** The name as in the catalog. */
 function toName(token: string): string {
   return token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase();
 }

@@ -4,17 +4,17 @@ import { REPAIR_HEADER, toKeyText } from './signal.ts';
 import type { Passed } from './windows.ts';
 import type { Work } from './work.ts';
 
-/** Rows of chunks that no streamed change has overtaken. */
+/** Rows of chunks that no streamed change has superseded. */
 export interface Emission {
   readonly relation: Relation;
   readonly reads: readonly Read[];
 }
 
-/** A row as it was read; one that is missing has the cells of its key alone. */
+/** A row as read; a missing one holds only the cells of its key. */
 export interface Read {
   readonly cells: Cells;
   readonly isMissing: boolean;
-  /** Bytes of a row that its topic cannot hold: only the cells of its key were read. */
+  /** Bytes of a row that its topic cannot hold: only its key was read. */
   readonly tooLarge?: number;
   readonly headers?: RecordHeaders;
 }
@@ -24,7 +24,10 @@ export function toKey(relation: Relation, row: Row): readonly string[] {
   return keyPositions(relation).map((position) => cellOf(row, position)!);
 }
 
-/** What is emitted of a chunk whose turn it is: what the stream has not touched, keys without a row only where a repair names them. `rows`: how many were read for it. */
+/**
+ * The rows to emit of a chunk: those that the stream has not touched; keys without a row only for a repair. `rows`: how
+ * many were read.
+ */
 export function toReads(of: Work, { chunk, isTouched }: Passed): { reads: readonly Read[]; rows: number } {
   const { relation, request } = of;
   const missing = request?.repair ? chunk.missing : [];
@@ -42,11 +45,11 @@ export function toReads(of: Work, { chunk, isTouched }: Passed): { reads: readon
   };
 }
 
-/** Headers of what is read of a key: a repair tells with each record what else it is about. */
+/** Headers of a row read: a repair attaches the hint of the key to each record. */
 function toHeaders({ request }: Work, key: readonly string[]): { headers?: RecordHeaders } {
   if (request?.repair !== true) return {};
   const text = toKeyText(key);
-  // A key may be called as what every object has.
+  // A key may equal the name of an inherited property of every object.
   const hint = request.hints !== null && Object.hasOwn(request.hints, text) ? request.hints[text] : {};
   return { headers: { [REPAIR_HEADER]: Buffer.from(JSON.stringify(hint)) } };
 }

@@ -5,12 +5,12 @@ import type { Log } from '../../runtime/log.ts';
 import { pause } from '../../runtime/retry.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** How long the signals are left alone after they could not be read. */
+/** Delay before retrying after signals could not be read. */
 const AGAIN_MS = 5000;
 
 /**
- * Hands the signals for this slot to the snapshot, until the signal is raised. Never throws, and holds nothing up: where they cannot be read, nothing is heard, and they
- * are tried again.
+ * Passes the signals for this slot to the snapshot, until `signal` aborts. Never throws and never blocks other work: if
+ * signals cannot be read, none are received, and reading is retried.
  */
 export async function followSignals(
   kafka: Pick<Kafka, 'fetchSettledOffsets' | 'follow'>,
@@ -28,7 +28,7 @@ export async function followSignals(
       const next = BigInt(snapshot.state().signals.next);
       const ends = await kafka.fetchSettledOffsets(new Map([[topic, [next]]]));
       const end = ends.get(topic)?.[0]?.high;
-      // An answer without the topic says nothing of where it ends: taken for 0, it would end every request that waits.
+      // A response without the topic does not give its end: an end of 0 would fail every waiting request.
       if (end === undefined) throw new CrosswalkError('server_down.again', `Kafka does not name topic ${topic}`);
       const from = snapshot.signalsFrom(end);
       reader = await kafka.follow(topic, from, {
@@ -42,7 +42,7 @@ export async function followSignals(
     } catch (error) {
       if (!signal.aborted) log.warn(toCrosswalkError(error, 'signals').message);
     } finally {
-      // Leaving the group takes a round trip nobody waits for.
+      // Leaving the group takes a round trip that needs no waiting.
       void reader?.close().catch(() => undefined);
     }
     await pause(AGAIN_MS, signal);

@@ -2,12 +2,13 @@ import type pg from 'pg';
 import type { Log } from '../../runtime/log.ts';
 import { pause } from '../../runtime/retry.ts';
 
-/** Between two looks at the legacy server. */
+/** Interval between checks of the legacy server. */
 const LOOK_MS = 1000;
 
 /**
- * Holds reading up while more than so many sessions of others have a transaction open, a single statement included. 0: never, and nothing is looked at.
- * Whether a session runs or waits only its own role and pg_monitor may see; that it has a transaction open, everybody.
+ * Pauses reading while more than `mostSessions` sessions of other clients have a transaction open, single statements
+ * included. 0: never pauses, and checks nothing. Whether a session is active is visible only to its own role and
+ * pg_monitor; that it has a transaction open is visible to everyone.
  */
 export function createLegacyLoad(mostSessions: number, log: Log) {
   let lookedAtMs = -Infinity;
@@ -23,7 +24,7 @@ export function createLegacyLoad(mostSessions: number, log: Log) {
   }
 
   return {
-    /** Waits in looks of a second each, as long as `isWanted` and the server is busy. Returns whether it had to wait. */
+    /** Waits, checking once a second, while `isWanted` and the server is busy. Returns whether it had to wait. */
     async settle(client: pg.ClientBase, signal: AbortSignal, isWanted: () => boolean): Promise<boolean> {
       if (mostSessions === 0) return false;
       for (let waited = false; ; waited = true) {
@@ -36,7 +37,7 @@ export function createLegacyLoad(mostSessions: number, log: Log) {
   };
 }
 
-/** Sessions in a transaction, in any database of the server, those of crosswalk left out. */
+/** Sessions in a transaction, in any database of the server, excluding those of crosswalk. */
 export async function countBusySessions(client: pg.ClientBase): Promise<number> {
   const { rows } = await client.query<{ sessions: string }>(
     `SELECT count(*) AS sessions FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid

@@ -1,21 +1,21 @@
-/** How long the rate of reading looks back. */
+/** Window of the read rate. */
 const RATE_WINDOW_MS = 10_000;
-/** Less tells nothing: chunks come in bursts. */
+/** Shorter spans give no meaningful rate: chunks come in bursts. */
 const LEAST_MS = 1000;
 
 /**
- * Spreads rows over time. `rowsPerSecond` 0: as fast as it goes. Rows are paid for before they are read, so that several connections together keep the rate, and what a chunk did not
- * hold is given back. Times are monotonic milliseconds.
+ * Limits the read rate. `rowsPerSecond` 0: unlimited. Rows are reserved before they are read, so that several
+ * connections together keep the rate; rows that a chunk did not hold are given back. Times are monotonic milliseconds.
  */
 export function createPace(rowsPerSecond: number) {
   const msPerRow = rowsPerSecond > 0 ? 1000 / rowsPerSecond : 0;
-  /** When the rows that were asked for so far are paid for. */
+  /** End of the time reserved for the rows requested so far. */
   let paidAtMs = -Infinity;
   return {
-    /** Rows of a chunk: at most those of a second, or a slow rate would come in bursts. */
+    /** Rows of a chunk: at most those of one second, or a slow rate would come in bursts. */
     limit: (rows: number): number => (msPerRow === 0 ? rows : Math.max(1, Math.min(rows, Math.floor(rowsPerSecond)))),
 
-    /** How long to wait before so many rows are read. */
+    /** Reserves rows; returns how long to wait before they are read. */
     ask(rows: number, nowMs: number): number {
       if (msPerRow === 0) return 0;
       const fromMs = Math.max(paidAtMs, nowMs);
@@ -23,7 +23,7 @@ export function createPace(rowsPerSecond: number) {
       return fromMs - nowMs;
     },
 
-    /** So many rows were asked for, and not read. */
+    /** Gives back rows that were reserved but not read. */
     giveBack(rows: number): void {
       paidAtMs -= rows * msPerRow;
     },
@@ -34,7 +34,7 @@ export function createPace(rowsPerSecond: number) {
 export function createRateMeter() {
   let samples: { readonly atMs: number; readonly rows: number }[] = [];
   return {
-    /** So many rows are read in all; returns the rate. */
+    /** Adds a sample of the total number of rows read; returns the rate. */
     add(rows: number, nowMs: number): number {
       samples = [...samples.filter(({ atMs }) => nowMs - atMs <= RATE_WINDOW_MS), { atMs: nowMs, rows }];
       const { atMs, rows: before } = samples[0]!;

@@ -11,42 +11,42 @@ import { readOnly } from './selection.ts';
 import { createWindows, type Windows } from './windows.ts';
 import type { Work, WorkList } from './work.ts';
 
-/** A wait for the rate is looked after in parts: what is read may be dropped meanwhile. */
+/** A wait for the rate is split into parts of this length: the read may be dropped meanwhile. */
 const REST_MS = 500;
 
-/** What chunks are read with. */
+/** Everything needed to read chunks. */
 export interface ChunkReading {
   readonly client: pg.ClientBase;
-  /** How many read a table at once. */
+  /** Number of connections that read a table concurrently. */
   readonly readers: number;
   readonly work: WorkList;
   readonly chunkRows: number;
-  /** Rows per second at most, where a request names no other rate; 0: as fast as it goes. */
+  /** Maximum rows per second, unless a request sets its own; 0: unlimited. */
   readonly maxRate: number;
-  /** Bytes that a row of this table may take in its topic. */
+  /** Maximum bytes of a row of this table in its topic. */
   readonly mostRowBytesOf: (relation: Relation) => number;
-  /** How long a statement of a request may take. */
+  /** Statement timeout of a request. */
   readonly timeoutMs: number;
   readonly reading: Reading;
   readonly others: Readers;
   readonly legacyLoad: ReturnType<typeof createLegacyLoad>;
 }
 
-/** A work from one restart to the next: all connections read in these windows, and keep one pace. */
+/** Reading of a work up to the next restart: all connections share these windows and one pace. */
 interface Attempt {
   readonly of: Work;
   readonly windows: Windows;
-  /** Whether the end of a range is looked for before it is read, so that several connections can. */
+  /** Whether the end of a range is searched before it is read, so that several connections can read. */
   readonly isRanged: boolean;
   readonly pace: ReturnType<typeof createPace>;
   readonly signal: AbortSignal;
 }
 
-/** Reads chunks of a work until its last one is in the log, or it is dropped. */
+/** Reads chunks of a work until its last one is in the log, or the work is dropped. */
 export async function readAll(chunks: ChunkReading, of: Work, signal: AbortSignal): Promise<void> {
   const { client, work, reading } = chunks;
   const { where, keys } = of.selection;
-  // The rows of a condition are found by reading them: to look for a boundary first would do that twice.
+  // Rows of a condition are found by reading them: searching for a boundary first would do that twice.
   const isRanged = chunks.readers > 1 && where === null && keys === null && hasRanges(of.relation);
   const pace = createPace(of.request?.maxRate ?? chunks.maxRate);
   reading.meter = createRateMeter();
@@ -69,7 +69,7 @@ export async function readAll(chunks: ChunkReading, of: Work, signal: AbortSigna
   }
 }
 
-/** Reads on the connection of this place, beside the others. One that fails ends the others. */
+/** Reads on the connection `at`, in parallel with the others. A failure stops the others. */
 async function readBeside(chunks: ChunkReading, attempt: Attempt, at: number): Promise<void> {
   try {
     const reader = at === 0 ? chunks.client : await openOther(chunks, attempt, at);
@@ -80,7 +80,10 @@ async function readBeside(chunks: ChunkReading, attempt: Attempt, at: number): P
   }
 }
 
-/** One more connection, once there is more than one chunk to read; null where it is not needed, or not to be had: then the others read. */
+/**
+ * Opens another connection once there is more than one chunk to read; null if it is not needed or cannot be opened:
+ * then the others read.
+ */
 async function openOther(chunks: ChunkReading, attempt: Attempt, at: number): Promise<pg.ClientBase | null> {
   const { reading, others } = chunks;
   const { of, windows, signal } = attempt;
@@ -88,7 +91,7 @@ async function openOther(chunks: ChunkReading, attempt: Attempt, at: number): Pr
   return reading.isGoing(of, windows) ? others.open(at, signal) : null;
 }
 
-/** Reads chunks on one connection, beside others that do. */
+/** Reads chunks on one connection, in parallel with others. */
 async function readChunks(chunks: ChunkReading, attempt: Attempt, reader: pg.ClientBase): Promise<void> {
   const { reading, timeoutMs } = chunks;
   const { of, windows, isRanged, pace, signal } = attempt;
@@ -115,7 +118,7 @@ async function readChunks(chunks: ChunkReading, attempt: Attempt, reader: pg.Cli
     const rested = await rest(chunks, attempt, reader, asked);
     if (!reading.isGoing(of, windows)) return;
     if (rested) {
-      // The last marker may be long ago, and much may have changed since.
+      // The last marker may be old, and much may have changed since.
       const low = randomUUID();
       windows.expect(low);
       await writeMarker(reader, low);
@@ -133,7 +136,7 @@ async function readChunks(chunks: ChunkReading, attempt: Attempt, reader: pg.Cli
   }
 }
 
-/** Keeps the rate before so many rows are read, and leaves a busy server alone. Returns whether it was busy. */
+/** Waits for the rate before `rows` rows are read, and while the server is busy. Returns whether it was busy. */
 async function rest(
   { reading, legacyLoad }: ChunkReading,
   { of, windows, pace, signal }: Attempt,

@@ -6,14 +6,14 @@ import { type ChunkReading, readAll } from './read-chunks.ts';
 import { inspectSelection, toRefusal } from './selection.ts';
 import type { Work } from './work.ts';
 
-/** What works are read with, one after another. */
+/** Everything needed to read works, one after another. */
 export interface WorkReading extends ChunkReading {
-  /** Whether the table still is what the session began with. */
+  /** Whether the table is unchanged since the start of the session. */
   readonly isCurrent: (relation: Relation) => Promise<boolean>;
   readonly log: Log;
 }
 
-/** Reads what there is to read, and waits for more, until the signal is raised. Throws what the database throws. */
+/** Reads the works and waits for more, until the signal aborts. Throws database errors. */
 export async function readWork(works: WorkReading, signal: AbortSignal): Promise<void> {
   const { work, reading, others } = works;
   signal.addEventListener('abort', () => reading.wake(), { once: true });
@@ -31,7 +31,10 @@ export async function readWork(works: WorkReading, signal: AbortSignal): Promise
   }
 }
 
-/** Changes that began before the stream was watched for chunks, or before the table was captured, end first: a chunk could miss them. */
+/**
+ * Waits for transactions that began before the stream was watched for chunks, or before the table was captured: a chunk
+ * could miss their changes.
+ */
 async function waitForOpenWriters({ client, reading, log }: WorkReading, signal: AbortSignal): Promise<void> {
   const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
   for (let said = false; !reading.isIdle; ) {
@@ -46,11 +49,11 @@ async function waitForOpenWriters({ client, reading, log }: WorkReading, signal:
   }
 }
 
-/** A table of the initial load: what fails there, fails the session. */
+/** Reads a table of the initial load: a failure ends the session. */
 async function load(works: WorkReading, of: Work, signal: AbortSignal): Promise<void> {
   const { work, reading, isCurrent, log } = works;
   const { table } = of.relation;
-  // Between the start of the session and the first look at the source nobody looked.
+  // Between the start of the session and the first check of the source nothing was checked.
   if (!(await isCurrent(of.relation))) throw toColumnsChanged(of.relation);
   log.info({ table, resumed: work.reached(of).rows > 0 }, 'initial load of a table begins');
   reading.work = of;
@@ -58,12 +61,12 @@ async function load(works: WorkReading, of: Work, signal: AbortSignal): Promise<
   log.info({ table, rows: work.reached(of).rows }, 'initial load of a table is complete');
 }
 
-/** A request: what it is to blame for, fails the request alone. */
+/** Reads a request: a failure that it caused ends only the request. */
 async function follow(works: WorkReading, of: Work, signal: AbortSignal): Promise<void> {
   const { client, work, reading, timeoutMs, isCurrent, log } = works;
   const { relation, selection, request } = of;
   const about = { id: request!.id, table: relation.table };
-  // The session began with the columns of then.
+  // The session uses the columns as of its start.
   if (!(await isCurrent(relation))) throw toColumnsChanged(relation);
   try {
     const total = await inspectSelection(client, relation, selection, timeoutMs);
@@ -82,7 +85,7 @@ async function follow(works: WorkReading, of: Work, signal: AbortSignal): Promis
   }
 }
 
-/** The session that comes next reads with the columns of then, and goes on where this one stopped. */
+/** The next session reads with the new columns and continues where this one stopped. */
 function toColumnsChanged({ table }: Relation): CrosswalkError {
   return new CrosswalkError('columns_changed', `The columns of ${table} have changed`);
 }

@@ -4,11 +4,14 @@ import type { Log } from '../../runtime/log.ts';
 
 export type Readers = ReturnType<typeof createReaders>;
 
-/** The connections that read beside the first one: opened where a table has more than a chunk, and ended when there is nothing to read: one that idles for days is one that a firewall cuts. */
+/**
+ * The additional reading connections: opened if a table has more than one chunk, and closed when there is nothing to
+ * read, since a firewall cuts connections that idle for days.
+ */
 export function createReaders(openReader: (name: string) => Promise<pg.Client>, log: Log) {
   const others = new Map<number, Promise<pg.Client | null>>();
   return {
-    /** The connection of this place; null where it is not to be had: then the others read. */
+    /** The connection at this index; null if it cannot be opened: then the others read. */
     open(at: number, signal: AbortSignal): Promise<pg.Client | null> {
       const known = others.get(at);
       if (known !== undefined) return known;

@@ -6,22 +6,23 @@ import type { Windows } from './windows.ts';
 import type { Work, WorkList } from './work.ts';
 
 /**
- * What is being read: known to the connections that read, and to the stream in which their markers pass. Work is read as long as it is the next one of the list, and what was read of it counts
- * as long as its windows do: not after a restart, and not once it is dropped. Whoever waits is woken whenever any of that changes.
+ * The current read, shared by the reading connections and the stream in which their markers pass. Work is read while it
+ * is next in the list, and its chunks count while their windows do: not after a restart or once it is dropped. Waiters
+ * are woken on every change of this state.
  */
 export class Reading {
   readonly #list: WorkList;
   #woken = Promise.withResolvers<void>();
-  /** What chunks are being read of: the next work of the list, or it is dropped. */
+  /** The work that chunks are read of: the next of the list, or it is dropped. */
   work: Work | null = null;
   /** The chunks in flight; null before the first one. */
   windows: Windows | null = null;
-  /** Whether the chunks in flight are void, and read again. */
+  /** Whether the chunks in flight are void and must be read again. */
   restart = false;
   meter = createRateMeter();
-  /** Whether nothing is to be read. */
+  /** Whether there is nothing to read. */
   isIdle: boolean;
-  /** How often there was something to read after nothing was. What the stream delivered in between is not known here. */
+  /** How often reading became necessary after idling. While idle, streamed changes are not tracked. */
   rounds: number;
 
   constructor(list: WorkList) {
@@ -34,7 +35,7 @@ export class Reading {
     return this.work === of && this.windows === windows && !this.restart;
   }
 
-  /** Waits until something may be another. */
+  /** Waits until the state may have changed. */
   async settled(signal: AbortSignal): Promise<void> {
     await this.#woken.promise;
     signal.throwIfAborted();
@@ -45,7 +46,7 @@ export class Reading {
     this.#woken = Promise.withResolvers();
   }
 
-  /** What there is to read may be something else now. */
+  /** Updates the state after the list may have changed. */
   update(): void {
     if (this.work !== null && this.#list.next() !== this.work) {
       this.work = null;
@@ -57,7 +58,7 @@ export class Reading {
     this.wake();
   }
 
-  /** These windows have failed: those who read in them end. */
+  /** These windows have failed: their readers stop. */
   drop(windows: Windows): void {
     if (this.windows === windows) this.windows = null;
     this.wake();
@@ -71,7 +72,7 @@ export class Reading {
 
   /** The stream emptied tables. */
   truncate(oids: readonly number[]): void {
-    // Also while its first chunk is on its way: it may have been read before.
+    // Even while its first chunk is in flight: it may have been read before the TRUNCATE.
     if (this.work !== null && oids.includes(this.work.relation.oid)) this.restart = true;
     this.wake();
   }

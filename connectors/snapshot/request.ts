@@ -17,30 +17,42 @@ import { encodeSignal, MOST_KEYS, MOST_SIGNAL_BYTES, parseSignal, type Signal, t
 
 type Names = Pick<Config, 'topicPrefix' | 'slot'>;
 
-/** What to read again of a captured table: rows that fulfil `where` (a condition in SQL), those of `keys` (at most 1,000; the texts of the primary key's columns, in key order), or all. */
+/**
+ * The rows to read again of a captured table: those that match `where` (an SQL condition), those of `keys` (at most
+ * 1,000; texts of the primary key's columns, in key order), or all.
+ */
 export interface SnapshotRequest {
   readonly table: string;
   readonly where?: string | null;
   readonly keys?: readonly (readonly string[])[] | null;
-  /** Every record is marked as a repair, with the hint for its key's text (`toKeyText`), and keys without a row are told as deletes. */
+  /**
+   * Marks every record as a repair, with the hint for its key's text (`toKeyText`), and publishes keys without a row as
+   * deletes.
+   */
   readonly repair?: boolean;
   readonly hints?: Readonly<Record<string, object>> | null;
-  /** Who asks; the user of this process by default. */
+  /** The requester; by default the user of this process. */
   readonly by?: string;
-  /** Rows per second at most; what the connector is set to by default. */
+  /** Maximum rows per second; by default the connector's setting. */
   readonly maxRate?: number | undefined;
 }
 
-/** A snapshot as far as it is known. `secondsLeft`: at the rate of now, where it runs; null: not known. sent: the connector has not taken the signal yet. */
+/**
+ * The known state of a snapshot. `secondsLeft`: at the current rate, while it runs; null: unknown. sent: the connector
+ * has not taken the signal yet.
+ */
 export type SnapshotState =
   | (Omit<ActiveRequest, 'offset' | 'lastKey'> & { readonly secondsLeft?: number | null })
   | FinishedRequest
   | { readonly id: string; readonly table: string; readonly state: 'sent'; readonly rows: 0 };
 
-/** How a snapshot ended. `lsn`: once everything before it is applied, so is every row that the snapshot read. */
+/** The result of a snapshot. `lsn`: once everything before it is applied, so is every row that the snapshot read. */
 export type SnapshotResult = FinishedRequest & { readonly lsn: bigint };
 
-/** Asks the connector for a snapshot, and returns its id; whether a connector runs does not matter. Throws `table_missing` and `config_invalid` for what it would refuse. */
+/**
+ * Requests a snapshot from the connector, which need not be running, and returns its id. Throws `table_missing` and
+ * `config_invalid` for requests that it would refuse.
+ */
 export async function requestSnapshot(
   config: Names & Pick<Config, 'tables'>,
   kafka: Kafka,
@@ -52,12 +64,12 @@ export async function requestSnapshot(
   if (problem !== null) throw toInvalid(problem);
   const id = randomUUID();
   const signal = { v: 1, id, kind: 'snapshot', table, where, keys, repair, hints, by, at: new Date().toISOString() };
-  // Left out where nobody asks for it: a connector of before refuses what it does not know.
+  // Omitted unless set: connectors of earlier versions refuse unknown fields.
   await send(config, kafka, { ...signal, ...(maxRate === undefined ? {} : { maxRate }) } as SnapshotSignal);
   return id;
 }
 
-/** Pauses, resumes or cancels a snapshot. Throws `config_invalid` where none of this id waits or runs. */
+/** Pauses, resumes or cancels a snapshot. Throws `config_invalid` if none with this id is waiting or running. */
 export async function controlSnapshot(
   config: Names,
   kafka: Kafka,
@@ -70,23 +82,29 @@ export async function controlSnapshot(
   await send(config, kafka, { v: 1, id, kind });
 }
 
-/** Pauses or resumes the initial load, the reading of tables that `crosswalk resnapshot` asked for included. Whether a connector runs, and has anything to load, does not matter. */
+/**
+ * Pauses or resumes the initial load, including tables that `crosswalk resnapshot` requested. Works whether or not a
+ * connector runs or has anything to load.
+ */
 export async function controlLoad(config: Names, kafka: Kafka, kind: 'pause' | 'resume'): Promise<void> {
   await send(config, kafka, { v: 1, id: randomUUID(), kind: `${kind}-load` });
 }
 
-/** The last snapshots that are over, those that run or wait, and those that no connector has taken yet, in this order. */
+/** The last finished snapshots, those running or waiting, and those that no connector has taken yet, in this order. */
 export async function listSnapshots(config: Names, kafka: Kafka): Promise<SnapshotState[]> {
   const { taken, sent } = await readRequests(config, kafka);
   return [...toStates(taken), ...sent.map(({ id, table }): SnapshotState => ({ id, table, state: 'sent', rows: 0 }))];
 }
 
-/** Those that a connector has taken, as `listSnapshots` has them. Keys of rows are left out. */
+/** The snapshots that a connector has taken, in the form of `listSnapshots`. Keys of rows are left out. */
 export function toStates({ finished, requests }: SignalProgress): SnapshotState[] {
   return [...finished, ...requests.map(toState)];
 }
 
-/** Asks for a snapshot and waits for its end. Who gives up waiting takes the request back: nobody would know what it did later. */
+/**
+ * Requests a snapshot and waits for its end. Cancels the request if waiting fails: otherwise its outcome would go
+ * unnoticed.
+ */
 export async function askAndWait(
   config: Names & Pick<Config, 'tables'>,
   kafka: Kafka,
@@ -103,8 +121,9 @@ export async function askAndWait(
 }
 
 /**
- * Waits until a snapshot is over, done or not, and tells how far it is with each position that the connector stores. Throws `not_reached` where for `timeoutMs` (0: never)
- * neither it nor any other snapshot, nor the initial load, has got on, or where so many others have ended since that the connector no longer knows of it.
+ * Waits until a snapshot is finished, successfully or not, and reports progress with each position that the connector
+ * stores. Throws `not_reached` if neither it, another snapshot, nor the initial load has progressed for `timeoutMs` (0:
+ * never), or if so many others have ended since that the connector no longer knows it.
  */
 export async function waitForSnapshot(
   config: Names,
@@ -141,7 +160,7 @@ export async function waitForSnapshot(
       ...{ everyMs: 50, timeoutMs: 0, signal, late: Failure.of('not_reached') },
     });
   } finally {
-    // Leaving the reader's group takes a round trip that nobody waits for.
+    // Leaving the reader's group takes a round trip that needs no waiting.
     void reader.close().catch(() => undefined);
   }
   if (result !== null) return result;
@@ -156,7 +175,7 @@ export async function waitForSnapshot(
   );
 }
 
-/** Calls `look` with the stored position and each one after it. */
+/** Calls `look` with the stored position and each later one. */
 async function followPositions(
   config: Names,
   kafka: Kafka,
@@ -172,7 +191,7 @@ async function followPositions(
   });
 }
 
-/** What the connector has taken of the signals, and the requests that it has not. */
+/** The signals that the connector has taken, and the requests that it has not. */
 async function readRequests(
   config: Names,
   kafka: Kafka,
@@ -192,7 +211,9 @@ async function readRequests(
   return { taken, sent };
 }
 
-/** Offset of a request's signal, of one that is over any that is before what comes; null for one that nothing is known of. */
+/**
+ * Offset of a request's signal; for a finished request 0, which is before anything to come; null for an unknown one.
+ */
 async function findOffset(config: Names, kafka: Kafka, id: string): Promise<bigint | null> {
   const { taken, sent } = await readRequests(config, kafka);
   const found = [...taken.requests, ...sent].find((request) => request.id === id);
@@ -215,7 +236,7 @@ export function assertCaptured({ tables }: Pick<Config, 'tables'>, table: string
   throw new CrosswalkError('table_missing.not_captured', `Not captured: ${table}`, { tables: tables.join(', ') });
 }
 
-/** What is wrong with a selection, as far as it can be told without the database. */
+/** The problem with a selection, as far as it can be found without the database; null if there is none. */
 function findProblem(where: string | null, keys: SnapshotRequest['keys']): string | null {
   if (where !== null && keys != null) return 'a snapshot has a condition or keys, not both';
   if (keys != null && (keys.length === 0 || keys.length > MOST_KEYS)) return `a snapshot has 1 to ${MOST_KEYS} keys`;
@@ -227,7 +248,7 @@ function toState({ offset: _, lastKey: __, ...state }: ActiveRequest): SnapshotS
   return state.state === 'running' ? { ...state, secondsLeft: toSecondsLeft(state.rows, state.total, state) } : state;
 }
 
-/** How long the rest takes at the rate of now; null where nobody can tell. */
+/** Remaining time at the current rate; null if unknown. */
 export function toSecondsLeft(
   rows: number,
   total: number | null,

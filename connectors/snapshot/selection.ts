@@ -6,8 +6,8 @@ import { readCondition } from './condition-text.ts';
 import type { Selection } from './work.ts';
 
 /**
- * Runs `work` in a transaction that cannot write and whose statements end after `timeoutMs`. It is undone at its end, with whatever a condition may have set.
- * Each statement has a snapshot of its own.
+ * Runs `work` in a read-only transaction with a statement timeout of `timeoutMs`. It is rolled back at its end,
+ * including any settings changed by a condition. Each statement has its own snapshot.
  */
 export async function readOnly<T>(client: pg.ClientBase, timeoutMs: number, work: () => Promise<T>): Promise<T> {
   await client.query(
@@ -21,8 +21,8 @@ export async function readOnly<T>(client: pg.ClientBase, timeoutMs: number, work
 }
 
 /**
- * Whether a selection can be read; returns its rows as PostgreSQL estimates them. Throws `config_invalid` for what must not be put into a statement, and what PostgreSQL
- * throws: `toRefusal` makes a reason of either.
+ * Checks that a selection can be read; returns PostgreSQL's estimate of its rows. Throws `config_invalid` for what must
+ * not be put into a statement, and PostgreSQL's errors; `toRefusal` turns both into a reason.
  */
 export async function inspectSelection(
   client: pg.ClientBase,
@@ -48,7 +48,7 @@ export async function inspectSelection(
   });
 }
 
-/** The rows of a selection, counted: keys without a row are none. */
+/** Counts the rows of a selection; keys without a row do not count. */
 export async function countRows(
   client: pg.ClientBase,
   relation: Relation,
@@ -65,7 +65,7 @@ export async function countRows(
   });
 }
 
-/** A volatile function answers otherwise each time, or does something: neither belongs into a condition. */
+/** A volatile function returns different results each time or has side effects: neither belongs in a condition. */
 async function assertHarmless(client: pg.ClientBase, where: string): Promise<void> {
   const { problem, functions } = readCondition(where);
   if (problem !== null) throw toInvalid(`the condition cannot be used: ${problem}`);
@@ -85,12 +85,12 @@ function toInvalid(message: string): CrosswalkError {
   return new CrosswalkError('config_invalid.snapshot_rows', message);
 }
 
-/** SQLSTATEs of a server, or a connection, that comes back. */
+/** SQLSTATEs of temporary server or connection failures. */
 const PASSING = /^(08|40|57P|58|53300)/;
-/** Those whose message tells of the statement, and never of a value in a row. */
+/** SQLSTATEs whose message describes the statement and never contains a value of a row. */
 const ABOUT_STATEMENT = /^(0A|25|42|54)/;
 
-/** Why a selection cannot be read, without a value of any row; null where it is not to blame. */
+/** Why a selection cannot be read, without any row value; null if the selection is not the cause. */
 export function toRefusal(error: unknown, timeoutMs: number): string | null {
   if (error instanceof CrosswalkError) return error.code === 'config_invalid' ? error.message : null;
   if (!(error instanceof pg.DatabaseError) || error.code === undefined || PASSING.test(error.code)) return null;

@@ -1,17 +1,20 @@
 import { z } from 'zod';
 import { toShort } from './work.ts';
 
-/** Keys that one signal may name. */
+/** Maximum number of keys in one signal. */
 export const MOST_KEYS = 1000;
-/** Bytes of a signal's record. */
+/** Maximum bytes of a signal's record. */
 export const MOST_SIGNAL_BYTES = 900_000;
-/** Rows per second that somebody may ask for at most. */
+/** Maximum rows per second that can be requested. */
 export const MOST_RATE = 999_999_999;
-/** Bytes of a key's JSON: the position holds the last key read of each request that is not over, and one Kafka record holds the position. */
+/**
+ * Maximum bytes of a key's JSON: the position holds the last key read of each unfinished request, and must fit into one
+ * Kafka record.
+ */
 const MOST_KEY_BYTES = 8000;
-/** What PostgreSQL allows a name. */
+/** PostgreSQL's limit for names. */
 const LONGEST_TABLE = 63;
-/** Header of every record that a repair sends: JSON of the hint for its key. */
+/** Header of every record of a repair: JSON of the hint for its key. */
 export const REPAIR_HEADER = 'crosswalk.repair';
 
 const isShort = (key: readonly string[]) => Buffer.byteLength(JSON.stringify(key)) <= MOST_KEY_BYTES;
@@ -20,7 +23,7 @@ const key = z
   .min(1)
   .refine(isShort, { error: `hold one of more than ${MOST_KEY_BYTES} bytes` });
 const keys = z.array(key).min(1).max(MOST_KEYS);
-/** Each level is named: a hint that is nested without end could be read, and not be written again. */
+/** Each level is spelled out: an arbitrarily nested hint could be read but not written again. */
 const hint = z.record(z.string(), z.record(z.string(), z.array(z.string())));
 const snapshotSchema = z.strictObject({
   v: z.literal(1),
@@ -35,24 +38,27 @@ const snapshotSchema = z.strictObject({
   at: z.string(),
   maxRate: z.int().min(1).max(MOST_RATE).optional(),
 });
-/** Of the initial load, which has no id of its own: this is the signal's. */
+/** Signal for the initial load, which has no id: this one is the signal's. */
 const loadSchema = z.strictObject({ v: z.literal(1), id: z.uuid(), kind: z.enum(['pause-load', 'resume-load']) });
 const controlSchema = z.strictObject({ v: z.literal(1), id: z.uuid(), kind: z.enum(['cancel', 'pause', 'resume']) });
 const headSchema = z.looseObject({ v: z.unknown(), id: z.uuid(), kind: z.string() });
 
 /**
- * Asks for rows of one table to be read again: those that fulfil `where` (a condition in SQL), those of `keys` (the texts of the primary key's columns, in key order), or all.
- * `repair`: also keys without a row are told, as deletes, and every record carries the hint that `hints` holds under its key's text. `at`: ISO time.
- * `maxRate`: rows per second at most; where it is left out, what the connector is set to.
+ * Requests that rows of one table be read again: those that match `where` (an SQL condition), those of `keys` (texts of
+ * the primary key's columns, in key order), or all. `repair`: keys without a row are also published, as deletes, and
+ * every record carries the hint that `hints` holds under its key's text. `at`: ISO time. `maxRate`: maximum rows per
+ * second; if omitted, the connector's setting.
  */
 export type SnapshotSignal = z.infer<typeof snapshotSchema>;
-/** Of a snapshot that was asked for, by its id. */
+/** Controls a requested snapshot, by its id. */
 export type ControlSignal = z.infer<typeof controlSchema>;
-/** Of the initial load as a whole. */
+/** Controls the initial load as a whole. */
 export type LoadSignal = z.infer<typeof loadSchema>;
 export type Signal = SnapshotSignal | ControlSignal | LoadSignal;
 
-/** A record of the signal topic. refused: it names a snapshot that cannot be made; unknown: nobody can be told. */
+/**
+ * A record of the signal topic. refused: it requests an impossible snapshot; unknown: the problem can only be logged.
+ */
 export type ReadSignal =
   | { readonly is: 'signal'; readonly signal: Signal }
   | { readonly is: 'refused'; readonly id: string; readonly table: string; readonly reason: string }
@@ -62,7 +68,10 @@ export function encodeSignal(signal: Signal): Buffer {
   return Buffer.from(JSON.stringify(signal));
 }
 
-/** Total: whatever a record holds has an answer. Reasons quote nothing of it but names. What an answer holds beside keys, hints and a condition is short. */
+/**
+ * Never throws: every record has a result. Reasons quote only names from it. Apart from keys, hints and a condition,
+ * the result is short.
+ */
 export function parseSignal(value: Buffer | null): ReadSignal {
   if (value === null) return { is: 'unknown', reason: 'it is empty' };
   if (value.length > MOST_SIGNAL_BYTES)
@@ -87,7 +96,7 @@ export function parseSignal(value: Buffer | null): ReadSignal {
   const table = typeof head.data.table === 'string' ? head.data.table.slice(0, LONGEST_TABLE) : '';
   const refused = (reason: string): ReadSignal => ({ is: 'refused', id, table, reason: toShort(reason) });
   if (!snapshot.success)
-    // Further down a path there are keys of rows.
+    // Deeper parts of a path contain keys of rows.
     return refused(
       `the signal is not valid: ${snapshot.error.issues.map(({ path, message }) => `${String(path[0] ?? '')} ${message}`.trim()).join('; ')}`,
     );
@@ -96,7 +105,7 @@ export function parseSignal(value: Buffer | null): ReadSignal {
   return { is: 'signal', signal: snapshot.data };
 }
 
-/** A key as text: that of its only column, a JSON array of several. */
+/** A key as text: the text of a single column, or a JSON array of several. */
 export function toKeyText(key: readonly string[]): string {
   return key.length === 1 ? key[0]! : JSON.stringify(key);
 }

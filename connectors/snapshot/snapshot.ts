@@ -11,21 +11,21 @@ import type { WorkList } from './work.ts';
 
 export interface SnapshotOptions {
   readonly client: pg.ClientBase;
-  /** Opens one more connection, which the session ends at the latest. */
+  /** Opens another connection, closed at the end of the session at the latest. */
   readonly openReader: (name: string) => Promise<pg.Client>;
-  /** How many read a table at once. */
+  /** Number of connections that read a table concurrently. */
   readonly readers: number;
   readonly work: WorkList;
   readonly chunkRows: number;
-  /** Rows per second at most, where a request names no other rate; 0: as fast as it goes. */
+  /** Maximum rows per second, unless a request sets its own; 0: unlimited. */
   readonly maxRate: number;
-  /** Reading rests while more sessions of others than these are in a transaction; 0: it never does. */
+  /** Reading pauses while more sessions of other clients than this are in a transaction; 0: never. */
   readonly maxSessions: number;
-  /** Bytes that a row of this table may take in its topic. */
+  /** Maximum bytes of a row of this table in its topic. */
   readonly mostRowBytesOf: (relation: Relation) => number;
-  /** How long a statement of a request may take. */
+  /** Statement timeout of a request. */
   readonly timeoutMs: number;
-  /** Whether the table still is what the session began with. */
+  /** Whether the table is unchanged since the start of the session. */
   readonly isCurrent: (relation: Relation) => Promise<boolean>;
   readonly log: Log;
 }
@@ -33,12 +33,15 @@ export interface SnapshotOptions {
 export type Snapshot = ReturnType<typeof createSnapshot>;
 
 /**
- * Reads tables beside the stream, for the initial load and on request: in chunks of key order, each between two markers in the stream. A row of a
- * chunk is emitted where its high marker stands, or behind it, unless the stream touched its key since the low marker: then the stream knows
- * better. A chunk is void, and read again, when its snapshot does not see a transaction that was delivered before the low marker.
+ * Reads tables in parallel with the stream, for the initial load and on request: in chunks in key order, each between
+ * two markers in the stream. A row of a chunk is emitted at its high marker or later, unless the stream touched its key
+ * since the low marker: then the stream has the newer version. A chunk is void and read again if its snapshot does not
+ * see a transaction that was delivered before the low marker.
  *
- * Several connections read ahead. Chunks are emitted in key order all the same, so that one key says how far a table is; for one that waits for another, what the stream touches is remembered
- * until it is emitted (`windows.ts`). Each reads in statements of its own, none holds a transaction, a lock or a snapshot from one chunk to the next.
+ * Several connections read ahead. Chunks are still emitted in key order, so that one key records the progress of a
+ * table; while a chunk waits for another one, keys touched by the stream are remembered until it is emitted
+ * (`windows.ts`). Each connection reads in separate statements; none holds a transaction, lock or snapshot from one
+ * chunk to the next.
  */
 export function createSnapshot(options: SnapshotOptions) {
   const { work, log } = options;
@@ -47,36 +50,45 @@ export function createSnapshot(options: SnapshotOptions) {
   const others = createReaders(options.openReader, log);
   const works: WorkReading = { ...options, reading, others, legacyLoad };
   return {
-    /** Where it stands, for the position. */
+    /** Progress, for the position. */
     state: () => work.state(),
 
-    /** What is being read, and how far; null where nothing is. */
+    /** The table being read, with rows so far; null if none is. */
     reading: () =>
       reading.work === null ? null : { table: reading.work.relation.table, rows: work.reached(reading.work).rows },
 
-    /** Whether nothing is to be read: then no chunk can miss a change. */
+    /** Whether there is nothing to read: then no chunk can miss a change. */
     isIdle: () => reading.isIdle,
 
-    /** Reads what there is to read, and waits for more, until the signal is raised. Runs beside the stream; throws what the database throws. */
+    /**
+     * Reads the works and waits for more, until the signal aborts. Runs in parallel with the stream; throws database
+     * errors.
+     */
     run: (signal: AbortSignal) => readWork(works, signal),
 
-    /** A record of the signal topic. */
+    /** Takes a record of the signal topic. */
     signal: (offset: bigint, value: Buffer | null) => takeSignal(works, offset, value),
 
-    /** Where to read the signal topic from, by where it ends; and that all which it held at the start has been read. */
+    /**
+     * `signalsFrom`: where to read the signal topic from, given its end. `signalsCaughtUp`: everything it held at the
+     * start has been read.
+     */
     signalsFrom: (end: bigint) => work.signalsFrom(end),
     signalsCaughtUp(): void {
       work.caughtUp();
       reading.update();
     },
 
-    /** The stream changed a row: before and after may have different keys, and each is one that the stream knows better. */
+    /** The stream changed a row: if before and after have different keys, the stream has the newer version of both. */
     touch: (relation: Relation, row: Row) => reading.touch(relation, row),
 
-    /** The stream emptied tables: what was read of them before is void. */
+    /** The stream emptied tables: chunks read before are void. */
     truncate: (oids: readonly number[]) => reading.truncate(oids),
 
-    /** A marker passed in the stream. Returns the rows to emit in its place, those of one chunk or several, or null. `doubtful`: delivered and not seen visible yet. */
+    /**
+     * A marker passed in the stream. Returns the rows to emit at its place, of one chunk or several, or null.
+     * `doubtful`: xids delivered but not yet seen visible.
+     */
     marker: (token: string, doubtful: readonly bigint[]) => passMarker(works, token, doubtful),
   };
 }
@@ -106,7 +118,7 @@ function passMarker({ work, reading, log }: WorkReading, token: string, doubtful
     if (isLast && request !== null) log.info({ id: request.id, table }, 'a snapshot is complete');
   }
   if (found.doubt !== null) {
-    // The next chunk, and those behind it, are void.
+    // The next chunk and all later ones are void.
     log.info({ table }, found.doubt);
     reading.restart = true;
   }

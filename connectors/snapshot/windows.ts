@@ -3,29 +3,29 @@ import { isVisible, parseSnapshot } from './visibility.ts';
 
 type Key = readonly string[];
 
-/** What was found in a range of keys: so many rows, and whether no value of the table was large then. */
+/** Result of searching a range of keys: its number of rows, and whether the table had no large value at that time. */
 export interface Found {
   readonly rows: number;
   readonly hasNoLarge: boolean;
 }
 
-/** A range of keys that was looked for: up to and with `upTo`. */
+/** A range of keys found by a search, up to and including `upTo`. */
 export interface Range {
   readonly upTo: Key;
   readonly found: Found;
 }
 
-/** A range of keys on its way: behind `after`, up to and with `upTo`; null: to the end of the table. */
+/** A range of keys being read: after `after`, up to and including `upTo`; null: to the end of the table. */
 export interface Window {
   readonly after: Key | null;
   readonly upTo: Key | null;
-  /** Null: not looked for. */
+  /** Null: not searched. */
   readonly found: Found | null;
 }
 
 interface Entry extends Window {
   isTaken: boolean;
-  /** The marker that was in the stream before it was read, and the one that was sent after it was. */
+  /** The marker in the stream before it was read, and the one sent after it was read. */
   low: string | null;
   high: string | null;
   hasPassed: boolean;
@@ -33,7 +33,10 @@ interface Entry extends Window {
   bytes: number;
 }
 
-/** A chunk whose turn it is. `isTouched`: whether the stream has changed the row of a key since the chunk's low marker. `reached`: every row up to this key is read. */
+/**
+ * A chunk to emit now. `isTouched`: whether the stream has changed the row of a key since the chunk's low marker.
+ * `reached`: every row up to this key is read.
+ */
 export interface Passed {
   readonly chunk: Chunk;
   readonly reached: Key | null;
@@ -41,7 +44,9 @@ export interface Passed {
   isTouched(key: string): boolean;
 }
 
-/** What the stream changed from one marker to the next. `doubtful`: transactions delivered before it, and not seen visible. */
+/**
+ * Changes of the stream from one marker to the next. `doubtful`: transactions delivered before it but not seen visible.
+ */
 interface Stretch {
   readonly marker: string;
   readonly doubtful: readonly bigint[];
@@ -49,29 +54,33 @@ interface Stretch {
   isTouchedAll: boolean;
 }
 
-/** Keys of one stretch that are kept; a transaction that changes more of them makes chunks void instead of filling the memory. */
+/**
+ * Maximum number of keys kept per stretch; a transaction that changes more of them makes chunks void instead of
+ * exhausting memory.
+ */
 const MOST_TOUCHED = 20_000;
-/** What the chunks that are read and not written may take; those that are being read, one a connection, come on top. */
+/** Maximum size of chunks read but not emitted; those being read, one per connection, come on top. */
 export const MOST_BYTES_AHEAD = 16 * 1024 * 1024;
-/** What a cell takes beside its text. */
+/** Overhead of a cell beyond its text. */
 const CELL_BYTES = 16;
 
 export type Windows = ReturnType<typeof createWindows>;
 
 /**
- * The chunks of one table that are read ahead, in key order. Each is read after a low marker is in the stream and before its high marker is, by whatever connection, and is written once its
- * high marker has passed and all before it are written. That may be long after its own window: what the stream changes is therefore remembered from the low marker of the first chunk in hand
- * until each is written, and a row changed since its chunk's low marker is left to the stream.
+ * The chunks of one table that are read ahead, in key order. Each is read, on any connection, after a low marker and
+ * before its high marker, and is emitted once its high marker has passed and all chunks before it are emitted. That may
+ * be long after its own window: changes of the stream are therefore remembered from the low marker of the first pending
+ * chunk until each is emitted, and a row changed since its chunk's low marker is left to the stream.
  */
 export function createWindows(options: { after: Key | null; marker: string; most: number; mostBytes?: number }) {
   const { most, mostBytes = MOST_BYTES_AHEAD } = options;
   const entries: Entry[] = [];
   let stretches: Stretch[] = [];
-  /** Sent, or about to be, and not seen in the stream. */
+  /** Markers sent, or about to be sent, and not yet seen in the stream. */
   const expected = new Set([options.marker]);
-  /** The last marker that is known to be in the stream: the low one of what is read next. */
+  /** The last marker known to be in the stream: the low marker of the next read. */
   let marker = options.marker;
-  /** Up to where ranges have been given out; and whether the one in hand goes on to the end. */
+  /** The end of the ranges handed out, and whether the last one extends to the end of the table. */
   let end = options.after;
   let isEnded = false;
   let isLooking = false;
@@ -82,7 +91,7 @@ export function createWindows(options: { after: Key | null; marker: string; most
   });
   const isRoom = () => entries.length === 0 || (entries.length < most && bytes < mostBytes);
 
-  /** Why a chunk that has passed cannot be trusted; null where it can. */
+  /** Why a chunk that has passed cannot be trusted; null if it can. */
   function findDoubt({ low, chunk }: Entry, since: readonly Stretch[]): string | null {
     if (since[0]?.marker !== low || since.some(({ isTouchedAll }) => isTouchedAll))
       return 'more was changed than a chunk can be compared with: it is read again';
@@ -95,14 +104,14 @@ export function createWindows(options: { after: Key | null; marker: string; most
 
   const indexOf = (token: string | null) => stretches.findIndex((stretch) => stretch.marker === token);
 
-  /** Where a marker stands among those that have passed; one that has not stands behind them. */
+  /** Index of a marker among those that have passed; Infinity for one that has not. */
   const placeOf = (token: string) => (expected.has(token) ? Infinity : indexOf(token));
 
-  /** What the stream changed since a marker passed, and the doubts of then. */
+  /** Changes of the stream since a marker passed, with the doubtful transactions of that time. */
   const since = (low: string | null) => (indexOf(low) === -1 ? [] : stretches.slice(indexOf(low)));
 
   return {
-    /** What a connection may do now: read a range, look for the next one, or nothing (null). */
+    /** What a connection may do next: read a range, search for the next one, or nothing (null). */
     next(): Window | 'look' | null {
       const open = entries.find(({ isTaken }) => !isTaken);
       if (open !== undefined) return open === entries[0] || bytes < mostBytes ? open : null;
@@ -112,13 +121,13 @@ export function createWindows(options: { after: Key | null; marker: string; most
     /** Whether there is work for more than one connection. */
     isMany: () => !isEnded && end !== options.after,
 
-    /** Behind which key the next range is looked for, by one connection at a time, until `add`. */
+    /** The key after which to search for the next range; one connection at a time, until `add`. */
     look(): Key | null {
       isLooking = true;
       return end;
     },
 
-    /** The next range; null: what is left of the table. */
+    /** Adds the next range; null: the rest of the table. */
     add(range: Range | null): Window {
       isLooking = false;
       const entry = toEntry(end, range?.upTo ?? null, range?.found ?? null);
@@ -132,7 +141,7 @@ export function createWindows(options: { after: Key | null; marker: string; most
       (window as Entry).isTaken = true;
     },
 
-    /** A range is read from now on. */
+    /** Reading of a range begins. */
     begin(window: Window): void {
       (window as Entry).low = marker;
     },
@@ -152,10 +161,11 @@ export function createWindows(options: { after: Key | null; marker: string; most
       } else entries.splice(entries.indexOf(entry) + 1, 0, toEntry(chunk.lastKey, entry.upTo, null));
     },
 
-    /** A marker is about to be sent; and is in the stream. */
+    /** `expect`: a marker is about to be sent. `sent`: it is in the stream. */
     expect: (token: string) => void expected.add(token),
     sent(token: string): void {
-      // Its answer may be late: the stream has passed it, perhaps with a later one that others know of already.
+      // The acknowledgement may be late: the stream may have passed this marker already, perhaps with a later one that
+      // is already current.
       if (expected.has(token) || placeOf(token) > placeOf(marker)) marker = token;
     },
 
@@ -169,7 +179,10 @@ export function createWindows(options: { after: Key | null; marker: string; most
       stretch.touched.clear();
     },
 
-    /** A marker passed in the stream: the chunks whose turn it is, and why the next one, and all behind it, are void. Null for a marker of others. */
+    /**
+     * A marker passed in the stream. Returns the chunks to emit now, and why the next one and all later ones are void.
+     * Null for an unknown marker.
+     */
     pass(token: string, doubtful: readonly bigint[]): { passed: Passed[]; doubt: string | null } | null {
       if (!expected.delete(token)) return null;
       stretches.push({ marker: token, doubtful, touched: new Set(), isTouchedAll: false });

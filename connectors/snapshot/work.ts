@@ -2,7 +2,10 @@ import type { Relation } from '../../changes/change.ts';
 import type { ActiveRequest, FinishedRequest, SignalProgress, TableProgress } from '../position.ts';
 import type { ReadSignal, Signal, SnapshotSignal } from './signal.ts';
 
-/** What of a table is read: rows that fulfil a condition (SQL, checked by `inspectSelection`), or those of keys; all of them where both are null. */
+/**
+ * The rows of a table to read: those that match a condition (SQL, checked by `inspectSelection`), or those of keys; all
+ * if both are null.
+ */
 export interface Selection {
   readonly where: string | null;
   readonly keys: readonly (readonly string[])[] | null;
@@ -10,7 +13,7 @@ export interface Selection {
 
 export const ALL_ROWS: Selection = { where: null, keys: null };
 
-/** Something to read in chunks: a table of the initial load, which nobody had to ask for, or what a request names of one. */
+/** Something to read in chunks: a table of the initial load, or the rows of a request. */
 export interface Work {
   readonly relation: Relation;
   readonly selection: Selection;
@@ -18,23 +21,23 @@ export interface Work {
   readonly request: SnapshotSignal | null;
 }
 
-/** What became of a record of the signal topic. */
+/** How a record of the signal topic was handled. */
 export interface Taken {
-  /** Why it was passed over, or the snapshot was refused; null where it was followed. */
+  /** Why it was ignored, or the snapshot refused; null if it was accepted. */
   readonly problem: string | null;
   readonly id: string | null;
   readonly kind: Signal['kind'] | null;
 }
 
-/** Requests that are not over: the position holds them. */
+/** Maximum number of unfinished requests, which the position holds. */
 const MOST_REQUESTS = 100;
-/** Requests that are over, as far as the position holds them. */
+/** Maximum number of finished requests in the position. */
 const MOST_FINISHED = 20;
 
-/** What the position holds of a reason. */
+/** Maximum length of a reason in the position. */
 const LONGEST_REASON = 300;
 
-/** A reason as far as it is kept. */
+/** A reason, truncated for storage. */
 export function toShort(reason: string): string {
   return reason.slice(0, LONGEST_REASON);
 }
@@ -42,8 +45,9 @@ export function toShort(reason: string): string {
 export type WorkList = ReturnType<typeof createWorkList>;
 
 /**
- * What there is to read, and how far it is: tables of the initial load first, in their order, unless somebody paused it, then requests, one after another. Both go on where the stored position left them; what
- * a request names comes with its signal, which is taken once more for that.
+ * The works and their progress: first the tables of the initial load, in order, unless it is paused, then requests, one
+ * after another. Both continue from the stored position; the details of a request come with its signal, which is read
+ * again for that.
  */
 export function createWorkList(options: {
   relations: readonly Relation[];
@@ -57,7 +61,7 @@ export function createWorkList(options: {
   let requests: readonly ActiveRequest[] = signals?.requests ?? [];
   let finished: readonly FinishedRequest[] = signals?.finished ?? [];
   let isLoadPaused = signals?.isLoadPaused === true;
-  /** By id of the request, once its signal has been read in this session. */
+  /** By request id, once its signal has been read in this session. */
   const requested = new Map<string, Work>();
   let isCaughtUp = false;
 
@@ -71,7 +75,7 @@ export function createWorkList(options: {
     requests = requests.map((request) => (request.id === id ? { ...request, ...changes } : request));
   }
 
-  /** It does not run any more, and so has no rate. */
+  /** The request no longer runs, so it has no rate. */
   function rest(id: string, state: 'paused' | 'waiting'): void {
     requests = requests.map((request) => {
       if (request.id !== id) return request;
@@ -88,7 +92,7 @@ export function createWorkList(options: {
     finished = [...finished, { id, table, state, rows, ...why }].slice(-MOST_FINISHED);
   }
 
-  /** Why a request cannot be followed; null, and its work is known. */
+  /** Why a request cannot be accepted; null if its work is now registered. */
   function accept(request: SnapshotSignal): string | null {
     const { id, table, where, keys } = request;
     const relation = relations.find((candidate) => candidate.table === table);
@@ -134,16 +138,19 @@ export function createWorkList(options: {
   }
 
   return {
-    /** As the position holds it: both are values that never change. */
+    /** State for the position; the returned values are immutable. */
     state: (): { snapshot: Readonly<Record<string, TableProgress>>; signals: SignalProgress } => ({
       snapshot: { ...progress },
       signals: { next: String(next), requests, finished, ...(isLoadPaused ? { isLoadPaused } : {}) },
     }),
 
-    /** Whether nothing is to be read now. */
+    /** Whether there is nothing to read now. */
     isIdle: () => unloaded() === undefined && due() === undefined,
 
-    /** What is to be read now; null: nothing, or what it is has not been read from the signal topic yet. The same object as long as it is the same work. */
+    /**
+     * The work to read now; null: nothing, or its signal has not been read yet. Returns the same object for the same
+     * work.
+     */
     next(): Work | null {
       const table = unloaded();
       if (table !== undefined) return table;
@@ -151,18 +158,18 @@ export function createWorkList(options: {
       return request === undefined || !isCaughtUp ? null : (requested.get(request.id) ?? null);
     },
 
-    /** How far a work is: the key to go on after, and rows read. */
+    /** Progress of a work: the key to continue after, and rows read. */
     reached({ relation, request }: Work): { lastKey: readonly string[] | null; rows: number } {
       const at = request === null ? progress[relation.table] : find(request.id);
       return { lastKey: at?.lastKey ?? null, rows: at?.rows ?? 0 };
     },
 
-    /** A request is being read. `total`: rows, as PostgreSQL estimates them. */
+    /** Reading of a request begins. `total`: PostgreSQL's estimate of its rows. */
     begin({ request }: Work, total: number): void {
       if (request !== null) change(request.id, { state: 'running', total });
     },
 
-    /** So many more rows of a work are in the log, up to this key, at this rate. */
+    /** More rows of a work are in the log, up to this key, at this rate. */
     advance(
       { relation, request }: Work,
       lastKey: readonly string[] | null,
@@ -194,7 +201,10 @@ export function createWorkList(options: {
       if (request !== null && find(request.id) !== undefined) finish(request.id, relation.table, 'failed', reason);
     },
 
-    /** Where to read the signal topic from. `end`: where it ends; before what was read of it only if it is another one of the same name. */
+    /**
+     * Where to read the signal topic from. `end`: its end, which is before `next` only if the topic was recreated under
+     * the same name.
+     */
     signalsFrom(end: bigint): bigint {
       if (end < next) {
         next = 0n;
@@ -205,7 +215,10 @@ export function createWorkList(options: {
         .reduce((first, offset) => (offset < first ? offset : first), next);
     },
 
-    /** A record of the signal topic, in order; one that was taken before only tells what its request names. Null for such a one. */
+    /**
+     * Takes a record of the signal topic, in order; one taken before only supplies the details of its request, and null
+     * is returned.
+     */
     take(offset: bigint, read: ReadSignal): Taken | null {
       if (offset >= next) {
         next = offset + 1n;
@@ -219,7 +232,10 @@ export function createWorkList(options: {
       return null;
     },
 
-    /** All that was in the signal topic at the start has been taken: requests may be read, in the knowledge of what was said of them since. */
+    /**
+     * Everything in the signal topic at the start has been taken: requests may be read, since all later signals about
+     * them are known.
+     */
     caughtUp(): void {
       if (isCaughtUp) return;
       isCaughtUp = true;

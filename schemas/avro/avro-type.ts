@@ -11,7 +11,7 @@ const decodingOnly = () => {
 
 /**
  * Avro's long as bigint, exact over its 64 bits; an LSN beyond 2^63 wraps, and unwraps with `BigInt.asUintN(64, …)`.
- * It reads from the cursor itself: by avsc's own way each long costs a view of the buffer, a tenth of all decoding.
+ * Reads from the cursor directly: in avsc's own way each long costs a view of the buffer, a tenth of the decoding time.
  */
 const BIGINT_LONG = withRead(
   avro.types.LongType.__with({
@@ -27,9 +27,9 @@ const BIGINT_LONG = withRead(
 const UNREAD_STRING = withRead(avro.Type.forSchema('string'), (tap) => tap.skipString());
 const UNREAD_LONG = withRead(avro.Type.forSchema('long'), (tap) => tap.skipLong());
 
-/** Longs that outgrow a JavaScript number; the others (milliseconds, counters, xids) never do. */
+/** Longs that may exceed a JavaScript number; the others (milliseconds, counters, xids) never do. */
 const WIDE_FIELDS = new Set(['lsn', 'commit_lsn']);
-/** What an envelope holds for other readers only; left undefined. */
+/** Envelope fields that only other readers use; left undefined. */
 const UNREAD_FIELDS: Readonly<Record<string, ReadonlySet<string>>> = {
   Envelope: new Set(['ts_ms', 'ts_us', 'ts_ns']),
   Source: new Set(['version', 'connector', 'name', 'ts_ms', 'db', 'sequence', 'ts_ns', 'xmin']),
@@ -37,7 +37,7 @@ const UNREAD_FIELDS: Readonly<Record<string, ReadonlySet<string>>> = {
 
 /** Compiles a schema for decoding: longs of columns and LSNs become bigint, other longs numbers. */
 export function compileSchema(schema: AvroRecord): Decodable {
-  // avsc's typings know no plain objects with compiled types in them.
+  // avsc's typings do not allow plain objects that contain compiled types.
   return avro.Type.forSchema(prepareRecord(schema) as never, { omitRecordMethods: true, wrapUnions: 'never' });
 }
 
@@ -60,7 +60,7 @@ function prepareType(type: unknown, isWide: boolean, isUnread: boolean): unknown
   return name === 'string' && isUnread ? UNREAD_STRING : type;
 }
 
-/** A type that reads in a way of its own. avsc freezes its types, so this one inherits. */
+/** A type with its own read function. avsc freezes its types, so this one inherits. */
 function withRead(type: object, read: (tap: Tap) => unknown): object {
   return Object.freeze(Object.create(type, { _read: { value: read } }));
 }
@@ -68,7 +68,8 @@ function withRead(type: object, read: (tap: Tap) => unknown): object {
 function readBigLong(tap: Tap): bigint {
   const { buf } = tap;
   let at = tap.pos;
-  // Seven groups of seven bits are exact as a number; past the end a byte is undefined, and the caller sees pos.
+  // Seven groups of seven bits are exact as a number; past the end a byte is undefined, and the caller detects that by
+  // pos.
   let low = 0;
   let factor = 1;
   for (let group = 0; group < 7; group++, factor *= 128) {

@@ -2,22 +2,26 @@ const SLAB_BYTES = 256 * 1024;
 const SAFE = 2 ** 52;
 const LETTER_T = 0x54;
 const LETTER_Z = 0x5a;
-/** Up to here a loop over the characters beats the call into the runtime; the length then fits one byte, too. */
+/**
+ * Up to this length a loop over the characters is faster than a call into the runtime, and the length fits into one
+ * byte.
+ */
 const SHORT_TEXT = 48;
-/** The same of bytes that are copied eight at a time. */
+/** The same limit for bytes copied eight at a time. */
 const SHORT_COPY = 96;
-/** Room behind a message, for bytes that are written eight at a time. */
+/** Spare bytes after a message, for writes of eight bytes at a time. */
 const SPARE = 8;
-/** What a length of less takes one byte as. */
+/** Lengths below this take one byte. */
 const ONE_BYTE_LENGTH = 64;
 const DIGITS_ZERO = 0x30;
 
-/** Slabs that are kept to be written over. */
+/** Maximum number of slabs kept for reuse. */
 const MOST_FREE = 32;
 
 /**
- * Writes Avro binary, message after message, into slabs. A finished message is a view of its slab: not written to
- * again, unless the slab is retired and given back for it; otherwise it is freed once none of its messages is held. A message that is not finished leaves no trace.
+ * Writes Avro binary, message by message, into slabs. A finished message is a view of its slab and is not overwritten
+ * until its slab was retired and given back for reuse; other slabs are freed once none of their messages is held. An
+ * unfinished message leaves no trace.
  */
 export class AvroWriter {
   private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -25,13 +29,13 @@ export class AvroWriter {
   private at = 0;
   private start = 0;
   private finished = 0;
-  /** Slabs that are full. */
+  /** Full slabs. */
   private full: Buffer[] = [];
   private free: Buffer[] = [];
-  /** Whether somebody takes full slabs: without that, they would be held for nothing. */
+  /** Whether full slabs are being retired: otherwise they would be held for nothing. */
   private isRetiring = false;
 
-  /** Begins a message in Confluent's wire format: a zero byte, the schema's id in four bytes, Avro binary. */
+  /** Begins a message in Confluent's wire format: a zero byte, the schema id in four bytes, Avro binary. */
   begin(schemaId: number): void {
     this.at = this.finished;
     this.start = this.finished;
@@ -46,7 +50,7 @@ export class AvroWriter {
     return this.slab.subarray(this.start, this.at);
   }
 
-  /** A union's branch below 64, or a boolean as 0 or 1 through `bool`. */
+  /** `branch`: a union branch below 64. `bool`: a boolean, as 0 or 1. */
   branch(index: number): void {
     this.reserve(1);
     this.slab[this.at++] = index * 2;
@@ -57,7 +61,7 @@ export class AvroWriter {
     this.slab[this.at++] = value ? 1 : 0;
   }
 
-  /** An int or long that is exact as a number. */
+  /** An int or long that is exact as a JavaScript number. */
   long(value: number): void {
     if (value >= SAFE || value <= -SAFE || !Number.isInteger(value)) {
       this.bigLong(BigInt(value));
@@ -67,7 +71,7 @@ export class AvroWriter {
     this.varint(value < 0 ? -2 * value - 1 : 2 * value);
   }
 
-  /** A long over its whole range; an LSN beyond 2^63 wraps. */
+  /** A long over its full range; an LSN beyond 2^63 wraps. */
   bigLong(value: bigint): void {
     if (value > -0x10_0000_0000_0000n && value < 0x10_0000_0000_0000n) {
       this.long(Number(value));
@@ -75,7 +79,7 @@ export class AvroWriter {
     }
     const zigzag = BigInt.asUintN(64, (value << 1n) ^ (BigInt.asIntN(64, value) >> 63n));
     this.reserve(10);
-    // Seven groups of seven bits are exact as a number; the rest fits in fifteen bits.
+    // Seven groups of seven bits are exact as a number; the rest fits into fifteen bits.
     let low = Number(zigzag & 0x1_ffff_ffff_ffffn);
     for (let group = 0; group < 7; group++) {
       this.slab[this.at++] = (low % 128) | 0x80;
@@ -115,7 +119,7 @@ export class AvroWriter {
     this.at = from + length;
   }
 
-  /** A text that stands in `source` as UTF-8. */
+  /** A text that is in `source` as UTF-8. */
   utf8(source: DataView, start: number, length: number): void {
     this.reserve(length + 5);
     if (length < ONE_BYTE_LENGTH) this.slab[this.at++] = length * 2;
@@ -123,7 +127,7 @@ export class AvroWriter {
     this.copy(source, start, length);
   }
 
-  /** A column's branch that is not null, and a text as by `utf8`. */
+  /** The non-null branch of a column, followed by a text as in `utf8`. */
   nullableUtf8(source: DataView, start: number, length: number): void {
     this.reserve(length + 6);
     this.slab[this.at++] = 2;
@@ -132,7 +136,7 @@ export class AvroWriter {
     this.copy(source, start, length);
   }
 
-  /** As `utf8`, with a Z behind it. */
+  /** Like `utf8`, with a Z appended. */
   utf8WithZ(source: DataView, start: number, length: number): void {
     this.reserve(length + 6);
     this.varint((length + 1) * 2);
@@ -140,7 +144,7 @@ export class AvroWriter {
     this.slab[this.at++] = LETTER_Z;
   }
 
-  /** As `isoText`, of a timestamp that stands in `source`. */
+  /** Like `isoText`, for a timestamp that is in `source`. */
   isoUtf8(source: DataView, start: number, length: number): void {
     this.reserve(length + 2);
     const { slab } = this;
@@ -151,7 +155,7 @@ export class AvroWriter {
     slab[this.at++] = LETTER_Z;
   }
 
-  /** Bytes from hex digits that stand in `source`. Throws when they are not. */
+  /** Bytes from hex digits in `source`. Throws if they are not hex digits. */
   hexUtf8(source: Buffer, start: number, length: number): void {
     if (length % 2 !== 0) throw new Error('not hex digits');
     this.reserve(length / 2 + 5);
@@ -166,7 +170,10 @@ export class AvroWriter {
     this.at = at;
   }
 
-  /** A text of which the beginning and the end are given, as UTF-8 and by `toPadded`: between them the digits of a whole number, exact and not negative. */
+  /**
+   * A text made of a given start and end, as UTF-8 from `toPadded`, with the digits of a number between them, an exact
+   * non-negative integer.
+   */
   textWithNumber(before: DataView, value: number, after: DataView): void {
     let digits = 1;
     for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits += 1;
@@ -178,7 +185,7 @@ export class AvroWriter {
     const end = this.at + digits;
     let at = end;
     let rest = value;
-    // Division of what fits into 31 bits is much cheaper.
+    // Division of 31-bit integers is much cheaper.
     while (rest >= 0x4000_0000) {
       const high = Math.floor(rest / 10);
       slab[--at] = DIGITS_ZERO + (rest - high * 10);
@@ -189,7 +196,7 @@ export class AvroWriter {
     this.raw(after);
   }
 
-  /** The first `end` characters of a plain timestamp in PostgreSQL's text, as ISO 8601 in UTC. */
+  /** The first `end` characters of a plain PostgreSQL timestamp text, as ISO 8601 in UTC. */
   isoText(text: string, end: number): void {
     this.reserve(end + 2);
     const { slab } = this;
@@ -201,7 +208,7 @@ export class AvroWriter {
     this.at = from + end + 1;
   }
 
-  /** Bytes from hex digits. Throws when they are not. */
+  /** Bytes from hex digits. Throws if they are not hex digits. */
   hexBytes(hex: string): void {
     const length = hex.length / 2;
     this.reserve(length + 5);
@@ -211,13 +218,16 @@ export class AvroWriter {
     this.at += length;
   }
 
-  /** Avro binary made before, as by `toPadded`. */
+  /** Prepared Avro binary, as from `toPadded`. */
   raw(padded: DataView): void {
     this.reserve(padded.byteLength);
     this.copy(padded, 0, padded.byteLength - SPARE);
   }
 
-  /** Room must have been reserved. Eight bytes at a time, the last ones with what stands behind them: that is written over, or lies behind the message. */
+  /**
+   * Space must have been reserved. Copies eight bytes at a time; excess bytes of the last step are overwritten later or
+   * lie beyond the message.
+   */
   private copy(source: DataView, start: number, length: number): void {
     const { at, view } = this;
     this.at = at + length;
@@ -253,7 +263,7 @@ export class AvroWriter {
     if (this.at + byteCount + SPARE > this.slab.length) this.grow(byteCount);
   }
 
-  /** The slabs that hold all messages finished by now; no other message is written to them until they are given back. */
+  /** Returns the slabs of all messages finished so far; nothing is written to them until they are given back. */
   retire(): readonly Buffer[] {
     this.isRetiring = true;
     const retired = this.full;
@@ -266,12 +276,12 @@ export class AvroWriter {
     return retired;
   }
 
-  /** Slabs whose messages nobody reads any more: they may be written over. */
+  /** Gives back slabs whose messages are no longer read: they may be overwritten. */
   reuse(slabs: readonly Buffer[]): void {
     for (const slab of slabs) if (slab.length === SLAB_BYTES && this.free.length < MOST_FREE) this.free.push(slab);
   }
 
-  /** Takes a new slab and moves the message at hand to its beginning. */
+  /** Takes a new slab and moves the current message to its beginning. */
   private grow(byteCount: number): void {
     const { slab, start, at } = this;
     const written = at - start;
@@ -308,7 +318,7 @@ function toView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A copy of bytes with room behind them, so that they can be copied eight at a time. */
+/** A copy of bytes with spare room after them, so that they can be copied eight at a time. */
 export function toPadded(bytes: Uint8Array): DataView {
   const padded = new Uint8Array(bytes.length + SPARE);
   padded.set(bytes);

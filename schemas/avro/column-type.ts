@@ -25,11 +25,11 @@ const LETTER_F = 0x66;
 const LETTER_T = 0x74;
 const LETTER_X = 0x78;
 
-/** What an Avro field of a column holds in JavaScript. */
+/** JavaScript value of a column's Avro field. */
 export type AvroValue = string | number | bigint | boolean | Buffer;
-/** The Avro type of a column, as it stands in a schema. */
+/** The Avro type of a column, in schema notation. */
 export type AvroColumnSchema = string | { type: string; [attribute: string]: unknown };
-/** Avro value → PostgreSQL's text; null where the value is the text. */
+/** Converts an Avro value to PostgreSQL text; null if the value is the text. */
 export type ToText = ((value: AvroValue) => string) | null;
 
 const SEMANTIC = {
@@ -43,7 +43,7 @@ const SEMANTIC = {
   timestamptz: 'io.debezium.time.ZonedTimestamp',
 } as const;
 
-/** What was sent, for bytes to be looked at, and to be copied. */
+/** Received bytes, for inspection and for copying. */
 export interface Sent {
   readonly bytes: Buffer;
   readonly view: DataView;
@@ -51,15 +51,15 @@ export interface Sent {
 
 type ColumnType = {
   schema: AvroColumnSchema;
-  /** Writes PostgreSQL's text as the Avro type. Throws when it is not a text of the type. */
+  /** Writes PostgreSQL text as the Avro type. Throws if it is not valid text of the type. */
   write(writer: AvroWriter, text: string): void;
-  /** The same of a text that was sent as UTF-8: the same bytes, and no string where none is needed. */
+  /** Like `write`, for text received as UTF-8: produces the same bytes, without creating a string unless needed. */
   writeSent?(writer: AvroWriter, sent: Sent, start: number, length: number): void;
 };
 
 const TEXT: ColumnType = { schema: 'string', write: writeText, writeSent: writeSentText };
 
-/** Keyed by the oids of built-in types, which never change; names could belong to a type of the user's. */
+/** Keyed by the oids of built-in types, which never change; names could belong to user-defined types. */
 const BY_OID: ReadonlyMap<number, ColumnType> = new Map<number, ColumnType>([
   [16, { schema: 'boolean', write: writeBoolean, writeSent: writeSentBoolean }],
   [17, { schema: 'bytes', write: writeBytea, writeSent: writeSentBytea }],
@@ -111,15 +111,15 @@ const TEXT_BY_AVRO: ReadonlyMap<string, ToText> = new Map<string, ToText>([
   ['bytes', (value) => `\\x${(value as Buffer).toString('hex')}`],
 ]);
 
-/** The Avro type of a column and the way of its values there. Types without a lossless form keep PostgreSQL's text. */
+/** The Avro type of a column and its conversions. Types without a lossless form keep PostgreSQL's text. */
 export function toColumnType(typeOid: number): ColumnType {
   return BY_OID.get(typeOid) ?? TEXT;
 }
 
-/** Writes a cell of what was sent, from `start` on. */
+/** Writes a cell from received bytes, starting at `start`. */
 export type WriteSent = (writer: AvroWriter, sent: Sent, start: number, length: number) => void;
 
-/** The way of a column's cells from what was sent; null where they are texts as they are. */
+/** The writer for a column's cells from received bytes; null if the text is copied unchanged. */
 export function toSentWriter(typeOid: number): WriteSent | null {
   const { write, writeSent } = toColumnType(typeOid);
   if (writeSent === writeSentText) return null;
@@ -128,7 +128,7 @@ export function toSentWriter(typeOid: number): WriteSent | null {
   );
 }
 
-/** The way back, from what the schema in the registry says alone. */
+/** The reverse conversion, determined only by the schema in the registry. */
 export function toTextOf(schema: AvroColumnSchema): ToText {
   if (typeof schema === 'string') return TEXT_BY_AVRO.get(schema) ?? null;
   return TEXT_BY_SEMANTIC.get(schema['connect.name']) ?? TEXT_BY_AVRO.get(schema.type) ?? null;

@@ -3,10 +3,10 @@ import { type AvroColumnSchema, type AvroValue, type ToText, toTextOf } from './
 import { type AvroField, type AvroRecord, COLUMN_NAME_PARAMETER } from './relation-schema.ts';
 import { decodeMessage } from './wire.ts';
 
-/** A row by column name, in PostgreSQL's text. */
+/** A row by column name, as PostgreSQL text. */
 export type TextRow = Record<string, string | null>;
 
-/** Where and when the change was committed; micros since 1970. */
+/** Place and time of the commit; microseconds since 1970. */
 export type DecodedSource = {
   schema: string;
   table: string;
@@ -49,8 +49,9 @@ type Envelope = {
 type AvroRow = Record<string, AvroValue | null>;
 
 /**
- * Decodes values written with this schema, the registry's JSON text; `schemaIdOf` says which one a message needs.
- * Rows come back in the text PostgreSQL gave. Throws on a schema of another kind and on bytes that do not fit.
+ * Creates a decoder for values written with this schema, the registry's JSON text; `schemaIdOf` returns the schema id
+ * of a message. Rows are returned as the original PostgreSQL text. Throws for a schema of another kind and for bytes
+ * that do not match it.
  */
 export function createDecoder(schemaJson: string): { decode(message: Buffer): DecodedValue } {
   const { schema, fields } = parseEnvelope(schemaJson);
@@ -87,12 +88,14 @@ export function createDecoder(schemaJson: string): { decode(message: Buffer): De
   };
 }
 
-/** The table's columns, by the names that they have in the table: a field's name is another one where Avro does not allow the column's. */
+/** The table's column names: a field has a different name if Avro does not allow the column's. */
 export function readColumnNames(schemaJson: string): string[] {
   return readColumns(schemaJson).map(({ column }) => column);
 }
 
-/** The columns of a topic's values, in the order of their fields: field, column, and the field's type as Avro and Debezium call it. */
+/**
+ * The columns of a topic's values, in field order: field, column, and the field's type in Avro's and Debezium's terms.
+ */
 export function readColumns(schemaJson: string): { field: string; column: string; type: string }[] {
   return parseEnvelope(schemaJson).fields.map((field) => {
     const schema = columnSchemaOf(field);
@@ -101,7 +104,10 @@ export function readColumns(schemaJson: string): { field: string; column: string
   });
 }
 
-/** Decodes keys written with this schema, the registry's JSON text, to PostgreSQL's text by column name. */
+/**
+ * Creates a decoder for keys written with this schema, the registry's JSON text; returns PostgreSQL text by column
+ * name.
+ */
 export function createKeyDecoder(schemaJson: string): { decode(message: Buffer): Record<string, string> } {
   const schema = parseRecord(schemaJson, 'Key');
   const key = compileSchema(schema);
@@ -125,7 +131,7 @@ function parseRecord(schemaJson: string, name: string): AvroRecord {
   return schema;
 }
 
-/** The decoded record is made into the row: only its columns with another form in Avro are rewritten. */
+/** Turns the decoded record itself into the row: only columns with another form in Avro are rewritten. */
 function createRowReader(fields: readonly AvroField[]): (row: AvroRow) => TextRow {
   const columns = fields.map((field) => {
     const schema = columnSchemaOf(field);
@@ -144,7 +150,7 @@ function createRowReader(fields: readonly AvroField[]): (row: AvroRow) => TextRo
   if (columns.every(({ field, column }) => field === column)) return convert;
   return (row) => {
     const texts = convert(row);
-    // Without a prototype, since a column may be called __proto__.
+    // No prototype, since a column may be called __proto__.
     const renamed: TextRow = Object.create(null);
     for (const { field, column } of columns) renamed[column] = texts[field]!;
     return renamed;

@@ -18,7 +18,7 @@ export type SnapshotFlag = 'true' | 'first' | 'last' | 'false' | 'incremental';
 /** Debezium's transaction block; both orders count from 1. */
 export type TransactionBlock = { id: string; totalOrder: number; dataCollectionOrder: number };
 
-/** What a value tells beyond its change. `processedMs`: when the connector handled it, milliseconds since 1970. */
+/** Metadata of a value beyond its change. `processedMs`: when the connector handled it, milliseconds since 1970. */
 export type ValueContext = {
   timeline: number;
   snapshot: SnapshotFlag;
@@ -28,30 +28,30 @@ export type ValueContext = {
 
 export type EncoderOptions = {
   topic: string;
-  /** Ids of the registered schemas; `key` is null for a table without primary key. */
+  /** Ids of the registered schemas; `key` is null for a table without a primary key. */
   ids: { key: number | null; value: number };
-  /** The topics' prefix: Debezium's logical server name. */
+  /** The topic prefix: Debezium's logical server name. */
   serverName: string;
   databaseName: string;
   connectorVersion: string;
 };
 
 export type Encoder = {
-  /** The key of the row a change is about, null for a table without primary key. */
+  /** The key of the changed row; null for a table without a primary key. */
   encodeKey(change: Change): Buffer | null;
   encodeValue(change: Change, context: ValueContext): Buffer;
 };
 
 /**
- * Encodes the changes of one relation in Confluent's wire format. The buffers are views of the writer's slabs, which many
- * relations share. A delete's tombstone is the caller's.
- * Throws, naming table and column but never the value, when a cell does not fit its type.
+ * Creates an encoder for the changes of one relation, in Confluent's wire format. The buffers are views of the writer's
+ * slabs, which many relations share. The caller adds a delete's tombstone. Throws if a cell does not fit its type,
+ * naming table and column but never the value.
  */
 export function createEncoder(relation: Relation, options: EncoderOptions, writer: AvroWriter = shared): Encoder {
   const { schema, table } = relation;
   const { ids } = options;
   const writers = relation.columns.map((column) => toColumnType(column.typeOid).write);
-  /** Null: the text as it is. */
+  /** Null: the text is copied unchanged. */
   const sentWriters = relation.columns.map((column) => toSentWriter(column.typeOid));
   const keys = keyPositions(relation);
   const frame = createFrame(writer, options, relation);
@@ -138,17 +138,17 @@ export function createEncoder(relation: Relation, options: EncoderOptions, write
         frame.writeProcessed(context.processedMs);
         return writer.finish();
       } catch {
-        // The error at hand could carry the value.
+        // The caught error could contain the value.
         throw misfit(relation, change);
       }
     },
   };
 }
 
-/** Of all who bring no writer of their own. */
+/** Default writer. */
 const shared = new AvroWriter();
 
-/** Avro binary, made beside the messages. */
+/** Creates Avro binary outside of the message stream. */
 function toAvro(write: (own: AvroWriter) => void): DataView {
   scratch.begin(0);
   write(scratch);
@@ -159,10 +159,10 @@ function toAvro(write: (own: AvroWriter) => void): DataView {
 const scratch = new AvroWriter();
 
 const QUOTES = toPadded(Buffer.from('"]'));
-/** LSNs below are exact as numbers. */
+/** LSNs below this are exact as numbers. */
 const EXACT = 2n ** 53n;
 
-/** What of the source is the same in all changes of a transaction: between these parts stand its LSN, and its ordinal. */
+/** Parts of the source that are the same for all changes of a transaction; LSN and ordinal go between them. */
 interface SourceParts {
   readonly context: Pick<ValueContext, 'timeline' | 'snapshot'> & { readonly id: string | null };
   readonly place: Pick<Change, 'commitLsn' | 'commitMicros' | 'xid'>;
@@ -173,7 +173,10 @@ interface SourceParts {
   readonly transaction: DataView;
 }
 
-/** Writes what stands behind the rows of one relation. Commit times repeat over a transaction and processing times over a batch, so the last ones are kept. */
+/**
+ * Writes the parts after the rows of one relation. Commit times repeat within a transaction and processing times within
+ * a batch, so the last ones are cached.
+ */
 function createFrame(writer: AvroWriter, options: EncoderOptions, { schema, table }: Relation) {
   const { connectorVersion, serverName, databaseName } = options;
   let parts: SourceParts | null = null;
@@ -233,7 +236,7 @@ function createFrame(writer: AvroWriter, options: EncoderOptions, { schema, tabl
   }
 
   return {
-    /** The source, and the transaction up to its orders. */
+    /** Writes the source, and the transaction up to its orders. */
     writeSource(change: Change, context: ValueContext): void {
       if (parts === null || !isOf(parts, change, context)) parts = toParts(change, context);
       writer.raw(parts.beforeSequence);
@@ -249,7 +252,7 @@ function createFrame(writer: AvroWriter, options: EncoderOptions, { schema, tabl
       writer.raw(parts.transaction);
     },
 
-    /** When the connector handled the change. */
+    /** Writes when the connector handled the change. */
     writeProcessed(ms: number): void {
       if (ms !== processedMs) {
         processedMs = ms;

@@ -1,6 +1,6 @@
 /**
- * PostgreSQL's text of floats (extra_float_digits ≥ 1): the shortest decimal that reads back as the same value, where
- * a decimal halfway between two floats does not count, although JavaScript's own rounding would accept it.
+ * PostgreSQL's text of floats (extra_float_digits ≥ 1): the shortest decimal that reads back as the same value,
+ * excluding decimals halfway between two floats, which JavaScript's own rounding would accept.
  */
 type Decimal = { digits: string; exponent: number };
 
@@ -9,18 +9,19 @@ export function toFloat8Text(value: number): string {
   const special = toSpecialText(value);
   if (special !== null) return special;
   const size = Math.abs(value);
-  // A halfway decimal of at most 17 digits exists only between these bounds; elsewhere JavaScript's digits are ours.
+  // A halfway decimal of at most 17 digits exists only between these bounds; elsewhere JavaScript's digits match
+  // PostgreSQL's.
   const decimal = size < 1e15 || size > 1e41 ? parseDecimal(String(size)) : shortestDecimal(size, 53, -1074);
   return toText(value < 0, decimal, 15);
 }
 
-/** Text of a float4; the value must be one (`Math.fround(value) === value`). */
+/** Text of a float4; the value must be a float4 (`Math.fround(value) === value`). */
 export function toFloat4Text(value: number): string {
   const special = toSpecialText(value);
   if (special !== null) return special;
   const size = Math.abs(value);
   if (size >= 1.2e-38 && size < 1e6) {
-    // Two decimals of six digits are never the same float4: one that reads back is the shortest, zeros aside.
+    // Two decimals of six digits are never the same float4: one that reads back is the shortest, apart from zeros.
     const short = size.toPrecision(6);
     if (Math.fround(Number(short)) === size) return toText(value < 0, parseDecimal(String(Number(short))), 6);
   }
@@ -44,7 +45,7 @@ function parseDecimal(text: string): Decimal {
   return { digits: digits.replace(/0+$/, ''), exponent };
 }
 
-/** The fixed form is for exponents from -4 up to, not including, the given limit: as printf's %g does. */
+/** Uses fixed notation for exponents from -4 up to but excluding the limit, like printf's %g. */
 function toText(negative: boolean, { digits, exponent }: Decimal, limit: number): string {
   const sign = negative ? '-' : '';
   const scientific = exponent - 1;
@@ -58,7 +59,9 @@ function toText(negative: boolean, { digits, exponent }: Decimal, limit: number)
   return `${sign}${digits.slice(0, exponent)}.${digits.slice(exponent)}`;
 }
 
-/** The shortest decimal strictly between the halfway points around a value; of several, the closest. Exact. */
+/**
+ * The shortest decimal strictly between the halfway points around a value; if there are several, the closest. Exact.
+ */
 function shortestDecimal(size: number, mantissaBits: number, minPower: number): Decimal {
   // size = mantissa × 2^power, exactly.
   let power = Math.max(Math.floor(Math.log2(size)) - mantissaBits + 1, minPower);

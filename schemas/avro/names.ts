@@ -1,6 +1,6 @@
 /**
- * A full Avro name of a topic's record, by Debezium's rule: whatever Avro does not allow becomes an underscore.
- * A part that begins with a digit gets one in front, since Avro's parsers refuse it otherwise.
+ * The full Avro name of a topic's record, by Debezium's rule: characters that Avro does not allow become underscores. A
+ * part that begins with a digit gets a leading underscore, since Avro parsers reject it otherwise.
  */
 export function toAvroNamespace(topic: string): string {
   return topic
@@ -13,9 +13,10 @@ export function toAvroNamespace(topic: string): string {
 export type FieldVersion = ReadonlyMap<string, string>;
 
 /**
- * The field names of a table's columns, in order and distinct. A name Avro allows stays; any other is adjusted, and numbered where the adjusted one is taken, so that `a-b` beside
- * `a_b` stays two columns. `earlier`: versions of the schema, oldest first. A column keeps the field it has had, and a field that another column has had is never given away: to a
- * reader that resolves old events into the newest schema it would still hold the other column's cells.
+ * The field names of a table's columns, in order and distinct. A name that Avro allows stays; any other is adjusted,
+ * and numbered if the adjusted one is taken, so that `a-b` next to `a_b` stays two columns. `earlier`: versions of the
+ * schema, oldest first. A column keeps its earlier field, and a field that belonged to another column is never
+ * reassigned: a reader that resolves old events into the newest schema would find the other column's cells in it.
  */
 export function toFieldNames(columns: readonly string[], earlier: readonly FieldVersion[] = []): string[] {
   const owners = new Map<string, string>();
@@ -41,7 +42,7 @@ export function toFieldNames(columns: readonly string[], earlier: readonly Field
 
 function toAvroName(name: string): string {
   const adjusted = name.replace(/[^A-Za-z0-9_]/g, '_');
-  // A record with a field named __proto__ would lose it on the way through a JavaScript object.
+  // A record would lose a field named __proto__ when passing through a JavaScript object.
   if (adjusted === '__proto__') return '_proto_';
   return /^[0-9]/.test(adjusted) || adjusted === '' ? `_${adjusted}` : adjusted;
 }

@@ -1,12 +1,15 @@
 import { type ErrorCode, Failure } from '../../runtime/error-codes.ts';
 
-/** What the registry answered to a call that it did not carry out: the status, and the body where that was JSON. */
+/** The registry's response to a failed call: the status, and the body if it was JSON. */
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
 }
 
-/** What is wrong, and what to do. `retry` tells whether the same call may succeed later; `kind` and `remedy` are those of `failure`. */
+/**
+ * The problem and its remedy. `retry`: whether the same call may succeed later; `kind` and `remedy` are those of
+ * `failure`.
+ */
 export interface RegistryRefusal {
   readonly message: string;
   readonly retry: boolean;
@@ -23,7 +26,10 @@ export const refusalOf = (failure: Failure, message: string, retry = false): Reg
   remedy: failure.remedy,
 });
 
-/** Confluent's codes of a call that the mode forbids; Apicurio has a 409 for it, which is else that of an incompatible schema. */
+/**
+ * Confluent's code for a call that the mode forbids; Apicurio returns a 409 for it, which otherwise means an
+ * incompatible schema.
+ */
 const OPERATION_NOT_PERMITTED = 42205;
 const UNKNOWN_SUBJECT = 40401;
 const UNKNOWN_SCHEMA = 40403;
@@ -33,20 +39,20 @@ const codeOf = ({ body }: Answer): number | null => {
   return typeof code === 'number' ? code : null;
 };
 
-/** What the registry said, short and in one line. */
+/** The registry's error message, shortened to one line. */
 const sayingOf = ({ body }: Answer): string => {
   const message = (body as { message?: unknown } | null)?.message;
   return typeof message === 'string' ? message.split('\n')[0]!.slice(0, 200) : '';
 };
 
-/** Whether a lookup's answer means that the subject, or the schema under it, is not there; null where it means neither. */
+/** Whether the response to a lookup means that the subject, or the schema under it, does not exist; null if neither. */
 export function parseUnknown(answer: Answer): 'subject' | 'schema' | null {
   if (answer.status !== 404) return null;
   const code = codeOf(answer);
   return code === UNKNOWN_SUBJECT ? 'subject' : code === UNKNOWN_SCHEMA ? 'schema' : null;
 }
 
-/** A registry, or a subject of it, that lets nothing be written: as `doctor` and the connector say it. */
+/** The refusal for a registry, or a subject, that is not writable; used by `doctor` and the connector. */
 export function toModeRefusal(mode: string, subject: string | null): RegistryRefusal {
   const where = subject === null ? 'The schema registry' : `Subject ${subject} of the schema registry`;
   const failure = Failure.of('permission_denied.registry_mode', {
@@ -55,12 +61,12 @@ export function toModeRefusal(mode: string, subject: string | null): RegistryRef
   return refusalOf(failure, `${where} is in mode ${mode}: it takes no new schema`);
 }
 
-/** Whether a registry, or a subject, in this mode takes no new schema. */
+/** Whether a registry or subject in this mode accepts no new schema. */
 export function isClosed(mode: string): boolean {
   return /^(READONLY|READONLY_OVERRIDE|IMPORT)$/.test(mode);
 }
 
-/** The mode that an answer names as the reason why nothing was written; null where it names another reason. */
+/** The mode that a response gives as the reason for refusing a write; null if it gives another reason. */
 export function parseMode(answer: Answer): string | null {
   const saying = sayingOf(answer);
   if (answer.status === 409 && /read-only mode/i.test(saying)) return 'READONLY';
@@ -68,7 +74,7 @@ export function parseMode(answer: Answer): string | null {
   return /read-only/i.test(saying) ? 'READONLY' : /import/i.test(saying) ? 'IMPORT' : 'other than READWRITE';
 }
 
-/** Why the registry did not do what it was asked for. `what` completes "could not". */
+/** Why the registry refused a call. `what` completes "could not". */
 export function toRegistryRefusal(what: string, answer: Answer): RegistryRefusal {
   const { status } = answer;
   const code = codeOf(answer);

@@ -13,10 +13,13 @@ import {
   toRegistryRefusal,
 } from './registry-refusal.ts';
 
-/** A failed call to the schema registry. `retry` tells whether the same call may succeed later; `failure` what a person does otherwise. */
+/**
+ * A failed call to the schema registry. `retry`: whether the same call may succeed later; `failure`: what an operator
+ * must do otherwise.
+ */
 export class RegistryError extends Error {
   readonly retry: boolean;
-  /** No `code` of its own, which is looked for in the cause. */
+  /** This error has no `code` of its own: `toCrosswalkError` takes the code from the cause. */
   readonly failure: Failure;
 
   constructor({ message, retry, failure }: RegistryRefusal, cause?: unknown) {
@@ -28,17 +31,20 @@ export class RegistryError extends Error {
 }
 
 export type RegistryOptions = {
-  /** The base of the Confluent-compatible API, such as `http://127.0.0.1:8080/apis/ccompat/v7`. */
+  /** Base URL of the Confluent-compatible API, such as `http://127.0.0.1:8080/apis/ccompat/v7`. */
   baseUrl: string;
   username?: string;
   password?: string;
-  /** The longest a single request may take; 10,000 by default. */
+  /** Timeout of a single request, in milliseconds; 10,000 by default. */
   timeoutMs?: number;
-  /** For how long a schema may be unknown: a registry that has just been started may answer before it has read its storage. 20,000 by default. */
+  /**
+   * How long to retry an unknown schema, in milliseconds: a registry that has just started may respond before it has
+   * read its storage. 20,000 by default.
+   */
   unknownMs?: number;
 };
 
-/** What the wire format holds. */
+/** Largest schema id in the wire format. */
 const MOST_ID = 0xffff_ffff;
 const UNKNOWN_MS = 20_000;
 const ASK_AGAIN_MS = 500;
@@ -46,25 +52,32 @@ const CONNECTIONS = { keepAlive: true, maxSockets: 8 };
 
 export type Registry = {
   /**
-   * The id of the schema under the subject; the same schema always has the same id. A new subject gets the
-   * FULL_TRANSITIVE rule. Nothing is written where the schema is known: a read-only registry will do. Throws RegistryError, without retry when the schema breaks the rule.
+   * Returns the id of the schema under the subject; the same schema always has the same id. A new subject gets the
+   * FULL_TRANSITIVE rule. Writes nothing if the schema is known, so a read-only registry suffices. Throws
+   * RegistryError, without retry if the schema violates the rule.
    */
   register(subject: string, schema: object): Promise<number>;
-  /** The JSON text of a schema. Cached for good: an id never changes its meaning. */
+  /** The JSON text of a schema. Cached forever: an id never changes its meaning. */
   schemaById(id: number): Promise<string>;
-  /** Every version of a subject's schema, oldest first, as JSON texts; none where there is no such subject. */
+  /** All versions of a subject's schema, oldest first, as JSON texts; empty if the subject does not exist. */
   versionsOf(subject: string): Promise<string[]>;
-  /** The compatibility rule of a subject; null where it has none of its own. Any answer proves that the registry is there. */
+  /**
+   * The compatibility rule of a subject; null if it has none of its own. Any result proves that the registry is
+   * reachable.
+   */
   compatibilityOf(subject: string): Promise<string | null>;
-  /** The registry itself (subject null), or else those of the subjects, that take no new schema, with the mode that says so; none where the registry tells no modes. */
+  /**
+   * The registry itself (subject null), or else the subjects, that accept no new schema, with their mode; empty if the
+   * registry does not report modes.
+   */
   closedModes(subjects: readonly string[]): Promise<{ subject: string | null; mode: string }[]>;
   close(): void;
 };
 
-/** The rule that every subject of the log has. */
+/** The compatibility rule of every subject of the log. */
 export const COMPATIBILITY = 'FULL_TRANSITIVE';
 
-/** A client of a schema registry with Confluent's API. */
+/** A client for a schema registry with Confluent's API. */
 export function createRegistry(options: RegistryOptions): Registry {
   const closing = new AbortController();
   const schemas = new Map<number, Promise<string>>();
@@ -74,7 +87,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     const path = `/config/${encodeURIComponent(subject)}`;
     const answer = await request('PUT', path, { compatibility: COMPATIBILITY });
     if (answer.status === 200) return;
-    // Two connectors that start at once may ask for it in the same moment.
+    // Two connectors that start at the same time may request this simultaneously.
     if (answer.status === 409 && parseMode(answer) === null) {
       const message = `schema registry: somebody else sets the compatibility of subject ${subject}`;
       throw new RegistryError(refusalOf(Failure.of('server_down.again'), message, true));
@@ -82,7 +95,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     throw await notWritten(`set the compatibility of subject ${subject}`, subject, answer);
   }
 
-  /** An answer that names a mode names the subject also where the mode is that of the whole registry. */
+  /** A response that gives a mode names the subject even if the mode is that of the whole registry. */
   async function notWritten(what: string, subject: string, answer: Answer): Promise<RegistryError> {
     const mode = parseMode(answer);
     if (mode === null) return refused(what, answer);
@@ -176,10 +189,13 @@ export function createRegistry(options: RegistryOptions): Registry {
 
 type Request = (method: string, path: string, body?: object) => Promise<Answer>;
 
-/** Beside the Confluent-compatible API, `/apis/ccompat/v7`. */
+/** Relative to the Confluent-compatible API, `/apis/ccompat/v7`. */
 const APICURIO_READ_ONLY = '/../../registry/v3/admin/config/properties/apicurio.storage.read-only.enabled';
 
-/** Apicurio tells no modes, but has a setting that makes all of it read-only; null where this is another registry, or does not let us see it. */
+/**
+ * Apicurio reports no modes but has a setting that makes it read-only; null if it is off, if this is another registry,
+ * or if access is denied.
+ */
 async function readApicurioMode(request: Request): Promise<string | null> {
   const answer = await request('GET', APICURIO_READ_ONLY);
   const value = (answer.body as { value?: unknown } | null)?.value;
@@ -206,7 +222,7 @@ function createRequest(options: RegistryOptions, closing: AbortSignal): Request 
   const { timeoutMs = 10_000 } = options;
   const { base, username, password } = parseAddress(options);
   const isTls = base.startsWith('https:');
-  // Connections are kept for what is asked next: a start asks a dozen things.
+  // Connections are reused: a start makes a dozen requests.
   const agent = isTls ? new https.Agent(CONNECTIONS) : new http.Agent(CONNECTIONS);
   closing.addEventListener('abort', () => agent.destroy(), { once: true });
   const contentType = 'application/vnd.schemaregistry.v1+json';
@@ -241,7 +257,7 @@ function createRequest(options: RegistryOptions, closing: AbortSignal): Request 
   };
 }
 
-/** Credentials stand apart from the address that is asked, which errors may show. */
+/** Credentials are separated from the address, which errors may show. */
 function parseAddress(options: RegistryOptions): { base: string; username: string; password: string } {
   let url: URL;
   try {

@@ -12,12 +12,12 @@ export type AvroRecord = {
   [attribute: string]: unknown;
 };
 
-/** Debezium's parameter for a column whose name Avro does not allow: its name in the table. */
+/** Debezium's parameter for a column whose name Avro does not allow: holds its name in the table. */
 export const COLUMN_NAME_PARAMETER = '__debezium.source.column.name';
 
 const SNAPSHOT_VALUES = 'true,first,first_in_data_collection,last_in_data_collection,last,false,incremental';
 
-/** Versions of a topic's schemas that are registered already, oldest first. */
+/** Registered versions of a topic's schemas, oldest first. */
 export interface EarlierSchemas {
   readonly keys: readonly AvroRecord[];
   readonly values: readonly FieldVersion[];
@@ -26,8 +26,9 @@ export interface EarlierSchemas {
 const NONE: EarlierSchemas = { keys: [], values: [] };
 
 /**
- * The schema of a topic's keys, `<topic>.Key`: the primary key, required; null for a table without one. A key's columns never change, so that each keeps its field whatever the
- * column is called by now: a required field of another name would be another schema to every reader.
+ * The schema of a topic's keys, `<topic>.Key`: the primary key, required; null for a table without one. The columns of
+ * a key never change, so each keeps its field even if the column is renamed: a required field with another name would
+ * be another schema to every reader.
  */
 export function toKeySchema(relation: Relation, topic: string, earlier: EarlierSchemas = NONE): AvroRecord | null {
   if (relation.key.length === 0) return null;
@@ -53,7 +54,9 @@ function fieldNamesOf(relation: Relation, earlier: EarlierSchemas): string[] {
   );
 }
 
-/** The schema of a topic's values, `<topic>.Envelope`; every column may be null, so columns can come and go. */
+/**
+ * The schema of a topic's values, `<topic>.Envelope`; every column is nullable, so columns can be added and dropped.
+ */
 export function toValueSchema(relation: Relation, topic: string, earlier: EarlierSchemas = NONE): AvroRecord {
   const namespace = toAvroNamespace(topic);
   const fieldNames = fieldNamesOf(relation, earlier);

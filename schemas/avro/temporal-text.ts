@@ -1,7 +1,7 @@
 /**
- * PostgreSQL's text of dates and times (DateStyle ISO, TimeZone UTC) to ISO 8601 and back. Only plain forms are
- * rewritten; infinity, years BC or after 9999 and 24:00:00 have no such form, keep PostgreSQL's text, and come back
- * as they are, since no ISO form looks like them. Fraction digits stay as they came.
+ * Converts PostgreSQL's text of dates and times (DateStyle ISO, TimeZone UTC) to ISO 8601 and back. Only plain forms
+ * are rewritten; infinity, years BC or after 9999 and 24:00:00 have no such form, keep PostgreSQL's text, and are
+ * returned unchanged, since no ISO form looks like them. Fraction digits are kept.
  */
 const DASH = 0x2d;
 const SPACE = 0x20;
@@ -64,7 +64,7 @@ export function isoToTime(iso: string): string {
 
 const ZONED = /^([0-9:.]+)([+-][0-9]{2})((?::[0-9]{2}){0,2})$/;
 
-/** `14:30:00+00` → `14:30:00Z`, `14:30:00+02` → `14:30:00+02:00`, `14:30:00+05:30` as it is */
+/** `14:30:00+00` → `14:30:00Z`, `14:30:00+02` → `14:30:00+02:00`; `14:30:00+05:30` is unchanged */
 export function timetzToIso(text: string): string {
   const match = ZONED.exec(text);
   if (match === null || text.startsWith('24') || match[3] !== '') return text;

@@ -13,7 +13,7 @@ export const transactionKeySchema = {
   'connect.version': 1,
 };
 
-/** Debezium's schema of a transaction boundary. `event_count` and `data_collections` are null at its beginning. */
+/** Debezium's schema of a transaction boundary. `event_count` and `data_collections` are null in BEGIN. */
 export const transactionValueSchema = {
   type: 'record',
   name: 'TransactionMetadataValue',
@@ -49,10 +49,13 @@ export const transactionValueSchema = {
   'connect.version': 1,
 };
 
-/** Counts of events by `schema.table`. */
+/** Event counts by `schema.table`. */
 export type EventCounts = ReadonlyMap<string, number>;
 
-/** Encodes the two boundaries of a source transaction in Confluent's wire format. `id`: `<xid>:<commit LSN>`; `commitMs`: milliseconds since 1970. */
+/**
+ * Creates an encoder for the two boundaries of a source transaction, in Confluent's wire format. `id`: `<xid>:<commit
+ * LSN>`; `commitMs`: milliseconds since 1970.
+ */
 export function createTransactionEncoder(ids: { key: number; value: number }) {
   const key = avro.Type.forSchema(transactionKeySchema as avro.Schema);
   const value = avro.Type.forSchema(transactionValueSchema as avro.Schema, { wrapUnions: 'never' });

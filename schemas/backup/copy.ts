@@ -10,7 +10,9 @@ import { nameOf, type TableShape } from './digest.ts';
 
 const NEW_LINE = 0x0a;
 
-/** Rows of COPY's text format that pass through: a line each, since a line break within a value is written as \\n. */
+/**
+ * Counts rows of COPY's text format passing through: one per line, since a line break within a value is written as \\n.
+ */
 function countLines(onRows: (rows: number) => void): Transform & { lines: number } {
   const counter = new Transform({
     transform(chunk: Buffer, _encoding, done: TransformCallback) {
@@ -23,7 +25,10 @@ function countLines(onRows: (rows: number) => void): Transform & { lines: number
   return counter;
 }
 
-/** The text format, in the encoding of the database: every type has it, it is exact under the pinned settings, it is readable, and it passes between versions. */
+/**
+ * Uses the text format, in the database encoding: every type supports it, it is exact under the pinned settings,
+ * readable, and portable between versions.
+ */
 function copySql(shape: TableShape, encoding: string, direction: 'TO STDOUT' | 'FROM STDIN'): string {
   const columns = shape.columns.length === 0 ? '' : ` (${shape.columns.map(quoteIdent).join(', ')})`;
   return `COPY ${nameOf(shape)}${columns} ${direction} WITH (FORMAT text, ENCODING '${encoding}')`;
@@ -34,7 +39,10 @@ export interface FileDigest {
   readonly sha256: string;
 }
 
-/** Writes the rows of a table into a new compressed file, in the snapshot of the caller's transaction. Holds no more than some buffers of it in memory. */
+/**
+ * Writes the rows of a table into a new compressed file, in the snapshot of the caller's transaction. Holds only a few
+ * buffers in memory.
+ */
 export async function copyOut(
   client: pg.ClientBase,
   shape: TableShape,
@@ -62,7 +70,7 @@ export async function copyOut(
   return { rows: lines.lines, bytes, sha256: hash.digest('hex') };
 }
 
-/** Reads rows of such a file into a table. */
+/** Loads the rows of such a file into a table. */
 export async function copyIn(
   client: pg.ClientBase,
   shape: TableShape,

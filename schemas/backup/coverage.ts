@@ -6,7 +6,7 @@ import { digestTable, nameOf, type RowsDigest, readTableShapes, type TableShape 
 import { checkFolder } from './folder.ts';
 import type { Manifest } from './manifest.ts';
 
-/** What the log of phases keeps of a backup that was restored elsewhere and compared. */
+/** The phase log's record of a backup that was restored elsewhere and compared. */
 export interface VerifiedBackup {
   readonly dir: string;
   /** SHA-256 of its list of files. */
@@ -14,7 +14,7 @@ export interface VerifiedBackup {
   readonly database: string;
   readonly systemId: string;
   readonly takenAt: string;
-  /** By `schema.table`: its rows that nothing else can bring back; null where it has none by nature. */
+  /** By `schema.table`: its irreplaceable rows; null if it can have none. */
   readonly tables: Readonly<Record<string, RowsDigest | null>>;
 }
 
@@ -31,7 +31,7 @@ export function toVerifiedBackup(dir: string, digest: string, manifest: Manifest
   };
 }
 
-/** Backups that were verified, the newest first. */
+/** Verified backups, newest first. */
 export function verifiedBackups(entries: readonly LogEntry[]): VerifiedBackup[] {
   return entries
     .filter(({ action, verdict }) => action === 'backup verified' && verdict === 'done')
@@ -39,14 +39,14 @@ export function verifiedBackups(entries: readonly LogEntry[]): VerifiedBackup[] 
     .reverse();
 }
 
-/** Tables that a drop would empty, with what they hold now. */
+/** A table that a drop would empty, with its current contents. */
 export interface Holding {
   readonly table: string;
   readonly rows: number;
   readonly irreplaceable: RowsDigest | null;
 }
 
-/** Reads what tables hold, by name; those that are empty or do not exist are left out. */
+/** Reads the contents of tables, by name; omits those that are empty or do not exist. */
 export async function readHoldings(
   client: pg.ClientBase,
   schemas: readonly string[],
@@ -70,7 +70,10 @@ export async function readFilledTables(client: pg.ClientBase, schemas: readonly 
   return filled;
 }
 
-/** Verified backups of this database, the newest first, that hold these tables with exactly the irreplaceable rows that they have now. Projected rows may have changed since: the log has them. */
+/**
+ * Verified backups of this database, newest first, that hold these tables with exactly their current irreplaceable
+ * rows. Projected rows may have changed since: the log has them.
+ */
 export function matchBackups(
   backups: readonly VerifiedBackup[],
   database: { readonly name: string; readonly systemId: string },
@@ -90,10 +93,13 @@ export function matchBackups(
   );
 }
 
-/** Why the folder of a verified backup is not what was verified, in words; null: it is. */
+/** Why the folder of a verified backup no longer matches what was verified, in words; null if it does. */
 export type FindFault = (backup: VerifiedBackup) => Promise<string | null>;
 
-/** Reads every file of a folder, each folder once: for one command, which does not outlive what it has seen by much. */
+/**
+ * Reads every file of a folder, caching the result per folder: for a single command, which does not run long enough for
+ * it to become stale.
+ */
 export function createFaultFinder(): FindFault {
   const known = new Map<string, Promise<string | null>>();
   return ({ dir, digest }) => {
@@ -113,7 +119,10 @@ async function findFault(dir: string, digest: string): Promise<string | null> {
   }
 }
 
-/** The newest verified backup that holds these rows and is still there, whole; null: none is. `faults` tells why those that would are not. */
+/**
+ * The newest verified backup that holds these rows and is still intact; null if there is none. `faults`: why matching
+ * backups were rejected.
+ */
 export async function findCover(
   backups: readonly VerifiedBackup[],
   database: { readonly name: string; readonly systemId: string },
@@ -129,7 +138,10 @@ export async function findCover(
   return { cover: null, faults };
 }
 
-/** The verified backup that covers these tables; null where there is nothing to cover. Throws `backup_missing` where none does. */
+/**
+ * The verified backup that covers these tables; null if there is nothing to cover. Throws `backup_missing` if none
+ * does.
+ */
 export async function requireCover(
   backups: readonly VerifiedBackup[],
   database: { readonly name: string; readonly systemId: string },
@@ -150,7 +162,10 @@ export async function requireCover(
   );
 }
 
-/** Locks the tables against writers before it reads them, so that nothing is added between the look and the drop. For the transaction of a drop. */
+/**
+ * Locks the tables against writers before reading them, so that nothing is added between the check and the drop. For
+ * the transaction of a drop.
+ */
 export async function readHoldingsLocked(client: pg.ClientBase, tables: readonly string[]): Promise<Holding[]> {
   const schemas = [...new Set(tables.map((table) => table.slice(0, table.indexOf('.'))))];
   const shapes = (await readTableShapes(client, schemas)).filter(({ schema, name }) =>

@@ -18,11 +18,11 @@ export type BackupStep = 'checksums' | 'copying' | 'files' | 'loading' | 'compar
 export interface BackupOptions {
   readonly url: string;
   readonly schemas: readonly string[];
-  /** More files to keep with it, by their names. */
+  /** Additional files to store with the backup, by name. */
   readonly extra?: Readonly<Record<string, string>>;
   readonly env: Environment;
   readonly signal: AbortSignal;
-  /** Rows done and, as far as it is known, in all. */
+  /** Rows done and, as far as known, in total. */
   readonly onProgress: (step: BackupStep, done: number, total: number) => void;
 }
 
@@ -33,8 +33,9 @@ export interface Backup {
 }
 
 /**
- * Names are looked up in pg_catalog alone, so that every other one is written with its schema; a role that may see only some rows fails; and whatever else changes how SQL is
- * written or read is the same in the session that reads and the one that loads.
+ * Names resolve only in pg_catalog, so every other name is written with its schema; a role that can see only some rows
+ * fails; and all other settings that affect how SQL is written or read are the same in the reading and the loading
+ * session.
  */
 const SESSION = [
   sourceOptions,
@@ -47,14 +48,15 @@ const SESSION = [
   ],
 ].join(' -c ');
 
-/** Opens a session that reads, or loads, whole schemas. */
+/** Opens a session for reading or loading whole schemas. */
 export async function openBackupSession(url: string): Promise<pg.Client> {
   return await connect(url, 'backup', SESSION);
 }
 
 /**
- * Writes definitions and rows of some schemas, as one snapshot sees them, into a new folder. No writer waits for it; nobody may alter the tables meanwhile.
- * Throws `backup_invalid` for a folder that is not empty, and for what cannot be written; `locked` where somebody alters a table.
+ * Writes definitions and rows of some schemas, as of one snapshot, into a new folder. Does not block writers; blocks
+ * ALTER on the tables meanwhile. Throws `backup_invalid` for a folder that is not empty, and for what cannot be
+ * written; `locked` if another session is altering a table.
  */
 export async function createBackup(dir: string, options: BackupOptions): Promise<Backup> {
   await refuseFilled(dir);
@@ -115,7 +117,10 @@ function toFiles(
   };
 }
 
-/** Begins the transaction of the backup, with every table locked against being altered before its snapshot is taken. Throws `backup_invalid` for a schema that does not exist. */
+/**
+ * Begins the transaction of the backup: locks every table against ALTER before taking the snapshot. Throws
+ * `backup_invalid` for a schema that does not exist.
+ */
 async function beginSnapshot(client: pg.Client, schemas: readonly string[]): Promise<TableShape[]> {
   const { rows: missing } = await client.query<{ schema: string }>(
     'SELECT s AS schema FROM unnest($1::text[]) AS s WHERE NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = s)',
@@ -139,7 +144,7 @@ async function beginSnapshot(client: pg.Client, schemas: readonly string[]): Pro
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === '55P03') throw lockedByOther('The backup', error);
-      // A table that was dropped between the look and the lock.
+      // A table was dropped between the read and the lock.
       if (code !== '42P01' || attempt >= 5) throw error;
     }
     await client.query('ROLLBACK');
@@ -170,7 +175,7 @@ async function readServer(client: pg.Client): Promise<Server> {
   return { ...server, major: Math.floor(Number(number) / 10_000), systemId: await readSystemId(client) };
 }
 
-/** Which cluster of files a server runs on; empty where the role may not ask. */
+/** The system identifier of a server; empty if the role may not read it. */
 export async function readSystemId(client: pg.Client): Promise<string> {
   const { rows } = await client.query<{ id: string }>(
     `SELECT CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '' END AS id`,
@@ -231,7 +236,7 @@ async function copyTables(
   return names;
 }
 
-/** Sequences are read as they are now: a snapshot does not hold them, and they only grow. */
+/** Current state of the sequences: a snapshot does not include them, and they only grow. */
 async function readSequences(client: pg.Client, schemas: readonly string[]): Promise<Manifest['sequences']> {
   const { rows: found } = await client.query<{ schema: string; name: string }>(
     `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND n.nspname = ANY ($1)
@@ -248,7 +253,7 @@ async function readSequences(client: pg.Client, schemas: readonly string[]): Pro
   return sequences;
 }
 
-/** What people must know about what is not in it. */
+/** Notes for operators on what the backup does not hold. */
 async function readNotes(client: pg.Client, schemas: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ objects: string; views: string }>(
     `SELECT (SELECT count(*) FROM pg_largeobject_metadata)::text AS objects,

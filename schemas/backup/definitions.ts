@@ -7,10 +7,13 @@ import { readTableParts } from './ddl/table-parts.ts';
 import type { Definitions, Statement } from './manifest.ts';
 import { canBeToldToPgDump, dumpDefinitions, type Environment, findPgDump } from './pg-dump.ts';
 
-/** What wrote definitions that were read from the catalog, as a manifest names it. */
+/** Manifest value of `definedBy` for definitions read from the catalog. */
 export const CATALOG = 'catalog';
 
-/** The definitions of some schemas in the snapshot of the caller's transaction, and what wrote them. `snapshot` names it for pg_dump, which is not asked `withoutPgDump`. */
+/**
+ * Reads the definitions of some schemas in the snapshot of the caller's transaction; also returns the tool that wrote
+ * them. `snapshot` is its name for pg_dump. `withoutPgDump`: never uses pg_dump.
+ */
 export async function readDefinitions(
   client: pg.ClientBase,
   source: {
@@ -32,7 +35,7 @@ export async function readDefinitions(
   const dump = await dumpDefinitions(source.url, schemas, source.snapshot, source.env, source.signal);
   const extensions = await readNeededExtensions(client, schemas);
   const access = (await readAccess(client, schemas)).filter(({ kind }) => kind !== 'comment');
-  // Without rows pg_dump leaves materialised views empty, too.
+  // Without rows, pg_dump leaves materialised views empty, too.
   const refreshes = (await readTableParts(client, schemas)).filter(({ kind }) => kind === 'materialized rows');
   return {
     definitions: {
@@ -47,7 +50,7 @@ function toStatement({ kind, name, roles, sql }: DdlItem): Statement {
   return { kind, name, roles: [...roles], sql };
 }
 
-/** Owners first: granting is theirs. What is taken from everybody comes before what is granted. */
+/** Owners first, since only owners can grant. What is revoked from PUBLIC comes before grants. */
 function sortAccess(items: readonly DdlItem[]): DdlItem[] {
   const rank = ({ kind, id }: DdlItem) => (kind === 'owner' ? 0 : id.endsWith(':revoke') ? 1 : 2);
   return [...items].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));

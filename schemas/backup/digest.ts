@@ -2,7 +2,10 @@ import type pg from 'pg';
 import { quoteTable } from '../quote.ts';
 import { irreplaceableRows } from './irreplaceable.ts';
 
-/** A table as a backup sees it: its name, the columns that are written (not computed ones), and which of its rows nothing can bring back. */
+/**
+ * A table in a backup: its name, the columns written (excluding generated ones), and the condition for its
+ * irreplaceable rows.
+ */
 export interface TableShape {
   readonly schema: string;
   readonly name: string;
@@ -10,7 +13,10 @@ export interface TableShape {
   readonly irreplaceable: string | null;
 }
 
-/** How many rows, and a sum over them that does not depend on their order: of two pieces of the SHA-256 of each row's text, which all columns are part of. */
+/**
+ * Row count and an order-independent checksum: the sums of two halves of the leading 128 bits of the SHA-256 of each
+ * row's text, which covers all columns.
+ */
 export interface RowsDigest {
   readonly rows: number;
   readonly checksum: string;
@@ -18,11 +24,11 @@ export interface RowsDigest {
 
 export interface TableDigest {
   readonly all: RowsDigest;
-  /** Null where no row of the table is irreplaceable by nature. */
+  /** Null if the table can have no irreplaceable rows. */
   readonly irreplaceable: RowsDigest | null;
 }
 
-/** Tables with rows of their own in these schemas: ordinary ones and partitions, by name. */
+/** Tables that hold rows in these schemas: ordinary ones and partitions, by name. */
 export async function readTableShapes(client: pg.ClientBase, schemas: readonly string[]): Promise<TableShape[]> {
   const { rows } = await client.query<{ schema: string; name: string; columns: string; all: string }>(
     `SELECT n.nspname AS schema, c.relname AS name,
@@ -44,7 +50,7 @@ export async function digestTable(client: pg.ClientBase, shape: TableShape): Pro
   const sums = (name: string, condition: string) =>
     `count(*) FILTER (WHERE ${condition}) AS "${name}Rows", coalesce(sum(left_half) FILTER (WHERE ${condition}), 0) || '/' || coalesce(sum(right_half) FILTER (WHERE ${condition}), 0) AS "${name}Sum"`;
   const { rows } = await client.query<Record<'allRows' | 'allSum' | 'keptRows' | 'keptSum', string>>(
-    // OFFSET 0 keeps the hash from being computed once for each half of it.
+    // OFFSET 0 prevents the hash from being computed once per half.
     `SELECT ${sums('all', 'true')}, ${sums('kept', 'kept')}
      FROM (SELECT kept, ('x' || substr(hash, 1, 16))::bit(64)::bigint AS left_half, ('x' || substr(hash, 17, 16))::bit(64)::bigint AS right_half
        FROM (SELECT ${kept === null ? 'false' : `coalesce(${kept}, false)`} AS kept, encode(sha256(convert_to("crosswalk row"::text, getdatabaseencoding())), 'hex') AS hash

@@ -5,10 +5,10 @@ import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { reach } from '../../runtime/faults.ts';
 import { digestFile, type FileDigest } from './copy.ts';
 
-/** The list of files with their SHA-256, as `sha256sum -c` reads it. */
+/** The list of files with their SHA-256, in the format of `sha256sum -c`. */
 export const SUMS = 'SHA256SUMS';
 
-/** Throws `backup_invalid` where something is in the folder already. */
+/** Throws `backup_invalid` if the folder is not empty. */
 export async function refuseFilled(dir: string): Promise<void> {
   const found = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -17,7 +17,10 @@ export async function refuseFilled(dir: string): Promise<void> {
   if (found.length > 0) throw new CrosswalkError('backup_invalid.folder_not_empty', `${dir} is not empty`);
 }
 
-/** Tries whether folders can be made in `dir`, and leaves nothing behind. Throws `backup_invalid` where they cannot, or where it is a backup itself: that would no longer be what was written. */
+/**
+ * Checks that folders can be created in `dir`, leaving nothing behind. Throws `backup_invalid` if they cannot, or if it
+ * is itself a backup, which must not be modified.
+ */
 export async function probeFolder(dir: string): Promise<void> {
   const isBackup = await access(join(dir, SUMS)).then(
     () => true,
@@ -42,8 +45,9 @@ async function removeEmpty(dir: string, top: string): Promise<void> {
 }
 
 /**
- * Lets `fill` write files into a new folder beside `dir`, for their owner only, and gives it its name once everything is on disk: a folder of that name is
- * always a whole backup. Returns the SHA-256 of the list of files, which stands for all of them.
+ * Lets `fill` write files into a new folder next to `dir`, accessible only to the owner, and renames it to `dir` once
+ * everything is on disk: a folder of that name is always a complete backup. Returns the SHA-256 of the list of files,
+ * which represents all of them.
  */
 export async function writeFolder(
   dir: string,
@@ -78,7 +82,7 @@ export async function writeFolder(
   }
 }
 
-/** Writes a new file for its owner only, to the disk. */
+/** Writes a new file, accessible only to the owner, and flushes it to disk. */
 export async function writeText(file: string, text: string): Promise<FileDigest> {
   await writeFile(file, text, { mode: 0o600, flag: 'wx', flush: true });
   return { bytes: Buffer.byteLength(text), sha256: createHash('sha256').update(text).digest('hex') };
@@ -93,7 +97,10 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Checks every file against the list, and returns the SHA-256 of the list itself. Throws `backup_invalid`, which names the first file that is missing, damaged or not of the backup. */
+/**
+ * Checks every file against the list and returns the SHA-256 of the list. Throws `backup_invalid`, naming the first
+ * file that is missing, damaged or not part of the backup.
+ */
 export async function checkFolder(dir: string, onBytes: (bytes: number) => void): Promise<string> {
   const damaged = (what: string) => new CrosswalkError('backup_invalid.damaged', `${dir}: ${what}`);
   const sums = await readFile(join(dir, SUMS), 'utf8').catch((error: NodeJS.ErrnoException) => {

@@ -1,6 +1,9 @@
-// What a rebuild from the log cannot bring back. A drop is only covered by a backup that holds exactly these rows.
+// Defines the rows that a rebuild from the log cannot restore. A drop is covered only by a backup that holds exactly
+// these rows.
 
-/** State that follows from the log, from the legacy tables, or from the rows beside it: it is made anew by those who keep it. */
+/**
+ * State derived from the log, from the legacy tables, or from other rows: the components that maintain it recreate it.
+ */
 const DERIVED = new Set([
   ...['consumer_offset', 'contribution', 'merge_key', 'parked_change', 'history_state', 'log_position', 'lag_sample'],
   ...[
@@ -18,8 +21,9 @@ const DERIVED = new Set([
 ]);
 
 /**
- * An SQL condition for the rows of a table that nothing can bring back; null where there are none by nature. Projected rows come from the log: those of the application
- * (`origin = 'app'`) do not, nor do people's decisions about dead letters. What is not known here is irreplaceable.
+ * An SQL condition for the irreplaceable rows of a table; null if it can have none. Projected rows come from the log;
+ * rows of the application (`origin = 'app'`) do not, nor do operators' decisions about dead letters. Unknown tables are
+ * irreplaceable.
  */
 export function irreplaceableRows(schema: string, table: string, columns: readonly string[]): string | null {
   if (schema.startsWith('crosswalk_shadow_')) return null;

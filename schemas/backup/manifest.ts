@@ -13,7 +13,7 @@ const statement = z.object({
 
 const schema = z.object({
   format: z.literal(1),
-  /** ISO, UTC. */
+  /** ISO 8601, UTC. */
   takenAt: z.string(),
   server: z.object({
     version: z.string(),
@@ -26,7 +26,7 @@ const schema = z.object({
   lsn: z.string(),
   snapshot: z.string(),
   schemas: z.array(z.string()).min(1),
-  /** What wrote the definitions: this program, or pg_dump with its version. */
+  /** The tool that wrote the definitions: this program, or pg_dump with its version. */
   definedBy: z.string(),
   tables: z.array(
     z.object({
@@ -42,9 +42,9 @@ const schema = z.object({
   notes: z.array(z.string()),
 });
 
-/** What a backup holds, and of what it was taken. */
+/** Contents and origin of a backup. */
 export type Manifest = z.infer<typeof schema>;
-/** A statement of its definitions. */
+/** A statement of the definitions. */
 export type Statement = z.infer<typeof statement>;
 /** Definitions, before and after rows are loaded. */
 export interface Definitions {

@@ -7,12 +7,17 @@ import type { Definitions, Statement } from './manifest.ts';
 
 const run = promisify(execFile);
 const LARGEST_OUTPUT = 256 * 1024 * 1024;
-/** An ALTER TABLE that waits for the end of the backup keeps pg_dump from its own lock: for ever, unless it gives up. */
+/**
+ * An ALTER TABLE that waits for the end of the backup blocks pg_dump from its own lock: forever, without this timeout.
+ */
 const LOCK_WAIT_MS = 10_000;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The version of the pg_dump on the PATH where it is of the server's major version; null otherwise: an older one refuses, a newer one writes for its own. */
+/**
+ * The version of the pg_dump on the PATH if it has the server's major version; null otherwise: an older one refuses, a
+ * newer one writes for its own version.
+ */
 export async function findPgDump(serverMajor: number, env: Environment): Promise<string | null> {
   try {
     const { stdout } = await run('pg_dump', ['--version'], { env: { ...env } });
@@ -22,15 +27,15 @@ export async function findPgDump(serverMajor: number, env: Environment): Promise
   }
 }
 
-/** The version that `pg_dump --version` names, where it is of this major version. */
+/** The version in the output of `pg_dump --version`, if it has this major version. */
 export function parseVersion(text: string, serverMajor: number): string | null {
   const version = /\(PostgreSQL\) (\d+)(?:\.\d+|(?:beta|rc)\d+)?/.exec(text);
   return version !== null && Number(version[1]) === serverMajor ? version[0].slice('(PostgreSQL) '.length) : null;
 }
 
 /**
- * Has pg_dump write the definitions of some schemas as a snapshot sees them; without owners and grants, which name roles that need not exist elsewhere. Throws `locked` where somebody
- * alters a table of them meanwhile. The signal ends pg_dump.
+ * Runs pg_dump for the definitions of some schemas as of a snapshot, without owners and grants, which name roles that
+ * may not exist elsewhere. Throws `locked` if another session is altering one of their tables. The signal ends pg_dump.
  */
 export async function dumpDefinitions(
   url: string,
@@ -74,7 +79,7 @@ export async function dumpDefinitions(
   return { before: await dump('pre-data'), after: await dump('post-data') };
 }
 
-/** For a backup that met somebody who alters its tables. */
+/** The error for a backup blocked by a session that alters its tables. */
 export function lockedByOther(who: string, cause?: unknown): CrosswalkError {
   return new CrosswalkError(
     'locked.backup',
@@ -99,13 +104,16 @@ const variables = {
   ssl_max_protocol_version: 'PGSSLMAXPROTOCOLVERSION',
 } as const;
 
-/** Whether variables can say to pg_dump all that the address says: there is none for a key's passphrase, and libpq does not know whom Node.js trusts. */
+/**
+ * Whether environment variables can express the whole address for pg_dump: there is none for a key's passphrase, and
+ * libpq does not know the CAs that Node.js trusts.
+ */
 export function canBeToldToPgDump(url: string): boolean {
   const { mode, rootCert, client } = parseAddress(url).tls;
   return client?.passphrase == null && !(mode === 'verify-full' && rootCert === null);
 }
 
-/** The address as libpq's variables: an argument would show the password to everybody on the machine. */
+/** The address as libpq's variables: an argument would expose the password to everyone on the machine. */
 export function toPgEnvironment(url: string): Record<string, string> {
   const { host, port, user, password, database, tls, given } = parseAddress(url);
   const all: Record<string, string | null | undefined> = {
@@ -120,13 +128,16 @@ export function toPgEnvironment(url: string): Record<string, string> {
   return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => Boolean(entry[1])));
 }
 
-/** An environment without libpq's variables, which would change an address; but a password may come from there. */
+/**
+ * An environment without libpq's variables, which would change an address, except for the password, which may come from
+ * there.
+ */
 function withoutAddress(env: Environment): Environment {
   const isKept = (name: string) => !name.startsWith('PG') || name === 'PGPASSWORD' || name === 'PGPASSFILE';
   return Object.fromEntries(Object.entries(env).filter(([name]) => isKept(name)));
 }
 
-/** Splits the output of pg_dump at its headings, and leaves out psql's own commands and comments about the dump itself. */
+/** Splits the output of pg_dump at its headings, leaving out psql commands and comments about the dump itself. */
 export function parseDump(text: string): Statement[] {
   const heading = /^--\n-- Name: (.*); Type: ([^;]*); Schema: .*\n--\n/gm;
   const headings = [...text.matchAll(heading)];
@@ -139,7 +150,7 @@ export function parseDump(text: string): Statement[] {
     kind: 'pg_dump' as const,
     name: `${match[2]!.toLowerCase()} ${match[1]!}`,
     roles: [],
-    // An empty database has a schema public, and an extension may have needed another one before.
+    // An empty database has a schema public, and an extension may have required another one before.
     sql: clean(text.slice(match.index + match[0].length, headings[at + 1]?.index)).replace(
       /^CREATE SCHEMA /m,
       match[2] === 'SCHEMA' ? 'CREATE SCHEMA IF NOT EXISTS ' : '$&',

@@ -1,7 +1,7 @@
 import { quoteIdent, quoteLiteral, quoteTable } from '../quote.ts';
 import type { Definitions, Manifest, Statement } from './manifest.ts';
 
-/** The same restore for psql, run inside the folder: for the day on which this program is not at hand. */
+/** The same restore as a psql script, run inside the folder: for when this program is not available. */
 export function toRestoreScript(manifest: Manifest, { before, after }: Definitions): string {
   const statements = (list: readonly Statement[]) =>
     list.map(({ kind, name, sql }) => `-- ${kind} ${name.replaceAll(/[\r\n]/g, ' ')}\n${sql}\n`);
@@ -30,7 +30,7 @@ export function toRestoreScript(manifest: Manifest, { before, after }: Definitio
   ].join('\n');
 }
 
-/** The statement that brings a sequence where it was. */
+/** The statement that restores the state of a sequence. */
 export function toSetval({ schema, name, lastValue, isCalled }: Manifest['sequences'][number]): string {
   const sequence = quoteLiteral(quoteTable(schema, name));
   return `SELECT setval(${sequence}::regclass, ${BigInt(lastValue)}, ${isCalled})`;

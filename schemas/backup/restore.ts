@@ -18,14 +18,16 @@ import {
   type VerifyOptions,
 } from './verify.ts';
 
-/** What a restore would do to a database. */
+/** The effects of a restore on a database. */
 export interface RestorePlan {
   readonly manifest: Manifest;
   readonly digest: string;
   readonly database: string;
-  /** Tables with rows that would go, `schema.table`; what is only ever written down about the database is left out. */
+  /**
+   * Tables whose rows would be lost, `schema.table`; excludes tables that only record what was done to the database.
+   */
   readonly filled: readonly string[];
-  /** What is in the schemas and in no backup, in words. */
+  /** Contents of the schemas that no backup holds, in words. */
   readonly notes: readonly string[];
 }
 
@@ -34,14 +36,15 @@ interface Reading extends RestorePlan {
   readonly major: number;
 }
 
-/** `isRestored` false: what was restored was not equal, and everything is as it was. */
+/** `isRestored` false: the restored data differed, and everything was rolled back. */
 export type Restoration = BackupVerification & { readonly isRestored: boolean };
 
-/** Marks of what was done to a database. They are no rows that somebody could miss. */
+/** Tables that only record what was done to the database; losing their rows is harmless. */
 const isMark = (table: string) => table === 'crosswalk.migration' || table === 'crosswalk.phase_log';
 
 /**
- * Looks at a backup and at the database that it is to be restored into, and changes nothing. Throws `backup_invalid` for damaged files, for a backup that does not hold exactly `schemas`, and for a server that cannot take it.
+ * Inspects a backup and its target database without changing anything. Throws `backup_invalid` for damaged files, for a
+ * backup that does not hold exactly `schemas`, and for a server that cannot take it.
  */
 export async function planRestore(
   dir: string,
@@ -86,8 +89,10 @@ async function read(
 }
 
 /**
- * Puts a backup in the place of what is in its schemas, in one transaction: what was restored is compared before it is committed, and what is not equal is taken back, so that the database is then as it was.
- * Definitions are compared afterwards. `assertAllowed` throws where what would go may not. Throws `backup_invalid` where something outside of the schemas would go with them.
+ * Replaces the contents of the schemas with a backup, in one transaction: data is compared before the commit and rolled
+ * back if it differs, which leaves the database unchanged. Definitions are compared afterwards. `assertAllowed` throws
+ * if data that would be lost must be kept. Throws `backup_invalid` if something outside of the schemas would be dropped
+ * with them.
  */
 export async function restoreBackup(
   dir: string,
@@ -122,12 +127,15 @@ export async function restoreBackup(
       skipped: skipped.map(({ kind, name }) => `${kind} ${name}`),
     };
   } finally {
-    // Whatever was not committed is taken back with the session.
+    // Closing the session rolls back whatever was not committed.
     await client.end().catch(() => undefined);
   }
 }
 
-/** What is in other schemas, by its address in the catalog, and each table that a publication names: a drop of ours must not take it along. Extensions in our schemas are in the backup. */
+/**
+ * Objects in other schemas, by catalog address, and each table that a publication names: dropping the schemas must not
+ * drop these. Extensions in the schemas are in the backup.
+ */
 async function readOutside(client: pg.Client, schemas: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const { rows } = await client.query<{ id: string; what: string }>(OUTSIDE, [schemas]);
   return new Map(rows.map(({ id, what }) => [id, what]));

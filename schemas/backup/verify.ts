@@ -12,10 +12,10 @@ import { checkFolder } from './folder.ts';
 import { type Definitions, type Manifest, parseDefinitions, parseManifest, type Statement } from './manifest.ts';
 import { toSetval } from './restore-script.ts';
 
-/** What restoring a backup elsewhere showed. `ok` only where every row and sequence is what it was, and every definition that could be compared. */
+/** The result of restoring a backup elsewhere. `ok`: all rows, sequences and comparable definitions are the same. */
 export interface BackupVerification {
   readonly ok: boolean;
-  /** Why definitions were not compared, in words; null: they were. */
+  /** Why definitions were not compared, in words; null if they were. */
   readonly notCompared: string | null;
   readonly manifest: Manifest;
   /** SHA-256 of the backup's list of files. */
@@ -26,7 +26,7 @@ export interface BackupVerification {
     readonly rows: number;
     readonly isEqual: boolean;
   }[];
-  /** What is not as it was, in words. */
+  /** The differences, in words. */
   readonly differences: readonly string[];
   /** Owners, grants and policies of roles that do not exist there. */
   readonly skipped: readonly string[];
@@ -35,8 +35,10 @@ export interface BackupVerification {
 export type VerifyOptions = Omit<BackupOptions, 'schemas' | 'extra'>;
 
 /**
- * Checks the files, restores them into the database of `options.url`, and compares row counts, checksums, sequences and definitions. That database keeps what was restored: this is also
- * how a backup is restored in earnest. Throws `backup_invalid` for damaged files, and where the database is the one that the backup is of, or holds something in these schemas.
+ * Checks the files, restores them into the database of `options.url`, and compares row counts, checksums, sequences and
+ * definitions. That database keeps the restored data: this is also how a backup is actually restored. Throws
+ * `backup_invalid` for damaged files, and if the database is the one that was backed up, or holds something in these
+ * schemas.
  */
 export async function verifyBackup(dir: string, options: VerifyOptions): Promise<BackupVerification> {
   const { manifest, definitions, digest } = await readBackup(dir, (bytes) => options.onProgress('files', bytes, 0));
@@ -71,7 +73,7 @@ export async function verifyBackup(dir: string, options: VerifyOptions): Promise
   }
 }
 
-/** Reads a backup whose files are what was written. */
+/** Reads a backup after checking that its files are unchanged. */
 export async function readBackup(
   dir: string,
   onBytes: (bytes: number) => void,
@@ -84,7 +86,10 @@ export async function readBackup(
   };
 }
 
-/** A database to compare in is another one than that of the backup, and empty. Returns the major version of the server. */
+/**
+ * Checks that the database for the comparison is not the one that was backed up, and is empty. Returns the major
+ * version of the server.
+ */
 async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<number> {
   const { rows } = await client.query<Record<'database' | 'objects', string>>(
     `SELECT current_database()::text AS database,
@@ -107,7 +112,10 @@ async function refuseUnfit(client: pg.Client, manifest: Manifest): Promise<numbe
   return await refuseUnfitServer(client, manifest);
 }
 
-/** Throws `backup_invalid` where a backup cannot be restored into this database, whatever it holds. Returns the major version of the server. */
+/**
+ * Throws `backup_invalid` if a backup cannot be restored into this database, whatever it holds. Returns the major
+ * version of the server.
+ */
 export async function refuseUnfitServer(client: pg.Client, { server }: Manifest): Promise<number> {
   const { rows } = await client.query<Record<'number' | 'database' | 'encoding' | 'version', string>>(
     `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version, current_database()::text AS database, pg_encoding_to_char(encoding)::text AS encoding
@@ -136,7 +144,10 @@ export async function readRoles(client: pg.Client): Promise<Set<string>> {
 const isAboutRoles = ({ kind, name }: Statement) =>
   ['owner', 'grant', 'policy'].includes(kind) || (kind === 'pg_dump' && name.startsWith('policy '));
 
-/** Runs definitions in their order; returns those that name roles which are not there, or an owner that this role may not give things to. In a transaction, one of these takes back itself alone. */
+/**
+ * Runs definitions in order; returns those skipped because they name missing roles, or an owner to whom this role may
+ * not assign objects. In a transaction, only the failed statement is rolled back.
+ */
 export async function runStatements(
   client: pg.Client,
   statements: readonly Statement[],
@@ -232,7 +243,7 @@ export async function compareSequences(client: pg.Client, manifest: Manifest): P
   return differences;
 }
 
-/** What was restored: of which backup, without which statements, on a server of which major version. */
+/** A restored backup: its manifest and definitions, the skipped statements, and the major version of the server. */
 export interface Restored {
   readonly manifest: Manifest;
   readonly definitions: Definitions;
@@ -240,7 +251,10 @@ export interface Restored {
   readonly major: number;
 }
 
-/** Reads the definitions of what was restored, and committed, as those of the backup were read. */
+/**
+ * Reads the definitions of a restored and committed backup in the same way as those of the backup were read, and
+ * compares them.
+ */
 export async function compareDefinitions(
   client: pg.Client,
   { manifest, definitions: expected, skipped, major }: Restored,

@@ -2,7 +2,9 @@ import type pg from 'pg';
 import type { DdlItem } from './item.ts';
 import { type ItemRow, notOfExtension, toItem } from './read-items.ts';
 
-/** Owners, grants, default privileges and comments of everything in these schemas, each naming the roles that it needs. */
+/**
+ * Owners, grants, default privileges and comments of everything in these schemas, each with the roles that it needs.
+ */
 export async function readAccess(client: pg.ClientBase, schemas: readonly string[]): Promise<DdlItem[]> {
   const items: DdlItem[] = [];
   for (const query of [OWNERS, GRANTS, COLUMN_GRANTS, DEFAULT_PRIVILEGES, COMMENTS]) {
@@ -12,7 +14,7 @@ export async function readAccess(client: pg.ClientBase, schemas: readonly string
   return items;
 }
 
-/** Objects with an owner and an access list: what ALTER and GRANT call them, and their name there. */
+/** Objects with an owner and an access list: their keyword in ALTER and GRANT, and their name there. */
 const OBJECTS = `(
   SELECT 'pg_namespace:' || n.oid AS address, 'SCHEMA' AS alter_word, 'SCHEMA' AS grant_word, quote_ident(n.nspname) AS name, n.nspowner AS owner, n.nspacl AS acl, 'n' AS kind
     FROM pg_namespace n WHERE n.nspname = ANY ($1)
@@ -30,7 +32,7 @@ const OBJECTS = `(
     WHERE (y.typtype IN ('e', 'd', 'r') OR (y.typtype = 'c' AND c.relkind = 'c')) AND n.nspname = ANY ($1) AND ${notOfExtension('pg_type', 'y.oid')}
 ) AS o`;
 
-/** A sequence that a column owns has the owner of its table. */
+/** A sequence owned by a column has the owner of its table. */
 const OWNERS = `SELECT o.address || ':owner of' AS id, 'owner' AS kind, o.name, format('ALTER %s %s OWNER TO %I;', o.alter_word, o.name, pg_get_userbyid(o.owner)) AS sql,
   ARRAY[o.address]::text AS after, ARRAY[pg_get_userbyid(o.owner)::text]::text AS roles
   FROM ${OBJECTS} WHERE NOT (o.kind = 's' AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.deptype IN ('i', 'a') AND d.refobjsubid > 0 AND 'pg_class:' || d.objid = o.address))`;
@@ -39,8 +41,8 @@ const granteeOf = (grantee: string) =>
   `CASE ${grantee} WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(${grantee})) END`;
 
 /**
- * One item for each object and grantee, with an access list that is not the default: first everything is taken from whoever has it by default, then what is written is granted. Object by
- * object, so that a role that does not exist elsewhere keeps only its own grants from being run.
+ * One item per object and grantee, for access lists other than the default: first the default privileges are revoked,
+ * then the listed ones are granted. Separate items, so that a role missing elsewhere prevents only its own grants.
  */
 const GRANTS = `SELECT o.address || ':revoke' AS id, 'grant' AS kind, o.name || ' 0' AS name,
   format('REVOKE ALL ON %s %s FROM PUBLIC;', o.grant_word, o.name) AS sql, ARRAY[o.address, o.address || ':owner of']::text AS after, NULL AS roles
@@ -65,7 +67,7 @@ const DEFAULT_PRIVILEGES = `SELECT 'pg_default_acl:' || d.oid || ':' || a.grante
   FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
   WHERE n.nspname = ANY ($1) GROUP BY d.oid, n.oid, n.nspname, d.defaclrole, d.defaclobjtype, a.grantee`;
 
-/** Of everything that has an address within these schemas, of the schemas themselves and of parts of their tables. */
+/** Comments on objects of these schemas, on the schemas themselves and on parts of their tables. */
 const COMMENTS = `SELECT d.classoid::regclass || ':' || d.objoid || ':' || d.objsubid || ':comment' AS id, 'comment' AS kind, i.type || ' ' || i.identity AS name,
   format('COMMENT ON %s %s IS %L;', CASE WHEN i.type LIKE '% column' THEN 'COLUMN' WHEN i.type IN ('table constraint', 'domain constraint') THEN 'CONSTRAINT'
       WHEN i.type = 'statistics object' THEN 'STATISTICS' WHEN i.type = 'composite type' THEN 'TYPE' ELSE upper(i.type) END,

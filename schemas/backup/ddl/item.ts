@@ -1,4 +1,4 @@
-/** Kinds of statements, in the order in which they are run as far as nothing else is asked for. */
+/** Kinds of statements, in the order in which they run unless dependencies require another. */
 export const itemKinds = [
   'schema',
   'extension',
@@ -26,18 +26,18 @@ export const itemKinds = [
 ] as const;
 export type ItemKind = (typeof itemKinds)[number];
 
-/** Statements that make one object, or a property of one. */
+/** Statements that create one object, or a property of one. */
 export interface DdlItem {
-  /** Address in the catalog, `class:oid`; what is no object of its own has the address of one and a suffix. */
+  /** Catalog address, `class:oid`; a property has the address of its object and a suffix. */
   readonly id: string;
   readonly kind: ItemKind;
   /** Qualified, as PostgreSQL writes it. */
   readonly name: string;
   readonly sql: string;
-  /** Other addresses that stand for it: a table's row type, the rule of a view, the index of a constraint. */
+  /** Other addresses that stand for it: a table's row type, a view's rule, a constraint's index. */
   readonly aliases: readonly string[];
-  /** Addresses that must come before it, beside those that pg_depend knows. */
+  /** Addresses that must come before it, in addition to those in pg_depend. */
   readonly after: readonly string[];
-  /** Roles that it names: it can only be run where they exist. */
+  /** Roles that it names: it can only run if they exist. */
   readonly roles: readonly string[];
 }

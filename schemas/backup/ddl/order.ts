@@ -1,14 +1,15 @@
 import { CrosswalkError } from '../../../runtime/errors.ts';
 import { type DdlItem, type ItemKind, itemKinds } from './item.ts';
 
-/** An object and one that it depends on, by their addresses. */
+/** An object and one that it depends on, by address. */
 export type Dependency = readonly [address: string, on: string];
 
 const rank = new Map(itemKinds.map((kind, at) => [kind, at]));
 
 /**
- * Splits items into those that must exist before rows are loaded (tables and what they depend on, and whatever rows may name) and the rest, each in an order in which every item comes after
- * what it depends on; otherwise by kind and name. Throws `backup_invalid` for items that depend on each other in a circle.
+ * Splits items into those that must exist before rows are loaded (tables and their dependencies, and whatever rows may
+ * name) and the rest. Each part is sorted so that every item follows its dependencies, otherwise by kind and name.
+ * Throws `backup_invalid` for circular dependencies.
  */
 export function orderItems(
   items: readonly DdlItem[],
@@ -26,7 +27,8 @@ export function orderItems(
   const isBefore = new Set<string>();
   for (const { id, kind } of items) {
     const needed = closureOf(id, needs);
-    // Rows can name functions and views (regprocedure, regclass). One that needs a key has to wait: a key is made faster once the rows are there.
+    // Rows can name functions and views (regprocedure, regclass). One that needs a key has to wait: building a key is
+    // faster once the rows are loaded.
     if (
       FIRST.has(kind) ||
       (EARLY.has(kind) && [...needed].every((on) => FIRST.has(kindOf.get(on)!) || EARLY.has(kindOf.get(on)!)))
@@ -36,11 +38,11 @@ export function orderItems(
   return { before: sorted.filter(({ id }) => isBefore.has(id)), after: sorted.filter(({ id }) => !isBefore.has(id)) };
 }
 
-/** What rows are loaded into, and what that needs. */
+/** Kinds needed for loading rows. */
 const FIRST: ReadonlySet<ItemKind> = new Set(['schema', 'extension', 'type', 'sequence', 'table', 'partition']);
 const EARLY: ReadonlySet<ItemKind> = new Set(['routine', 'view', 'materialized view']);
 
-/** An item and everything that it needs. */
+/** An item and all of its dependencies, transitively. */
 function closureOf(id: string, needs: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
   const closure = new Set([id]);
   for (const one of closure) for (const on of needs.get(one)!) closure.add(on);

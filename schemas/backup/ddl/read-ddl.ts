@@ -1,6 +1,7 @@
-// Definitions of schemas, read from the catalog: for where no pg_dump of the server's own major version is on the PATH, which is used otherwise (../pg-dump.ts). It stays because no package
-// brings one everywhere: those of npm that carry PostgreSQL have initdb, pg_ctl and postgres alone, Debian has the client of one major version (15 in bookworm), and an older pg_dump
-// refuses a newer server. A backup must not be impossible for that.
+// Reads definitions of schemas from the catalog, for machines without a pg_dump of the server's own major version on
+// the PATH, which is preferred otherwise (../pg-dump.ts). Needed because no package provides one everywhere: the npm
+// packages of PostgreSQL have only initdb, pg_ctl and postgres, Debian has the client of one major version (15 in
+// bookworm), and an older pg_dump refuses a newer server. That must not make a backup impossible.
 
 import type pg from 'pg';
 import { CrosswalkError } from '../../../runtime/errors.ts';
@@ -11,15 +12,16 @@ import { readExtensions, readRelations } from './relations.ts';
 import { readTableParts } from './table-parts.ts';
 import { readTypesAndRoutines } from './types.ts';
 
-/** The statements that make some schemas with everything in them: `before` their rows, and `after`. */
+/** The statements that create some schemas with everything in them: `before` their rows are loaded, and `after`. */
 export interface Ddl {
   readonly before: readonly DdlItem[];
   readonly after: readonly DdlItem[];
 }
 
 /**
- * Reads the definition of these schemas from the catalog. The session must look for names in pg_catalog alone, so that every other name is written with its schema.
- * Throws `backup_invalid` where they hold or need something that cannot be written: nothing is left out in silence.
+ * Reads the definition of these schemas from the catalog. The session's search path must be pg_catalog alone, so that
+ * every other name is written with its schema. Throws `backup_invalid` if they hold or need something that cannot be
+ * written: nothing is left out silently.
  */
 export async function readDdl(client: pg.ClientBase, schemas: readonly string[]): Promise<Ddl> {
   const own = await readOwn(client, schemas);
@@ -29,7 +31,7 @@ export async function readDdl(client: pg.ClientBase, schemas: readonly string[])
   return orderItems([...items, ...(await readAccess(client, schemas))], dependencies);
 }
 
-/** The extensions that are in these schemas, or that something in them needs. */
+/** The extensions that are in these schemas, or that an object in them needs. */
 export async function readNeededExtensions(client: pg.ClientBase, schemas: readonly string[]): Promise<DdlItem[]> {
   return await chooseExtensions(client, schemas, await readOwn(client, schemas), await readDependencies(client));
 }
@@ -60,8 +62,8 @@ async function chooseExtensions(
 const quoted = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
 /**
- * Who needs whom, without what PostgreSQL keeps for its own sake: a sequence belongs to a column only after both are made, and an index of a partition is made before the
- * one of its table.
+ * Dependencies between objects, without those internal to PostgreSQL: a sequence gets its owning column only after both
+ * are created, and an index of a partition is created before that of its table.
  */
 async function readDependencies(client: pg.ClientBase): Promise<Dependency[]> {
   const { rows } = await client.query<{ address: string; on: string }>(

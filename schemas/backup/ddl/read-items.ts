@@ -1,6 +1,6 @@
 import type { DdlItem, ItemKind } from './item.ts';
 
-/** A row of the queries in this folder; arrays as PostgreSQL writes them. */
+/** A row of the queries in this folder; arrays in PostgreSQL's text form. */
 export interface ItemRow {
   readonly id: string;
   readonly kind: ItemKind;
@@ -32,12 +32,15 @@ function parseNames(text: string | null | undefined): string[] {
     .filter((name, at) => !(name === 'NULL' && elements[at]![1] === undefined));
 }
 
-/** Objects that an extension made come with the extension. */
+/** Condition that excludes objects created by an extension, which come with it. */
 export function notOfExtension(catalog: string, oid: string): string {
   return `NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = '${catalog}'::regclass AND x.objid = ${oid} AND x.deptype = 'e')`;
 }
 
-/** ` WITH (…)` of a relation, those of its TOAST table among them; values quoted, so that any of them can be written. */
+/**
+ * ` WITH (…)` of a relation, including the options of its TOAST table; values are quoted, so that any value can be
+ * written.
+ */
 export function withOptions(relation: string, withToast: boolean): string {
   const option = (prefix: string) => `format('${prefix}%s=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1))`;
   const own = `SELECT ${option('')} AS w FROM unnest(${relation}.reloptions) AS o`;

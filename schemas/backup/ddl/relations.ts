@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { DdlItem } from './item.ts';
 import { type ItemRow, notOfExtension, toItem, withOptions } from './read-items.ts';
 
-/** Schemas, extensions, sequences, tables, partitions, views: what holds rows, or others stand in. `schemas`: their names. */
+/** Schemas, sequences, tables, partitions, views: objects that hold rows or contain others. `schemas`: their names. */
 export async function readRelations(client: pg.ClientBase, schemas: readonly string[]): Promise<DdlItem[]> {
   const items: DdlItem[] = [];
   for (const query of [SCHEMAS, SEQUENCES, TABLES, PARTITIONS, VIEWS, SEQUENCE_OWNERS]) {
@@ -12,7 +12,9 @@ export async function readRelations(client: pg.ClientBase, schemas: readonly str
   return items;
 }
 
-/** Every extension but plpgsql; the caller leaves out those that nothing needs. Their members are no items of their own. */
+/**
+ * Every extension except plpgsql; the caller removes those that are not needed. Their members are not separate items.
+ */
 export async function readExtensions(client: pg.ClientBase): Promise<DdlItem[]> {
   const { rows } = await client.query<ItemRow>(
     `SELECT 'pg_extension:' || x.oid AS id, 'extension' AS kind, quote_ident(x.extname) AS name,
@@ -44,7 +46,7 @@ const SEQUENCE_OWNERS = `SELECT 'pg_class:' || c.oid || ':owner' AS id, 'sequenc
   JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
   WHERE c.relkind = 'S' AND n.nspname = ANY ($1) AND ${notOfExtension('pg_class', 'c.oid')}`;
 
-/** Whether columns have named NOT NULL constraints: since PostgreSQL 18. */
+/** Named NOT NULL constraints of columns exist since PostgreSQL 18. */
 const NOT_NULL = `CASE WHEN NOT a.attnotnull THEN ''
     WHEN nn.conname IS NOT NULL THEN format(' CONSTRAINT %I NOT NULL', nn.conname) || CASE WHEN nn.connoinherit THEN ' NO INHERIT' ELSE '' END
     WHEN pn.conname IS NOT NULL THEN ''
@@ -73,7 +75,10 @@ const COLUMN_SETTINGS = `SELECT string_agg(format(E'\\nALTER TABLE ONLY %I.%I AL
       (CASE WHEN a.attoptions IS NOT NULL THEN 'SET (' || array_to_string(a.attoptions, ', ') || ')' END)) AS v (setting)
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND v.setting IS NOT NULL`;
 
-/** Tables of their own and partitions: a partition is a table first, and attached afterwards. Tables that inherit otherwise are left to `findUnsupported`. */
+/**
+ * Standalone tables and partitions: a partition is first created as a table and attached afterwards. Other inheriting
+ * tables are left to `refuseUnsupported`.
+ */
 const TABLES = `SELECT 'pg_class:' || c.oid AS id, 'table' AS kind, format('%I.%I', n.nspname, c.relname) AS name,
   format(E'CREATE %sTABLE %I.%I (%s\\n)%s%s%s;%s', CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, n.nspname, c.relname, (${COLUMNS}),
     CASE c.relkind WHEN 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) ELSE '' END,

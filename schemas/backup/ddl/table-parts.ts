@@ -2,7 +2,10 @@ import type pg from 'pg';
 import type { DdlItem } from './item.ts';
 import { type ItemRow, notOfExtension, toItem } from './read-items.ts';
 
-/** What is put on tables once their rows are there: indexes, constraints, statistics, rules, triggers, row security, replica identity, rows of materialised views. */
+/**
+ * Parts added to tables after their rows are loaded: indexes, constraints, statistics, rules, triggers, row security,
+ * replica identity, rows of materialised views.
+ */
 export async function readTableParts(client: pg.ClientBase, schemas: readonly string[]): Promise<DdlItem[]> {
   const items: DdlItem[] = [];
   for (const query of [
@@ -15,13 +18,13 @@ export async function readTableParts(client: pg.ClientBase, schemas: readonly st
   return items;
 }
 
-/** Relations whose parts are read: those that an extension made bring theirs with them. */
+/** Relations whose parts are read; those created by an extension are excluded, since they bring their own parts. */
 const OF_TABLE = `JOIN pg_class c ON c.oid = %s JOIN pg_namespace n ON n.oid = c.relnamespace`;
 const ofTable = (oid: string) => OF_TABLE.replace('%s', oid);
 const WHERE = `n.nspname = ANY ($1) AND ${notOfExtension('pg_class', 'c.oid')}`;
 const ALTER = `format('ALTER TABLE %s%I.%I ', CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END, n.nspname, c.relname)`;
 
-/** Those of partitions come before that of their table, which then takes them as its own. */
+/** Indexes of partitions come before that of their table, which then adopts them. */
 const INDEXES = `SELECT 'pg_class:' || i.indexrelid AS id, 'index' AS kind, format('%I.%I', n.nspname, x.relname) AS name,
   regexp_replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') || ';'
     || CASE WHEN i.indisclustered THEN E'\\n' || ${ALTER} || format('CLUSTER ON %I;', x.relname) ELSE '' END AS sql,
@@ -29,7 +32,7 @@ const INDEXES = `SELECT 'pg_class:' || i.indexrelid AS id, 'index' AS kind, form
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid ${ofTable('i.indrelid')}
   WHERE ${WHERE} AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))`;
 
-/** Without those that a table has from its parent alone, and without valid NOT NULL, which stands with its column. */
+/** Excludes constraints inherited only from a parent, and valid NOT NULL constraints, which are part of the column. */
 const CONSTRAINTS = `SELECT 'pg_constraint:' || k.oid AS id, CASE k.contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END AS kind, format('%I.%I.%I', n.nspname, c.relname, k.conname) AS name,
   ${ALTER} || format('ADD CONSTRAINT %I %s;', k.conname, pg_get_constraintdef(k.oid))
     || CASE WHEN k.contype <> 'f' AND EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = k.conindid AND i.indisclustered)
@@ -73,7 +76,7 @@ const REPLICA_IDENTITIES = `SELECT 'pg_class:' || c.oid || ':replica identity' A
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE ${WHERE} AND c.relkind IN ('r', 'p') AND c.relreplident <> 'd' AND (c.relreplident <> 'i' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident))`;
 
-/** Once everything else is there; a view after those that it reads. */
+/** Runs after everything else; a view follows those that it reads. */
 const MATERIALIZED_ROWS = `SELECT 'pg_class:' || c.oid || ':rows' AS id, 'materialized rows' AS kind, format('%I.%I', n.nspname, c.relname) AS name,
   format('REFRESH MATERIALIZED VIEW %I.%I;', n.nspname, c.relname) AS sql,
   (ARRAY['pg_class:' || c.oid] || ARRAY(SELECT DISTINCT 'pg_class:' || m.oid || ':rows' FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { DdlItem } from './item.ts';
 import { type ItemRow, notOfExtension, toItem } from './read-items.ts';
 
-/** Enumerated, composite, range types and domains; functions and procedures. */
+/** Enum, composite and range types and domains; functions and procedures. */
 export async function readTypesAndRoutines(client: pg.ClientBase, schemas: readonly string[]): Promise<DdlItem[]> {
   const items: DdlItem[] = [];
   for (const query of [ENUMS, DOMAINS, DOMAIN_CONSTRAINTS, COMPOSITES, RANGES, ROUTINES]) {
@@ -42,7 +42,7 @@ const COMPOSITES = `SELECT ${OF_TYPE}, ARRAY['pg_type:' || y.typarray, 'pg_class
     WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped)) AS sql
   FROM pg_type y JOIN pg_namespace n ON n.oid = y.typnamespace JOIN pg_class c ON c.oid = y.typrelid WHERE y.typtype = 'c' AND c.relkind = 'c' AND ${WHERE_TYPE}`;
 
-/** A range type with a canonical function needs a shell type first: left to \`findUnsupported\`. */
+/** A range type with a canonical function needs a shell type first: left to `refuseUnsupported`. */
 const RANGES = `SELECT ${OF_TYPE},
   ARRAY['pg_type:' || y.typarray, 'pg_type:' || r.rngmultitypid, 'pg_type:' || (SELECT m.typarray FROM pg_type m WHERE m.oid = r.rngmultitypid)]::text
     AS aliases,
