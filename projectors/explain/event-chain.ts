@@ -127,7 +127,7 @@ function withoutBytes(change: SourceChange): SourceChange {
   return { ...change, record: { ...change.record, key: EMPTY, value: EMPTY } };
 }
 
-/** The chain for output: the first event and at most `limit` of the last. */
+/** The chain for output: at most `limit` events, the first one and the last ones. */
 export function toChain(
   chain: Pick<EventChain, 'count' | 'events'>,
   limit: number,

@@ -164,7 +164,7 @@ class JsonReader {
         from = this.#at;
         at = from - 1;
       } else if (!(codeUnit >= 32)) {
-        // A bare control character, or NaN at the end of the text.
+        // A bare control character, or NaN: the end of the text.
         throw new InvalidJson();
       }
     }
