@@ -52,7 +52,7 @@ export async function introspectTables(
   return existing.length === 0;
 }
 
-/** Shipped pipelines are used where a user has none. */
+/** A shipped pipeline is in use only while the user has no own one. */
 function isShipped({ folder }: CommandContext['pipeline']): boolean {
   return folder.startsWith(join(import.meta.dirname, '../../pipelines'));
 }

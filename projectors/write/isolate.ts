@@ -16,7 +16,7 @@ export interface Blocked {
 export interface Outcome {
   readonly applied: readonly MappedRow[];
   readonly blocked: readonly Blocked[];
-  /** Not tried: the probe suspects them, and `mayLeave` allowed to skip them. */
+  /** Not tried: the probe suspects them, and `mayLeave` allows skipping them. */
   readonly left?: readonly MappedRow[];
   readonly defects: readonly Defect[];
 }
@@ -34,7 +34,7 @@ interface PgError {
 
 /**
  * Applies rows inside the caller's transaction so that a refusal affects only its own legacy row. Suspect rows are separated first. What fails is halved until each
- * refusal stands alone. That row then waits or becomes a defect, in which case its last accepted version is applied. `mayLeave`: rows that may be skipped if suspect;
+ * refusal stands alone. That row then waits or becomes a defect, in which case the last applicable version is applied. `mayLeave`: rows that may be skipped if suspect;
  * each attempt of a bad row costs several statements.
  */
 export async function applyIsolated(

@@ -2,7 +2,7 @@ import type { History, NewRow, Tenants } from '../projection.ts';
 import type { SourceChange } from '../source-change.ts';
 import type { Defect } from './map-changes.ts';
 
-/** One change of a legacy row as a history sees it. `before` undefined: only the last stored state tells. */
+/** One change of a legacy row as a history sees it. `before` undefined: known only from the last stored state. */
 export interface HistoryStep {
   readonly change: SourceChange;
   readonly before: NewRow | null | undefined;
