@@ -10,7 +10,7 @@ import { type BackupVerification, verifyBackup } from '../schemas/backup/verify.
 import { appendEntry } from '../schemas/phase-log.ts';
 import { quoteIdent } from '../schemas/quote.ts';
 
-/** What taking and checking a backup needs. `log`: a session on the database of the new schema, whose log tells of it. */
+/** What taking and verifying a backup needs. `log`: a session on the database of the new schema, which holds the log of backups. */
 export interface BackupRun {
   readonly log: pg.Client;
   readonly runId: string;
@@ -28,7 +28,7 @@ const LABELS: Readonly<Record<BackupStep, string>> = {
   comparing: 'comparing',
 };
 
-/** One line for each step of the work. */
+/** Prints one line for each step. */
 export function followSteps({ progress }: Pick<BackupRun, 'progress'>) {
   let current: { step: BackupStep; line: ReturnType<BackupRun['progress']> } | null = null;
   return {
@@ -43,7 +43,7 @@ export function followSteps({ progress }: Pick<BackupRun, 'progress'>) {
   };
 }
 
-/** Takes a backup, and says so in the log. */
+/** Takes a backup and records it in the log. */
 export async function takeBackup(
   run: BackupRun,
   dir: string,
@@ -82,8 +82,8 @@ export async function takeBackup(
 const LOCK = 'crosswalk.restore';
 
 /**
- * Restores a backup into an empty database and compares; says in the log what came of it. `into` null: a database is made beside the one of `beside`, which is that of the log, and dropped
- * afterwards; as its name is always the same, one restores into it at a time.
+ * Restores a backup into an empty database, compares, and records the result in the log. `into` null: creates a database on the server of `beside`, which is the database
+ * with the log, and drops it afterwards. Its name is always the same, so only one run can restore into it at a time.
  */
 export async function restoreElsewhere(
   run: BackupRun,
@@ -125,7 +125,7 @@ async function restoreInto(run: BackupRun, dir: string, url: string): Promise<Ba
 
 const MARK = 'crosswalk: a backup is restored here to be compared; it may be dropped at any time';
 
-/** Whether the role of this address may make databases. */
+/** Whether the role of this session may create databases. */
 export async function mayCreateDatabases(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ may: string }>(
     'SELECT (rolsuper OR rolcreatedb)::text AS may FROM pg_roles WHERE rolname = current_user',
@@ -133,7 +133,7 @@ export async function mayCreateDatabases(client: pg.Client): Promise<boolean> {
   return rows[0]!.may === 'true';
 }
 
-/** Makes an empty database on the server of an address, with its encoding and locale. What a killed run left behind under that name is dropped first, if it bears the mark. */
+/** Creates an empty database on the server of an address, with its encoding and locale. First drops the database of that name that a killed run left behind, if it carries the mark. */
 async function createScratch(beside: string): Promise<{ url: string; drop(): Promise<void> }> {
   const client = await connect(beside, 'backup', '-c statement_timeout=0');
   try {

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { CommandContext } from './context.ts';
 
-/** Asks on a terminal; whoever leaves with Ctrl-C or Ctrl-D has not said yes. Throws `config_invalid` where nobody can answer. */
+/** Asks on a terminal. Ctrl-C and Ctrl-D count as no. Throws `config_invalid` if there is no terminal to ask on. */
 export async function confirm(
   { isTerminal, signal }: Pick<CommandContext, 'isTerminal' | 'signal'>,
   question: string,

@@ -3,19 +3,19 @@ import type { Config } from '../runtime/config.ts';
 import type { CrosswalkError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 
-/** What every command is given. A command returns false where it found something wrong, and throws where it could not run. */
+/** Context of every command. A command returns false if it found a problem, and throws if it could not run. */
 export interface CommandContext {
   readonly pipeline: Pipeline;
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The environment alone, without what a running stack wrote about itself. */
+  /** The process environment alone, without what a running stack wrote to its file. */
   readonly ownEnv: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
-  /** Ends the process at once, as a crash would, with this as its last line. */
+  /** Ends the process immediately, as a crash would, with this error as its last line. */
   readonly giveUp: (error: CrosswalkError) => void;
-  /** Raised by SIGINT and SIGTERM. */
+  /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
-  /** Whether people look at standard output as it comes: progress may redraw its line. */
+  /** Whether standard output is a terminal, so that progress may redraw its line. */
   readonly isTerminal: boolean;
 }
 

@@ -1,2 +1,2 @@
-/** A command that found something wrong, or was stopped before it was done. */
+/** The command found a problem, or was stopped before it was done. */
 export const NOT_DONE = 1;

@@ -13,7 +13,7 @@ import { toCountText, toTableLines } from './quantity-text.ts';
 
 const MOST_NAMES = 6;
 
-/** What `explain <table> <id>` prints. */
+/** Output of `explain <table> <id>`. */
 export function toRowLines(
   found: RowExplanation,
   { unmask, targetSchema }: { unmask: boolean; targetSchema: string },
@@ -48,7 +48,7 @@ export function toRowLines(
   return [...lines, ...toRemarks(found)];
 }
 
-/** What `explain --legacy <table> <key>` prints. */
+/** Output of `explain --legacy <table> <key>`. */
 export function toLegacyLines(
   found: LegacyExplanation,
   { unmask, targetSchema }: { unmask: boolean; targetSchema: string },
@@ -128,14 +128,14 @@ function toPlace({ topic, partition, offset }: LoggedEvent): string {
   return `${topic}/${partition}@${offset}`;
 }
 
-/** Names, the first of them where there are many. */
+/** A list of names, truncated if there are many. */
 function toList(names: readonly string[], most = MOST_NAMES): string {
   return names.length <= most
     ? names.join(', ')
     : `${names.slice(0, most).join(', ')} and ${toCountText(names.length - most)} more`;
 }
 
-/** A null that no contributor would fill comes from none of them. */
+/** A null cell that no contributor would fill comes from none of them. */
 function isOfNobody(value: string | null, origin: MergedOrigin): boolean {
   return value === null && origin.kind === 'copied';
 }

@@ -12,8 +12,8 @@ const SHIPPED = join(
 );
 
 /**
- * The pipeline that a file's default export defines: the file given, else `crosswalk.config.ts` in `folder`, else the one that crosswalk comes with. Throws `config_invalid`, naming the file,
- * where it is missing, fails, or exports something else.
+ * Loads the pipeline that a file exports by default: the given file, else `crosswalk.config.ts` in `folder`, else the one shipped with crosswalk. Throws `config_invalid`
+ * with the file name if the file is missing, fails, or exports something else.
  */
 export async function loadPipeline(given: string | undefined, folder = process.cwd()): Promise<Pipeline> {
   const file = given === undefined ? findConfig(folder) : resolve(folder, given);
@@ -26,7 +26,7 @@ export async function loadPipeline(given: string | undefined, folder = process.c
   return exported;
 }
 
-/** A package that is not installed, crosswalk itself above all, is no mistake in the file. */
+/** A missing package, most likely crosswalk itself, is not an error in the file. */
 function toLoadError(file: string, error: unknown): CrosswalkError {
   const message = `${file}: ${String(error)}`;
   const missing = /Cannot find package '([^']+)'/.exec(message)?.[1];

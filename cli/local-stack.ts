@@ -15,20 +15,20 @@ import { type CommandContext, print } from './context.ts';
 import { type ManagedProcess, startProcess } from './managed-process.ts';
 import { tellAdminEmail } from './phases/open-run.ts';
 
-/** Servers found or started, both databases prepared, and the environment that crosswalk's processes run with. */
+/** Servers, found or started; both databases, prepared; and the environment of crosswalk's processes. */
 export interface LocalStack {
   readonly stack: Stack;
   readonly env: Readonly<Record<string, string>>;
-  /** The legacy application's own address: it may write. */
+  /** The legacy application's own address, with write access. */
   readonly ownerUrl: string;
-  /** Starts one connector and one projector process, as containers would run them. */
+  /** Starts one connector and one projector process, as containers would. */
   startPipeline(): Promise<readonly ManagedProcess[]>;
   close(): Promise<void>;
 }
 
 /**
- * Brings up everything that the pipeline needs. Where this stack runs PostgreSQL itself, roles with no more rights than they
- * need are made for connector, projector and operators; where databases are given, the addresses given are used as they are.
+ * Starts everything that the pipeline needs. If this stack runs PostgreSQL itself, it creates roles with minimal rights for connector, projector and operators. Given
+ * databases are used with the given addresses.
  */
 export async function openLocalStack(
   context: CommandContext,
@@ -36,13 +36,13 @@ export async function openLocalStack(
     dir: string;
     keepData: boolean;
     isEmpty: (message: string) => void;
-    /** Looks at the legacy database before anything is written to it; throws to leave it alone. */
+    /** Inspects the legacy database before anything is written to it; throws to leave it untouched. */
     beforePrepare?: (ownerUrl: string) => Promise<void>;
   },
 ): Promise<LocalStack> {
   const dir = join(process.cwd(), options.dir);
   mkdirSync(join(dir, 'logs'), { recursive: true });
-  // What a running `make up` wrote about itself is not a stack that somebody gave.
+  // The environment that a running `make up` wrote does not count as a given stack.
   const given = context.ownEnv;
   const stack = await openStack({ dir, env: given, keepData: options.keepData, log: (line) => print(`  ${line}`) });
   const processes: ManagedProcess[] = [];
@@ -130,7 +130,7 @@ export async function openLocalStack(
   }
 }
 
-/** Passwords of the roles that this stack makes, kept beside its data. */
+/** Reads or creates the password of the roles that this stack creates, kept next to its data. */
 function readPassword(dir: string): string {
   const file = join(dir, 'roles.password');
   if (!existsSync(file)) {

@@ -5,7 +5,7 @@ import { parseEnv } from 'node:util';
 import type { CrosswalkError } from '../runtime/errors.ts';
 import type { CommandContext } from './context.ts';
 
-// Older ones lack more than this, too: what is imported from here on would end with a line that nobody understands.
+// Older versions lack more than this: the imports below would fail with an incomprehensible message.
 if (!process.features.typescript) {
   process.stderr.write(
     `crosswalk: Node.js ${process.version} does not run TypeScript as it is: install version 22.18, 24.3 or a newer one.\n`,
@@ -13,8 +13,8 @@ if (!process.features.typescript) {
   process.exit(2);
 }
 
-// What is compiled is kept for the next start, which takes a third of the time and of the memory for it. Only what is imported from here on: hence no import of the project's own above.
-// Where nothing can be written, or this Node.js has no such cache, it is compiled each time.
+// Caches compiled code for the next start, which then takes a third of the time and memory. It covers only imports from here on, so the project's own imports come below.
+// Without a writable folder, or if this Node.js has no such cache, the code is compiled each time.
 nodeModule.enableCompileCache?.(join(import.meta.dirname, '../node_modules/.cache/crosswalk'));
 const [
   { Command },
@@ -60,45 +60,45 @@ const [
   import('./declare/smoke.ts'),
 ]);
 
-// The only reader of process.env, and the only setter of the exit code.
+// Only this file reads process.env and sets the exit code.
 
-/** Addresses of a stack that `make up` keeps running stand in for what the environment does not name. */
+/** Addresses of a stack that `make up` keeps running apply where the environment sets none. */
 function readEnvironment(): Record<string, string | undefined> {
   const file = process.env.CROSSWALK_ENV_FILE ?? '.crosswalk/env';
   return existsSync(file) ? { ...parseEnv(readFileSync(file, 'utf8')), ...process.env } : process.env;
 }
 
-/** What a container runs: it ends soon when told to. */
+/** Commands that containers run. On a signal they must end soon. */
 const ALWAYS_ON = new Set(['connect', 'project', 'verify --watch']);
-/** They run until they are told to end. */
+/** Commands that run until they are stopped. */
 const ENDLESS = new Set([...ALWAYS_ON, 'up']);
 const STOP_MS = 6000;
 
-/** Runs a command with its context. Exit code 0, 1 where the command found something wrong or was stopped before it was done, 2 where it could not run. */
+/** Runs a command with its context. Exit code 0; 1 if the command found a problem or was stopped before it was done; 2 if it could not run. */
 async function run(name: string, work: (context: CommandContext) => Promise<boolean>): Promise<void> {
   const stopping = new AbortController();
-  // The first signal finishes the work at hand, the second one ends the process.
+  // The first signal finishes the current work, the second one ends the process.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (stopping.signal.aborted) process.exit(130);
       stopping.abort(new Error(signal));
-      // What is at hand may hang on a server that is silent. Nothing is lost by leaving it: it was not committed.
+      // The current work may hang on a silent server. It is uncommitted, so leaving loses nothing.
       if (ALWAYS_ON.has(name)) setTimeout(() => process.exit(0), STOP_MS).unref();
     });
   }
   try {
     const { config: given } = program.opts<{ config?: string }>();
-    // Processes that a command starts work on the same pipeline.
+    // Child processes of a command use the same pipeline.
     if (given !== undefined) process.env.CROSSWALK_CONFIG = resolve(given);
     const env = readEnvironment();
-    // The pipeline at hand is no matter of `init`, which would write one.
+    // `init` writes a pipeline and does not use the current one.
     const pipeline = await (name === 'init'
       ? loadPipeline(undefined, import.meta.dirname)
       : loadPipeline(env.CROSSWALK_CONFIG));
     const config = parseConfig(env, pipeline);
     const log = createLog(config.logLevel, { command: name });
     process.on('unhandledRejection', (reason) => {
-      // The Kafka client leaves requests behind whose caller has given up, and rejects them when their connection closes.
+      // The Kafka client keeps requests that their caller has abandoned, and rejects them when their connection closes.
       if (!(reason instanceof Error) || !reason.name.startsWith('KafkaJS')) throw reason;
       log.debug({ err: reason }, 'a request that nobody waits for any more');
     });

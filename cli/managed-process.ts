@@ -6,13 +6,13 @@ import { CrosswalkError } from '../runtime/errors.ts';
 import { NODE_FLAGS } from '../runtime/node-flags.ts';
 import { PROGRAM } from './program.ts';
 
-/** A child process of crosswalk's own, restarted when it ends by itself, as a container's restart policy would. */
+/** A child process of crosswalk, restarted when it exits by itself, as by a container's restart policy. */
 export interface ManagedProcess {
   readonly name: string;
   /** HTTP port of its health checks and metrics. */
   readonly port: number;
   pid(): number | undefined;
-  /** The line that it ended with where a person must act; null while it runs. */
+  /** The last line of a process that needs an operator; null while it runs. */
   failure(): string | null;
   /** SIGTERM, and SIGKILL after 10 s. */
   stop(): Promise<void>;
@@ -38,7 +38,7 @@ export function startProcess(
   function start() {
     const log = openSync(options.logFile, 'a');
     const started = spawn(process.execPath, [...NODE_FLAGS, PROGRAM, name, ...(options.args ?? [])], {
-      // As crosswalk.sh has it.
+      // The same as in crosswalk.sh.
       env: {
         NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/crosswalk'),
         ...(options.env as NodeJS.ProcessEnv),
@@ -75,7 +75,7 @@ export function startProcess(
   };
 }
 
-/** Throws `process_ended` where one of them ended and restarting would not help. Logs are in `logs` of `dir`. */
+/** Throws `process_ended` if one of them exited and a restart would not help. Logs are in `logs` of `dir`. */
 export function assertRunning(processes: readonly ManagedProcess[], dir: string): void {
   for (const { name, failure } of processes) {
     const said = failure();
@@ -84,7 +84,7 @@ export function assertRunning(processes: readonly ManagedProcess[], dir: string)
   }
 }
 
-/** The last line on which a command said why it could not run. */
+/** The last line in which a command reported why it could not run. */
 function lastLine(file: string): string {
   const lines = readFileSync(file, 'utf8').trim().split('\n');
   const said = lines.findLast((line) => line.startsWith('crosswalk ')) ?? lines.at(-1) ?? 'it ended without a word';

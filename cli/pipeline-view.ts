@@ -6,14 +6,14 @@ import { type Config, topicOf } from '../runtime/config.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import { quoteTable } from '../schemas/quote.ts';
 
-/** How far the initial load is: legacy rows of projected tables, in all and applied. */
+/** Progress of the initial load: legacy rows of projected tables, in total and applied. */
 export interface LoadProgress {
   readonly total: number;
   readonly applied: number;
   readonly isDone: boolean;
 }
 
-/** Legacy rows in the tables that projections read. */
+/** Counts the legacy rows in the tables that projections read. */
 export async function countLegacyRows(
   legacy: pg.ClientBase,
   config: Config,
@@ -25,7 +25,7 @@ export async function countLegacyRows(
   );
   let total = 0;
   for (const { source } of projections) {
-    // The rows of a partitioned table are in its partitions; those of inheriting tables are their own.
+    // The rows of a partitioned table are in its partitions; the rows of inheriting tables are their own.
     const only = partitioned.some(({ table }) => table === source) ? '' : 'ONLY ';
     const { rows } = await legacy.query<{ count: string }>(
       `SELECT count(*) FROM ${only}${quoteTable(config.legacySchema, source)}`,
@@ -35,7 +35,7 @@ export async function countLegacyRows(
   return total;
 }
 
-/** Reads how far the initial load is: rows in the log by the connector's position, of which the share that projections have passed. */
+/** Reads the progress of the initial load: the rows in the log by the connector's position, multiplied by the share of offsets that projections have passed. */
 export async function readLoadProgress(
   config: Config,
   kafka: Kafka,

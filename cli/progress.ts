@@ -3,10 +3,10 @@ import { toCountText, toDurationText } from './quantity-text.ts';
 const BAR_WIDTH = 30;
 const REDRAW_MS = 100;
 const LINE_MS = 2000;
-/** The rate is that of the last seconds: work slows down and speeds up. */
+/** The rate covers only the last seconds, because the speed varies. */
 const RATE_WINDOW_MS = 10_000;
 
-/** How far some work is. `total` 0 or less: unknown. */
+/** Progress of some work. `total` 0 or less: unknown. */
 export interface ProgressState {
   readonly label: string;
   readonly done: number;
@@ -16,7 +16,7 @@ export interface ProgressState {
   readonly isOver: boolean;
 }
 
-/** One line: label, bar (where `width` is above 0), percent, counts, rate, and time left or, at the end, time taken. */
+/** One line: label, bar (if `width` is above 0), percent, counts, rate, and time left or, at the end, time taken. */
 export function toProgressLine(state: ProgressState, width = 0): string {
   const { label, done, total, ratePerSecond, elapsedSeconds, isOver } = state;
   const parts = [label];
@@ -26,7 +26,7 @@ export function toProgressLine(state: ProgressState, width = 0): string {
       const full = Math.floor(share * width);
       parts.push(`[${'█'.repeat(full)}${'░'.repeat(width - full)}]`);
     }
-    // 100 % is only said of all of it.
+    // 100 % is shown only when everything is done.
     parts.push(`${String(Math.floor(share * 100)).padStart(3)} %`, `${toCountText(done)} of ${toCountText(total)}`);
   } else {
     parts.push(toCountText(done));
@@ -37,7 +37,7 @@ export function toProgressLine(state: ProgressState, width = 0): string {
   return parts.join('  ');
 }
 
-/** Rate per second over the last samples, of at most `RATE_WINDOW_MS`. Samples are in order of time. */
+/** Rate per second over the last samples, within `RATE_WINDOW_MS`. Samples are in chronological order. */
 export function toRate(samples: readonly { readonly atMs: number; readonly done: number }[]): number {
   const last = samples.at(-1);
   const first = samples.find(({ atMs }) => last !== undefined && last.atMs - atMs <= RATE_WINDOW_MS);
@@ -46,8 +46,8 @@ export function toRate(samples: readonly { readonly atMs: number; readonly done:
 }
 
 /**
- * Shows long work: a bar redrawn in place on a terminal, at most ten times a second; elsewhere a plain line every two seconds at most. `close` draws the
- * end of it, with the rate of the whole. Lines longer than the terminal (`columns`, 80 by default) lose their bar.
+ * Shows the progress of long work: on a terminal a bar redrawn in place, at most ten times a second; otherwise a plain line, at most every two seconds. `close` prints
+ * the final state with the overall rate. Lines longer than the terminal (`columns`, 80 by default) omit the bar.
  */
 export function createProgress(options: {
   readonly label: string;

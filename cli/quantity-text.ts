@@ -1,4 +1,4 @@
-/** Bytes for people: `512 B`, `3.4 MB`. */
+/** Formats bytes: `512 B`, `3.4 MB`. */
 export function toBytesText(bytes: bigint): string {
   const units = ['kB', 'MB', 'GB', 'TB'];
   if (bytes < 1000n) return `${bytes} B`;
@@ -11,7 +11,7 @@ export function toBytesText(bytes: bigint): string {
   return `${value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Seconds for people: `0.4 s`, `42 s`, `3 m 05 s`, `2 h 10 m`. */
+/** Formats seconds: `0.4 s`, `42 s`, `3 m 05 s`, `2 h 10 m`. */
 export function toDurationText(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
   if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`;
@@ -22,12 +22,12 @@ export function toDurationText(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} m`;
 }
 
-/** A count with its thousands apart: `1,234,567`. */
+/** Formats a count with thousands separators: `1,234,567`. */
 export function toCountText(count: number | bigint): string {
   return String(typeof count === 'bigint' ? count : Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** Rows as aligned columns, two spaces apart; `right` names the columns that hold numbers. */
+/** Formats rows as aligned columns, two spaces apart; `right`: columns of numbers. */
 export function toTableLines(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = [];
   for (const row of rows) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);

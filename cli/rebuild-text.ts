@@ -10,7 +10,7 @@ import { toCountText, toDurationText, toTableLines } from './quantity-text.ts';
 
 const HEAD = ['table', 'rows', 'after', 'added', 'changed', 'removed'];
 
-/** What a rebuild would change, as people read it. `limit`: differences one by one. */
+/** Report of what a rebuild would change. `limit`: most differences listed individually. */
 export function toReportLines(report: Report, options: { readonly limit: number; readonly unmask: boolean }): string[] {
   const lines: string[] = [];
   for (const { projection, tables } of report.projections) {
@@ -36,7 +36,7 @@ function toCells({ table, before, after, added, changed, removed }: TableReport)
   return [table, ...[before, after, added, changed, removed].map(toCountText)];
 }
 
-/** Columns and sums that change, and rows that the application stands in the way of. */
+/** Changed columns and sums, and rows that conflict with rows of the application. */
 function toDetailLines({ table, columns, sums, ofApplication }: TableReport): string[] {
   const changed = Object.entries(columns).toSorted(([, a], [, b]) => b - a);
   const moved = Object.entries(sums).filter(([, { before, after }]) => before !== after);
@@ -72,7 +72,7 @@ const said: Readonly<Record<Failure['kind'], string>> = {
   refused: 'the live tables refuse it',
 };
 
-/** What stands against a merge. */
+/** Reasons that prevent a merge. */
 export function toFailureLines(failures: readonly Failure[]): string[] {
   if (failures.length === 0) return [];
   return [
@@ -88,7 +88,7 @@ export function toFailureLines(failures: readonly Failure[]): string[] {
   ];
 }
 
-/** A report without values: how long each is. */
+/** A report with the lengths of values in place of values. */
 export function masked(report: Report): Report {
   const hide = (value: string | null) => (value === null ? null : `(${value.length} characters)`);
   const differences = report.differences.map(
@@ -97,10 +97,10 @@ export function masked(report: Report): Report {
   return { ...report, differences };
 }
 
-/** What projectors remember is merged, too, and is no row that anybody reads. */
+/** The state of projectors is merged, too, but its rows are not of interest to operators. */
 const stateTables = new Set(['contribution', 'history_state']);
 
-/** What became of a rebuild, and what to do next. */
+/** Result of a rebuild, and the next steps. */
 export function toResultLines(result: RebuildResult, command: string): string[] {
   const { state, name, report, merged, paused } = result;
   const stood = (ms: number) =>

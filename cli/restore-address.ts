@@ -3,8 +3,8 @@ import { CrosswalkError } from '../runtime/errors.ts';
 import { parseAddress } from '../runtime/postgres-address.ts';
 
 /**
- * The database that a backup is restored into: that of the option, or else that of RESTORE_DATABASE_URL; null: one is made for it. Throws `config_invalid`, without the address, for one with a
- * password: arguments are in the list of processes, which everybody on the machine may read.
+ * The database to restore a backup into: from the option, else from RESTORE_DATABASE_URL; null: create one. Throws `config_invalid`, without the address, if the option
+ * contains a password: every user of the machine can read arguments in the process list.
  */
 export function toRestoreAddress(
   option: string,

@@ -1,27 +1,27 @@
 import type { InRecord, Kafka } from '../runtime/kafka.ts';
 import type { FeedMember } from './feed-member.ts';
 
-/** Records behind the front below which the front waits for a member that catches up, but no longer than this. */
+/** Lag, in records, below which the front waits for a member that catches up, for at most `HOLD_MS`. */
 const CLOSE = 2000n;
 const HOLD_MS = 2000;
 
 /**
- * Members that are behind the front of their feed in a partition: each reads what it lacks by itself, while the others go on, and joins them between two batches. So a projection that is new
- * to a log, or was away, holds up none of its siblings.
+ * Members that lag behind the front of their feed in a partition. Each reads the missing records by itself, while the others continue, and joins them between two
+ * batches. So a projection that is new to a log, or was stopped for a while, does not delay the others.
  */
 export interface CatchUp {
-  /** Where the feed goes on in a partition: at the place of its foremost member. Those behind it begin to catch up. */
+  /** Returns the offset at which the feed continues in a partition: the position of its foremost member. Members behind it begin to catch up. */
   begin(partition: number): Promise<bigint>;
-  /** Runs the work on one batch of a partition with the members that have joined, all of them at `front`, and moves the front to where it got. Before, it waits for a member that is about to join. */
+  /** Runs `work` on one batch of a partition with the members that have joined, all of them at `front`, then moves the front to `reached`. First waits for a member that is about to join. */
   advance<T extends { readonly reached: bigint }>(
     partition: number,
     work: (members: readonly FeedMember[], front: bigint) => Promise<T>,
   ): Promise<T>;
-  /** Parts a member from the others of its partition: it catches up once what it has at hand is applied. */
+  /** Separates a member from the others of its partition. It catches up once its pending slice is applied. */
   leave(member: FeedMember, partition: number, pending: Promise<boolean>): void;
-  /** Ends all catching up, as at a rebalance. */
+  /** Stops all catching up, as at a rebalance. */
   reset(): void;
-  /** As `reset`, and waits until what is at hand is done. */
+  /** As `reset`, and waits until the pending work is done. */
   stop(): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export function createCatchUp(options: {
   kafka: Pick<Kafka, 'readRanges'>;
   topic: string;
   members: readonly FeedMember[];
-  /** Has a member apply records, from its position on. False where another projector has moved it. */
+  /** Lets a member apply records from its position on. Returns false if another projector has moved it. */
   apply: (member: FeedMember, partition: number, records: readonly InRecord[], from: bigint) => Promise<boolean>;
   onFailure: (error: unknown) => void;
 }): CatchUp {
@@ -37,19 +37,19 @@ export function createCatchUp(options: {
   const fronts = new Map<number, bigint>();
   const behind = new Map<number, Set<FeedMember>>();
   const inWork = new Map<number, Promise<unknown>>();
-  /** Members about to join: no batch of the partition begins before they have. */
+  /** Members about to join: no batch of the partition begins before they have joined. */
   const joining = new Map<number, Set<Promise<void>>>();
   const followed = new Map<number, AbortController>();
   const tasks = new Set<Promise<void>>();
 
-  /** Reads from the member's position to before `to`. False where another process has taken the partition over. */
+  /** Reads from the member's position up to `to`, exclusive. Returns false if another process has taken over the partition. */
   async function read(member: FeedMember, partition: number, to: bigint, signal: AbortSignal): Promise<boolean> {
     let isOurs = true;
     const from = await member.position(partition);
     await kafka.readRanges(topic, new Map([[partition, { from, to }]]), {
       signal,
       onBatch: async ({ records }) => {
-        // Read before a rebalance, they may be behind where the member is found by now: applied again, they would take its offset back.
+        // Records read before a rebalance may precede the member's current position. Applying them again would move its offset back.
         const position = await member.position(partition);
         const missing = records.filter(({ offset }) => offset >= position);
         if (missing.length > 0) isOurs = await apply(member, partition, missing, position);
@@ -57,14 +57,14 @@ export function createCatchUp(options: {
       },
     });
     const reached = await member.position(partition);
-    // What was aborted brings no records, and is passed over.
+    // Aborted transactions yield no records; their offsets are skipped.
     if (isOurs && reached < to)
       isOurs = await member.apply({ partition, changes: [], records: 0, from: reached, next: to });
     if (!isOurs) await member.locate(partition);
     return isOurs;
   }
 
-  /** With the partition at rest, the member reads the little that is left and joins. */
+  /** Joins a member: while no batch of the partition runs, it reads the few records it still lacks. */
   async function join(member: FeedMember, partition: number, late: Set<FeedMember>, signal: AbortSignal) {
     const done = Promise.withResolvers<void>();
     const held = joining.get(partition) ?? new Set();
@@ -78,7 +78,7 @@ export function createCatchUp(options: {
       await inWork.get(partition)?.catch(() => undefined);
       const front = fronts.get(partition)!;
       if ((await member.position(partition)) < front) await read(member, partition, front, signal);
-      // The front may have gone on: then it is not level with it, and reads on.
+      // The front may have moved meanwhile. Then the member is not level with it and reads on.
       const isLevel = (await member.position(partition)) === fronts.get(partition) && !inWork.has(partition);
       if (isLevel && !signal.aborted) late.delete(member);
     } finally {
@@ -124,7 +124,7 @@ export function createCatchUp(options: {
     leave(member, partition, pending) {
       const late = behind.get(partition)!;
       const { signal } = followed.get(partition)!;
-      // It may be behind already, where the batch at hand is one of before a rebalance: two who follow it would each undo the other's work.
+      // The member may already be behind, if this batch was fetched before a rebalance. Two followers of one member would undo each other's work.
       const isFollowed = late.has(member);
       late.add(member);
       run(signal, async () => {

@@ -21,23 +21,23 @@ import { createRowBudget, type RowBudget } from './row-budget.ts';
 import type { SourceChange } from './source-change.ts';
 import { attribute, stoppedBy } from './stopped-by.ts';
 
-/** All partitions of a fetch are handed over at once: what they bring is applied together. */
+/** Hands over all partitions of a fetch together, so that one transaction can apply them. */
 const PARTITIONS_AT_ONCE = 100;
-/** Transactions whose rows are decoded at a time: those in work, and one to go on with. */
+/** Transactions whose rows may be decoded at the same time: those that run, and one more. */
 const LANES_AHEAD = CONCURRENCY + 1;
-/** So much longer than its quickest sibling a member may take for a slice: then the others go on, and it catches up. */
+/** How much longer than the fastest member a member may take for a slice. After that, the others continue without it and it catches up. */
 const PATIENCE_MS = 10_000;
 
-/** Where partitions end for now: nothing from there on is applied. */
+/** Current ends of partitions: no record from its end on is applied. */
 export interface Ends {
   of(partition: number): bigint;
-  /** Resolves once a partition ends behind this offset. */
+  /** Resolves once the end of a partition is beyond this offset. */
   behind(partition: number, offset: bigint): Promise<void>;
 }
 
 /**
- * How the topic of a source is consumed: its records are fetched and decoded once, and all projections of the source apply them, each with offsets of its own. A rebuild and the live
- * projectors differ in nothing else.
+ * Consumption of the topic of a source: its records are fetched and decoded once, and all projections of the source apply them, each with its own offsets. This is all
+ * that differs between a rebuild and the live projectors.
  */
 export interface Feed {
   readonly groupId: string;
@@ -45,23 +45,23 @@ export interface Feed {
   readonly source: string;
   readonly members: readonly Member[];
   readonly decoder: ChangeDecoder;
-  /** Its sessions decide where is written. */
+  /** Its sessions decide which schema is written. */
   readonly pool: pg.Pool;
-  /** Changes of one transaction, about. */
+  /** Approximate number of changes in one transaction. */
   readonly batchRows: number;
   /** How long Kafka may wait for new records. */
   readonly maxWaitMs?: number;
-  /** Of a feed of one member. */
+  /** Only for a feed of one member. */
   readonly ends?: Ends;
   /** Called with changes before they are applied. */
   readonly onChanges?: (changes: readonly SourceChange[]) => Promise<void>;
-  /** Called with what tries parked changes again, of each session with the brokers. */
+  /** Called for each member, in each session with the brokers, with the retry of its parked changes. */
   readonly onParkedRetry?: (retry: ParkedRetry) => void;
 }
 
 /**
- * Consumes until the signal is raised: joins the group, and joins again after any failure that waiting may heal. Throws a CrosswalkError that a person must act on; `stoppedBy` says whose
- * it is.
+ * Consumes until the signal is aborted. Joins the group, and joins again after any failure that may pass. Throws a CrosswalkError that needs an operator; `stoppedBy`
+ * returns the projection that threw it.
  */
 export async function consume(
   config: Config,
@@ -158,7 +158,7 @@ export async function consume(
       signal.removeEventListener('abort', stop);
       setState('starting');
       for (const status of statuses) status.partitions = [];
-      // The batch at hand is finished before the group is left.
+      // Finishes the current batch before it leaves the group.
       await catchUp?.stop();
       await Promise.allSettled(inWork);
       await Promise.all(retries.map((retry) => retry.close()));
@@ -191,7 +191,7 @@ interface Batch {
   readonly pause: () => () => void;
 }
 
-/** Applies a batch to the members that have joined. Returns the offset to go on from, or null where that is its end. */
+/** Applies a batch to the members that have joined. Returns the offset to continue from, or null to continue after the batch. */
 async function applyBatch(work: Work, catchUp: CatchUp, batch: Batch): Promise<bigint | null> {
   const { partition } = batch;
   const { ends } = work.feed;
@@ -204,15 +204,15 @@ async function applyBatch(work: Work, catchUp: CatchUp, batch: Batch): Promise<b
   if (outcome === 'moved') return await catchUp.begin(partition);
   if (outcome === 'stale') return reached;
   if (end === undefined || batch.records.at(-1)!.offset < end) return null;
-  // The partition rests until there is more for it, and the others go on.
+  // The partition is paused until its end moves; the others continue.
   void ends!.behind(partition, reached).then(batch.pause());
   return reached;
 }
 
-/** Of records of a partition: all are applied; the rest may be somebody else's by now, as may all of it. */
+/** `applied`: all records. `stale`: stopped at a rebalance; another process may own the partition now. `moved`: another projector has moved the partition. */
 type Outcome = 'applied' | 'stale' | 'moved';
 
-/** The flow: decode once, then for each member map → lock, fold → write → offset in one transaction, together with what the other partitions bring. */
+/** Decodes once. Then each member maps, locks and folds, writes, and moves its offset in one transaction, which may include slices of other partitions. */
 async function applyTo(
   work: Work,
   members: readonly FeedMember[],
@@ -246,10 +246,10 @@ async function applyTo(
   return { outcome: 'applied', reached };
 }
 
-/** Called with a member that takes too long: the others go on without it. */
+/** Called with a member that takes too long: the others continue without it. */
 type Leave = (member: FeedMember, pending: Promise<boolean>) => void;
 
-/** Decodes a slice, and has each member apply it. Returns the members to go on with; none where the partition was taken over. */
+/** Decodes a slice and lets each member apply it. Returns the members that continue; none if the partition was taken over. */
 async function applySlice(
   { feed, topic, trace }: Work,
   members: readonly FeedMember[],
@@ -269,13 +269,13 @@ async function applySlice(
   for (const { member, pending } of slow) leave!(member, pending);
   const others = applied.filter((each) => !slow.has(each));
   const pending = others.map((each) => each.pending);
-  // All of them end before any failure counts.
+  // Wait for all of them before any failure counts.
   await Promise.allSettled(pending);
   const areOurs = await Promise.all(pending);
   return areOurs.includes(false) ? [] : others.map(({ member }) => member);
 }
 
-/** Waits until all have ended, or one has and the others take `PATIENCE_MS` longer: those. */
+/** Waits until all have ended, or until `PATIENCE_MS` after the first has. Returns those still pending. */
 async function findSlow<T extends { readonly pending: Promise<unknown> }>(all: readonly T[]): Promise<T[]> {
   if (all.length < 2) return [];
   const open = new Set(all);

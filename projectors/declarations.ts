@@ -2,9 +2,9 @@ import { CrosswalkError } from '../runtime/errors.ts';
 import type { Projection } from './projection.ts';
 
 /**
- * What must hold between projections, beside what holds within each. A contribution names its aggregate, legacy table and key, and no projection: two projections of one
- * legacy table would retire each other's. A table that is folded has rows of many legacy rows: others can own rows of it where the fold says from which legacy tables, none of which feeds it.
- * Throws `config_invalid`.
+ * Validates rules across projections. A contribution is identified by aggregate, legacy table and key, not by projection: two projections of one legacy table would
+ * retire each other's contributions. A folded table has rows of many legacy rows; others can own rows of it only if the fold names their legacy tables, none of which may
+ * feed it. Throws `config_invalid`.
  */
 export function assertDeclarations(projections: readonly Projection[]): void {
   const refuse = (what: string) => {

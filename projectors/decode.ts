@@ -10,9 +10,9 @@ import type { Projection } from './projection.ts';
 import { type RepairHint, type SourceChange, toLegacyKey, toTimestampText } from './source-change.ts';
 import { attribute } from './stopped-by.ts';
 
-/** Decodes records of a projection's topic; asks the registry for each schema once. */
+/** Decodes records of a projection's topic. Requests each schema from the registry once. */
 export interface ChangeDecoder {
-  /** Changes in order; tombstones have none. Throws `source_changed` where a schema lacks a column that the projection requires. */
+  /** Returns changes in order; tombstones yield none. Throws `source_changed` if a schema lacks a column that the projection requires. */
   decode(
     topic: string,
     partition: number,
@@ -20,17 +20,17 @@ export interface ChangeDecoder {
   ): Promise<SourceChange[]>;
 }
 
-/** Whom changes are decoded for. */
+/** The projection that changes are decoded for. */
 export type DecodedFor = Pick<Projection, 'name' | 'source' | 'requires'>;
 
 export interface DecoderOptions {
-  /** The live projector has read the records before, and schemas that lack a column are older ones. */
+  /** The live projector has read the records before: schemas that lack a column are older ones. */
   readonly isReplay?: boolean;
-  /** Columns of the last event that the connector wrote of the projection's table; none where that is not known. */
+  /** Columns of the last event that the connector wrote for the projection's table; empty if unknown. */
   readonly readToldColumns?: () => Promise<readonly string[]>;
 }
 
-/** For one projection, or for all that read the same source. */
+/** Creates a decoder for one projection, or for all that read the same source. */
 export function createChangeDecoder(
   of: DecodedFor | readonly DecodedFor[],
   registry: Registry,
@@ -77,8 +77,8 @@ export function createChangeDecoder(
   }
 
   /**
-   * Whether a schema lacks columns that an earlier one and the last event have: they were renamed or dropped, and brought back. Then the connector has had every row read again
-   * behind that, and what the records in between do to their rows need not stop anybody.
+   * Whether a schema lacks columns that both an earlier one and the last event have, because they were renamed or dropped, and later restored. The connector has then
+   * read every row again after that, so the records in between need not stop a projector.
    */
   async function isInterlude(projection: DecodedFor, topic: string, json: string): Promise<boolean> {
     const versions = await registry.versionsOf(`${topic}-value`);
@@ -122,13 +122,13 @@ export function createChangeDecoder(
   };
 }
 
-/** What the header of a repair says; null where the record has none. */
+/** Reads the repair header; null if the record has none. */
 export function toRepairHint(headers: InRecord['headers']): RepairHint | null {
   const header = headers?.[REPAIR_HEADER];
   return header === undefined ? null : (JSON.parse(header.toString()) as RepairHint);
 }
 
-/** Whom the header names who changed the row; null where the record has none. */
+/** Reads from the header who changed the row; null if the record has none. */
 function toContext(headers: InRecord['headers']): TransactionContext | null {
   const header = headers?.[CONTEXT_HEADER];
   return header === undefined ? null : parseContext(header);
@@ -139,7 +139,7 @@ interface ValueDecoder extends ReturnType<typeof createDecoder> {
   readonly unmappable?: Readonly<Record<string, string>>;
 }
 
-/** Columns that the projection requires and a schema lacks: one that was dropped or renamed would reach `map` as null, and blank what it was mapped to. */
+/** Columns that the projection requires and a schema lacks. A dropped or renamed column would reach `map` as null and blank the columns mapped from it. */
 function findMissing({ requires }: DecodedFor, schemaJson: string): string[] {
   const columns = new Set(readColumnNames(schemaJson));
   return requires.filter((column) => !columns.has(column));
@@ -147,7 +147,7 @@ function findMissing({ requires }: DecodedFor, schemaJson: string): string[] {
 
 const isSameJson = (a: string, b: string) => JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
 
-/** `replayed`: the place of the record, in a replay. */
+/** `replayed`: the position of the record, in a replay. */
 function toColumnsMissing(projection: DecodedFor, missing: readonly string[], replayed: string | null): CrosswalkError {
   if (replayed !== null)
     return new CrosswalkError(

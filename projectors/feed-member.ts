@@ -9,7 +9,7 @@ import type { ProjectionStatus } from './status.ts';
 import { type Applier, applySlices, type SliceOutcome } from './write/apply-changes.ts';
 import { ensureOffsets, readNextOffset } from './write/offsets.ts';
 
-/** Transactions at a time, for one projection. */
+/** Concurrent transactions of one projection. */
 export const CONCURRENCY = 3;
 
 /** One projection of a feed. */
@@ -18,26 +18,26 @@ export interface Member {
   readonly status: ProjectionStatus;
 }
 
-/** Changes of a partition, as they were read: `records` of them with the tombstones, from offset `from` to before `next`. */
+/** Changes of a partition, decoded from `records` records, tombstones included, at offsets `from` (inclusive) to `next` (exclusive). */
 export interface FeedSlice {
   readonly partition: number;
   readonly changes: readonly SourceChange[];
   readonly records: number;
   readonly from: bigint;
   readonly next: bigint;
-  /** Monotonic milliseconds at which its batch came. */
+  /** Arrival of its batch, in monotonic milliseconds. */
   readonly fetchedMs?: number;
 }
 
-/** A member in one session of its feed: applies slices, each exactly once, and knows how far it is in each partition. */
+/** A member in one session of its feed. Applies each slice exactly once and keeps its position in each partition. */
 export interface FeedMember {
   readonly name: string;
-  /** The offset that the member goes on from; asks the database where that is not known. */
+  /** The offset at which the member continues. Reads it from the database if it is not cached. */
   position(partition: number): Promise<bigint>;
-  /** Asks the database again: another process may have moved it. */
+  /** Reads the position from the database again: another process may have moved it. */
   locate(partition: number): Promise<bigint>;
   forget(): void;
-  /** Applies a slice that begins at the member's position. False where another projector has moved the partition: nothing was changed then. */
+  /** Applies a slice that begins at the member's position. Returns false, with nothing changed, if another projector has moved the partition. */
   apply(slice: FeedSlice): Promise<boolean>;
 }
 
@@ -48,7 +48,7 @@ export function createFeedMember(
     pool: pg.Pool;
     batchRows: number;
     log: Log;
-    /** Called where changes were parked. */
+    /** Called when changes were parked. */
     onParked: () => void;
     trace: HopTrace | null;
   },
@@ -96,7 +96,7 @@ export function createFeedMember(
   };
 }
 
-/** Throws `log_gap` where the log no longer holds what a projection has not applied yet. */
+/** Throws `log_gap` if the log no longer holds records that a projection has not applied yet. */
 export async function assertWhole(kafka: Kafka, pool: pg.Pool, projection: string, topic: string): Promise<void> {
   const partitions = (await kafka.fetchOffsets([topic])).get(topic)?.length ?? 0;
   await ensureOffsets(pool, projection, topic, partitions);

@@ -1,11 +1,11 @@
 import type { Slice } from './write/apply-changes.ts';
 
 /**
- * Gathers slices of different partitions into common transactions: what one fetch brings is applied together as far as it fits, so that many small
- * batches cost one transaction and large ones run side by side.
+ * Groups slices of different partitions into common transactions: the slices of one fetch are applied together as far as they fit. Many small batches then cost one
+ * transaction, and large ones run in parallel.
  */
 export interface Gatherer {
-  /** Resolves once the slice is applied; rejects with what its own application threw. */
+  /** Resolves once the slice is applied; rejects with the error of its own application. */
   apply(slice: Slice): Promise<void>;
 }
 
@@ -15,7 +15,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** `lanes`: transactions at a time. `rows`: changes in a transaction, beyond its first slice. `apply` must change nothing when it throws. */
+/** `lanes`: concurrent transactions. `rows`: most changes in a transaction, unless its first slice alone has more. `apply` must change nothing if it throws. */
 export function createGatherer(options: {
   lanes: number;
   rows: number;
@@ -42,7 +42,7 @@ export function createGatherer(options: {
       for (const { resolve } of taken) resolve();
     } catch (error) {
       if (taken.length === 1) taken[0]!.reject(error);
-      // What fails together is tried alone, so that each partition answers for itself.
+      // Slices that fail together are retried one by one, so that each partition gets its own error.
       else for (const waiting of taken) await run([waiting]);
     }
   }
@@ -62,7 +62,7 @@ export function createGatherer(options: {
     apply: (slice) =>
       new Promise((resolve, reject) => {
         queue.push({ slice, resolve, reject });
-        // Later in this turn, so that the other partitions of the same fetch come along.
+        // Deferred to the end of this event loop turn, so that the other partitions of the same fetch are included.
         if (!isScheduled) setImmediate(start);
         isScheduled = true;
       }),

@@ -4,9 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { isProjection, type Projection } from './projection.ts';
 
-/**
- * Projections that the files of a folder export, helpers in its subfolders aside: histories last, otherwise in the order of files and exports. Throws `config_invalid` where there is none.
- */
+/** Loads the projections that the files of a folder export, without its subfolders: histories last, otherwise in the order of files and exports. Throws `config_invalid` if there is none. */
 export async function loadProjections<Settings extends object>(
   ...folder: readonly string[]
 ): Promise<Projection<Settings>[]> {

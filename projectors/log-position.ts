@@ -9,31 +9,31 @@ import { connect } from '../runtime/postgres.ts';
 import { pause } from '../runtime/retry.ts';
 import { followPosition } from './read-position.ts';
 
-/** Pause after a position that this process recorded. */
+/** Pause after this process recorded a position. */
 const EVERY_MS = 25;
-/** Pause after one that another process had recorded: it is the one that does it. */
+/** Pause after another process had recorded it already: that process does the recording. */
 const STANDBY_MS = 250;
 const PRUNE_EVERY_MS = 1000;
-/** Rows kept; beyond them the newest position replaces the last one. */
+/** Most rows kept. Once there are as many, a new position replaces the newest one. */
 const ROWS = 200;
-/** Pauses after failures in a row, growing. */
+/** Pauses after consecutive failures, growing. */
 const RETRY_MS = { first: 250, longest: 10_000 };
-/** A follower that has told nothing new for so long, and for ten heartbeats, is opened anew: a connection may be silent for ever. */
+/** A follower without a new position for this long, and for ten heartbeats, is reopened: a connection may stay silent forever. */
 const SILENT_MS = 15_000;
-/** What a server is waited for, to open a connection or to answer. */
+/** Timeout for a server to open a connection or to answer. */
 const ANSWER_MS = 30_000;
 
-/** What is lost in a crash of the server is recorded again, so that no commit waits for the disk. */
+/** No commit waits for the disk: what a crash of the server loses is recorded again. */
 const SESSION_OPTIONS = '-c synchronous_commit=off -c statement_timeout=10s';
 
-/** A position as `crosswalk.log_position` holds it. `offsets`: of the topics that have projections. */
+/** A position as `crosswalk.log_position` holds it. `offsets`: by topic, only topics that have projections. */
 export interface LogPosition {
   readonly lsn: string;
   readonly offsets: Readonly<Record<string, readonly string[]>>;
   readonly isLoaded: boolean;
 }
 
-/** Projections that run elsewhere count too: whoever waits for a write waits for all of them. */
+/** Includes projections that run in other processes: a caller who waits for a write waits for all of them. */
 export function toLogPosition(
   config: Pick<Config, 'topicPrefix' | 'legacySchema' | 'projectedTables'>,
   position: Position,
@@ -47,10 +47,10 @@ export function toLogPosition(
   };
 }
 
-/** One process at a time changes the rows: the others have nothing to add. */
+/** Advisory lock: one process at a time changes the rows. The others skip, since they have nothing to add. */
 const MINE = `mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext('crosswalk.log_position')) AS held)`;
 
-/** Positions in the target database, at most `limits.rows` of them, and a few more where several processes record. */
+/** Positions in the target database: at most `limits.rows` of them, or a few more if several processes record. */
 export function createPositionTable(
   target: pg.ClientBase,
   limits = { rows: ROWS, pruneEveryMs: PRUNE_EVERY_MS },
@@ -58,7 +58,7 @@ export function createPositionTable(
   let rows = 0;
   let prunedAtMs = Number.NEGATIVE_INFINITY;
 
-  /** Removes what nobody needs any more: rows before the last one applied, and those of the initial load but for the last. Returns how many are left. */
+  /** Removes positions that are no longer needed: those before the last applied one, and those of the initial load except the newest. Returns how many are left. */
   async function prune(): Promise<number> {
     const { rows: left } = await target.query<{ count: string }>({
       name: 'crosswalk prune positions',
@@ -71,7 +71,7 @@ export function createPositionTable(
   }
 
   return {
-    /** Records a position behind all that are recorded; where the table is full, in place of the last one. False where it is not behind them, or another process is just recording. */
+    /** Records a position beyond all recorded ones; if the table is full, it replaces the newest one. Returns false if it is not beyond them, or if another process is recording. */
     async record(position) {
       if (performance.now() - prunedAtMs >= limits.pruneEveryMs) {
         rows = await prune();
@@ -93,8 +93,8 @@ export function createPositionTable(
 }
 
 /**
- * Records the connector's positions in the target database until the signal is raised: what `crosswalk.wait_for_lsn` reads. Every projector process runs it;
- * the first one to see a position records it. It never throws, and projecting does not wait for it: what fails is tried again.
+ * Records the connector's positions in the target database, for `crosswalk.wait_for_lsn`, until the signal is aborted. Every projector process runs it; the first to see
+ * a position records it. Never throws, and projecting does not wait for it: failures are retried.
  */
 export async function recordPositions(
   config: Config,
@@ -121,7 +121,7 @@ export async function recordPositions(
   }
 }
 
-/** Records with one follower and one connection, until one of them fails or the follower is silent. */
+/** Records with one follower and one connection, until one of them fails or the follower falls silent. */
 async function recordFollowed(
   config: Config,
   kafka: Kafka,
@@ -135,7 +135,7 @@ async function recordFollowed(
     try {
       await recordAll(config, followed, await answered(connecting, signal), signal, onRecorded);
     } finally {
-      // Nobody waits for what may be silent: a query at hand ends with its connection.
+      // Do not await a server that may be silent: a running query ends with its connection.
       void connecting.then((target) => target.end()).catch(() => undefined);
     }
   } finally {
@@ -168,7 +168,7 @@ async function recordAll(
   }
 }
 
-/** Waits for a server, but not for ever, and not once the signal is raised. */
+/** Waits for a server, until a timeout or until the signal is aborted. */
 async function answered<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {

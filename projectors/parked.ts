@@ -16,19 +16,19 @@ import { type Defect, mapGroup } from './write/map-changes.ts';
 import { withClient } from './write/with-client.ts';
 
 const EVERY_MS = 250;
-/** How long the connector's position is waited for. */
+/** Timeout for reading the connector's position. */
 const POSITION_MS = 5000;
-/** A look is followed by a rest so many times as long. */
+/** The rest after a retry, as a multiple of its duration. */
 const REST = 4;
-/** Rounds between two looks while nothing is known to be parked: a process that has ended may have left parked changes behind. */
+/** Rounds between two checks while no change is known to be parked: a process that has ended may have left some. */
 const IDLE_ROUNDS = 20;
-/** Parked records looked at together. */
+/** Most parked records read together. */
 const LIMIT = 2000;
-/** Bytes of their records, beyond those of the last one. */
+/** Most bytes of their records, not counting the last one. */
 const LIMIT_BYTES = 32_000_000;
 /**
- * How often everything that the log held at one refusal must have been applied, with the change still refused and no later change of its row, before the
- * constraint counts as violated for good. More than once, because rows ahead of this one may hold a value that they give up later.
+ * How often a refusal must be confirmed before the constraint counts as violated for good. One round: everything that the log held at the refusal is applied, the change
+ * is still refused, and its row has no later change. More than one, because rows ahead of this one may hold a value that they release later.
  */
 const ROUNDS = 3;
 
@@ -39,14 +39,14 @@ interface Refusal {
 }
 
 export interface ParkedRetry {
-  /** Says that changes may have been parked. */
+  /** Signals that changes may have been parked. */
   wake(): void;
-  /** Tries once, at once, and takes no refusal for the last word. */
+  /** Tries once, immediately. No refusal is final. */
   now(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Tries parked changes again while there are any, all of a projection together: some wait for each other. */
+/** Retries parked changes while there are any, all changes of a projection together, since some wait for each other. */
 export function createParkedRetry(options: {
   tables: readonly string[];
   /** The connector's stored position, null before the first. */
@@ -64,12 +64,12 @@ export function createParkedRetry(options: {
   let running: Promise<void> | null = null;
 
   async function retry(): Promise<void> {
-    // Kafka decides only whether a refusal counts: what can be applied does not wait for it.
+    // The position only decides whether a refusal counts; changes that can be applied do not wait for Kafka.
     const reading = await readWithin(POSITION_MS, 'the position of the connector', async () => ({
       position: await readPosition(),
     }));
     const stored = reading.state === 'up' ? reading.position : null;
-    // During the initial load a cause may not even be in the log yet: no refusal counts.
+    // During the initial load the cause may not be in the log yet, so no refusal counts.
     const position = stored !== null && tables.every((table) => stored.snapshot[table]?.done) ? stored : null;
     mayHaveParked = await withClient(pool, async (client) => {
       const applied = await readApplied(client);
@@ -77,7 +77,10 @@ export function createParkedRetry(options: {
     });
   }
 
-  /** How far everything is applied. In a shadow, projections that are not rebuilt count as they are live: they bring what its rows refer to. */
+  /**
+   * Returns the lowest next offset of each partition over all projections. In a shadow, projections that are not rebuilt count with their live offsets: they write the
+   * rows that the shadow's rows reference.
+   */
   async function readApplied(client: pg.ClientBase): Promise<Map<string, bigint>> {
     const { rows } = await client.query<{ topic: string; partition: string; next: string }>(
       `SELECT topic, partition::text, min(next_offset)::text AS next FROM (
@@ -88,7 +91,7 @@ export function createParkedRetry(options: {
     return new Map(rows.map((row) => [`${row.topic}/${row.partition}`, BigInt(row.next)]));
   }
 
-  /** Returns whether changes stay parked. `position`: null until the initial load is done. */
+  /** Returns whether changes may still be parked. `position`: null until the initial load is done. */
   async function retryAll(
     client: pg.ClientBase,
     position: Position | null,
@@ -99,7 +102,7 @@ export function createParkedRetry(options: {
       [projection.name],
     );
     if (lock[0]?.held !== 'true') return true;
-    // The offset rows are what every writer of these partitions takes first: nobody parks or applies beside this.
+    // Every writer of these partitions locks the offset rows first, so no other session parks or applies changes meanwhile.
     await client.query(
       `SELECT FROM consumer_offset o WHERE projection = $1 AND EXISTS (SELECT FROM parked_change p
          WHERE p.projection = o.projection AND p.topic = o.topic AND p.partition = o.partition) ORDER BY topic, partition FOR UPDATE`,
@@ -115,7 +118,7 @@ export function createParkedRetry(options: {
       repair: string | null;
       context: string | null;
     }>(
-      // Names with their table: the bare ones would be the texts of the result, and order offset 10 before 9.
+      // Qualified names: the bare ones would mean the text columns of the result and sort offset 10 before 9.
       `WITH oldest AS (SELECT p.topic, p.partition, p.record_offset, p.source_lsn, octet_length(p.record_value) AS bytes FROM parked_change p
          WHERE p.projection = $1 ORDER BY p.source_lsn, p.topic, p.partition, p.record_offset LIMIT $2),
        fitting AS (SELECT o.topic, o.partition, o.record_offset FROM (SELECT *, sum(bytes) OVER (ORDER BY source_lsn, topic, partition, record_offset) - bytes AS before FROM oldest) o WHERE o.before < $3)
@@ -141,7 +144,7 @@ export function createParkedRetry(options: {
     const defects: Defect[] = [];
     const groups = [...byLegacyKey(changes).values()];
     const rows = groups.flatMap((group) => mapGroup(projection, applier.tenants, group, defects) ?? []);
-    // Locks are held meanwhile, and the partitions stand: what looks as if it must wait longer is tried only where a try decides something.
+    // Locks are held and the partitions stand still meanwhile. A row that probably has to wait longer is tried only if the attempt decides something.
     const mayLeave = (row: MappedRow) => !isDue(row.legacyKey, row.changes, position, applied);
     const outcome = await applyIsolated(client, projection, applier.tenants, applier.shapes, rows, mayLeave);
     const appliedRows = [...outcome.applied];
@@ -167,7 +170,7 @@ export function createParkedRetry(options: {
         )),
       );
     }
-    // What cannot be mapped stays parked with the change before it: it is tried with it again.
+    // A change that cannot be mapped stays parked with the change before it and is retried with it.
     const settledDefects = [...defects, ...outcome.defects].filter(({ change }) => !blocked.has(change.legacyKey));
     const settled = changes.filter((change) => !blocked.has(change.legacyKey));
     for (const { legacyKey } of settled) refusals.delete(legacyKey);
@@ -187,11 +190,11 @@ export function createParkedRetry(options: {
         'parked changes tried again',
       );
     }
-    // There may be more of them than were looked at.
+    // There may be more than the limit of one pass.
     return true;
   }
 
-  /** The last version that can be applied of a row whose newest one cannot: it was parked behind, or before, what never came. */
+  /** For a row whose newest version cannot be applied: applies the last version that can. It was parked behind, or before, a change whose cause never came. */
   async function applyEarlier(client: pg.ClientBase, row: MappedRow): Promise<readonly MappedRow[]> {
     for (let { changes } = row; changes.length > 1; ) {
       const earlier = mapGroup(projection, applier.tenants, changes.slice(0, -1), []);
@@ -203,10 +206,7 @@ export function createParkedRetry(options: {
     return [];
   }
 
-  /**
-   * In a shadow: applies those versions of waiting rows that the live tables have as well. Changes may have come in one batch of which the live tables hold back
-   * only the last ones.
-   */
+  /** In a shadow: applies the versions of waiting rows that the live tables have as well. Of changes that came in one batch, the live tables may hold back only the last ones. */
   async function applyBeforeHeld(client: pg.ClientBase, waiting: readonly MappedRow[]): Promise<readonly MappedRow[]> {
     const several = waiting.filter(({ changes }) => changes.length > 1);
     if (several.length === 0) return [];
@@ -244,9 +244,9 @@ export function createParkedRetry(options: {
   }
 
   /**
-   * Whether the row that a foreign key names may be among the parked changes of other projections: one that waits for a unique value, or an earlier one that waits for a foreign key
-   * itself. Earlier by commit, and within a transaction by the order of the captured tables, parents first: a later one never counts, or two projections could wait for each other for
-   * ever. In a shadow, projections that are not rebuilt count as they are live.
+   * Returns a test for whether the row that a foreign key names may be among the parked changes of other projections: a change that waits for a unique value, or an
+   * earlier one that waits for a foreign key itself. Earlier means by commit, and within a transaction by the order of the captured tables, parents first. A later one
+   * never counts, or two projections could wait for each other forever. In a shadow, projections that are not rebuilt count with their live parked changes.
    */
   async function readCauses(client: pg.ClientBase): Promise<(row: MappedRow) => boolean> {
     const { rows } = await client.query<{ is_unique: string; topic: string; lsn: string }>(
@@ -284,7 +284,7 @@ export function createParkedRetry(options: {
     return rounds >= ROUNDS;
   }
 
-  /** Whether everything is applied that the log held when the row was last refused: another refusal counts. */
+  /** Whether everything that the log held when the row was last refused is applied, so that another refusal counts. */
   function isDue(
     legacyKey: string,
     changes: readonly SourceChange[],
@@ -300,7 +300,7 @@ export function createParkedRetry(options: {
     });
   }
 
-  /** Remembers the first refusal of a row's last version. */
+  /** Records the first refusal of a row's last version. */
   function noteRefusal(legacyKey: string, changes: readonly SourceChange[], position: Position | null): void {
     if (position === null) return;
     const lastOffset = changes.at(-1)!.record.offset;
@@ -319,7 +319,7 @@ export function createParkedRetry(options: {
       .catch(options.onFailure)
       .finally(() => {
         running = null;
-        // Most of the time the partitions are for new changes.
+        // Leaves the partitions to new changes most of the time.
         restUntilMs = performance.now() + REST * (performance.now() - startMs);
       });
   }, EVERY_MS);

@@ -20,9 +20,7 @@ import { keepUp } from './upkeep.ts';
 import { readTargetShapes } from './write/catalog.ts';
 import { readAppliedOffsets } from './write/offsets.ts';
 
-/**
- * One projector process, until the signal is raised: a member of one consumer group for its projections of each source. Throws a CrosswalkError that a person must act on.
- */
+/** Runs one projector process until the signal is aborted. It joins one consumer group for its projections of each source. Throws a CrosswalkError that needs an operator. */
 export async function runProjectors(
   config: Config,
   projections: readonly Projection[],
@@ -58,12 +56,12 @@ export async function runProjectors(
     await untilUp(`Kafka ${kafka.brokers}`, () => kafka.fetchClusterId(), options);
     await untilUp('the connector, which creates the topics', () => assertTopics(kafka, config, projections), options);
     recording = recordPositions(config, kafka, { log, signal: ended.signal });
-    // What stops one of them for a person ends the process: the others finish what they have at hand.
+    // An error that needs an operator ends the process; the other feeds finish their current batches.
     const stopping = new AbortController();
     const running = [...Map.groupBy(projections, ({ source }) => source)].map(async ([source, together]) => {
       const readToldColumns = toldColumnsOf(kafka, config, source);
       const feed: Feed = {
-        // Of these projections: processes that run others of the source have partitions of their own.
+        // The group is named after these projections: processes that run other projections of the source get their own partitions.
         groupId: [config.topicPrefix, 'crosswalk', ...together.map(({ name }) => name)].join('.'),
         ...{ source, pool, batchRows: config.batchRows },
         decoder: createChangeDecoder(together, registry, { readToldColumns }),

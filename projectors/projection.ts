@@ -12,25 +12,22 @@ export type NewRow = Readonly<Record<string, Cell>>;
 /** Pinned settings of one tenant, as a pipeline defines them; part of the mapping version. */
 export type TenantSettings = object;
 
-/** Looks up the settings of a tenant; total: unknown tenants have the defaults. */
+/** Returns the settings of a tenant. Total: unknown tenants have the defaults. */
 export type Tenants<Settings extends object = TenantSettings> = (tenantId: string) => Settings;
 
-/**
- * A table whose rows are each implied by exactly one legacy row.
- * `scope` finds every row that a legacy row may ever have implied: those where `column` equals `of(legacy key)`.
- */
+/** A table whose rows are each implied by exactly one legacy row. `scope` finds every row that a legacy row may ever have implied: those where `column` equals `of(legacy key)`. */
 export interface OwnedTarget {
   readonly table: string;
   /** Projected columns, `id` first; `deleted_at` and lineage are the runtime's. */
   readonly columns: readonly string[];
-  /** What becomes of a row that is no longer implied. */
+  /** How to remove a row that is no longer implied. */
   readonly retract: 'soft-delete' | 'delete';
-  /** Columns that are null in every row of this projection, because others write them: verified, and written by repairs. */
+  /** Columns that are null in every row of this projection because others write them. They are verified, and repairs write them. */
   readonly blank?: readonly string[];
   readonly scope: { readonly column: string; readonly of: (legacyKey: string) => string };
 }
 
-/** What one legacy row says about a merged row. Retired contributions are kept, with their last data. */
+/** What one legacy row contributes to a merged row. Retired contributions are kept, with their last data. */
 export interface Contribution {
   readonly legacyTable: string;
   readonly legacyKey: string;
@@ -42,57 +39,55 @@ export interface Contribution {
   readonly data: Readonly<Record<string, Cell>>;
 }
 
-/** A row that a fold yields, live or soft-deleted, and the contributions that it rests on (the newest one is its lineage). */
+/** A row that a fold yields, live or soft-deleted, and the contributions that it depends on. The newest of them is its lineage. */
 export interface FoldedRow {
   readonly row: NewRow;
   readonly deletedAt: Cell;
   readonly from: readonly Contribution[];
 }
 
-/**
- * Contributions that a fold needs: the greatest one by a total order of those that it is `among`, or all of those. Live and retired ones are chosen apart.
- */
+/** Contributions that a fold needs: the greatest, by a total order, of those that match `among`, or all of those. Chosen separately among live and retired contributions. */
 export interface Choice {
   readonly among: (contribution: Contribution) => boolean;
-  /** Positive where `left` is the greater one; 0 between versions of one legacy row alone. Null: all of them are needed. */
+  /** Positive if `left` is greater; 0 only between versions of one legacy row. Null: all of them are needed. */
   readonly compare: ((left: Contribution, right: Contribution) => number) | null;
 }
 
-/** What a fold needs of the contributions under one merge key, so that it need not read all of many. */
+/** The contributions under one merge key that a fold needs, so that it does not read all of many. */
 export interface FoldNeeds {
-  /** Raised with every change of what is chosen, and of parts: what was found to be needed by an earlier version is found anew. */
+  /** Raised with every change of the choices or of the parts. Fronts stored by an earlier version are computed again. */
   readonly version: string;
   readonly whole: readonly Choice[];
   /**
-   * Rows that hang on a part of the contributions (those of one address): for these the fold needs what is chosen among the contributions of the part, and what
-   * is chosen for the whole. Null: a contribution of no part.
+   * Rows that depend on a part of the contributions (those of one address). For them, the fold needs the contributions chosen within the part and those chosen for the
+   * whole. `of` returns null for a contribution of no part.
    */
   readonly parts?: {
     readonly of: (contribution: Contribution) => string | null;
     readonly choices: readonly Choice[];
     /**
-     * What the rows of every part take from the whole, as a text that the contributions chosen for the whole decide, with any others: where it becomes another one, the
-     * parts are folded again, all of them. Without it a row of a part may only rest on the whole where a contribution of its part is among the chosen ones.
+     * What the rows of every part take from the whole, as a text. The contributions chosen for the whole determine it, whichever others are passed with them. If it
+     * changes, all parts are folded again. Without it, a row of a part may depend on the whole only if a contribution of its part is among the chosen ones.
      */
     readonly shared?: (contributions: readonly Contribution[]) => string | null;
   };
 }
 
-/** A table of which a fold writes rows. */
+/** A table that a fold writes. */
 export interface MergedTarget {
   readonly table: string;
   readonly columns: readonly string[];
-  /** The column that holds the merge key: rows of that key which a fold leaves out are soft-deleted, unless they come under another key in the same transaction. */
+  /** The column with the merge key. Rows of that key that a fold omits are soft-deleted, unless they appear under another key in the same transaction. */
   readonly key: string;
-  /** Legacy tables whose projections own rows of this table: those are none of the fold's, whatever their merge key. Every other projected row of it is. */
+  /** Legacy tables whose projections own rows of this table. These rows never belong to the fold, whatever their merge key; every other projected row does. */
   readonly ownedFrom?: readonly string[];
 }
 
-/** Tables whose rows have several contributors, folded together under one merge key: one lock, one fold. */
+/** Tables whose rows have several contributors and are folded together under one merge key: one lock, one fold. */
 export interface Aggregate {
   readonly name: string;
   readonly targets: readonly MergedTarget[];
-  /** Whether contributions between two batches matter, so that every change of a legacy row is mapped, and not the last one alone. */
+  /** Whether intermediate contributions within a batch matter. If so, every change of a legacy row is mapped, not only the last. */
   readonly needsHistory: boolean;
   /** Commutative and total: the result must not depend on the order of `contributions` (never empty). Keyed by table. */
   readonly fold: (
@@ -100,8 +95,8 @@ export interface Aggregate {
     contributions: readonly Contribution[],
   ) => Readonly<Record<string, readonly FoldedRow[]>>;
   /**
-   * Any contributions that hold the chosen ones must fold to the same rows as all of them: those of the whole, and those of every part of which the chosen ones
-   * are among them. Without it every fold reads all contributions of its merge key.
+   * Any set that includes the chosen contributions must fold to the same rows as all contributions: the rows of the whole, and those of every part whose chosen
+   * contributions are included. Without `needs`, every fold reads all contributions of its merge key.
    */
   readonly needs?: FoldNeeds;
 }
@@ -117,71 +112,71 @@ export interface Implied {
   }[];
 }
 
-/** One change of the state that a history keeps; null: the legacy row has none. */
+/** One change of the state that a history keeps. A null state: the legacy row has none. */
 export interface StateChange {
-  /** Identity of the change in the source: what ids of the rows derive from. */
+  /** Identity of the change in the source, from which row ids are derived. */
   readonly id: string;
-  /** Its place in its transaction, from 0. */
+  /** Position in its transaction, from 0. */
   readonly ordinal: string;
   readonly before: NewRow | null;
   readonly after: NewRow | null;
   /** PostgreSQL text, UTC. */
   readonly committedAt: string;
-  /** Who made it, from where and why, as the legacy application told; null where it did not. */
+  /** Who made it, from where and why, as reported by the legacy application; null if it reported nothing. */
   readonly context: TransactionContext | null;
 }
 
-/** Append-only rows: each change of a state adds its own, and none is ever changed. Pure and total, both functions. */
+/** Append-only rows: each change of a state adds its own, and none is ever changed. Both functions are pure and total. */
 export interface History<Settings extends object = TenantSettings> {
   /** Projected columns, `id` first; lineage is the runtime's. */
   readonly targets: readonly { readonly table: string; readonly columns: readonly string[] }[];
-  /** Finds every row that a legacy row may ever have added, in each target: those where `column`, which has an index, equals `of(legacy key)`. */
+  /** Finds every row that a legacy row may ever have added to each target: those where `column`, which has an index, equals `of(legacy key)`. */
   readonly scope: OwnedTarget['scope'];
-  /** What of a legacy row the history is about; null where it has none of it. */
+  /** The part of a legacy row that the history records; null if it has none. */
   stateOf(row: LegacyRow, tenants: Tenants<Settings>): NewRow | null;
-  /** Rows by table. Only called where the two states differ. */
+  /** Rows by table. Called only if the two states differ. */
   readonly rowsOf: (change: StateChange) => Readonly<Record<string, readonly NewRow[]>>;
 }
 
 /**
- * A projection is data: a source, targets, and a pure and total `map`. Its name is that of its offsets, and the metric label.
- * Owned targets are written in the order given here, parents first, aggregates after them: references to a merged row are checked at commit.
+ * A projection is data: a source, targets, and a pure and total `map`. Its name identifies its offsets and labels its metrics. Owned targets are written in the given
+ * order, parents first, and aggregates after them; references to a merged row are checked at commit.
  */
 export interface Projection<Settings extends object = TenantSettings> {
   readonly name: string;
-  /** Raised with every change of `map`, of a fold or of pinned configuration. */
+  /** Raised with every change of `map`, of a fold or of the pinned configuration. */
   readonly version: string;
   /** Legacy table, without schema. */
   readonly source: string;
   /**
-   * Legacy column that names the tenant of a row; blank: unassigned. A projection that owns rows cannot be verified for one tenant alone without it. Of one that only contributes to
-   * merged rows, what it contributes is then compared whoever's it is.
+   * Legacy column with the tenant of a row; blank: unassigned. Without it, a projection that owns rows cannot be verified for a single tenant. For one that only
+   * contributes to merged rows, the contributions of all tenants are then compared.
    */
   readonly tenant?: { readonly column: string };
-  /** Legacy columns that decide whose a row is, which rows exist, who must not be called, and money: without one of them a projector stops. */
+  /** Legacy columns that determine the owner of a row, the existence of rows, do-not-call marks, or money. A projector stops if one of them is missing. */
   readonly requires: readonly string[];
-  /** Every legacy column that a rule names, the required ones among them. One that the table lacks counts as null; one that no rule names is kept aside. */
+  /** Every legacy column that a rule uses, the required ones included. One that the table lacks counts as null; columns that no rule uses are kept separately. */
   readonly reads: readonly string[];
   readonly owned: readonly OwnedTarget[];
   readonly aggregates: readonly Aggregate[];
   map(row: LegacyRow, tenants: Tenants<Settings>): Implied;
-  /** Of a history projection, which implies no other rows. */
+  /** Set for a history projection, which implies no other rows. */
   readonly history?: History<Settings>;
 }
 
-/** Projections of what is, without the histories: their rows depend on the legacy rows alone, and can be verified against them. */
+/** Projections of current state, without histories. Their rows depend on the legacy rows alone and can be verified against them. */
 export function statesOf(projections: readonly Projection[]): Projection[] {
   return projections.filter(({ history }) => history === undefined);
 }
 
-/** What a definition carries, and a copy of it too: one that is spread into another stays a projection. */
+/** Marks a definition. Spreading copies it, so a projection spread into another object remains a projection. */
 const MARK = Symbol.for('crosswalk.projection');
 
 export function isProjection(value: unknown): value is Projection {
   return typeof value === 'object' && value !== null && MARK in value;
 }
 
-/** Checks a projection's declaration when its module is loaded, and returns it. */
+/** Validates a projection's declaration when its module is loaded, and returns it. */
 export function defineProjection<Settings extends object>(projection: Projection<Settings>): Projection<Settings> {
   for (const target of projection.owned) {
     if (target.columns[0] !== 'id')
@@ -194,7 +189,7 @@ export function defineProjection<Settings extends object>(projection: Projection
   return Object.assign({ ...projection, map }, { [MARK]: true });
 }
 
-/** What a row implies, worked out once as long as the row is there: the history of a projection's rows asks for it again. */
+/** Caches what a row implies for as long as the row object lives: the history of a projection's rows asks for it again. */
 function rememberPerRow<Settings extends object>(projection: Projection<Settings>): Projection<Settings>['map'] {
   const remembered = new WeakMap<LegacyRow, { readonly tenants: Tenants<Settings>; readonly implied: Implied }>();
   return (row, tenants) => {
@@ -206,7 +201,7 @@ function rememberPerRow<Settings extends object>(projection: Projection<Settings
   };
 }
 
-/** A projection that keeps the history of a state, and nothing else. */
+/** A projection that keeps only the history of a state. */
 export function defineHistory<Settings extends object>({
   history,
   ...projection

@@ -12,18 +12,18 @@ export async function readPosition(
   return record?.value == null ? null : decodePosition(record.value);
 }
 
-/** Follows the connector's position: `latest` is the last one stored, null before the first. Waits for the topic, which the connector creates. */
+/** Follows the connector's position: `latest` returns the last one stored, null before the first. Throws `server_down` while the topic, which the connector creates, does not exist. */
 export async function followPosition(
   kafka: Kafka,
   config: Pick<Config, 'topicPrefix' | 'slot'>,
 ): Promise<{ latest(): Position | null; close(): Promise<void> }> {
   const topic = positionTopicOf(config);
-  /** Records come more often than anybody asks: only what is asked for is decoded. */
+  /** Not decoded yet: records arrive more often than `latest` is called. */
   let record: Buffer | null = null;
   let latest: Position | null = null;
   const end = (await kafka.fetchOffsets([topic])).get(topic)?.[0];
   if (end === undefined) throw new CrosswalkError('server_down.connector', `topic ${topic} does not exist yet`);
-  // A heartbeat writes the next one soon, should the last records be of aborted transactions.
+  // If the last records belong to aborted transactions, a heartbeat soon writes the next one.
   const from = end.high - 16n > end.low ? end.high - 16n : end.low;
   const reader = await kafka.follow(topic, from, {
     onRecord: ({ key, value }) => {
@@ -41,7 +41,7 @@ export async function followPosition(
   };
 }
 
-/** Reads the columns of the last event of a table, for a decoder. */
+/** Returns a function that reads the columns of the last event of a table, for a decoder. */
 export function toldColumnsOf(
   kafka: Kafka,
   config: Pick<Config, 'topicPrefix' | 'slot'>,

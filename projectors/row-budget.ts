@@ -1,6 +1,6 @@
-/** How many rows may be decoded and not yet applied: what a fetch brings of many partitions would otherwise be in memory at once. */
+/** Limits the rows that are decoded but not yet applied. Otherwise a fetch of many partitions would be in memory at once. */
 export interface RowBudget {
-  /** Resolves once so many rows fit, or none are taken; in the order of the calls. Returns what gives them back. */
+  /** Resolves, in call order, once that many rows fit or none are taken. Returns a function that releases them. */
   take(rows: number): Promise<() => void>;
 }
 

@@ -1,7 +1,7 @@
 import type { TransactionContext } from '../changes/transaction-context.ts';
 import type { Cell, LegacyRow } from './projection.ts';
 
-/** Where a change stands in the log, and the record itself: what parking and dead letters keep. */
+/** Position of a change in the log, and the record itself, as kept for parked changes and dead letters. */
 export interface LogRecord {
   readonly topic: string;
   readonly partition: number;
@@ -10,26 +10,26 @@ export interface LogRecord {
   readonly value: Buffer;
 }
 
-/** What a repair names beside its legacy row: projected rows that no legacy row implies, by table, and merge keys to fold again, by aggregate. */
+/** What a repair names besides its legacy row: projected rows that no legacy row implies, by table, and merge keys to fold again, by aggregate. */
 export interface RepairHint {
   readonly rows?: Readonly<Record<string, readonly string[]>>;
   readonly refold?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** One change of a legacy row as a projection sees it. `after` null: deleted. `before` null also where it is not known: reads, and rows too large for the log. */
+/** One change of a legacy row as a projection sees it. `after` null: deleted. `before` is also null if unknown: for reads, and for rows too large for the log. */
 export interface SourceChange {
   readonly legacyKey: string;
   readonly op: 'c' | 'u' | 'd' | 'r';
   readonly before: LegacyRow | null;
   readonly after: LegacyRow | null;
   readonly lineage: Lineage;
-  /** Of the change in the source: timeline, commit LSN, ordinal in the transaction. */
+  /** Identity of the change in the source: timeline, commit LSN, ordinal in the transaction. */
   readonly identity: string;
-  /** Of a row that was sent again to be written even where nothing seems changed; null for what the source changed. */
+  /** Set for a row that was sent again to be written even if nothing seems changed; null for changes of the source. */
   readonly repair: RepairHint | null;
-  /** Who changed it, as the application told; absent where it did not. */
+  /** Who changed it, as reported by the application; absent if not reported. */
   readonly context?: TransactionContext;
-  /** Why its row cannot be mapped, whatever its cells are, by projection; it never holds a value. Absent where it can. */
+  /** Why the row cannot be mapped, regardless of its cells, by projection; never contains a value. Absent if it can be mapped. */
   readonly unmappable?: Readonly<Record<string, string>>;
   readonly record: LogRecord;
 }
@@ -58,7 +58,7 @@ export function toTimestampText(micros: bigint): string {
   return `${date.slice(0, 10)} ${date.slice(11, 19)}${digits === '' ? '' : `.${digits}`}+00`;
 }
 
-/** The last change of each key, in the order of first appearance. */
+/** Changes by legacy key, in order of first appearance. */
 export function byLegacyKey(changes: readonly SourceChange[]): Map<string, SourceChange[]> {
   const groups = new Map<string, SourceChange[]>();
   for (const change of changes) {
@@ -69,7 +69,7 @@ export function byLegacyKey(changes: readonly SourceChange[]): Map<string, Sourc
   return groups;
 }
 
-/** Cells of a row in the order of columns; columns left out are null. */
+/** Cells of a row in the order of `columns`; missing columns are null. */
 export function toCells(row: Readonly<Record<string, Cell>>, columns: readonly string[]): Cell[] {
   return columns.map((column) => row[column] ?? null);
 }

@@ -1,4 +1,4 @@
-/** What a running projector tells about one projection: read by metrics and health checks. */
+/** Status of one projection in a running projector, read by metrics and health checks. */
 export interface ProjectionStatus {
   readonly name: string;
   state: 'starting' | 'running' | 'stopped';
@@ -14,14 +14,14 @@ export interface ProjectionStatus {
   lastCommittedAt: string | null;
   /** Partitions of its topic assigned to this process. */
   partitions: readonly number[];
-  /** Why the last look at the lag brought nothing, and when it began (monotonic milliseconds); null where the servers answered. */
+  /** Why the last read of the lag failed, and when it began (monotonic milliseconds); null if it succeeded. */
   unreachable: { readonly problem: string; readonly askedMs: number } | null;
   /** Offsets of those partitions that the log holds and that are not applied yet, and how long the oldest may have waited. */
   lagOffsets: number;
   lagSeconds: number;
   /** Monotonic milliseconds since when there is lag; null while there is none. */
   behindSinceMs: number | null;
-  /** Changes of the projection that are parked now, in every process, and how long the oldest has been; open dead letters. */
+  /** Changes of the projection that are parked now, in any process, and the age of the oldest; open dead letters. */
   parkedNow: number;
   parkedSeconds: number;
   deadLettersOpen: number;

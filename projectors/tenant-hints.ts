@@ -1,6 +1,6 @@
 import type { TenantHint } from './pipeline.ts';
 
-/** The configuration of tenants with what the legacy database names pinned; the rest of it as it is. */
+/** Returns the tenant configuration with the values of the legacy database pinned, otherwise unchanged. */
 export function pinHints(configuration: unknown, hints: readonly TenantHint[]): unknown {
   const { tenants = {}, ...rest } = configuration as { tenants?: Readonly<Record<string, object>> };
   const pinned: Record<string, object> = { ...tenants };

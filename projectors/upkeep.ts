@@ -4,11 +4,11 @@ import type { Log } from '../runtime/log.ts';
 import { addressOf, connect } from '../runtime/postgres.ts';
 import { pause } from '../runtime/retry.ts';
 
-/** Between two looks: often while a load may end, and no more often than this afterwards. */
+/** Pause between two checks: short while a load may end, at most a minute afterwards. */
 const LOADING_MS = 2000;
 const LONGEST_MS = 60_000;
 
-/** How the figures of the dashboard stand; null where they were never refreshed since the load. */
+/** State of the dashboard's figures. */
 export interface Figures {
   /** PostgreSQL text, UTC. */
   readonly asOf: string;
@@ -16,7 +16,7 @@ export interface Figures {
   readonly tookSeconds: number;
 }
 
-/** Reads how old the figures are. Null, too, where the migration is not applied that keeps it. */
+/** Reads the age of the figures. Null if they were never refreshed since the load, or if the migration that creates their table is not applied. */
 export async function readFigures(client: pg.ClientBase): Promise<Figures | null> {
   const { rows: found } = await client.query<{ there: string | null }>(
     `SELECT to_regclass('crosswalk.upkeep')::text AS there`,
@@ -30,13 +30,13 @@ export async function readFigures(client: pg.ClientBase): Promise<Figures | null
   return row === undefined ? null : { asOf: row.at, ageSeconds: Number(row.age), tookSeconds: Number(row.took) };
 }
 
-/** What is due once many rows have come at once, by a load or a rebuild: statistics for the planner, and the figures. Waits for another process that is at it. */
+/** Upkeep after many rows have come at once, by a load or a rebuild: planner statistics and figures. Waits for another process that is doing it. */
 export async function keepUpAfterFilling(client: pg.ClientBase): Promise<void> {
   await client.query('SELECT crosswalk.analyze_adopted()');
   await client.query('SELECT crosswalk.refresh_figures()');
 }
 
-/** The same over a connection of its own. What fails is told and left to the next time: nothing that was filled is wrong for it. */
+/** The same over its own connection. A failure is logged and left to the next run: it makes no row wrong. */
 export async function tryToKeepUp(targetUrl: string, { log }: { log: Log }): Promise<void> {
   try {
     const client = await connect(targetUrl, 'upkeep');
@@ -52,8 +52,8 @@ export async function tryToKeepUp(targetUrl: string, { log }: { log: Log }): Pro
 }
 
 /**
- * Keeps figures and statistics beside the projectors until the signal is raised: after the initial load, and figures whenever they are older than `everySeconds` (0: never). Every process
- * asks, the database lets one of them do it. Has a connection of its own, and never throws: what fails is a line in the log, and is tried again.
+ * Keeps figures and statistics up to date until the signal is aborted: after the initial load, and the figures whenever they are older than `everySeconds` (0: never).
+ * Every process asks; the database lets one of them do it. Uses its own connection and never throws: a failure is logged and retried.
  */
 export async function keepUp(
   targetUrl: string,
@@ -86,7 +86,7 @@ async function askOnce(
   signal: AbortSignal,
 ): Promise<{ filled: boolean; did: string }> {
   const client = await connect(targetUrl, 'upkeep');
-  // A process that ends does not wait for a refresh: the server notices, or finishes it for nobody.
+  // A process that ends does not wait for a refresh: the server cancels it or finishes it anyway.
   const cut = () => void client.end().catch(() => undefined);
   signal.addEventListener('abort', cut, { once: true });
   try {

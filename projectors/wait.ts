@@ -9,19 +9,16 @@ import { untilTrue } from '../runtime/retry.ts';
 import type { Projection } from './projection.ts';
 import { followPosition } from './read-position.ts';
 
-/**
- * Commits a marker in the legacy database and returns a position behind everything committed before: the log reaches it even where
- * the captured tables are at rest.
- */
+/** Commits a marker in the legacy database and returns an LSN beyond everything committed before. The log reaches it even if the captured tables do not change. */
 export async function markNow(legacy: pg.ClientBase): Promise<bigint> {
   await legacy.query(`SELECT pg_logical_emit_message(true, 'crosswalk.mark', '')`);
   const { rows } = await legacy.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
-  // Another mark behind the LSN read: its commit carries the log past it.
+  // A second marker beyond the LSN read: its commit moves the log past that LSN.
   await legacy.query(`SELECT pg_logical_emit_message(true, 'crosswalk.mark', '')`);
   return parseLsn(rows[0]!.lsn);
 }
 
-/** Waits until everything up to `lsn` is in the log and applied by every projection, nothing of it parked. Throws `not_reached`. */
+/** Waits until everything up to `lsn` is in the log and every projection has applied it, with no change parked. Throws `not_reached`. */
 export async function waitForLsn(
   config: Config,
   kafka: Kafka,
@@ -47,7 +44,7 @@ export async function waitForLsn(
         `SELECT (SELECT count(*) FROM jsonb_to_recordset($1::jsonb) AS g (projection text, topic text, partition int, "offset" bigint)
              LEFT JOIN crosswalk.consumer_offset o USING (projection, topic, partition) WHERE coalesce(o.next_offset, 0) < g."offset") AS behind,
            (SELECT count(*) FROM crosswalk.parked_change WHERE source_lsn <= $2::pg_lsn) AS parked`,
-        // Rows of a load are as new as the moment at which they were read, which may come after `lsn`.
+        // Rows of a load are as new as the moment when they were read, which may be after `lsn`.
         [JSON.stringify(goals), toLsnText(position.lsn)],
       );
       const behind = Number(rows[0]!.behind) + Number(rows[0]!.parked);
@@ -57,7 +54,7 @@ export async function waitForLsn(
   );
 }
 
-/** The first position seen that covers `lsn` with the initial load behind it: before that, rows committed long ago may be missing in the log. */
+/** The first position seen that covers `lsn` after the initial load. Before the load is done, rows committed long ago may be missing in the log. */
 async function readPositionAt(
   config: Config,
   kafka: Kafka,
@@ -84,7 +81,7 @@ async function readPositionAt(
       { ...until, late: Failure.of('not_reached.connector') },
     );
   } finally {
-    // Leaving the reader's group takes a round trip that nobody waits for.
+    // Leaving the reader's group takes a round trip; do not wait for it.
     void (followed as { close(): Promise<void> } | null)?.close().catch(() => undefined);
   }
   return found!;

@@ -1,4 +1,4 @@
-/** Markup that is safe to be put into a page as it is. */
+/** Markup that needs no escaping. */
 export class Html {
   readonly text: string;
   constructor(text: string) {
@@ -16,12 +16,12 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** A text as markup, in content and in quoted attributes. Control characters have no place in either. */
+/** Escapes a text for content and quoted attributes. Replaces control characters, which are invalid in both. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character]!).replace(/[^\P{Cc}\n\t]/gu, '\ufffd');
 }
 
-/** A template of markup: every part that is not markup itself is escaped. */
+/** A markup template: every part that is not markup is escaped. */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(
     strings

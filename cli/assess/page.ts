@@ -32,7 +32,7 @@ details { margin: .4rem 0; } summary { cursor: pointer; }
 
 const CLASSES = { ready: 'ready', 'needs work': 'work', blocked: 'blocked' } as const;
 
-/** The report as one page that needs nothing else: no script, no font, no address. Whatever a name in the database says, it is text. */
+/** The report as one self-contained page without scripts, fonts or links. Names from the database are always escaped as text. */
 export function toPage(report: Report): string {
   const { server } = report;
   const rows = report.sampleRows === null ? 'every row' : `up to ${toCountText(report.sampleRows)} rows of each table`;
@@ -83,7 +83,7 @@ function toFindings({ findings }: Report): Html[] {
   });
 }
 
-/** A table; `right`: places of columns of numbers. */
+/** A table; `right`: indexes of numeric columns. */
 function toTable(head: readonly string[], lines: readonly (readonly string[])[], right: readonly number[] = []): Html {
   const align = (at: number) => (right.includes(at) ? new Html(' class="right"') : NOTHING);
   const headers = head.map((cell, at) => html`<th${align(at)}>${cell}</th>`);

@@ -9,7 +9,7 @@ export const LEVEL_TITLES: Readonly<Record<Level, string>> = {
   note: 'Worth knowing',
 };
 
-/** What `assess` prints. Names come from somebody else's database: characters that a terminal would obey are taken out. */
+/** Output of `assess`. Names come from a foreign database, so control characters that a terminal would interpret are removed. */
 export function toLines(report: Report): string[] {
   return [
     ...headLines(report),
@@ -29,12 +29,12 @@ export function toLines(report: Report): string[] {
   ].map(toPrintable);
 }
 
-/** Without control characters, and those that turn the direction of writing. */
+/** Replaces control characters and characters that change the writing direction. */
 export function toPrintable(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '?');
 }
 
-/** What a text says of rows: how many, of how many. */
+/** Describes how many rows were read, of how many. */
 export function toReadText({ read, rows }: TableReport): string {
   if (read === null) return '';
   if (read.isWhole) return `all ${toCountText(read.rows)}`;
@@ -51,7 +51,7 @@ export function toSizeText(bytes: number | null): string {
   return bytes === null ? '' : toBytesText(BigInt(Math.round(bytes)));
 }
 
-/** What the load rests on, as sentences. */
+/** The basis of the load estimate, as sentences. */
 export function toLoadText({ load, mapped }: Report): string[] {
   const rows = `${toCountText(load.rows)} rows${load.isWhole ? '' : ' and those of tables that nobody has analysed'}`;
   const own =
@@ -66,7 +66,7 @@ export function toLoadText({ load, mapped }: Report): string[] {
   ];
 }
 
-/** How fast the log grows, as sentences. */
+/** The growth rate of the WAL, as sentences. */
 export function toWalText({ server: { wal } }: Report): string[] {
   if (wal === null) return ['Growth of the write-ahead log: not known.'];
   const rate = (bytes: number | null) => (bytes === null ? 'not known' : `${toSizeText(bytes)}/s`);
@@ -136,7 +136,7 @@ function oddColumnLines({ tables }: Report): string[] {
   return ['', 'Columns whose form in the log surprises', ...toTableLines(odd).map((line) => `  ${line}`)];
 }
 
-/** A count among the rows that were read, and what it comes to in the whole table. */
+/** A count among the rows read, and its extrapolation to the whole table. */
 export function toCounts(count: number, { read }: TableReport): [string, string] {
   const factor = read?.standsFor ?? null;
   return [

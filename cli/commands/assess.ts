@@ -8,10 +8,10 @@ import { type CommandContext, print, printJson } from '../context.ts';
 import { createProgress } from '../progress.ts';
 
 const SAMPLE_ROWS = 10_000;
-/** Between two readings of the end of the log. */
+/** Seconds between two reads of the end of the WAL. */
 const WAL_SECONDS = 3;
 
-/** As the command line gives them. */
+/** Command line options. */
 export interface AssessCommandOptions {
   readonly full?: boolean;
   readonly sample?: number;
@@ -20,7 +20,7 @@ export interface AssessCommandOptions {
   readonly json?: boolean;
 }
 
-/** Looks at a legacy database before anything is set up; reads only. Returns whether nothing blocks. */
+/** Inspects a legacy database before anything is set up; reads only. Returns whether nothing blocks a migration. */
 export async function assess(context: CommandContext, options: AssessCommandOptions): Promise<boolean> {
   const { pipeline, config, signal } = context;
   const progress = options.json

@@ -30,7 +30,7 @@ export interface RestoreOptions {
 
 const KAFKA_MS = 10_000;
 
-/** Puts a backup in the place of the new schema and the projectors' state. Returns whether what is there now is what was backed up; for a dry run, whether it would be done. */
+/** Replaces the new schema and the projectors' state with a backup. Returns whether the result equals the backup; for a dry run, whether it would be done. */
 export async function restore(context: CommandContext, folder: string, options: RestoreOptions): Promise<boolean> {
   const { config, env, signal } = context;
   const dir = resolve(folder);
@@ -77,7 +77,7 @@ function progressOf({ isTerminal }: CommandContext, { json }: RestoreOptions) {
       : createProgress({ label, total, isTerminal, write: (text) => process.stdout.write(text) });
 }
 
-/** Why this plan may not be carried out as it was asked for: rows go only where that was said twice. */
+/** Returns why this plan must not be carried out: rows are only deleted with double confirmation. */
 export function toRefusal(
   { filled, database }: Pick<RestorePlan, 'filled' | 'database'>,
   { replace, yesReally }: RestoreOptions,
@@ -109,7 +109,7 @@ async function findObstacle(
   return toRefusal(plan, options);
 }
 
-/** Processes that write would fill the tables with positions that are not theirs any more. */
+/** Running processes would write positions that no longer match. */
 async function refuseWorkers(target: pg.Client): Promise<void> {
   const workers = await readWorkers({ target });
   if (workers.length > 0) throw new CrosswalkError('locked.workers', `Still connected: ${workers.join(', ')}`);
@@ -135,7 +135,7 @@ function printPlan(plan: RestorePlan, obstacle: CrosswalkError | null, { json }:
   return obstacle === null;
 }
 
-/** In the log that was restored: a backup that was restored and compared is a verified one, too. */
+/** Records the restore in the restored log. A backup that was restored and compared also counts as verified. */
 async function note(target: pg.Client, dir: string, restored: Restoration): Promise<void> {
   await ensurePhaseLog(target);
   const { manifest, digest, ok, notCompared, differences } = restored;
@@ -148,13 +148,13 @@ async function note(target: pg.Client, dir: string, restored: Restoration): Prom
   });
 }
 
-/** One thing that has to happen before the pipeline is what it was. */
+/** A step needed before the pipeline is as it was. */
 export interface NextStep {
   readonly state: 'do' | 'warning' | 'failing';
   readonly what: string;
 }
 
-/** What comes next, in order: migrations, the projectors' positions against the log, what people decided. */
+/** Next steps in order: migrations, projector positions compared with the log, decisions of operators. */
 async function toNextSteps(context: CommandContext, target: pg.Client): Promise<NextStep[]> {
   return [
     ...(await toMigrationSteps(context, target)),
@@ -188,7 +188,7 @@ async function toMigrationSteps({ pipeline }: CommandContext, target: pg.Client)
   }
 }
 
-/** Where the projectors go on, held against what Kafka holds. */
+/** Compares the positions of the projectors with the offsets that Kafka holds. */
 async function toPositionSteps({ config, log, signal }: CommandContext): Promise<NextStep[]> {
   const { offsets } = await readProjectors(config.targetOwnerUrl(), signal);
   if (offsets.length === 0)
@@ -206,7 +206,7 @@ async function toPositionSteps({ config, log, signal }: CommandContext): Promise
   return toPositions(ends.found, offsets);
 }
 
-/** Pure: the positions that came back, and the offsets that Kafka holds. */
+/** Pure. Takes the restored positions and the offsets that Kafka holds. */
 export function toPositions(
   found: ReadonlyMap<string, readonly { low: bigint; high: bigint }[]>,
   offsets: readonly { projection: string; topic: string; partition: number; nextOffset: bigint }[],

@@ -11,7 +11,7 @@ import { createProgress } from '../progress.ts';
 import { toCountText, toTableLines } from '../quantity-text.ts';
 import { toRestoreAddress } from '../restore-address.ts';
 
-/** `legacy` stands for the schema of the legacy tables, in their database; every other name is a schema of the target database. */
+/** `legacy` means the schema of the legacy tables, in their database; every other name is a schema of the target database. */
 const LEGACY = 'legacy';
 
 async function withLog<T>(context: CommandContext, isJson: boolean, work: (run: BackupRun) => Promise<T>): Promise<T> {
@@ -80,7 +80,7 @@ async function toSource(
   return { url: config.targetOwnerUrl(), schemas: schemas.length > 0 ? [...schemas] : rows.map(({ name }) => name) };
 }
 
-/** Restores a backup into an empty database and compares. Returns whether everything is as it was. */
+/** Restores a backup into an empty database and compares. Returns whether everything is equal. */
 export async function verify(
   context: CommandContext,
   folder: string,

@@ -6,7 +6,7 @@ import { registerConnectorMetrics } from '../../monitor/metrics.ts';
 import { watchStall } from '../../monitor/watchdog.ts';
 import type { CommandContext } from '../context.ts';
 
-/** One connector until SIGTERM. */
+/** Runs one connector until SIGTERM. */
 export async function connect({ config, log, giveUp, signal }: CommandContext): Promise<boolean> {
   const status = createConnectorStatus(config.tables);
   registerConnectorMetrics(status);

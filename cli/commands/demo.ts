@@ -35,7 +35,7 @@ interface Demo {
   readonly target: pg.Client;
 }
 
-/** Everything once, on sample data: load, stream, live traffic, verify. True when every row is equal and the planted rejects are exactly those found. */
+/** Runs everything once on sample data: load, stream, live traffic, verification. Returns whether every row is equal and the rejects found are exactly the planted ones. */
 export async function demo(context: CommandContext, options: { rows: number; seconds: number }): Promise<boolean> {
   const startedAtMs = performance.now();
   const { pipeline } = context;
@@ -105,7 +105,7 @@ export async function demo(context: CommandContext, options: { rows: number; sec
   }
 }
 
-/** The demo fills a database: never one that holds something. Creates the legacy schema where there is none. */
+/** Refuses databases that are not empty, since the demo fills them. Creates the legacy schema if there is none. */
 async function prepareEmpty(url: string, sample: Sample): Promise<void> {
   const client = new pg.Client(addressConfig(url, 'crosswalk-demo'));
   await client.connect();
@@ -172,7 +172,7 @@ async function runTraffic(
     ...{ seed: SEED, rows, changesPerSecond: CHANGES_PER_SECOND },
   });
   const endAtMs = performance.now() + seconds * 1000;
-  // It ends on time, also where a look at how far the pipeline is takes longer.
+  // Traffic ends on time, even if a progress check takes longer.
   const ending = pause(seconds * 1000, context.signal).then(() => traffic.stop());
   ending.catch(() => undefined);
   while (performance.now() < endAtMs && !context.signal.aborted) {
@@ -191,7 +191,7 @@ async function runTraffic(
   return await ending;
 }
 
-/** Compares the rejects found with those that generator and traffic planted: by table, key, path and reason. */
+/** Compares the rejects found with those planted by generator and traffic: by table, key, path and reason. */
 async function compareRejects(
   target: pg.Client,
   { targetSchema, rejectsTables }: Config,

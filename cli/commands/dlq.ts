@@ -27,7 +27,7 @@ import { createProgress } from '../progress.ts';
 import { toBytesText, toCountText, toTableLines } from '../quantity-text.ts';
 import { chooseProjections } from './project.ts';
 
-/** Options that name dead letters. `all`: every open one; with `list`, the resolved ones too. */
+/** Options that select dead letters. `all`: every open one; with `list`, the resolved ones too. */
 export interface LetterOptions {
   readonly projection?: string;
   readonly reason?: string;
@@ -36,7 +36,7 @@ export interface LetterOptions {
 
 const PAGE = 1000;
 
-/** Works with one connection to the target database. Throws a CrosswalkError that names it. */
+/** Runs `work` with one connection to the target database. Throws a CrosswalkError that names the database. */
 async function withTarget<T>({ config }: CommandContext, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const url = config.targetUrl();
   try {
@@ -51,7 +51,7 @@ async function withTarget<T>({ config }: CommandContext, work: (client: pg.Clien
   }
 }
 
-/** What the arguments select. Throws `config_invalid` where they select nothing, so that nothing is done to all by omission. */
+/** The selection of the arguments. Throws `config_invalid` if they select nothing, so that an omission never selects all. */
 function toSelection(
   { pipeline }: CommandContext,
   ids: readonly string[],
@@ -73,7 +73,7 @@ function toSelection(
   };
 }
 
-/** Dead letters: how many by projection and reason, then the letters; also rows that never came into the log because they are too large for it. */
+/** Lists dead letters: counts by projection and reason, then individually; also rows that are missing in the log because they are too large for it. */
 export async function list(
   context: CommandContext,
   options: LetterOptions & { limit: number; json?: boolean },
@@ -102,7 +102,7 @@ export async function list(
 
 type SourceReading = { readonly letters: readonly SourceDeadLetter[] } | { readonly problem: string };
 
-/** Rows that are too large for the log, of one projection's table or of all. */
+/** Reads the rows that are too large for the log, of one projection's table or of all. */
 async function readSource({ pipeline, config, log }: CommandContext, projection?: string): Promise<SourceReading> {
   const tables = new Set(
     chooseProjections(pipeline.projections, projection === undefined ? [] : [projection]).map(
@@ -117,7 +117,7 @@ async function readSource({ pipeline, config, log }: CommandContext, projection?
   }
 }
 
-/** What `dlq list` prints. */
+/** Output of `dlq list`. */
 export function toListLines(
   counts: readonly { projection: string; reason: string; open: number; resolved: number }[],
   letters: readonly Letter[],
@@ -167,7 +167,7 @@ function toSourceLines(source: SourceReading): string[] {
   ];
 }
 
-/** One dead letter. Cell values are printed with `values` alone. */
+/** Shows one dead letter. Cell values are printed only with `values`. */
 export async function show(
   context: CommandContext,
   words: readonly string[],
@@ -247,7 +247,7 @@ async function readContent(
   try {
     const { url, ...credentials } = config.registry();
     registry = createRegistry({ baseUrl: url, ...credentials });
-    // Also where a column is missing that the projection now requires.
+    // Requires no columns, so that it also decodes if a column that the projection now requires is missing.
     const decoder = createChangeDecoder({ ...projection, requires: [] }, registry);
     const [change] = await decoder.decode(letter.topic, letter.partition, [
       { offset: BigInt(letter.offset), ...record },
@@ -282,7 +282,7 @@ export async function redrive(
     const appliers = pipeline.projections.map(
       (projection): Applier => ({
         ...{ projection, tenants, shapes },
-        // A letter for want of a column stays one.
+        // A dead letter caused by a missing column stays one.
         decoder: createChangeDecoder(projection, registry, { readToldColumns: async () => projection.requires }),
       }),
     );
@@ -308,7 +308,7 @@ export async function redrive(
   }
 }
 
-/** What `dlq redrive` prints at its end. */
+/** Summary of `dlq redrive`. */
 export function toRedriveLines(result: Awaited<ReturnType<typeof redriveLetters>>, dryRun: boolean): string[] {
   const { selected, applied, overtaken, held, left } = result;
   const remaining = [...left].toSorted(([, a], [, b]) => b - a);
@@ -323,7 +323,7 @@ export function toRedriveLines(result: Awaited<ReturnType<typeof redriveLetters>
   return lines;
 }
 
-/** Resolves dead letters without applying them, after a second question. */
+/** Resolves dead letters without applying them, after a confirmation. */
 export async function discard(
   context: CommandContext,
   ids: readonly string[],
@@ -340,7 +340,7 @@ export async function discard(
   if (why.trim() === '') {
     throw new CrosswalkError('config_invalid.letter_reason', '--reason is empty');
   }
-  // What fails while the question is open was not asked about.
+  // The confirmation does not cover changes that fail while the question is open.
   const { counts, failedBy } = await withTarget(context, async (client) => ({
     failedBy: (await client.query<{ at: string }>('SELECT now()::text AS at')).rows[0]!.at,
     counts: await countLetters(client, selection),
@@ -384,7 +384,7 @@ async function discardPages(
   return discarded;
 }
 
-/** The role that this connection acts as. */
+/** The role of this connection. */
 async function readUser(client: pg.Client): Promise<string> {
   return (await client.query<{ user: string }>('SELECT session_user::text AS user')).rows[0]!.user;
 }

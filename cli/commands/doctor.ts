@@ -22,7 +22,7 @@ import { type CommandContext, print, printJson } from '../context.ts';
 const LIMIT_MS = 15_000;
 const MAX_LSN = 0xffff_ffff_ffff_ffffn;
 
-/** Checks everything that the pipeline needs, before and while it runs. Returns whether nothing fails; warnings are for people. */
+/** Checks everything that the pipeline needs, before and while it runs. Returns whether nothing fails; warnings do not count. */
 export async function doctor(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const checks = await examine(context);
   const failing = checks.filter((check) => check.state === 'failing').length;
@@ -35,7 +35,7 @@ export async function doctor(context: CommandContext, options: { json?: boolean 
   return failing === 0;
 }
 
-/** Every check, server by server. Never changes anything. */
+/** Runs every check, server by server. Never changes anything. */
 export async function examine(
   context: Pick<CommandContext, 'pipeline' | 'config' | 'log' | 'signal'>,
 ): Promise<Check[]> {
@@ -51,7 +51,7 @@ export async function examine(
   return checks.flat();
 }
 
-/** What `doctor` prints: one line a check, and the remedy below it. */
+/** Output of `doctor`: one line per check, with the remedy below it. */
 export function toLines(checks: readonly Check[]): string[] {
   return checks.flatMap(({ area, name, state, what, remedy }) => [
     `${state.padEnd(8)} ${`${area} ${name}`.padEnd(20)} ${what.replace(/\.?$/, '')}`,
@@ -59,7 +59,7 @@ export function toLines(checks: readonly Check[]): string[] {
   ]);
 }
 
-/** Runs the checks of one server; where it cannot be asked, that is the check. */
+/** Runs the checks of one server. If it cannot be reached, returns that as the check. */
 async function within(
   area: Check['area'],
   what: string,
@@ -83,7 +83,7 @@ async function checkSource(
   );
 }
 
-/** Whether tenants have pinned what the legacy database itself says of them. */
+/** Checks whether the pinned tenant settings match those in the legacy database. */
 async function checkTenants(client: pg.Client, pipeline: Pipeline, config: Config): Promise<Check[]> {
   const { ok, warning } = checksOf('source');
   if (pipeline.tenants.hints === undefined) return [];
@@ -120,7 +120,7 @@ async function checkKafka(
   });
 }
 
-/** The check that the connector makes when it starts: whether what is stored fits the server, its slot and the log. */
+/** The same check as the connector makes when it starts: whether the stored position matches the server, its slot and the log. */
 async function checkPosition(config: Config, log: Log): Promise<Check> {
   const { ok, failing } = checksOf('Kafka');
   const kafka = createKafka(config.kafka(), log);
@@ -131,7 +131,7 @@ async function checkPosition(config: Config, log: Log): Promise<Check> {
       clusterId: await kafka.fetchClusterId(),
     };
     const readServer = () => withClient(config.legacyUrl(), '', (client) => readServerState(client, config.slot));
-    // The connector goes on meanwhile: what it has confirmed is read before its position, and the end of the server's log after it.
+    // The connector continues meanwhile: its confirmed LSN is read before its position, and the end of the server's WAL after it.
     const before = await readServer();
     const position = await readStoredPosition(kafka, config, bound, { ...before, walEnd: MAX_LSN });
     if (position !== null) assertBound(position, bound, { ...(await readServer()), confirmedLsn: before.confirmedLsn });
@@ -167,7 +167,7 @@ async function checkRegistry(config: Config): Promise<readonly Check[]> {
       );
       for (const { subject, mode } of await registry.closedModes(subjects)) {
         const { message, remedy } = toModeRefusal(mode, subject);
-        // Every subject has its rule before its first schema: one without it is still to be registered.
+        // Every subject gets its rule before its first schema, so one without a rule is not registered yet.
         const isNeeded = [...levels].some(([of, level]) => level === null && (subject ?? of) === of);
         wrong.push((isNeeded ? failing : warning)('mode', message, remedy));
       }
@@ -192,7 +192,7 @@ async function checkTarget(
   );
 }
 
-/** What `status` finds: servers, slot, lag, initial load, waiting changes, dead letters. */
+/** Findings of `status`: servers, slot, lag, initial load, waiting changes, dead letters. */
 function checkPipeline(config: Config, state: PipelineState): Check[] {
   const { ok } = checksOf('pipeline');
   const findings = toFindings(state, config);

@@ -10,8 +10,8 @@ import { toLegacyLines, toRowLines } from '../explain-text.ts';
 import { createProgress } from '../progress.ts';
 
 /**
- * Explains a row of the new schema by its id, or with `legacy` a legacy row by its key: where it comes from, or what became of it. Returns false where
- * something is wrong with it, or where there is none.
+ * Explains a row of the new schema by its id, or with `legacy` a legacy row by its key: its origin, or the rows that came from it. Returns false if there is a problem
+ * with the row or no such row.
  */
 export async function explain(
   context: CommandContext,
@@ -63,7 +63,7 @@ export async function explain(
 
 const SHORT_MS = 1000;
 
-/** Progress of what takes longer than a moment, on standard error: the output may be read by a program. */
+/** Progress of slow work, on standard error, since the output may be read by a program. */
 function createLateProgress(isQuiet: boolean, isTerminal: boolean) {
   let startedAtMs: number | null = null;
   let progress: ReturnType<typeof createProgress> | null = null;
@@ -79,7 +79,7 @@ function createLateProgress(isQuiet: boolean, isTerminal: boolean) {
   };
 }
 
-/** Milliseconds since 1970 of an ISO date or time, in UTC unless it says otherwise. */
+/** Parses an ISO date or time into milliseconds since 1970; UTC unless it has a zone. */
 function parseSince(text: string): number {
   const match = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}(?::?\d{2})?)?)?$/.exec(text);
   const zone = match?.[1];

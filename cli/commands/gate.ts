@@ -14,13 +14,13 @@ import { addressOf, connect } from '../../runtime/postgres.ts';
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toTableLines } from '../quantity-text.ts';
 
-/** Limits of a gate as arguments give them. */
+/** Limits of a gate from the arguments. */
 export interface LimitOptions {
   readonly maxLagSeconds: number;
   readonly verifiedWithin: number;
 }
 
-/** Works with one connection to the target database, the operators', and to nothing else. Throws a CrosswalkError that names it. */
+/** Runs `work` with one connection to the target database, with the operators' address and no other. Throws a CrosswalkError that names the database. */
 export async function withTarget<T>(
   { config }: Pick<CommandContext, 'config'>,
   name: string,
@@ -39,12 +39,12 @@ export async function withTarget<T>(
   }
 }
 
-/** The same, with the operators' address for all that is read of the target database: who has no other can still look. */
+/** The same context with the operators' address for all reads of the target database, for users who have no other address. */
 export function asOperator(context: CommandContext): CommandContext {
   return { ...context, config: { ...context.config, targetUrl: context.config.targetOperatorUrl } };
 }
 
-/** Null: all of them. Throws `config_invalid` where it is blank. */
+/** Null: all tenants. Throws `config_invalid` if it is blank. */
 export function toTenant(text: string): string | null {
   if (text.trim() === '')
     throw new CrosswalkError('config_invalid.argument_missing', 'No tenant is named', {
@@ -53,7 +53,7 @@ export function toTenant(text: string): string | null {
   return text === 'all' ? null : text;
 }
 
-/** Who does it, as it is kept. Throws `config_invalid` where it is blank. */
+/** Name of the operator, as stored. Throws `config_invalid` if it is blank. */
 export function toName(option: string, text: string): string {
   if (text.trim() === '') throw new CrosswalkError('config_invalid.gate_entry', `${option} is empty`);
   return text.trim();
@@ -62,7 +62,7 @@ export function toName(option: string, text: string): string {
 const LONGEST_LAG_SECONDS = 3600;
 const LONGEST_VERIFIED_SECONDS = 7 * 86_400;
 
-/** Throws `config_invalid` for limits under which a gate would say nothing about now: that is what --force is for. */
+/** Throws `config_invalid` for limits so wide that the gate would not describe the current state; use --force for that. */
 export function toLimits({ maxLagSeconds, verifiedWithin }: LimitOptions): GateLimits {
   const refuse = (what: string) => new CrosswalkError('config_invalid.gate_limits', what);
   if (maxLagSeconds > LONGEST_LAG_SECONDS) throw refuse(`--max-lag-seconds is above ${LONGEST_LAG_SECONDS}, an hour`);
@@ -70,7 +70,7 @@ export function toLimits({ maxLagSeconds, verifiedWithin }: LimitOptions): GateL
   return { maxLagSeconds, verifiedWithinSeconds: verifiedWithin };
 }
 
-/** Evaluates a gate with everything that this process knows of the pipeline. */
+/** Evaluates a gate with everything that this process can read about the pipeline. */
 export async function evaluate(
   { pipeline, config, log, signal }: Pick<CommandContext, 'pipeline' | 'config' | 'log' | 'signal'>,
   target: pg.Client,
@@ -87,7 +87,7 @@ export async function evaluate(
   });
 }
 
-/** Go or no-go, from what is there now; stored with its evidence. Returns whether it is go. */
+/** Decides go or no-go from the current state and stores it with its evidence. Returns whether it is go. */
 export async function gate(
   context: CommandContext,
   name: string,
@@ -102,7 +102,7 @@ export async function gate(
   return stored.verdict === 'go';
 }
 
-/** The checklist as people read it: a line each, and below what is missing the next step. */
+/** The checklist: one line per item, and the next step below a missing item. */
 export function toGateText(gate: Gate | StoredGate): string[] {
   const missing = gate.lines.filter(({ state }) => state === 'no-go').length;
   const number = 'id' in gate ? ` ${gate.id}` : '';
@@ -116,7 +116,7 @@ export function toGateText(gate: Gate | StoredGate): string[] {
   ];
 }
 
-/** Stores that somebody vouches for something that no gate can look at by itself. */
+/** Stores that an operator vouches for something that a gate cannot check itself. */
 export async function confirm(
   context: CommandContext,
   name: string,

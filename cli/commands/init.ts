@@ -8,8 +8,8 @@ import { readVersion } from '../program.ts';
 import { toCountText } from '../quantity-text.ts';
 
 /**
- * Writes the first files of a repository with a pipeline of its own into a folder, which may be there or not; a package.json that is there stays as it is. Throws `config_invalid` where any
- * other of the files is there already: nothing is written then.
+ * Writes the first files of a repository with its own pipeline into a folder, which need not exist; an existing package.json is not changed. Throws `config_invalid`, and
+ * writes nothing, if any other of the files already exists.
  */
 export function init(into: string, options: { json?: boolean }): boolean {
   const folder = resolve(into);
@@ -34,7 +34,7 @@ interface Package {
   readonly devDependencies?: Readonly<Record<string, string>>;
 }
 
-/** The package.json of a folder; null where there is none. Throws `config_invalid` where it is no JSON object. */
+/** The package.json of a folder; null if there is none. Throws `config_invalid` if it is not a JSON object. */
 function readPackage(folder: string): Package | null {
   const file = join(folder, 'package.json');
   if (!existsSync(file)) return null;
@@ -51,7 +51,7 @@ function readPackage(folder: string): Package | null {
   }
 }
 
-/** What a package.json that was there lacks, as commands that add it. */
+/** What an existing package.json lacks, as commands that add it. */
 function missingFrom({ type, dependencies = {}, devDependencies = {} }: Package): string[] {
   const wanted = JSON.parse(readTemplate(readVersion()).find(({ path }) => path === 'package.json')!.text) as {
     readonly dependencies: Readonly<Record<string, string>>;
@@ -68,7 +68,7 @@ function missingFrom({ type, dependencies = {}, devDependencies = {} }: Package)
   ];
 }
 
-/** What `init` prints. */
+/** Output of `init`. */
 function toLines(folder: string, paths: readonly string[], missing: readonly string[]): string[] {
   const steps = [
     ...(folder === '' ? [] : [`cd ${folder}`]),

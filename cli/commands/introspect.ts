@@ -20,8 +20,8 @@ export interface IntrospectOptions {
 }
 
 /**
- * Writes what a pipeline needs to begin with legacy tables: types of their rows, projections that copy them, and SQL of their new tables. It reads the catalog alone. Returns false
- * where a dry run would not be carried out. Throws `table_missing`, and `config_invalid` where a file is there already: nothing is written then.
+ * Writes the first files of a pipeline for legacy tables: types of their rows, projections that copy them, and SQL of their new tables. Reads only the catalog. Returns
+ * false if a dry run finds that the files cannot be written. Throws `table_missing`, and `config_invalid` if a file already exists; then nothing is written.
  */
 export async function introspectTables(
   { config, pipeline }: Pick<CommandContext, 'config' | 'pipeline'>,
@@ -52,7 +52,7 @@ export async function introspectTables(
   return existing.length === 0;
 }
 
-/** Pipelines that crosswalk comes with are those of people who have none. */
+/** A shipped pipeline is in use only while the user has no own one. */
 function isShipped({ folder }: CommandContext['pipeline']): boolean {
   return folder.startsWith(join(import.meta.dirname, '../../pipelines'));
 }
@@ -66,14 +66,14 @@ async function readCatalog(url: string, schema: string, tables: readonly string[
   }
 }
 
-/** The number behind the last migration of a folder; 1 where there is none. */
+/** The number after the last migration of a folder; 1 if there is none. */
 function nextMigration(folder: string): number {
   const isThere = statSync(folder, { throwIfNoEntry: false })?.isDirectory();
   const numbers = isThere ? readdirSync(folder).flatMap((file) => /^(\d{3})_/.exec(file)?.[1] ?? []) : [];
   return Math.max(0, ...numbers.map(Number)) + 1;
 }
 
-/** What `introspect` prints. */
+/** Output of `introspect`. */
 export function toLines(
   { files, tables }: Introspection,
   folder: string,

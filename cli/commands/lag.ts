@@ -5,7 +5,7 @@ import { type PipelineState, readPipelineState } from '../../monitor/pipeline-st
 import { type CommandContext, print, printJson } from '../context.ts';
 import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
 
-/** How far behind, by topic and partition. Returns false when lag, or a server that is down, makes the pipeline fail. */
+/** Shows the lag by topic and partition. Returns false if lag, or a server that is down, makes the pipeline unhealthy. */
 export async function lag(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const state = await readPipelineState(context.config, context.pipeline.projections, context);
   const findings = toFindings(state, context.config).filter(({ about }) =>
@@ -17,7 +17,7 @@ export async function lag(context: CommandContext, options: { json?: boolean }):
   return verdict !== 'failing';
 }
 
-/** What `lag --json` prints: every partition. */
+/** Output of `lag --json`: every partition. */
 export function toLagDocument(state: PipelineState, verdict: Verdict) {
   const position = state.kafka.state === 'up' ? state.kafka.position : null;
   return {
@@ -45,7 +45,7 @@ export function toLagDocument(state: PipelineState, verdict: Verdict) {
   };
 }
 
-/** What `lag` prints: totals, and the partitions that are behind. */
+/** Output of `lag`: totals, and the partitions that lag. */
 export function toLagLines(state: PipelineState, findings: readonly Finding[]): string[] {
   const seconds = (value: number | null) => (value === null ? 'not begun' : toDurationText(value));
   const source =

@@ -21,7 +21,7 @@ export interface LockOptions {
   readonly lockTimeout: number;
 }
 
-/** A reason not to insist on a backup, as the command line gives it. */
+/** A reason for not requiring a backup, from the command line. */
 export interface WithoutBackup {
   readonly withoutBackup?: boolean;
   readonly reason?: string;
@@ -55,13 +55,13 @@ function toPhaseOptions({ config }: CommandContext, options: RunOptions, to: Pha
   };
 }
 
-/** Throws `config_invalid` where questions would be asked that nobody can answer. */
+/** Throws `config_invalid` if a confirmation is needed and there is no terminal to ask on. */
 function refuseUnanswerable({ isTerminal }: CommandContext, { yes, json, dryRun }: RunOptions): void {
   if (yes || dryRun || (isTerminal && !json)) return;
   throw new CrosswalkError('config_invalid.unconfirmed', 'Nobody can be asked', { consequence: 'go on by itself' });
 }
 
-/** Carries the migration out, phase by phase. Returns whether every phase came to its end. */
+/** Runs the migration phase by phase. Returns whether every phase completed. */
 export async function run(context: CommandContext, options: RunOptions): Promise<boolean> {
   const last = parsePhase(options.to ?? phases.at(-1)!.name, context.pipeline.plan);
   if (options.dryRun) return await plan(context, options);
@@ -106,7 +106,7 @@ async function sayInterrupted({ entries, say }: PhaseRun): Promise<void> {
     if (state === 'begun, not ended') say(`${phase} was started at ${at} by ${by} and did not finish: it resumes`);
 }
 
-/** The SQL that a run would run, as a script for psql; with `database`, that of one of them. */
+/** Prints the SQL that a run would execute, as a script for psql; with `database`, only that of one database. */
 export async function plan(
   context: CommandContext,
   options: RunOptions & { readonly database?: 'target' | 'legacy' },
@@ -143,7 +143,7 @@ function printPlan(
   }
 }
 
-/** Takes a phase back. Returns whether it is. */
+/** Rolls a phase back. Returns whether it succeeded. */
 export async function rollback(context: CommandContext, name: string, options: RunOptions): Promise<boolean> {
   const phase = parsePhase(name, context.pipeline.plan);
   const undertaking = backOf(phase);
@@ -168,7 +168,7 @@ export async function rollback(context: CommandContext, name: string, options: R
   );
 }
 
-/** How each phase stands, and each migration; false where something is left that was begun, or migrations are not applied. */
+/** Shows the state of each phase and each migration. Returns false if a phase was begun and not completed, or migrations are not applied. */
 export async function status(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const target = await openOwner(context, 'target');
   try {
@@ -246,7 +246,7 @@ async function planUpOnly(context: CommandContext, options: LockOptions): Promis
   });
 }
 
-/** Undoes migrations of the new schema. Nothing with rows is dropped that no verified backup holds. */
+/** Undoes migrations of the new schema. Drops no rows that are not in a verified backup. */
 export async function down(
   context: CommandContext,
   steps: number,

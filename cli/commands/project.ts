@@ -11,7 +11,7 @@ import { createProjectionStatus } from '../../projectors/status.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import type { CommandContext } from '../context.ts';
 
-/** One projector process until SIGTERM. */
+/** Runs one projector process until SIGTERM. */
 export async function project(
   { pipeline, config, log, giveUp, signal }: CommandContext,
   names: readonly string[],
@@ -36,7 +36,7 @@ export async function project(
   return true;
 }
 
-/** Projections by name, each once; all of them for none. Throws `config_invalid` for an unknown one. */
+/** Projections by name, without duplicates; all of them if no name is given. Throws `config_invalid` for an unknown one. */
 export function chooseProjections(projections: readonly Projection[], names: readonly string[]): readonly Projection[] {
   if (names.length === 0) return projections;
   return [...new Set(names)].map((name) => {

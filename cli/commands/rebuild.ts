@@ -26,7 +26,7 @@ export interface RebuildCommandOptions {
   readonly json?: boolean;
 }
 
-/** Replays projections into shadow tables, tells what differs, and merges it after a question. Returns false where it is not as it should be by the end. */
+/** Replays projections into shadow tables, reports the differences, and merges them after a confirmation. Returns false if the result is not as it should be. */
 export async function rebuild(
   context: CommandContext,
   given: readonly string[],
@@ -44,7 +44,7 @@ export async function rebuild(
       else print(`crosswalk_shadow_${name} is dropped`);
       return true;
     }
-    // Asked before the work, and not after hours of it.
+    // Checked before the work, and not after hours of it.
     if (!options.dryRun && !options.yes && (options.json || !isTerminal || process.stdin.isTTY !== true)) {
       throw new CrosswalkError('config_invalid.unconfirmed', 'Nobody can be asked whether to merge', {
         consequence: 'merge what differs',
@@ -96,13 +96,13 @@ export async function rebuild(
   }
 }
 
-/** A rebuild's name unless one is given: that of what is rebuilt. */
+/** Default name of a rebuild: the names of the projections. */
 function toName(names: readonly string[]): string {
   const name = names.includes('all') ? 'all' : names.toSorted().join('_');
   return name.length <= 31 ? name : 'several';
 }
 
-/** A bar for each phase, one after the other. */
+/** Shows one progress bar per phase, in sequence. */
 function createPhases({ isTerminal }: CommandContext, isSilent: boolean) {
   const labels = { replay: 'replaying', compare: 'comparing' };
   let current: { phase: keyof typeof labels; bar: ReturnType<typeof createProgress> } | null = null;

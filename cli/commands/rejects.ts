@@ -13,8 +13,8 @@ interface Reject {
 }
 
 /**
- * Legacy values that have no valid form in the new schema: how many by table, path and reason, then the rows. Values are printed with `unmask` alone.
- * They are findings about the legacy data, not about the pipeline: returns true.
+ * Lists legacy values that are invalid in the new schema: counts by table, path and reason, then the rows. Values are printed only with `unmask`. They are findings about
+ * the legacy data, not about the pipeline, so it returns true.
  */
 export async function rejects(
   { config }: CommandContext,
@@ -48,7 +48,7 @@ async function readRejects(
   const client = await connect(url, 'rejects');
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    // A number in a path is the place in an array: one pattern for all of them.
+    // A number in a path is an array index: all indexes count as one pattern.
     const { rows: counts } = await client.query<Omit<RejectCount, 'count'> & { count: string }>(
       `SELECT legacy_table AS table, regexp_replace(path, '[0-9]+', '*', 'g') AS path, reason, count(*)::text
        FROM ${table} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
@@ -64,7 +64,7 @@ async function readRejects(
   }
 }
 
-/** What `rejects` prints. */
+/** Output of `rejects`. */
 export function toRejectLines(total: number, counts: readonly RejectCount[], rows: readonly Reject[]): string[] {
   if (total === 0) return ['No legacy value was rejected.'];
   const value = ({ rawValue }: Reject) => (rawValue === undefined ? [] : [JSON.stringify(rawValue)]);

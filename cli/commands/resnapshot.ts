@@ -9,7 +9,7 @@ export interface ResnapshotOptions {
   readonly yes?: boolean;
 }
 
-/** Has tables read again, or accepts what changed without that. */
+/** Requests that tables be read again, or accepts their changes without that. */
 export async function resnapshot(
   context: CommandContext,
   tables: readonly string[],

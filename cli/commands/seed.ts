@@ -14,8 +14,8 @@ export interface SeedOptions {
 type Outcome = 'seeded' | 'dry run' | 'refused';
 
 /**
- * Adds the pipeline's rows for development to the new schema, all of them or none. Returns false, and adds nothing, where rows of the application are there already. A dry run adds the same rows and takes them back.
- * Throws `config_invalid` without `--development`, and where the pipeline has none.
+ * Adds the pipeline's development rows to the new schema, all or none. Returns false, and adds nothing, if there already are rows of the application. A dry run adds the
+ * same rows and rolls back. Throws `config_invalid` without `--development`, and if the pipeline has no such rows.
  */
 export async function seed(context: CommandContext, options: SeedOptions): Promise<boolean> {
   const { pipeline } = context;
@@ -38,7 +38,7 @@ export async function seed(context: CommandContext, options: SeedOptions): Promi
   return outcome !== 'refused';
 }
 
-/** `rows`: those that were added, or those that are in the way, by table. */
+/** `rows`: those added, or those already present, by table. */
 async function addRows(
   context: CommandContext,
   data: DevelopmentData,
@@ -48,7 +48,7 @@ async function addRows(
   const target = await openOwner(context, 'target');
   try {
     await target.query('BEGIN');
-    // Of two at once the second one finds the rows of the first.
+    // Of two concurrent runs, the second one finds the rows of the first.
     await target.query(`SELECT pg_advisory_xact_lock(hashtextextended('crosswalk.seed', 0))`);
     const found = await data.countRows(target);
     if (Object.keys(found).length > 0) return { outcome: 'refused', rows: found };
@@ -56,7 +56,7 @@ async function addRows(
     await target.query(isDry ? 'ROLLBACK' : 'COMMIT');
     return { outcome: isDry ? 'dry run' : 'seeded', rows };
   } finally {
-    // Takes back what is not committed.
+    // Rolls back what is not committed.
     await target.end().catch(() => undefined);
   }
 }

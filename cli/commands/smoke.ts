@@ -20,7 +20,7 @@ export interface SmokeOptions {
   readonly json?: boolean;
 }
 
-/** What came of a step. `seconds`: from its commit in the legacy database until the new tables showed it; null: they did not, or it was not tried. */
+/** Result of a step. `seconds`: from its commit in the legacy database until the new tables showed it; null: it did not show, or was not tried. */
 export interface SmokeResult {
   readonly name: string;
   readonly state: 'arrived' | 'late' | 'not tried';
@@ -28,11 +28,11 @@ export interface SmokeResult {
 }
 
 const POLL_MS = 25;
-/** Ids of tests begin with it: only what begins so is ever taken away by `--remove`. */
+/** Prefix of test ids: `--remove` only removes rows with this prefix. */
 const MARK = '5e7e5e7e-';
 const TENANT = new RegExp(`^${MARK}[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`);
 
-/** Walks through the pipeline's steps. Returns whether each of them arrived, and whether the rows are gone again. */
+/** Runs the pipeline's steps. Returns whether each of them arrived and the rows are removed again. */
 export async function smoke(context: CommandContext, options: SmokeOptions): Promise<boolean> {
   const { pipeline, config } = context;
   const { steps, remove } = smokeOf(pipeline);
@@ -92,7 +92,7 @@ interface Walk {
   readonly say: (line: string) => void;
 }
 
-/** The steps, one after another; those behind one that is late are not tried. What was written is taken away where one throws. */
+/** Runs the steps in order; those after a late one are not tried. Removes what was written if one throws. */
 async function walkThrough(walk: Walk, { steps, remove }: Smoke): Promise<SmokeResult[]> {
   const { target, tenant, timeoutMs, say } = walk;
   const results: SmokeResult[] = [];
@@ -117,7 +117,7 @@ async function walkThrough(walk: Walk, { steps, remove }: Smoke): Promise<SmokeR
   }
 }
 
-/** Takes the rows away and waits until no live row of the tenant is left in a projected table. */
+/** Removes the rows and waits until no live row of the tenant is left in a projected table. */
 async function untilGone(walk: Walk, remove: Smoke['remove']): Promise<SmokeResult> {
   const { context, target, tenant, timeoutMs, say } = walk;
   await writeAll(walk, remove);
@@ -127,14 +127,14 @@ async function untilGone(walk: Walk, remove: Smoke['remove']): Promise<SmokeResu
     left = (await target.query<{ name: string }>(sql, [tenant])).rows.map(({ name }) => name);
     return left.length === 0;
   };
-  // It looks through whole tables where no index knows tenants: not as often as for a step.
+  // It reads whole tables if they have no index on the tenant, so it polls less often than for a step.
   const seconds = await poll(context.signal, timeoutMs, 10 * POLL_MS, isGone);
   const removal: SmokeResult = { name: 'rows are gone', state: seconds === null ? 'late' : 'arrived', seconds };
   say(`${toLine(removal, timeoutMs)}${seconds === null ? `: ${left.join(', ')}` : ''}`);
   return removal;
 }
 
-/** Names of projected tables that still show a row of tenant $1. */
+/** Returns a query for the names of projected tables that still show a row of tenant $1. */
 async function toLeftSql(target: pg.Client, { config, pipeline }: Walk['context']): Promise<string> {
   const tables = [...new Set(statesOf(pipeline.projections).flatMap(targetTables))];
   const { rows } = await target.query<{ name: string; dies: string }>(
@@ -150,7 +150,7 @@ async function toLeftSql(target: pg.Client, { config, pipeline }: Walk['context'
     .join(' UNION ALL ');
 }
 
-/** Statements on the legacy tables, all or none. Throws `permission_denied` where the login may not write them. */
+/** Runs statements on the legacy tables, all or none. Throws `permission_denied` if the login may not write them. */
 async function writeAll({ legacy, tenant, context }: Walk, statements: readonly string[]): Promise<void> {
   try {
     await inTransaction(legacy, async () => {
@@ -166,7 +166,7 @@ async function writeAll({ legacy, tenant, context }: Walk, statements: readonly 
   }
 }
 
-/** Seconds until `isDone`, or null. */
+/** Seconds until `isDone`, or null on timeout. */
 async function poll(
   signal: AbortSignal,
   timeoutMs: number,

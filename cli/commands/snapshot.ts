@@ -36,7 +36,7 @@ export interface SnapshotOptions {
   readonly json?: boolean;
 }
 
-/** Has rows of a table read again, and waits until they are in the log. Returns whether they are. */
+/** Requests that rows of a table be read again, and waits until they are in the log. Returns whether they are. */
 export async function snapshot(context: CommandContext, table: string, options: SnapshotOptions): Promise<boolean> {
   const { config, log } = context;
   assertCaptured(config, table);
@@ -61,12 +61,12 @@ export async function snapshot(context: CommandContext, table: string, options: 
   return true;
 }
 
-/** Waits for the end of a snapshot. Returns whether it is done. */
+/** Waits for the end of a snapshot. Returns whether it completed. */
 export async function watch(context: CommandContext, id: string, options: { json?: boolean }): Promise<boolean> {
   return follow(context, createKafka(context.config.kafka(), context.log), id, options);
 }
 
-/** Prints what is known of snapshots. */
+/** Lists the known snapshots. */
 export async function list({ config, log }: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const found = await listSnapshots(config, createKafka(config.kafka(), log));
   if (options.json) printJson(found);
@@ -75,7 +75,7 @@ export async function list({ config, log }: CommandContext, options: { json?: bo
   return true;
 }
 
-/** What `pause` and `resume` take in the place of an id. */
+/** Accepted by `pause` and `resume` in place of an id. */
 const INITIAL = 'initial';
 
 /** Pauses, resumes or cancels a snapshot; `initial`: pauses or resumes the initial load. */
@@ -95,7 +95,7 @@ export async function control(
   return true;
 }
 
-/** Snapshots as people read them, a line each. */
+/** The list of snapshots, one line each. */
 export function toListLines(snapshots: readonly SnapshotState[]): string[] {
   return toTableLines(
     [
@@ -115,7 +115,7 @@ export function toListLines(snapshots: readonly SnapshotState[]): string[] {
   );
 }
 
-/** Looks with the legacy database what is asked for, as the connector will; with the number of rows, counted for a dry run, else estimated. */
+/** Validates the request against the legacy database, as the connector will. Returns the number of rows too, counted for a dry run, otherwise estimated. */
 async function inspect(
   { pipeline, config }: CommandContext,
   table: string,
@@ -125,7 +125,7 @@ async function inspect(
   const timeoutMs = config.snapshotTimeoutSeconds * 1000;
   const refuse = (error: unknown): never => {
     const reason = toRefusal(error, timeoutMs);
-    // A right that is missing is no fault of what was asked for.
+    // A missing right is not an error in the request.
     if (reason === null || (error as { code?: unknown }).code === RIGHT_MISSING) throw error;
     throw new CrosswalkError('config_invalid.snapshot_unread', `The rows cannot be read: ${reason}`);
   };
@@ -144,14 +144,14 @@ async function inspect(
   }
 }
 
-/** The column that names the tenant of a legacy table's rows. */
+/** The column with the tenant of a legacy table's rows. */
 function tenantColumnOf({ projections, tenants }: Pipeline, table: string): string | undefined {
   return (
     projections.find(({ source, tenant }) => source === table && tenant !== undefined)?.tenant?.column ?? tenants.column
   );
 }
 
-/** What the options name. Throws `config_invalid` for what cannot be understood. */
+/** The selection of the options. Throws `config_invalid` if they are invalid. */
 export function toSelection(
   relation: Relation,
   { where, key, tenant }: SnapshotOptions,
@@ -180,7 +180,7 @@ function toKey(relation: Relation, text: string): readonly string[] {
     const key = JSON.parse(text) as unknown;
     if (Array.isArray(key) && key.every((part) => typeof part === 'string')) return key as string[];
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new CrosswalkError(
     'config_invalid.snapshot_key',
@@ -221,7 +221,7 @@ async function follow(
   return result.state === 'done';
 }
 
-/** What is printed at the end of a snapshot. */
+/** Final output for a snapshot. */
 export function toResultLines({ id, table, state, rows, reason }: SnapshotResult, seconds: number): string[] {
   const read = `${toAmount(rows, 'row')} of ${table}`;
   if (state === 'done')
@@ -230,10 +230,10 @@ export function toResultLines({ id, table, state, rows, reason }: SnapshotResult
   return [`${id}: failed, after ${read}: ${reason ?? 'no reason is known'}`];
 }
 
-/** How long a connector that runs may take to hear of a request. */
+/** How long a running connector may take to pick up a request. */
 const UNHEARD_MS = 5000;
 
-/** Progress while rows are read, a line when they are not. */
+/** Shows progress while rows are read, and a line for other states. */
 function createShow(isTerminal: boolean, id: string) {
   let progress: ReturnType<typeof createProgress> | null = null;
   let said = '';
@@ -243,7 +243,7 @@ function createShow(isTerminal: boolean, id: string) {
   };
   return {
     close,
-    /** Nothing has been heard of the request so far. */
+    /** No connector has reported on the request so far. */
     sayUnheard(): void {
       if (said === '') print(`${id}: no connector has picked it up yet: crosswalk status`);
     },

@@ -15,10 +15,10 @@ import { type CommandContext, print, printJson } from '../context.ts';
 import { toTableLines } from '../quantity-text.ts';
 import { asOperator, evaluate, type LimitOptions, toGateText, toName, toTenant, withTarget } from './gate.ts';
 
-/** Tenants that are named one by one; of more, how many. */
+/** Up to this many tenants are listed by name; more are only counted. */
 const NAMED = 10;
 
-/** Where a tenant stands, or all of them; or the whole log. Asks the target database alone. */
+/** Shows the stage of one tenant or of all, or the whole log. Reads only the target database. */
 export async function get(
   context: CommandContext,
   name: string | undefined,
@@ -97,10 +97,7 @@ export interface SetOptions extends LimitOptions {
   readonly json?: boolean;
 }
 
-/**
- * Sets a stage. Lowering asks the target database alone; raising evaluates the gate anew, and is refused where it does not pass, unless forced with a reason.
- * Returns false where it was refused.
- */
+/** Sets a stage. Lowering needs only the target database. Raising evaluates the gate again and is refused if it does not pass, unless forced with a reason. Returns false if refused. */
 export async function set(context: CommandContext, name: string, level: string, options: SetOptions): Promise<boolean> {
   const tenant = toTenant(name);
   const stage = toStage(level, context.pipeline.stages);
@@ -140,7 +137,7 @@ type Outcome =
   | { readonly kind: 'dry run'; readonly gate: Gate | null; readonly isRefused?: boolean }
   | { readonly kind: 'set'; readonly entry: StageEntry; readonly gate: StoredGate | null };
 
-/** Prints what was done. Returns false for what was refused. */
+/** Prints the result. Returns false if the change was refused. */
 function tell(change: StageChange, outcome: Outcome, json: boolean, titles: readonly string[]): boolean {
   const isRefused = outcome.kind === 'refused' || (outcome.kind === 'dry run' && outcome.isRefused === true);
   if (json)

@@ -8,7 +8,7 @@ import { type CommandContext, print, printJson } from '../context.ts';
 import { toBytesText, toCountText, toDurationText, toTableLines } from '../quantity-text.ts';
 import { toListLines } from './snapshot.ts';
 
-/** The pipeline on one screen. Returns whether it is healthy. */
+/** Shows the pipeline on one screen. Returns whether it is healthy. */
 export async function status(context: CommandContext, options: { json?: boolean }): Promise<boolean> {
   const { config } = context;
   const state = await readPipelineState(config, context.pipeline.projections, context);
@@ -19,7 +19,7 @@ export async function status(context: CommandContext, options: { json?: boolean 
   return verdict === 'healthy';
 }
 
-/** What `status --json` prints: lags in bytes, offsets and seconds. */
+/** Output of `status --json`: lags in bytes, offsets and seconds. */
 export function toStatusDocument(state: PipelineState, findings: readonly Finding[], verdict: Verdict) {
   const { legacy, kafka, target } = state;
   const position = kafka.state === 'up' ? kafka.position : null;
@@ -55,7 +55,7 @@ export function toStatusDocument(state: PipelineState, findings: readonly Findin
   };
 }
 
-/** What `status` prints. */
+/** Output of `status`. */
 export function toStatusLines(
   state: PipelineState,
   config: Pick<Config, 'slot'>,
@@ -109,7 +109,7 @@ function connectorLines({ legacy, kafka, source }: PipelineState, config: Pick<C
   ]);
 }
 
-/** Ad-hoc snapshots that somebody may still have to look after: those that are not over, and the last ones that failed. */
+/** Ad-hoc snapshots that may need attention: those that are not over, and the last failed ones. */
 function snapshotsOf({ kafka }: PipelineState): SnapshotState[] {
   const signals = kafka.state === 'up' ? kafka.position?.signals : undefined;
   return signals === undefined

@@ -10,8 +10,8 @@ import { type CommandContext, print, printJson } from '../context.ts';
 import { toCountText } from '../quantity-text.ts';
 
 /**
- * Writes what the legacy database itself says of tenants into their pinned configuration, `file`. Rows change with the next rebuild. Throws where the legacy database does not answer, and
- * `config_invalid` where the file cannot be written.
+ * Writes the tenant settings of the legacy database into the pinned configuration, `file`. Rows change with the next rebuild. Throws if the legacy database does not
+ * answer, and `config_invalid` if the file cannot be written.
  */
 export async function pinTenants(
   { pipeline, config }: Pick<CommandContext, 'pipeline' | 'config'>,

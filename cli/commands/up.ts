@@ -10,9 +10,9 @@ import { assertRunning } from '../managed-process.ts';
 
 const ENV_FILE = '.crosswalk/env';
 
-/** Keeps a stack with connector and projectors running until Ctrl-C. Data stays for the next time. */
+/** Keeps a stack with connector and projectors running until Ctrl-C. Its data is kept for the next run. */
 export async function up(context: CommandContext, options: { rows: number }): Promise<boolean> {
-  // Kafka's log belongs to one legacy database: another one gets servers and data of its own.
+  // Kafka's log belongs to one legacy database: another one gets its own servers and data.
   const { LEGACY_DATABASE_URL: legacy, TARGET_DATABASE_URL: target } = context.ownEnv;
   const given = [legacy, target].flatMap((url) => (url ? [addressOf(url)] : []));
   const dir = given.length === 0 ? '.crosswalk/up' : `.crosswalk/up-${toShortHash(given.join(' '))}`;

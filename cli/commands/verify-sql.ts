@@ -4,7 +4,7 @@ import { isOneDatabase, parseSqlChecks, toPsqlScript } from '../../projectors/ve
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { type CommandContext, printJson } from '../context.ts';
 
-/** Prints the pipeline's checks as a script for psql; connects to nothing. */
+/** Prints the pipeline's checks as a script for psql; connects to no server. */
 export async function printSqlChecks(
   { pipeline, config }: CommandContext,
   options: { readonly json?: boolean },

@@ -23,7 +23,7 @@ import { markLegacy } from './wait.ts';
 
 const WAIT_MS = 600_000;
 
-/** As the command line gives them. */
+/** Command line options. */
 export interface VerifyCommandOptions {
   readonly limit: number;
   readonly unmask?: boolean;
@@ -39,7 +39,7 @@ export interface VerifyCommandOptions {
   readonly json?: boolean;
 }
 
-/** Compares every row with what the legacy rows imply, while everything goes on, and repairs what differs where asked to. Returns whether all are equal, in the end. */
+/** Compares every row with the rows that the legacy rows imply, while the pipeline runs, and repairs differences if requested. Returns whether all rows are equal in the end. */
 export async function verify(context: CommandContext, options: VerifyCommandOptions): Promise<boolean> {
   const { pipeline, config, log, signal } = context;
   const kafka = createKafka(config.kafka(), log);
@@ -67,12 +67,12 @@ export async function verify(context: CommandContext, options: VerifyCommandOpti
   return repair === null ? result.ok : repair.leftRows + repair.beyond === 0 && isSoundOtherwise(result);
 }
 
-/** Whether there was nothing but differences of rows, which a repair mends: what counts as failed then is said by the next verification. */
+/** Whether row differences, which a repair fixes, are the only problem. Anything that still fails after the repair shows in the next verification. */
 function isSoundOtherwise({ tables, unmappable, exceptions }: Verification): boolean {
   return unmappable.length === 0 && exceptions.deadLetters === 0 && tables.every(({ unsettled }) => unsettled === 0);
 }
 
-/** Sends what differs again, after a yes. Null where nothing differs, or nobody said yes. */
+/** Sends differing rows again after a confirmation. Null if nothing differs or the answer was no. */
 async function repairAll(
   context: CommandContext,
   kafka: Kafka,
@@ -109,7 +109,7 @@ async function repairAll(
   return { ...repair, left };
 }
 
-/** Waits until everything is applied, and compares with rows that are computed by SQL of its own. Returns whether all are equal. */
+/** Waits until everything is applied, then compares with rows computed by separate SQL. Returns whether all are equal. */
 export async function askOracle(
   { pipeline, config, log, signal }: CommandContext,
   options: VerifyCommandOptions,
@@ -146,7 +146,7 @@ function showProgress({ isTerminal }: CommandContext, options: VerifyCommandOpti
   return createProgress({ label, total: 0, isTerminal, write: (text) => process.stdout.write(text) });
 }
 
-/** Verifies again and again until SIGTERM: what a container runs. */
+/** Verifies repeatedly until SIGTERM, as a container runs it. */
 export async function watch(context: CommandContext, options: VerifyCommandOptions): Promise<boolean> {
   const { config, log, signal, giveUp } = context;
   const status = createVerifyStatus(verifiedTables(context.pipeline.projections));
@@ -180,7 +180,7 @@ function masked(result: Verification): Verification {
   };
 }
 
-/** The verification as people read it: tables, checks, the first differences by name, exceptions, verdict. */
+/** Prints a verification: tables, checks, the first differences individually, exceptions, verdict. */
 export function printVerification(result: Verification, options: { limit: number; unmask?: boolean }): void {
   const shown = options.unmask ? result : masked(result);
   print(
@@ -211,7 +211,7 @@ export function printVerification(result: Verification, options: { limit: number
     );
   const { rejects, deadLetters, parked } = shown.exceptions;
   print(`\n${rejects} rejects, ${deadLetters} open dead letters, ${parked} changes waiting for their cause`);
-  // Rows that cannot be mapped are not settled either, and are named above.
+  // Rows that cannot be mapped are unsettled, too, and already listed above.
   const unsettled = shown.tables.reduce((sum, table) => sum + table.unsettled, 0) - shown.unmappable.length;
   if (unsettled > 0)
     print(
@@ -222,7 +222,7 @@ export function printVerification(result: Verification, options: { limit: number
   );
 }
 
-/** One difference with the legacy row it belongs to and the change that last wrote it. */
+/** One difference with its legacy row and the change that last wrote it. */
 export function toDifferenceLine(difference: Difference): string {
   const { table, id, kind, column, expected, actual, legacyTable, legacyKey, lineage, explained } = difference;
   const what = column === null ? kind : `${column}: expected ${expected ?? 'null'}, found ${actual ?? 'null'}`;

@@ -28,7 +28,7 @@ export async function wait(
   return true;
 }
 
-/** What the legacy database has committed by now. */
+/** Returns an LSN beyond everything that the legacy database has committed by now. */
 export async function markLegacy(url: string): Promise<bigint> {
   const legacy = await connect(url, 'wait');
   try {

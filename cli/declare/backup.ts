@@ -3,7 +3,7 @@ import type { RestoreOptions } from '../commands/backup-restore.ts';
 import { json } from './options.ts';
 import type { Run } from './run.ts';
 
-/** Declares backups. */
+/** Declares the backup commands. */
 export function declareBackup(program: Command, run: Run): void {
   const backup = program
     .command('backup')

@@ -4,7 +4,7 @@ import type { IntrospectOptions } from '../commands/introspect.ts';
 import { json, positiveInteger } from './options.ts';
 import type { Run } from './run.ts';
 
-/** Declares beginning with a database of one's own. */
+/** Declares the commands that start a new pipeline. */
 export function declareBegin(program: Command, run: Run): void {
   program
     .command('init')

@@ -5,7 +5,7 @@ import type { Run } from './run.ts';
 const ofProjection = () => new Option('--projection <name>', 'only dead letters of this projection');
 const withReason = () => new Option('--reason <text>', 'only dead letters whose reason contains this text');
 
-/** Declares dead letters. */
+/** Declares the commands for dead letters. */
 export function declareDeadLetters(program: Command, run: Run): void {
   const dlq = program.command('dlq').description('dead letters: changes that a projection could not apply');
   dlq

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { json, positiveInteger } from './options.ts';
 import type { Run } from './run.ts';
 
-/** Declares the processes of the pipeline, and how one waits for them. */
+/** Declares the processes of the pipeline, and the commands that wait for them. */
 export function declareFlow(program: Command, run: Run): void {
   program
     .command('connect')

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { positiveInteger } from './options.ts';
 import type { Run } from './run.ts';
 
-/** Declares everything on this machine. */
+/** Declares the commands that run everything on this machine. */
 export function declareLocal(program: Command, run: Run): void {
   program
     .command('up')

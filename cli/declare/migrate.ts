@@ -15,7 +15,7 @@ const toPhase = () =>
     'the last phase: prepare, backup, schema, capture, load, verify or opt-in; or a name that the plan of the pipeline has for one',
   );
 
-/** Declares the migration in phases. */
+/** Declares the commands of the migration in phases. */
 export function declareMigrate(program: Command, run: Run): void {
   const migrate = program
     .command('migrate')

@@ -4,7 +4,7 @@ import type { VerifyCommandOptions } from '../commands/verify.ts';
 import { json, positiveInteger } from './options.ts';
 import type { Run } from './run.ts';
 
-/** Declares rows: whether they are right, where they come from, how they are made anew. */
+/** Declares the commands about rows: verification, origin, rebuild. */
 export function declareRows(program: Command, run: Run): void {
   program
     .command('verify')

@@ -3,7 +3,7 @@ import type { SeedOptions } from '../commands/seed.ts';
 import { json } from './options.ts';
 import type { Run } from './run.ts';
 
-/** Declares rows for the developers of the application. */
+/** Declares the command that adds rows for developers of the application. */
 export function declareSeed(program: Command, run: Run): void {
   program
     .command('seed')

@@ -4,7 +4,7 @@ import type { SnapshotOptions } from '../commands/snapshot.ts';
 import { json, positiveInteger } from './options.ts';
 import type { Run } from './run.ts';
 
-/** Declares reading legacy rows again. */
+/** Declares the commands that read legacy rows again. */
 export function declareSnapshots(program: Command, run: Run): void {
   program
     .command('resnapshot')

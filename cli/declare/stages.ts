@@ -18,7 +18,7 @@ const verifiedWithin = () =>
     .argParser(duration)
     .default(86_400, '24h');
 
-/** Declares tenants: their settings, gates and stages. */
+/** Declares the commands about tenants: settings, gates and stages. */
 export function declareStages(program: Command, run: Run): void {
   program
     .command('tenants')

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { json } from './options.ts';
 import type { Run } from './run.ts';
 
-/** Declares how the pipeline is. */
+/** Declares the commands that show the state of the pipeline. */
 export function declareState(program: Command, run: Run): void {
   program
     .command('status')

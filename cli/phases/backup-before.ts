@@ -13,13 +13,16 @@ import { restoreElsewhere, takeBackup } from '../backup-run.ts';
 import { readDatabase } from './drop-guard.ts';
 import { type PhaseRun, schemasOf } from './phase.ts';
 
-/** Records of what was done: they are no rows to lose. */
+/** Tables that record past actions; they do not count as rows to lose. */
 export const isRecord = (table: string) => table === 'crosswalk.migration' || table === 'crosswalk.phase_log';
 
-/** The folder of all backups; each one is made in a new folder in it, so that the same command can be run again. */
+/** The folder of all backups. Each backup gets a new folder in it, so that the same command can be run again. */
 export const backupsOf = ({ options }: Pick<PhaseRun, 'options'>) => resolve(options.backupDir ?? '.crosswalk/backups');
 
-/** Tables of the new schema with rows, and the verified backup that holds what nothing else could bring back of them; null: none does. Reads every row where one might. */
+/**
+ * Tables of the new schema with rows, and the verified backup that holds those of their rows that cannot be restored otherwise; null if there is none. Reads every row if
+ * a backup might hold them.
+ */
 export async function readHeld(
   run: PhaseRun,
 ): Promise<{ readonly filled: readonly string[]; readonly cover: VerifiedBackup | null }> {
@@ -32,19 +35,19 @@ export async function readHeld(
   return { filled, cover: (await findCover(backups, await readDatabase(target), holdings)).cover };
 }
 
-/** Runs whose backup was made, or found, at their beginning, and that have changed nothing since. */
+/** Runs whose backup was made or found at their beginning, and that have changed nothing since. */
 const backedUp = new WeakSet<PhaseRun>();
 
 export function rememberBackup(run: PhaseRun): void {
   backedUp.add(run);
 }
 
-/** What is about to be changed is in a verified backup: one that is there, or one that is made now. A failing check is a no-go for the phase. */
+/** Ensures that the rows about to change are in a verified backup, existing or new. A failing check is a no-go for the phase. */
 export async function backUpBefore(run: PhaseRun, phase: PhaseName): Promise<Check[]> {
   const { ok, failing } = checksOf('target');
   const { context, target, options, runId, say, progress } = run;
   if (options.withoutBackup !== null) return [ok('backup', `none is made, because: ${options.withoutBackup}`)];
-  // What this phase changes is in no backup from here on.
+  // No backup holds what this phase changes from here on.
   if (backedUp.delete(run)) return [ok('backup', 'that of this run')];
   const { filled, cover } = await readHeld(run);
   if (filled.length === 0) return [ok('backup', 'the new schema holds no row yet that one could keep')];

@@ -17,7 +17,7 @@ import { toBytesText } from '../quantity-text.ts';
 import { backupsOf, isRecord, readHeld, rememberBackup } from './backup-before.ts';
 import { nothingToDo, type Outcome, type Phase, type PhasePlan, type PhaseRun, schemasOf } from './phase.ts';
 
-/** Everything that the phases after it may change, before they do. */
+/** Backs up everything that the later phases may change. */
 export const backup: Phase = {
   name: 'backup',
   summary:
@@ -38,17 +38,17 @@ export const backup: Phase = {
 };
 
 interface Need {
-  /** Whether the new schema is going to be changed, and no verified backup holds it yet. */
+  /** Whether the new schema will be changed and no verified backup holds it yet. */
   readonly ofTarget: boolean;
-  /** What the capture phase would run. */
+  /** Statements that the capture phase would run. */
   readonly statements: readonly string[];
-  /** Tables with rows that are to be restored elsewhere. */
+  /** Tables with rows that must be restored elsewhere. */
   readonly filled: readonly string[];
-  /** A verified backup that holds the new schema already. */
+  /** A verified backup that already holds the new schema. */
   readonly cover: VerifiedBackup | null;
 }
 
-/** Read once a command: to know whether a backup holds every row, every row is read. */
+/** Read once per command: finding out whether a backup holds every row requires reading every row. */
 const needs = new WeakMap<PhaseRun, Promise<Need>>();
 
 function needOf(run: PhaseRun): Promise<Need> {
@@ -178,12 +178,12 @@ async function work(run: PhaseRun): Promise<Record<string, unknown>> {
   };
 }
 
-/** The statements that bring the legacy database back to what it is now, whatever the capture phase does. */
+/** Statements that restore the present state of capture in the legacy database, whatever the capture phase does. */
 async function toCaptureScript({ legacy, context: { config } }: PhaseRun): Promise<string> {
   const options = { ...captureOf(config), slot: config.slot };
   const now = await readCaptureState(legacy, options);
   const other: CaptureState = {
-    // Of another kind than any: so every identity is written.
+    // A kind that differs from every real one, so that every identity is written.
     identities: Object.fromEntries(Object.keys(now.identities).map((table) => [table, { kind: '', index: null }])),
     publication: null,
     hasSlot: false,

@@ -8,7 +8,7 @@ import { inDdlTransaction, retryLocked } from '../../schemas/ddl-retry.ts';
 import type { LogEntry } from '../../schemas/phase-log.ts';
 import type { Counts, Outcome, Phase, PhasePlan, PhaseRun } from './phase.ts';
 
-/** What the legacy database needs so that its changes can be captured. */
+/** Prepares the legacy database for change data capture. */
 export const capture: Phase = {
   name: 'capture',
   summary: 'sets the replica identity of the captured legacy tables, and makes the publication',
@@ -46,7 +46,7 @@ function readState(run: PhaseRun): Promise<CaptureState> {
   return readCaptureState(run.legacy, capturedOf(run));
 }
 
-/** Each statement is a transaction of its own, and takes its lock for an instant. */
+/** Each statement is a transaction of its own and holds its lock only briefly. */
 function toPlan({ options }: PhaseRun, statements: readonly string[]): PhasePlan {
   return {
     isNeeded: statements.length > 0,
@@ -59,10 +59,10 @@ function toPlan({ options }: PhaseRun, statements: readonly string[]): PhasePlan
   };
 }
 
-/** A slot is dropped outside of what a transaction could take back. */
+/** Dropping a slot cannot be rolled back. */
 const isSlot = (sql: string) => sql.includes('pg_drop_replication_slot');
 
-/** Runs what is still to do, one statement after another; what was done before a kill is not planned again. */
+/** Runs the remaining statements one by one; those done before a kill are not planned again. */
 async function runAll(run: PhaseRun, plan: () => Promise<string[]>): Promise<string[]> {
   const { legacy, say } = run;
   const options = run.ddl('legacy');
@@ -110,7 +110,7 @@ async function count(run: PhaseRun): Promise<Counts> {
   };
 }
 
-/** What there was before: for each table, and for the publication, what was recorded when it was first touched since the last rollback. */
+/** The previous state: for each table, and for the publication, the one recorded when it was first changed after the last rollback. */
 export function stateBefore(
   entries: readonly Pick<LogEntry, 'phase' | 'action' | 'verdict' | 'detail'>[],
 ): CaptureState | null {

@@ -9,7 +9,7 @@ import { backUpBefore } from './backup-before.ts';
 import type { Counts, Direction, Phase, PhasePlan, PhaseRun } from './phase.ts';
 import { toCountLines } from './show.ts';
 
-/** What came of a phase. `needed`: whether there was something to do. */
+/** Result of a phase. `needed`: whether there was something to do. */
 export interface PhaseResult {
   readonly phase: string;
   readonly action: 'run' | 'rollback';
@@ -25,8 +25,8 @@ export interface PhaseResult {
 }
 
 /**
- * One phase, or its rollback: checks, plan, go or no-go, counts, work, counts, checks. Each step is in the log, which tells after a kill how far it came. Throws what keeps the work from
- * being done, after it is in the log.
+ * Runs one phase, or its rollback: checks, plan, go or no-go, counts, work, counts, checks. Each step is logged, so the log shows after a kill how far it got. Errors
+ * that prevent the work are logged, then thrown.
  */
 export async function carryOut(
   run: PhaseRun,
@@ -90,7 +90,7 @@ export async function carryOut(
     await reach?.('phase.worked');
   } catch (thrown) {
     const error = toCrosswalkError(thrown, `phase ${phase.name}`);
-    // A connection that is gone cannot tell: the log then shows a phase that has begun and not ended.
+    // A lost connection cannot log: the log then shows a phase that was begun and not completed.
     await log({ verdict: 'failed', before, detail: { error: toErrorLine(error) } }).catch(() => undefined);
     throw thrown;
   }
@@ -127,7 +127,7 @@ async function isGo({ context }: PhaseRun, phase: Phase, action: 'run' | 'rollba
   );
 }
 
-/** Throws `config_invalid` for a phase that has nothing to take back. */
+/** Throws `config_invalid` for a phase that leaves nothing to roll back. */
 export function backOf(phase: Phase): Direction {
   if (phase.back === null)
     throw new CrosswalkError(

@@ -23,12 +23,12 @@ export async function readDatabase(client: pg.Client): Promise<{ name: string; s
   return { name: rows[0]!.name, systemId: await readSystemId(client) };
 }
 
-/** The verified backup that holds what these tables hold now, and is still there; null: none. */
+/** The verified backup that holds the present rows of these tables and still exists; null if there is none. */
 export async function findCoverNow(client: pg.Client, holdings: readonly Holding[]) {
   return (await findCover(verifiedBackups(await readEntries(client)), await readDatabase(client), holdings)).cover;
 }
 
-/** Whether statements may be run that lose rows: nothing is lost that no verified backup holds. They are tried, with the locks that they take, and taken back. */
+/** Checks whether statements that lose rows may run: every lost row must be in a verified backup. Tries them, with the locks that they take, and rolls back. */
 export async function checkDrops(
   client: pg.Client,
   statements: readonly string[],
@@ -64,8 +64,8 @@ export async function checkDrops(
 }
 
 /**
- * What migrations, up or down, are asked before each transaction: it throws `backup_missing` unless a backup that was restored elsewhere and compared holds what its statements would lose, with the tables locked against
- * writers until the drop is done. `withoutBackup`: the reason why none is asked for; null: one is.
+ * Creates the guard that migrations, up or down, call before each transaction. It throws `backup_missing` unless a backup that was restored elsewhere and compared holds
+ * what the statements would lose, with the tables locked against writers until the drop is done. `withoutBackup`: why no backup is required; null: one is.
  */
 export async function createDropGuard(
   client: pg.Client,
@@ -78,7 +78,7 @@ export async function createDropGuard(
     const lost = await findLosses(transaction, [sql]);
     if (lost.length === 0) return;
     const backups = verifiedBackups(await readEntries(transaction));
-    // The session rests while the files of a backup are read.
+    // The session is idle while the files of a backup are read.
     await transaction.query('SET LOCAL idle_in_transaction_session_timeout = 0');
     await requireCover(backups, database, await readHoldingsLocked(transaction, lost), faultOf);
   };

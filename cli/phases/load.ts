@@ -20,10 +20,10 @@ import { readWorkers } from './schema.ts';
 import { lockProjectedSql, planUnload } from './unload.ts';
 
 const POLL_MS = 500;
-/** Between two looks at why it takes so long. */
+/** Pause between two checks for the reason of a delay. */
 const LOOK_MS = 10_000;
 
-/** The initial load: other processes do it, this one watches. */
+/** The initial load. Other processes do it; this one watches. */
 export const load: Phase = {
   name: 'load',
   summary:
@@ -75,7 +75,7 @@ export const load: Phase = {
   },
 };
 
-/** Whatever doctor finds failing, but for what only says that the load has not begun or goes on. */
+/** The failing checks of doctor, except those that only show that the load has not begun or is still running. */
 async function checkForward({ context }: PhaseRun): Promise<Check[]> {
   const { ok } = checksOf('pipeline');
   try {
@@ -91,7 +91,7 @@ async function checkForward({ context }: PhaseRun): Promise<Check[]> {
   }
 }
 
-/** How many legacy rows the projections of their tables have applied; done once the histories, which read the same log, are too. */
+/** Number of legacy rows that the projections of their tables have applied. Done once the histories, which read the same log, have caught up, too. */
 async function readProgress({ context: { pipeline, config, log }, target }: PhaseRun, total: number) {
   const kafka = createKafka(config.kafka(), log);
   try {
@@ -99,7 +99,7 @@ async function readProgress({ context: { pipeline, config, log }, target }: Phas
     const { applied, isDone } = await readLoadProgress(config, kafka, target, statesOf(all), total);
     return { applied, isDone: isDone && (await readLoadProgress(config, kafka, target, all, total)).isDone };
   } catch (thrown) {
-    // The connector has not created its topics yet, or the new schema is not there yet.
+    // The connector has not created its topics yet, or the new schema does not exist yet.
     if (['server_down', 'schema_missing'].includes(toCrosswalkError(thrown, 'Kafka').code))
       return { applied: 0, isDone: false };
     throw thrown;
@@ -138,12 +138,12 @@ async function watch(run: PhaseRun): Promise<Record<string, unknown>> {
   } finally {
     progress.close();
   }
-  // What the application asks first is to be right, and quick, when this says that it is done.
+  // The first queries of the application must be correct and fast once this phase reports that it is done.
   await keepUpAfterFilling(run.target);
   return { legacyRows: total, seconds: Math.round((performance.now() - startedAtMs) / 1000) };
 }
 
-/** Legacy rows by captured table; live projected rows and those of the application by new table; what could not be applied. */
+/** Legacy rows by captured table; live projected rows and rows of the application by new table; changes that could not be applied. */
 async function count({ legacy, target, context: { pipeline, config } }: PhaseRun): Promise<Counts> {
   const counts: Record<string, Record<string, number>> = {};
   const sources = new Set([...config.tables, ...pipeline.projections.map((projection) => projection.source)]);
@@ -257,14 +257,14 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
   ];
 }
 
-/** Foreign keys to projected tables, by what refers. `own`: every row of the referring table is the application's. */
+/** Foreign keys to projected tables, by referring table. `own`: every row of the referring table belongs to the application. */
 const REFERENCES = `SELECT c.relname AS table, a.attname AS column, f.relname AS refers,
     (NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'origin' AND NOT o.attisdropped))::text AS own FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
   WHERE k.contype = 'f' AND c.relnamespace = to_regnamespace(quote_ident($1)) AND f.relnamespace = c.relnamespace
     AND EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = f.oid AND o.attname = 'origin')`;
 
-/** Without its beginning, or without a server that holds it, the log would not bring every row back. */
+/** If the beginning of the log is missing, or no server holds it, the log cannot restore every row. */
 async function checkLog({ context }: PhaseRun): Promise<Check> {
   const { ok, failing } = checksOf('Kafka');
   const leave = 'What is removed would not come back from the log: mend this first, or leave the load as it is.';
@@ -287,7 +287,7 @@ async function checkLog({ context }: PhaseRun): Promise<Check> {
   }
 }
 
-/** What is removed is decided once nobody else can write: a row that the application adds meanwhile stays. */
+/** Plans the removal after all other writers are locked out: a row that the application adds in the meantime stays. */
 async function unload(run: PhaseRun): Promise<Record<string, unknown>> {
   const { target } = run;
   const options = run.ddl('target');

@@ -11,10 +11,10 @@ import { type CommandContext, print } from '../context.ts';
 import { createProgress } from '../progress.ts';
 import type { PhaseOptions, PhaseRun } from './phase.ts';
 
-/** Held by whoever changes a whole target database. */
+/** Advisory lock for changes of a whole target database. */
 export const LOCK = 'crosswalk.phases';
 
-/** How DDL takes its locks in one of the databases. */
+/** Lock options for DDL in one of the databases. */
 export function ddlOptions(
   { signal }: Pick<CommandContext, 'signal'>,
   url: string,
@@ -30,7 +30,7 @@ export function ddlOptions(
   };
 }
 
-/** An owner's session on one of the databases, as soon as it is up. */
+/** Opens an owner's session on one of the databases, as soon as it is up. */
 export async function openOwner(context: CommandContext, database: 'target' | 'legacy'): Promise<pg.Client> {
   const { config, log, signal } = context;
   const url = database === 'target' ? config.targetOwnerUrl() : config.legacyOwnerUrl();
@@ -39,18 +39,18 @@ export async function openOwner(context: CommandContext, database: 'target' | 'l
     log,
     signal,
   });
-  // A server that works for somebody who is gone should notice it; some platforms cannot.
+  // Lets the server notice a client that is gone; some platforms do not support it.
   await client.query(`SET client_connection_check_interval = '1s'`).catch(() => undefined);
   if (database === 'target') await tellAdminEmail(client, config);
   return client;
 }
 
-/** Tells the session's migrations the address of the administrator, where one is set. */
+/** Passes the administrator's address, if set, to the session's migrations. */
 export async function tellAdminEmail(client: pg.ClientBase, { adminEmail }: Pick<Config, 'adminEmail'>): Promise<void> {
   if (adminEmail !== null) await client.query(`SELECT set_config('crosswalk.admin_email', $1, false)`, [adminEmail]);
 }
 
-/** Opens both owners' sessions, and closes them afterwards. What is said goes to standard output, or nowhere where a machine reads it. */
+/** Opens both owners' sessions and closes them afterwards. Messages go to standard output, or are dropped if the output is for a machine. */
 export async function withRun<T>(
   context: CommandContext,
   options: PhaseOptions,
@@ -93,7 +93,7 @@ export async function withRun<T>(
   }
 }
 
-/** Runs `work` as the only run of phases on this target, with the log at hand. */
+/** Runs `work` as the only run of phases on this target, with access to the log. */
 export async function alone<T>(run: PhaseRun, work: () => Promise<T>): Promise<T> {
   const onWait = (holder: { pid: string; application: string; since: string } | null) =>
     run.say(

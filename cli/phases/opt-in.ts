@@ -13,7 +13,7 @@ const shown: Omit<Direction, 'check'> = {
   asks: false,
 };
 
-/** Tenants begin to see the new schema: a decision of people, tenant by tenant, behind a gate. */
+/** Tenants begin to see the new schema: a decision of operators, for each tenant, behind a gate. */
 export const optIn: Phase = {
   name: 'opt-in',
   summary: 'shows the gate that `crosswalk stage set` asks before a tenant sees more; raises nothing itself',
@@ -40,7 +40,7 @@ async function showStages({ target }: PhaseRun): Promise<Check[]> {
   return [await checkStages(target, 'warning')];
 }
 
-/** Whether everybody is at stage 0: nobody looks at the new schema then. */
+/** Checks whether all tenants are at stage 0, so that none sees the new schema. */
 export async function checkStages(target: pg.ClientBase, otherwise: 'warning' | 'failing'): Promise<Check> {
   const checks = checksOf('target');
   const { rows: found } = await target.query<{ name: string | null }>(

@@ -10,11 +10,11 @@ import { toBytesText } from '../quantity-text.ts';
 import { nothingToDo, type Phase, type PhaseRun } from './phase.ts';
 
 const OLDEST_VERSION = 150_000;
-/** The migration that makes the roles which are not there. */
+/** The migration that creates missing roles. */
 const MAKING_ROLES = 'crosswalk/011_pipelines';
 const ROLES = ['crosswalk_app', 'crosswalk_projector', 'crosswalk_reader', 'crosswalk_operator'];
 
-/** Looks at everything that the phases after it need, and changes nothing. */
+/** Checks the requirements of the later phases; changes nothing. */
 export const prepare: Phase = {
   name: 'prepare',
   summary: 'looks at both databases, Kafka and the registry: rights, settings, sizes; changes nothing',
@@ -35,7 +35,7 @@ export const prepare: Phase = {
   back: null,
 };
 
-/** What the owner of the new schema must be able to do. */
+/** Checks the rights of the owner of the new schema. */
 async function checkTarget({ target, migrations, context: { config } }: PhaseRun): Promise<Check[]> {
   const { ok, failing } = checksOf('target');
   const { rows } = await target.query<
@@ -76,7 +76,7 @@ async function checkTarget({ target, migrations, context: { config } }: PhaseRun
   ];
 }
 
-/** What the owner of the legacy tables must be able to do, what nobody can mend for them, and how much there is. */
+/** Checks the rights of the owner of the legacy tables, problems that crosswalk cannot fix, and the amount of data. */
 async function checkLegacy({ legacy, context: { config } }: PhaseRun): Promise<Check[]> {
   const { ok, failing } = checksOf('source');
   const capture = captureOf(config);
@@ -120,12 +120,12 @@ async function checkLegacy({ legacy, context: { config } }: PhaseRun): Promise<C
   ];
 }
 
-/** Legacy rows that contradict each other, as the pipeline names them. */
+/** Legacy rows that contradict each other, by the checks of the pipeline. */
 async function checkLegacyRows({ legacy, context: { config, pipeline } }: PhaseRun): Promise<Check[]> {
   return await readLegacyChecks(legacy, config.legacySchema, pipeline.checks?.legacy ?? []);
 }
 
-/** What doctor knows of the servers. What the stream needs is only asked for where the run goes as far. */
+/** Doctor's checks of the servers. The requirements of the stream count only if the run includes the load phase. */
 async function checkServers({ context, options }: PhaseRun): Promise<Check[]> {
   const needsStream = phaseNames.indexOf(options.to) >= phaseNames.indexOf('load');
   const soften = (check: Check): Check =>
@@ -134,7 +134,7 @@ async function checkServers({ context, options }: PhaseRun): Promise<Check[]> {
     return (await examine(context))
       .filter(
         ({ area, name, what, remedy }) =>
-          // What the capture phase mends, what the schema phase and the connector make, and what only runs afterwards.
+          // Excludes what the capture phase fixes, what the schema phase and the connector create, and what only runs later.
           !(area === 'source' && name === 'capture') &&
           area !== 'target' &&
           !(area === 'Kafka' && (name === 'position' || (name === 'topics' && what.endsWith('does not exist')))) &&

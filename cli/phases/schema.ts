@@ -75,7 +75,7 @@ export const schema: Phase = {
   },
 };
 
-/** Every table of both schemas, but for the log that each phase adds to. */
+/** Counts every table of both schemas, except the log, which each phase appends to. */
 async function countSchema(run: PhaseRun): Promise<Counts> {
   const { 'crosswalk.phase_log': _, ...counts } = await countTables(run.target, schemasOf(run));
   return counts;
@@ -83,7 +83,7 @@ async function countSchema(run: PhaseRun): Promise<Counts> {
 
 async function checkForward({ target, migrations }: PhaseRun): Promise<Check[]> {
   const { ok, warning } = checksOf('target');
-  // Throws where an applied migration is another one, or not known.
+  // Throws if an applied migration has changed or is unknown.
   const pending = (await readMigrationState(target, migrations)).filter(({ appliedAt }) => appliedAt === null);
   const { rows } = await target.query<{ pid: string; seconds: string }>(
     `SELECT pid::text, extract(epoch FROM clock_timestamp() - xact_start)::int::text AS seconds FROM pg_stat_activity
@@ -150,15 +150,15 @@ async function confirmForward({ target, migrations }: PhaseRun, { before, after 
   ];
 }
 
-/** Names that the last run of the phase applied and no rollback has undone since. */
+/** Names of migrations that the last run of the phase applied and no rollback has undone since. */
 async function namesToUndo(run: PhaseRun): Promise<string[]> {
   const applied = new Set((await readApplied(run.target, run.migrations)).map(labelOf));
   return lastApplied(await run.entries(), applied);
 }
 
 /**
- * From the log: what the newest run had to apply, of what is applied now. A run that did not come to its end and the one that went on are one. A rollback that came to
- * its end leaves nothing of it, and never goes on with the run before.
+ * Derives from the log the migrations that the newest run had to apply and that are still applied. An interrupted run and the one that continued it count as one. A
+ * completed rollback leaves none of it and is never joined with the run before.
  */
 export function lastApplied(
   entries: readonly Pick<LogEntry, 'phase' | 'action' | 'verdict' | 'detail'>[],
@@ -202,7 +202,7 @@ async function checkBack(run: PhaseRun): Promise<Check[]> {
   ];
 }
 
-/** Processes of crosswalk in the target database, other than this one. */
+/** Processes of crosswalk connected to the target database, other than this one. */
 export async function readWorkers({ target }: Pick<PhaseRun, 'target'>): Promise<string[]> {
   const { rows } = await target.query<{ name: string; pid: string }>(
     `SELECT DISTINCT ON (application_name) application_name AS name, pid::text FROM pg_stat_activity

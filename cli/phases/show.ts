@@ -3,7 +3,7 @@ import { toCountText, toTableLines } from '../quantity-text.ts';
 import { phases } from './all.ts';
 import type { Counts, Section } from './phase.ts';
 
-/** Counts before and after, side by side: a line for each thing that is counted, a number where it did not change, two where it did. Lines of zeros are left out. */
+/** Counts before and after, side by side: one line per subject, one number if it did not change, two if it did. Omits lines of zeros. */
 export function toCountLines(before: Counts, after: Counts): string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   const rows = names.flatMap((name) => {
@@ -18,14 +18,14 @@ export function toCountLines(before: Counts, after: Counts): string[] {
   return toTableLines(rows);
 }
 
-/** A plan as a script for a plain client, one part after another, each announced by a line that names its database. */
+/** A plan as a script for a plain client: section by section, each introduced by a line with its database. */
 export function toScript(sections: readonly Section[]): string {
   return sections
     .map(({ database, title, sql }) => `-- section, ${database} database: ${title}\n${sql.trim()}\n`)
     .join('\n');
 }
 
-/** How a phase stands, from the log. */
+/** State of a phase, from the log. */
 export interface PhaseStanding {
   readonly phase: string;
   readonly state: 'not run' | 'begun, not ended' | 'done' | 'no-go' | 'failed' | 'rolled back';
@@ -33,7 +33,7 @@ export interface PhaseStanding {
   readonly by: string | null;
 }
 
-/** The last thing that happened to each phase. A no-go changes nothing: it is told only where nothing else happened. */
+/** The last event of each phase. A no-go changes nothing, so it counts only if there is no other event. */
 export function toStandings(entries: readonly LogEntry[]): PhaseStanding[] {
   return phases.map(({ name }) => {
     const own = entries.filter(({ phase, action }) => phase === name && (action === 'run' || action === 'rollback'));

@@ -1,13 +1,13 @@
 import type pg from 'pg';
 import { quoteIdent, quoteTable } from '../../schemas/quote.ts';
 
-/** What projectors keep beside the rows: without it they begin at the beginning of the log. Tables of other versions need not exist. */
+/** State of projectors besides the rows: without it they start at the beginning of the log. Tables of other versions need not exist. */
 const PROGRESS = [
   ...['consumer_offset', 'contribution', 'merge_key', 'parked_change', 'dead_letter', 'history_state'],
   ...['log_position', 'verified', 'upkeep'],
 ];
 
-/** The statements that remove every projected row, children first, and the projectors' progress; empty where there is neither. Rows of the application stay. */
+/** The statements that remove every projected row, children first, and the projectors' state; empty if there is neither. Rows of the application stay. */
 export async function planUnload(target: pg.ClientBase, schema: string): Promise<string[]> {
   const nameOf = (table: string) => quoteTable(schema, table);
   const tables = await readProjectedTables(target, schema);
@@ -23,7 +23,7 @@ export async function planUnload(target: pg.ClientBase, schema: string): Promise
     if (isProjected && (await has(name, `origin = 'cdc'`))) projected.push(name);
     if (await has(name, isProjected ? `origin <> 'cdc'` : 'true')) shared.push(name);
   }
-  // Without rows of the application all tables are emptied together, which no foreign key hinders.
+  // Without rows of the application, all tables are truncated together, so foreign keys do not matter.
   const filled =
     shared.length > 0
       ? projected.map((table) => `DELETE FROM ${nameOf(table)} WHERE origin = 'cdc'`)
@@ -42,15 +42,15 @@ export async function planUnload(target: pg.ClientBase, schema: string): Promise
   return [...filled, ...views.map(({ name }) => `REFRESH MATERIALIZED VIEW ${name}`)];
 }
 
-/** Keeps everybody else from the projected tables, and from those that refer to them, until the transaction ends. */
+/** Locks the projected tables, and those that reference them, exclusively until the transaction ends. */
 export async function lockProjectedSql(target: pg.ClientBase, schema: string): Promise<string> {
   const tables = (await readProjectedTables(target, schema)).map(({ name }) => quoteTable(schema, name));
   return `LOCK TABLE ${tables.join(', ')} IN ACCESS EXCLUSIVE MODE`;
 }
 
 /**
- * Tables with projected rows, and those of the application alone that refer to them, which are emptied with them or not at all: those first that refer to others. Each partition of a table
- * is a table of its own.
+ * Tables with projected rows, and tables of the application alone that reference them, which are emptied together with them or not at all. Referencing tables come first.
+ * Each partition counts as a table of its own.
  */
 async function readProjectedTables(
   target: pg.ClientBase,
@@ -76,7 +76,7 @@ async function readProjectedTables(
     const isReferred = (name: string) =>
       [...waiting].some(([other, refers]) => other !== name && refers.includes(name));
     const free = [...waiting.keys()].filter((name) => !isReferred(name));
-    // Tables in a circle can only be emptied together: their constraints must then be deferrable.
+    // Tables that reference each other in a cycle can only be emptied together; their constraints must then be deferrable.
     const next = free.length > 0 ? free : [...waiting.keys()];
     for (const name of next) waiting.delete(name);
     ordered.push(...next);

@@ -5,7 +5,7 @@ import type { Phase, PhaseRun } from './phase.ts';
 
 const KEPT_CHARACTERS = 4000;
 
-/** Every row recomputed from the legacy tables and compared: `crosswalk verify`. */
+/** Recomputes every row from the legacy tables and compares it: `crosswalk verify`. */
 export const verify: Phase = {
   name: 'verify',
   summary: 'compares every projected row with what the legacy rows imply, as `crosswalk verify` does',
@@ -25,7 +25,7 @@ export const verify: Phase = {
   back: null,
 };
 
-/** Runs the command as a process of its own: what it prints and what its exit code says is all that is known of it here. Throws what keeps it from running. */
+/** Runs the command in a child process. Only its output and exit code are used. Throws if it could not run. */
 async function runVerification({ context, isJson }: PhaseRun): Promise<Record<string, unknown>> {
   const child = spawn(process.execPath, [PROGRAM, 'verify', ...(isJson ? ['--json'] : [])], {
     env: { ...context.env },
@@ -45,7 +45,7 @@ async function runVerification({ context, isJson }: PhaseRun): Promise<Record<st
   return { exitCode, ...summarise(output) };
 }
 
-/** The scalars of what it printed: enough to tell one verification from another. */
+/** The scalars in its output, which suffice to identify a verification. */
 function summarise(output: string): Record<string, unknown> {
   try {
     const parsed = JSON.parse(output) as Record<string, unknown>;
@@ -56,7 +56,7 @@ function summarise(output: string): Record<string, unknown> {
   }
 }
 
-/** What the exit code of `crosswalk verify` says. */
+/** Meaning of the exit code of `crosswalk verify`. */
 export function toVerifyCheck(exitCode: unknown): Check {
   const { ok, failing } = checksOf('pipeline');
   if (exitCode === 0) return ok('verify', 'every row is equal');

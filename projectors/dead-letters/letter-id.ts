@@ -1,6 +1,6 @@
 import { CrosswalkError } from '../../runtime/errors.ts';
 
-/** Where a dead letter stands: the change of one projection at one place of the log. */
+/** Identity of a dead letter: the change of one projection at one position of the log. */
 export interface LetterId {
   readonly projection: string;
   readonly topic: string;
@@ -15,7 +15,7 @@ export function toLetterId({ projection, topic, partition, offset }: LetterId): 
   return `${projection}:${topic}/${partition}@${offset}`;
 }
 
-/** Reads what `toLetterId` writes. Throws `config_invalid`. */
+/** Parses the output of `toLetterId`. Throws `config_invalid`. */
 export function parseLetterId(text: string): LetterId {
   const colon = text.indexOf(':');
   const match = PLACE.exec(text.slice(colon + 1));
@@ -25,7 +25,7 @@ export function parseLetterId(text: string): LetterId {
   return { projection: text.slice(0, colon), topic: match[1]!, partition: Number(match[2]), offset: match[3]! };
 }
 
-/** Ids as arguments give them, each once: each one text, or `projection topic/partition@offset`. */
+/** Parses ids given as arguments, without duplicates: each a single word, or one as `projection topic/partition@offset`. */
 export function parseLetterIds(words: readonly string[]): LetterId[] {
   if (words.length === 2 && !words[0]!.includes(':') && PLACE.test(words[1]!)) {
     return [parseLetterId(`${words[0]}:${words[1]}`)];

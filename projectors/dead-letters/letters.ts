@@ -4,15 +4,15 @@ import { parseBytea } from '../../runtime/postgres.ts';
 import { toKeptHeaders } from '../write/kept-records.ts';
 import type { LetterId } from './letter-id.ts';
 
-/** Which dead letters: those that every given condition holds for. */
+/** Selects the dead letters that match every given condition. */
 export interface Selection {
   readonly ids?: readonly LetterId[];
   readonly projection?: string;
-  /** Part of the reason. */
+  /** Substring of the reason. */
   readonly reason?: string;
-  /** No later than this, PostgreSQL text. */
+  /** Failed no later than this; PostgreSQL text. */
   readonly failedBy?: string;
-  /** Also those that are resolved. */
+  /** Includes resolved ones. */
   readonly resolvedToo?: boolean;
 }
 
@@ -56,7 +56,7 @@ function toIdColumns(ids: readonly LetterId[] | undefined): unknown[] {
   ];
 }
 
-/** How many dead letters there are, by projection and reason, most first. */
+/** Numbers of dead letters by projection and reason, largest first. */
 export async function countLetters(
   client: pg.ClientBase,
   selection: Selection,
@@ -69,7 +69,7 @@ export async function countLetters(
   return rows.map((row) => ({ ...row, open: Number(row.open), resolved: Number(row.resolved) }));
 }
 
-/** Dead letters in the order of their places, from behind `after` on. */
+/** Reads dead letters in the order of their positions, starting after `after`. */
 export async function readLetters(
   client: pg.ClientBase,
   selection: Selection,
@@ -95,7 +95,7 @@ export async function readLetters(
   return rows.map((row) => ({ ...row, partition: Number(row.partition), bytes: Number(row.bytes) }) as Letter);
 }
 
-/** The records of open dead letters, in the order of the log; the letters are locked. Those that are resolved by now are left out. */
+/** Reads the records of open dead letters in log order and locks the dead letters. Omits those resolved meanwhile. */
 export async function lockRecords(
   client: pg.ClientBase,
   ids: readonly LetterId[],
@@ -107,7 +107,7 @@ export async function lockRecords(
   );
 }
 
-/** The record of one dead letter; null where there is none. */
+/** The record of one dead letter; null if there is none. */
 export async function readRecord(client: pg.ClientBase, id: LetterId): Promise<LetterRecord | null> {
   return (await readRecordsWith(client, { ids: [id], resolvedToo: true }, ''))[0]?.record ?? null;
 }
@@ -129,7 +129,7 @@ async function readRecordsWith(client: pg.ClientBase, selection: Selection, rest
   }));
 }
 
-/** What else there is about a legacy row: ids of its other open dead letters, and how many of its changes are parked. */
+/** Other problems of the same legacy row: ids of its other open dead letters, and the number of its parked changes. */
 export async function readSiblings(
   client: pg.ClientBase,
   letter: Letter,
@@ -163,7 +163,7 @@ export async function setReasons(
   );
 }
 
-/** Resolves open dead letters without applying them. Returns how many it were. */
+/** Resolves open dead letters without applying them. Returns their number. */
 export async function discardLetters(
   client: pg.ClientBase,
   ids: readonly LetterId[],

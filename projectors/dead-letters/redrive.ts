@@ -21,17 +21,20 @@ import {
   setReasons,
 } from './letters.ts';
 
-/** Letters looked up at a time. */
+/** Dead letters read at a time. */
 const PAGE_LETTERS = 1000;
-/** Letters of one transaction: projectors of their partitions wait for it. */
+/** Dead letters in one transaction: projectors of their partitions wait for it. */
 const BATCH_LETTERS = 200;
-/** Bytes of their records, which are in memory together. */
+/** Bytes of their records, which are held in memory together. */
 const BATCH_BYTES = 8_000_000;
 const LOCK_ATTEMPTS = 5;
-/** Letters that are remembered for another pass, at most. */
+/** Most dead letters kept for another pass. */
 const MOST_AGAIN = 100_000;
 
-/** What became of the letters. `overtaken`: a later version of the row was applied; `held`: other changes of the row are parked, or a replay has not come so far; `left`: by their new reason. */
+/**
+ * Outcome of a redrive. `overtaken`: a later version of the row was applied; `held`: other changes of the row are parked, or a replay has not reached it yet; `left`:
+ * those still open, by new reason.
+ */
 export interface Redriven {
   selected: number;
   applied: number;
@@ -42,22 +45,22 @@ export interface Redriven {
 
 export interface RedriveOptions {
   readonly selection: Selection;
-  /** Who is said to have done it. */
+  /** Name recorded as the operator. */
   readonly by: string;
-  /** Everything is done, and undone again. */
+  /** Does everything, then rolls it back. */
   readonly dryRun: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** `mayPass`: a row or a unique value is missing, which another letter may bring. */
+/** `mayPass`: a row or a unique value is missing, which another dead letter may supply. */
 type Fate =
   | { readonly kind: 'applied' | 'overtaken' | 'held' }
   | { readonly kind: 'left'; readonly reason: string; readonly mayPass: boolean };
 
 /**
- * Applies open dead letters again, each exactly once, as a projector would. Projections in their order, parents first; letters that then still wait for a
- * row or a unique value are tried again as long as that brings anything. Stops between two batches when the signal is raised.
+ * Applies open dead letters again, each exactly once, as a projector would. Projections run in order, parents first. Dead letters that still wait for a row or a unique
+ * value afterwards are retried as long as a pass applies any. Stops between two batches when the signal is aborted.
  */
 export async function redrive(pool: pg.Pool, appliers: readonly Applier[], options: RedriveOptions): Promise<Redriven> {
   const { selection, dryRun, signal } = options;
@@ -135,7 +138,7 @@ function* inBatches<T extends { readonly bytes: number }>(letters: readonly T[])
   if (batch.length > 0) yield batch;
 }
 
-/** Carries what a dry run found out of the transaction that it undoes. */
+/** Carries the results of a dry run out of the transaction that it rolls back. */
 class Undo extends Error {
   readonly fates: readonly Fate[];
 
@@ -145,7 +148,7 @@ class Undo extends Error {
   }
 }
 
-/** Letters of one projection, in one transaction. Returns the fate of each. */
+/** Redrives dead letters of one projection in one transaction. Returns the fate of each. */
 async function redriveBatch(
   pool: pg.Pool,
   applier: Applier,
@@ -168,7 +171,7 @@ async function redriveBatch(
   });
 }
 
-/** Everything that redriving changes, in the caller's transaction. */
+/** Makes all changes of a redrive in the caller's transaction. */
 async function applyLetters(
   client: pg.ClientBase,
   applier: Applier,
@@ -189,13 +192,13 @@ async function applyLetters(
       fates.set(toLetterId(id), { kind: 'left', reason: toUnreadable(error), mayPass: false });
     }
   }
-  // A parked change of the row may be older or newer: both are applied in their order once it is free.
+  // A parked change of the row may be older or newer: both are applied in order once the row is no longer parked.
   const { parked } = await readHeldKeys(
     client,
     projection.name,
     changes.map(({ legacyKey }) => legacyKey),
   );
-  // After a replay has begun, the log brings the change again, behind older ones of its row.
+  // After the start of a replay, the log delivers the change again, after the older ones of its row.
   const isHeld = ({ legacyKey, record }: SourceChange) =>
     parked.has(legacyKey) || record.offset >= (nexts.get(`${record.topic}/${record.partition}`) ?? record.offset + 1n);
   const free = changes.filter((change) => !isHeld(change));
@@ -228,13 +231,13 @@ async function applyLetters(
     outcome.applied.flatMap((row) => toAppliedChanges(projection, row)),
     `redriven by ${by}`,
   );
-  // Those that were resolved before they could be locked have no fate.
+  // Those resolved before they could be locked have no fate.
   return ids.map((id) => fates.get(toLetterId(id)) ?? { kind: 'overtaken' });
 }
 
 /**
- * What a projector and its retry of parked changes lock first: nobody parks or applies changes of these partitions beside this. Returns the partitions'
- * next offsets.
+ * Locks what a projector and its retry of parked changes lock first, so that no other session parks or applies changes of these partitions meanwhile. Returns the
+ * partitions' next offsets.
  */
 async function lockPartitions(
   client: pg.ClientBase,
@@ -254,7 +257,7 @@ function decodeRecord({ decoder }: Applier, id: LetterId, { key, value }: Letter
   return decoder.decode(id.topic, id.partition, [{ offset: BigInt(id.offset), key, value }]);
 }
 
-/** Why a record cannot be read. Throws what waiting may heal. */
+/** Returns why a record cannot be read. Rethrows an error that may pass. */
 function toUnreadable(error: unknown): string {
   const found = toCrosswalkError(error, 'schema registry');
   if (found.code === 'server_down' || found.code === 'auth_failed' || found.code === 'tls_refused') throw found;

@@ -9,14 +9,14 @@ export interface CellChange {
 }
 
 /**
- * What a change did to its legacy row. `previous`: the row as the change before it left it, null where it was gone, undefined where that is not known.
- * `unseen`: columns whose old value is another one than `previous` says: they changed without an event.
+ * Returns what a change did to its legacy row. `previous`: the row after the change before it, null if it did not exist, undefined if unknown. `unseen`: columns whose
+ * old value differs from `previous`, so they changed without an event.
  */
 export function toCellChanges(
   { op, before, after }: Pick<SourceChange, 'op' | 'before' | 'after'>,
   previous: LegacyRow | null | undefined,
 ): { changed: CellChange[]; unseen: string[] } {
-  // An old row that was not sent, or only its key, is known from the event before.
+  // If the old row was not sent, or only its key, it is taken from the previous event.
   const old = op === 'c' ? null : (before ?? previous ?? null);
   const changed = columnsOf(old, after).flatMap((column) => {
     const [from, to] = [old?.[column] ?? null, after?.[column] ?? null];
@@ -31,12 +31,12 @@ export function toCellChanges(
   return { changed, unseen };
 }
 
-/** Columns that either row has, in the order of the later one. */
+/** Columns of either row, in the order of the later one. */
 export function columnsOf(a: LegacyRow | null, b: LegacyRow | null): string[] {
   return [...new Set([...Object.keys(b ?? {}), ...Object.keys(a ?? {})])];
 }
 
-/** Columns in which two rows differ; every filled one where one of them is missing. */
+/** Columns in which two rows differ; if one row is missing, all non-null columns of the other. */
 export function differingColumns(a: LegacyRow | null, b: LegacyRow | null): string[] {
   return columnsOf(a, b).filter((column) => (a?.[column] ?? null) !== (b?.[column] ?? null));
 }

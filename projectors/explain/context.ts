@@ -15,17 +15,17 @@ import { partitionOfKey, rangeOf, readChanges, readTableLog, type TableLog, toWa
 import type { Consumption } from './read-target.ts';
 import type { SeenValues } from './seen-values.ts';
 
-/** What an explanation reads from. Nothing is written anywhere. */
+/** The sources of an explanation. Read-only. */
 export interface ExplainContext {
   readonly config: Config;
   readonly kafka: Kafka;
   readonly registry: Registry;
-  /** Those of the tree. */
+  /** The projections of the working tree. */
   readonly projections: readonly Projection[];
   readonly tenants: Tenants;
-  /** Table of values without a valid form, if there is one. */
+  /** Table of rejected values, if there is one. */
   readonly rejects: string | undefined;
-  /** Other values of each setting of a tenant: what depends on a setting changes with it. */
+  /** Alternative values of each tenant setting, used to find what depends on a setting. */
   readonly otherSettings: Readonly<Record<string, readonly unknown[]>>;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
@@ -33,15 +33,15 @@ export interface ExplainContext {
 
 export interface ExplainOptions {
   readonly unmask: boolean;
-  /** Everything that there is, also where that means to read much. */
+  /** Reads everything, even if that is much. */
   readonly full: boolean;
-  /** Only changes that were committed since then, milliseconds since 1970. */
+  /** Only changes committed since then, in milliseconds since 1970. */
   readonly sinceMs: number | null;
-  /** Events of a chain, and rows of a list, that are told. */
+  /** Most events of a chain, and most rows of a list, in the output. */
   readonly limit: number;
 }
 
-/** Runs `work` on one snapshot of the target database. Throws a CrosswalkError that names it. */
+/** Runs `work` on one snapshot of the target database. Throws a CrosswalkError that names the database. */
 export async function withSnapshot<T>(config: Config, work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
   const url = config.targetUrl();
   try {
@@ -63,7 +63,7 @@ export async function readLogEnd({ kafka, config }: ExplainContext): Promise<Pos
   });
 }
 
-/** Where the log of a legacy table is. Throws a CrosswalkError. */
+/** Finds the log of a legacy table. Throws a CrosswalkError. */
 export async function findLog(
   context: ExplainContext,
   table: string,
@@ -75,12 +75,12 @@ export async function findLog(
   });
 }
 
-/** A legacy key whose events are to be read, and what is asked about them. */
+/** A legacy key whose events are to be read, and what to find out about them. */
 export interface ChainRequest {
   readonly legacyKey: string;
   readonly consumption: Consumption;
   readonly impliedBy: (row: Parameters<Projection['map']>[0] | null) => RowsByTable;
-  /** Histories whose additions are told. */
+  /** Histories whose additions are included. */
   readonly histories: readonly {
     readonly projection: Projection;
     readonly only?: (rows: RowsByTable) => RowsByTable;
@@ -88,7 +88,7 @@ export interface ChainRequest {
   readonly isWanted: ChainOptions['isWanted'];
 }
 
-/** A chain with where it was read. */
+/** A chain with the range it was read from. */
 export interface ReadChain {
   readonly legacyTable: string;
   readonly legacyKey: string;
@@ -99,7 +99,7 @@ export interface ReadChain {
   readonly isWhole: boolean;
 }
 
-/** Events kept in all chains together, at most. */
+/** Most events kept in all chains together. */
 const MOST_EVENTS = 20_000;
 
 /** Reads the chains of keys of one legacy table, in one pass over the partitions that they hash to. */
@@ -126,7 +126,7 @@ export async function readChains(
       appendedBy: (change, previous) => {
         const input = toHistoryInput(change, previous);
         const all = request.histories.flatMap(({ projection, only }) => {
-          // A repair adds nothing to a history, and neither does the first read of a row.
+          // Neither a repair nor the first read of a row adds to a history.
           if (change.repair !== null || (change.op === 'r' && !previous)) return [];
           const rows = toAppendedRows(projection, tenants, input);
           return [...(only?.(rows) ?? rows)];
@@ -151,7 +151,7 @@ export async function readChains(
   return chains;
 }
 
-/** A projection that requires nothing: an event is told also where a column is gone that the mapping needs. */
+/** A projection that requires nothing: an event is shown even if a column that the mapping needs is missing. */
 function readerOf(table: string): Projection {
   return defineProjection({
     ...{ name: 'explain', version: '', source: table, requires: [], reads: [], owned: [], aggregates: [] },

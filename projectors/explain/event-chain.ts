@@ -5,7 +5,7 @@ import type { Chain, Effect, LoggedEvent, Progress } from './explanation.ts';
 import { toShown } from './explanation.ts';
 import { type RowsByTable, toEffects } from './implied-rows.ts';
 
-/** A change with the row as the change before it had left it: null where it was gone, undefined where that is not known. */
+/** A change with the row after the change before it: null if it did not exist, undefined if unknown. */
 export interface PlacedChange {
   readonly change: SourceChange;
   readonly previous: LegacyRow | null | undefined;
@@ -13,30 +13,30 @@ export interface PlacedChange {
 }
 
 export interface ChainOptions {
-  /** Events that are kept; of more, the first one and the last ones. */
+  /** Most events kept: the first one and the last ones. */
   readonly limit: number;
   readonly unmask: boolean;
-  /** Whether the chain begins where the log does, so that a row is not there before its first event. */
+  /** Whether the chain begins at the start of the log, so that the row does not exist before its first event. */
   readonly isWhole: boolean;
   readonly progressOf: (change: SourceChange) => Progress;
-  /** What the row implies, as far as it is asked about. May throw. */
+  /** The implied rows that are of interest. May throw. */
   readonly impliedBy: (row: LegacyRow | null) => RowsByTable;
-  /** What the change itself adds to histories. May throw. */
+  /** The rows that the change itself adds to histories. May throw. */
   readonly appendedBy: (change: SourceChange, previous: LegacyRow | null | undefined) => RowsByTable;
-  /** Changes that are kept beside the list: the last one of them. */
+  /** Selects a change to keep besides the list; the last match is kept. */
   readonly isWanted: (change: Pick<SourceChange, 'lineage' | 'identity'>) => boolean;
 }
 
-/** Gathers the events of one legacy key, in bounded memory. */
+/** Collects the events of one legacy key, in bounded memory. */
 export interface EventChain {
   add(change: SourceChange): void;
   readonly count: number;
   readonly events: readonly LoggedEvent[];
-  /** The last change that `isWanted`. */
+  /** The last change that matches `isWanted`. */
   readonly wanted: PlacedChange | null;
   /** The last change that has taken effect. */
   readonly applied: PlacedChange | null;
-  /** The last change that has taken effect and implies any of what is asked about. */
+  /** The last change that has taken effect and implies any row of interest. */
   readonly implying: PlacedChange | null;
 }
 
@@ -52,7 +52,7 @@ export function createEventChain(options: ChainOptions): EventChain {
   let applied: PlacedChange | null = null;
   let implying: PlacedChange | null = null;
 
-  /** What the change does to what is implied. A row that cannot be mapped leaves it as it is. */
+  /** Effects of the change on the implied rows. A row that cannot be mapped leaves them unchanged. */
   function follow(change: SourceChange): Effect[] {
     try {
       if (previous === undefined) implied = options.impliedBy(change.before);
@@ -106,7 +106,7 @@ export function createEventChain(options: ChainOptions): EventChain {
       if (first === null) first = event;
       else {
         last.push(event);
-        // Cut in steps: each cut moves all that stays.
+        // Truncated only now and then: each truncation moves all that remains.
         if (last.length >= 2 * options.limit) last = last.slice(-options.limit);
       }
       const placed = { change: withoutBytes(change), previous, event };
@@ -122,12 +122,12 @@ export function createEventChain(options: ChainOptions): EventChain {
 
 const EMPTY = Buffer.alloc(0);
 
-/** The record's bytes are views of what was fetched, and would keep all of it. */
+/** Drops the record's bytes: they are views of the fetched buffer and would keep all of it in memory. */
 function withoutBytes(change: SourceChange): SourceChange {
   return { ...change, record: { ...change.record, key: EMPTY, value: EMPTY } };
 }
 
-/** The chain as it is told: at most `limit` events behind the first one. */
+/** The chain for output: at most `limit` events, the first one and the last ones. */
 export function toChain(
   chain: Pick<EventChain, 'count' | 'events'>,
   limit: number,

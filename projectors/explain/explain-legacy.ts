@@ -29,10 +29,10 @@ import {
 } from './read-target.ts';
 import { createSeenValues } from './seen-values.ts';
 
-/** Merge keys and rows of histories that are looked up, at most. */
+/** Most merge keys and history rows that are looked up. */
 const MOST_LOOKED_UP = 2000;
 
-/** Explains one legacy row: everything that it became. */
+/** Explains one legacy row: all new rows and contributions that came from it. */
 export async function explainLegacy(
   context: ExplainContext,
   given: { readonly table: string; readonly key: readonly string[] },
@@ -53,7 +53,7 @@ export async function explainLegacy(
   const key = toWantedKey(await findLog(context, table, null, options), given.key).legacyKey;
   const topic = topicOf(config, table);
   const found = await readFound(context, projections, table, key, options);
-  // Behind the rows: what they show is in the log up to this position.
+  // Read after the rows: the changes that they show are in the log up to this position.
   const position = await readLogEnd(context);
   const log = await findLog(context, table, position, options);
   const lookUp = createLookUp();
@@ -117,7 +117,7 @@ function toNothingFound(table: string, key: string, { sinceMs }: ExplainOptions)
   return `Nothing is known of legacy ${table} ${key}: no event in the log, no row. Check the key; a row that was just written is there once crosswalk wait says so; crosswalk doctor says whether ${table} is captured.`;
 }
 
-/** Of several consumers, how far the one is that is furthest behind. */
+/** Combines several consumers: the progress of the one furthest behind. */
 function toOneConsumption(consumptions: readonly Consumption[]): Consumption {
   const order: readonly Progress[] = ['parked', 'failed', 'not applied yet', 'applied'];
   return {
@@ -150,7 +150,7 @@ async function readFound(
         const found = await readRowsBy(client, target, types, { column: scope.column, values }, limit);
         if (found.length === limit) cut.add(target);
         for (const row of found) {
-          // A scope may find rows of others: rejects are found by the key alone, and the application may use an id.
+          // A scope may match rows of others: rejects are found by the key alone, and the application may use an id.
           if (row.origin === 'cdc' && row.legacy_table !== table) continue;
           if (target === rejectsTable && row.origin === 'cdc') rejects.push(toReject(target, row));
           else rows.push(toRowName(target, row));
@@ -159,7 +159,7 @@ async function readFound(
     }
     const aggregates = [...new Set(projections.flatMap((projection) => projection.aggregates.map(({ name }) => name)))];
     const contributions = await readContributionsOf(client, table, key, aggregates, full);
-    // A history may be behind, or ahead of, the rows that are compared with the chain.
+    // A history may be behind or ahead of the rows that are compared with the chain.
     const ofState = consumptions.filter(({ projection }) => projection.history === undefined);
     const progress = toOneConsumption(ofState.map(({ consumption }) => consumption));
     return {
@@ -177,7 +177,7 @@ function toReject(table: string, row: TargetRow) {
   return { ...toRowName(table, row), path: row.path ?? '', reason: row.reason ?? '' };
 }
 
-/** Remembers what a chain has gone through: merge keys, which retired contributions are found by, and rows of histories. */
+/** Remembers what a chain has passed through: merge keys, by which retired contributions are found, and rows of histories. */
 function createLookUp() {
   const mergeKeys = new Map<string, Set<string>>();
   const historyIds = new Map<string, Set<string>>();
@@ -211,7 +211,7 @@ function createLookUp() {
   };
 }
 
-/** Contributions of the row, and the merged rows that rest on them. */
+/** Reads the contributions of the row, and the merged rows that depend on them. */
 async function readMerged(
   { config }: ExplainContext,
   projections: readonly Projection[],
@@ -248,7 +248,7 @@ async function readMerged(
   });
 }
 
-/** Ids of the merged rows that a contribution is part of, by table. */
+/** Ids of the merged rows that depend on a contribution, by table. */
 function idsRestingOn(
   aggregate: Projection['aggregates'][number],
   mergeKey: string,
@@ -285,7 +285,7 @@ async function readHistory(
   });
 }
 
-/** The row's last version, where it is too large for the log. */
+/** Reads the row's last version if it is too large for the log. */
 async function readTooLarge(
   { kafka, config }: ExplainContext,
   table: string,
@@ -317,7 +317,7 @@ async function readTooLarge(
   }
 }
 
-/** Compares the live rows with what the last applied change implies, by their ids: `verify` compares their cells. */
+/** Compares the live rows with those implied by the last applied change, by id only: `verify` compares their cells. */
 function judge(
   { chain, from }: ReadChain,
   projections: readonly Projection[],

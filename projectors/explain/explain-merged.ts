@@ -17,7 +17,7 @@ import type { ColumnTypes, Consumption, StoredContribution, TargetRow } from './
 import { toPrinted } from './read-target.ts';
 import type { SeenValues } from './seen-values.ts';
 
-/** What is stored of a merged row: every contribution to its merge key. */
+/** The stored input of a merged row: every contribution to its merge key. */
 export interface MergedInput {
   readonly mergeKey: string;
   readonly contributions: readonly StoredContribution[];
@@ -31,30 +31,30 @@ interface MergedRole {
   readonly columns: readonly string[];
 }
 
-/** A projection that feeds the aggregate, with how far it is. */
+/** A projection that feeds the aggregate, with its progress. */
 interface Feeder {
   readonly projection: Projection;
   readonly consumption: Consumption;
 }
 
-/** Contributors listed, unless all are asked for, and contributors named for a cell. */
+/** Most contributors listed, unless all are requested, and most contributors named for a cell. */
 const MOST_LISTED = 20;
 const MOST_NAMED = 5;
 
-/** The folded row as the tree has it; null where the contributions fold to no such row. */
+/** The row as the working tree folds it; null if the contributions do not fold to it. */
 function foldRow({ aggregate }: MergedRole, { mergeKey, contributions }: MergedInput, table: string, id: string) {
   if (contributions.length === 0) return null;
   return aggregate.fold(mergeKey, contributions)[table]?.find(({ row }) => row.id === id) ?? null;
 }
 
-/** Contributions that the row rests on first, greatest first; then the others. */
+/** Contributions that the row depends on, greatest first; then the others. */
 function inOrder(contributions: readonly StoredContribution[], folded: FoldedRow | null): StoredContribution[] {
   const base = new Set<unknown>(folded?.from ?? contributions.filter(({ live }) => live));
   const sorted = toGreatestFirst(contributions) as readonly StoredContribution[];
   return [...sorted.filter((each) => base.has(each)), ...sorted.filter((each) => !base.has(each))];
 }
 
-/** The chains that are read, by feeder: of the greatest contributor, and of the one whose change wrote the row; of all with `full`. */
+/** The chains to read, by feeder: those of the greatest contributor and of the one whose change wrote the row; with `full`, all. */
 export function toMergedRequests(
   table: string,
   row: TargetRow,
@@ -71,7 +71,7 @@ export function toMergedRequests(
   try {
     folded = foldRow(role, merged, table, row.id!);
   } catch {
-    // It is told as a problem when the row is explained.
+    // Reported as a problem when the row is explained.
   }
   const ordered = inOrder(known, folded);
   const writers = known.filter(({ lineage }) => lineage.lsn === row.source_lsn && lineage.xid === row.source_xid);
@@ -100,7 +100,7 @@ export function toMergedRequests(
   });
 }
 
-/** Explains a merged row: its contributors, and which of them each cell comes from. */
+/** Explains a merged row: its contributors, and the ones that each cell comes from. */
 export async function explainMerged(
   { config, tenants, otherSettings }: ExplainContext,
   input: {
@@ -184,7 +184,7 @@ export async function explainMerged(
     }
   }
 
-  // What is null comes from nobody.
+  // A null cell comes from no contributor.
   const filled = columns.filter((column) => (row[column] ?? null) !== null);
   const gives = ordered.map((_, index) =>
     filled.filter((column) => trace?.origins[column]?.from.some(({ contributor }) => contributor === index)),
@@ -215,7 +215,7 @@ export async function explainMerged(
   };
 }
 
-/** The data that a legacy row contributes to a merge key; null where it contributes nothing to it, undefined where it cannot be mapped. */
+/** The data that a legacy row contributes to a merge key; null if it contributes nothing to it, undefined if it cannot be mapped. */
 function contributionOf(
   projection: Projection,
   aggregate: Aggregate,

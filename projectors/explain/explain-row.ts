@@ -37,7 +37,7 @@ import {
 } from './read-target.ts';
 import { createSeenValues, type SeenValues } from './seen-values.ts';
 
-/** How a projection of the tree writes a table. */
+/** How a projection of the working tree writes a table. */
 type Role = {
   readonly projection: Projection;
   readonly columns: readonly string[];
@@ -89,19 +89,19 @@ const EMPTY = {
   notes: [],
 } satisfies Partial<RowExplanation>;
 
-/** What one snapshot of the target database says of the row. */
+/** The row in one snapshot of the target database. */
 interface Found {
   readonly row: TargetRow | null;
   readonly types: ColumnTypes;
   readonly role: Role | null;
   readonly merged: MergedInput | null;
-  /** Projections whose legacy rows may be behind it: that of `role`, and of a merged row the others that feed its aggregate. */
+  /** Projections whose legacy rows may have produced it: that of `role`, and for a merged row the others that feed its aggregate. */
   readonly feeders: readonly { readonly projection: Projection; readonly consumption: Consumption }[];
-  /** Of a row that is not there: tables that have one of this id. */
+  /** For a missing row: tables that have a row with this id. */
   readonly elsewhere: readonly string[];
 }
 
-/** Explains one row of the new schema: which legacy row and change made it, and where each of its cells comes from. */
+/** Explains one row of the new schema: the legacy row and the change that produced it, and the origin of each cell. */
 export async function explainRow(
   context: ExplainContext,
   given: { readonly table: string; readonly id: string },
@@ -130,7 +130,7 @@ export async function explainRow(
     return { ...about, row: name, columns: toPlainColumns(row, options), problems: [problem] };
   }
 
-  // Behind the row: what it shows is in the log up to this position.
+  // Read after the row: the changes that it shows are in the log up to this position.
   const position = await readLogEnd(context);
   const named = await findLog(context, role.projection.source, position, options);
   if (!isKeyOf(named, name.legacyKey)) {
@@ -202,7 +202,7 @@ function isKeyOf(log: TableLog, legacyKey: string): boolean {
   }
 }
 
-/** A chain as it is told. */
+/** A chain for output. */
 export function toTold(read: ReadChain, table: string, topic: string, { limit }: ExplainOptions) {
   const { legacyKey, partition, from, to, isWhole } = read;
   return toChain(read.chain, limit, {
@@ -263,7 +263,7 @@ async function readFound(
   });
 }
 
-/** Whether both projections feed one aggregate with their legacy rows. */
+/** Whether both projections feed the same aggregate. */
 function sharesFold(role: Role, other: Role): boolean {
   return role.kind === 'merged' && other.kind === 'merged' && role.aggregate.name === other.aggregate.name;
 }
@@ -299,7 +299,7 @@ function toRequests(
   options: ExplainOptions,
 ): { readonly projection: Projection; readonly requests: readonly ChainRequest[] }[] {
   const id = row!.id!;
-  // All changes of a transaction have one LSN. What they made of the row is its state after the last of them; a row of a history is one change's own.
+  // All changes of a transaction have the same LSN. They produced the row as it is after the last of them; a row of a history belongs to one change.
   const isWanted: ChainRequest['isWanted'] = ({ lineage, identity }) =>
     lineage.lsn === row!.source_lsn && (role.kind !== 'history' || identity.endsWith(`/${row!.ordinal}`));
   const onlyThis = (rows: RowsByTable): RowsByTable => {
@@ -377,7 +377,7 @@ async function explainOwn(
     columns: role.columns.map((column) => ({
       column,
       value: toShown(row[column] ?? null, options.unmask),
-      // A column that a mapping leaves out is null.
+      // A column that a mapping omits is null.
       origin: trace === null ? null : show(trace.origins[column] ?? { kind: 'constant', from: [], settings: [] }),
     })),
     existence: trace?.existence ?? [],

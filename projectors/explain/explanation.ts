@@ -3,7 +3,7 @@ import type { Lineage, RepairHint } from '../source-change.ts';
 import type { FoldOrigin } from './fold-provenance.ts';
 import type { Origin } from './provenance.ts';
 
-/** How a cell is shown: the value itself or, unless asked for, how long it is; null is null. */
+/** A cell for output: its value or, unless unmasked, its length; null is null. */
 export type Shown = string | null;
 
 /** A cell that an event changed. */
@@ -16,16 +16,16 @@ export interface ChangedCell {
 /** Whether a change of the log has taken effect in the new schema. `failed`: it is a dead letter. */
 export type Progress = 'applied' | 'not applied yet' | 'parked' | 'failed';
 
-/** What an event means for the rows of one table, or for contributions; `fails`: its mapping throws. */
+/** Effect of an event on the rows of one table, or on contributions; `fails`: its mapping throws. */
 export interface Effect {
   readonly what: string;
   readonly kind: 'appears' | 'changes' | 'disappears' | 'fails';
   readonly rows: number;
-  /** Columns that changed, of new rows or of the data of contributions. */
+  /** Changed columns of new rows or of the data of contributions. */
   readonly columns: readonly string[];
 }
 
-/** One change of a legacy row, as it stands in the log. */
+/** One change of a legacy row in the log. */
 export interface LoggedEvent extends Lineage {
   readonly op: 'c' | 'u' | 'd' | 'r';
   /** Timeline, commit LSN, ordinal in the transaction. */
@@ -33,11 +33,11 @@ export interface LoggedEvent extends Lineage {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
-  /** Of a row that was sent again by a repair. */
+  /** Set if a repair sent the row again. */
   readonly repair: RepairHint | null;
-  /** Legacy columns that it changed; of an insert those that it filled, of a delete those that were filled. */
+  /** Changed legacy columns; for an insert or a delete, the non-null ones. */
   readonly changed: readonly ChangedCell[];
-  /** Columns that the event before it had left at other values: they changed without an event between the two. */
+  /** Columns whose old value differs from the one after the previous event: they changed without an event in between. */
   readonly unseen: readonly string[];
   readonly progress: Progress;
   readonly effects: readonly Effect[];
@@ -49,18 +49,18 @@ export interface Chain {
   readonly key: string;
   readonly topic: string;
   readonly partition: number;
-  /** Offsets that were read: from the first one on, to before the last. */
+  /** Offsets that were read: `from` inclusive, `to` exclusive. */
   readonly from: string;
   readonly to: string;
-  /** Whether the log still has everything from its beginning, and all of it was read. */
+  /** Whether the log is complete from its beginning and was read completely. */
   readonly isWhole: boolean;
   readonly count: number;
-  /** Events between the first one and the others that are counted only. */
+  /** Events after the first one that are counted but not listed. */
   readonly omitted: number;
   readonly events: readonly LoggedEvent[];
 }
 
-/** A new row where it is only named. */
+/** A new row by name only. */
 export interface RowName extends Lineage {
   readonly table: string;
   readonly id: string;
@@ -72,7 +72,7 @@ export interface RowName extends Lineage {
   readonly mappingVersion: string;
 }
 
-/** What a legacy row says about a merged row. `movedTo`: the merged row that a retired one moved to; null when its legacy row was deleted. */
+/** The contribution of a legacy row to a merged row. `movedTo`: the merged row that a retired one moved to; null if its legacy row was deleted. */
 export interface Contributor extends Lineage {
   readonly legacyTable: string;
   readonly legacyKey: string;
@@ -84,15 +84,15 @@ export interface Contributor extends Lineage {
   readonly gives: readonly string[];
 }
 
-/** A cell of the row and where it comes from. */
+/** A cell of the row and its origin. */
 export interface ExplainedColumn {
   readonly column: string;
   readonly value: Shown;
-  /** From the legacy row; of a merged row, from its contributors. Null where the log does not tell. */
+  /** Origin in the legacy row or, for a merged row, in its contributors. Null if the log does not tell. */
   readonly origin: Origin | MergedOrigin | null;
 }
 
-/** Where a cell of a merged row comes from. `legacy`: what the contributor's cell comes from, where its chain was read. */
+/** Origin of a cell of a merged row. `legacy`: the origin of the contributor's cell, if its chain was read. */
 export interface MergedOrigin {
   readonly kind: FoldOrigin['kind'];
   readonly contributors: readonly {
@@ -101,47 +101,47 @@ export interface MergedOrigin {
     readonly column: string | null;
     readonly legacy: Origin | null;
   }[];
-  /** Further contributors that say the same. */
+  /** Number of further contributors with the same value. */
   readonly more: number;
 }
 
-/** How far the log was read. */
+/** The range of the log that was read. */
 export interface LogState {
-  /** Everything that the legacy database committed before this LSN is in it; null where the connector has stored no position. */
+  /** The log holds everything that the legacy database committed before this LSN; null if the connector has stored no position. */
   readonly through: string | null;
   readonly since: string | null;
 }
 
-/** What `explain <table> <id>` finds. */
+/** Result of `explain <table> <id>`. */
 export interface RowExplanation {
   readonly kind: 'row';
   readonly table: string;
   readonly id: string;
   readonly row: RowName | null;
-  /** Of the mapping in the tree; null where no projection of it writes this table from that legacy table. */
+  /** From the mapping in the working tree; null if none of its projections writes this table from that legacy table. */
   readonly projection: {
     readonly name: string;
     readonly version: string;
     readonly role: 'owned' | 'merged' | 'history';
   } | null;
-  /** The key that the legacy row has had since the change that deleted it here; null where that was no change of its key. */
+  /** The key that the legacy row got from the key change that deleted it here; null if that was not a key change. */
   readonly movedTo: string | null;
   /** The change that the row's lineage names. */
   readonly writtenBy: (LoggedEvent & { readonly legacyTable: string; readonly legacyKey: string }) | null;
   readonly columns: readonly ExplainedColumn[];
-  /** Legacy columns without whose present value there would be no such row. */
+  /** Legacy columns without whose present value the row would not exist. */
   readonly existence: readonly string[];
   readonly contributors: readonly Contributor[];
   readonly contributorCount: number;
   readonly chains: readonly Chain[];
   readonly log: LogState | null;
-  /** What is wrong, in plain words. */
+  /** Problems, in plain words. */
   readonly problems: readonly string[];
-  /** What is worth knowing and not wrong. */
+  /** Useful remarks that are not problems. */
   readonly notes: readonly string[];
 }
 
-/** What is said of a row beyond its writer. */
+/** The explanation of a row beyond its writer. */
 export interface Said {
   readonly columns: readonly ExplainedColumn[];
   readonly existence: readonly string[];
@@ -151,7 +151,7 @@ export interface Said {
   readonly notes: readonly string[];
 }
 
-/** Something that waits or failed on its way. */
+/** A change that waits or has failed. */
 export interface Held {
   readonly projection: string;
   readonly kind: 'parked' | 'dead letter' | 'too large for the log';
@@ -160,7 +160,7 @@ export interface Held {
   readonly offset: string | null;
   readonly lsn: string;
   readonly reason: string;
-  /** Of a dead letter that is settled: how. */
+  /** For a settled dead letter: how it was resolved. */
   readonly resolution: string | null;
 }
 
@@ -170,11 +170,11 @@ export interface LegacyContribution extends Lineage {
   readonly live: boolean;
   readonly movedTo: string | null;
   readonly mappingVersion: string;
-  /** Merged rows that rest on it. */
+  /** Merged rows that depend on it. */
   readonly rows: readonly RowName[];
 }
 
-/** What `explain --legacy <table> <key>` finds. */
+/** Result of `explain --legacy <table> <key>`. */
 export interface LegacyExplanation {
   readonly kind: 'legacy';
   readonly table: string;
@@ -184,7 +184,7 @@ export interface LegacyExplanation {
   readonly rejects: readonly (RowName & { readonly path: string; readonly reason: string })[];
   readonly contributions: readonly LegacyContribution[];
   readonly held: readonly Held[];
-  /** The key that the row had before its first event, and after its last one, where that was a change of its key. */
+  /** The key that the row had before its first event, and after its last one, if that event was a key change. */
   readonly movedFrom: string | null;
   readonly movedTo: string | null;
   readonly chain: Chain | null;
@@ -195,7 +195,7 @@ export interface LegacyExplanation {
 
 const LONGEST_SHOWN = 2000;
 
-/** A cell as it is shown: masked, or cut where it is very long. */
+/** A cell for output: masked, or truncated if it is very long. */
 export function toShown(cell: Cell, unmask: boolean): Shown {
   if (cell === null) return null;
   if (!unmask) return `(${cell.length} characters)`;

@@ -1,40 +1,40 @@
 import type { Aggregate, Cell, Contribution, FoldedRow, NewRow } from '../projection.ts';
 import { toNeighbour } from './plausible-values.ts';
 
-/** What of a contributor decides a folded cell: a column of its data, `moved_to`, or, with null, only that it is there. */
+/** The part of a contributor that determines a folded cell: a column of its data, `moved_to`, or, if null, only its presence. */
 export interface FoldSource {
-  /** Its place in the contributions given. */
+  /** Its index in the given contributions. */
   readonly contributor: number;
   readonly column: string | null;
 }
 
-/** Where a cell of a folded row comes from. `copied`: equal in text to its sources, several where they say the same. `key`: it is the merge key. */
+/** Origin of a cell of a folded row. `copied`: equal in text to its sources, several if they have the same value. `key`: it is the merge key. */
 export interface FoldOrigin {
   readonly kind: 'copied' | 'computed' | 'key' | 'constant';
   readonly from: readonly FoldSource[];
 }
 
-/** `isWhole` false: there are so many contributors that not all of them were asked about. */
+/** `isWhole` false: there are too many contributors to test all of them. */
 export interface FoldTrace {
   readonly origins: Readonly<Record<string, FoldOrigin>>;
   readonly isWhole: boolean;
 }
 
 const MOVED_TO = 'moved_to';
-/** Of so many contributors none is asked: each answer is a fold of all of them. */
+/** With more contributors than this none is tested: each test folds all of them. */
 const MOST_ASKED = 10_000;
-/** Up to so many contributors each one is asked about; more of them in halves, as far as a half decides anything. */
+/** Up to this many contributors each one is tested; more are bisected, as far as a half determines anything. */
 const MOST_ALONE = 64;
-/** Of more, contributors that are found for one cell and one kind of change. */
+/** With more than that: most contributors found for one cell and one kind of change. */
 const MOST_FOUND = 20;
-/** Different cells of a column up to which those that are alike are changed together. */
+/** Up to this many distinct cells of a column, equal ones are changed together. */
 const MOST_GROUPS = 16;
 
 type Change = (contribution: Contribution) => Contribution | null;
 
 /**
- * Finds which contributor each cell of a folded row comes from: contributors are left out, and their cells changed to null or to a neighbouring value, one
- * at a time. Null where the contributions fold to no such row, or are too many.
+ * Finds the contributors that each cell of a folded row comes from. It omits contributors, and changes their cells to null or to a neighbouring value, one at a time.
+ * Null if the contributions do not fold to such a row, or are too many.
  */
 export function traceFold(
   aggregate: Aggregate,
@@ -83,7 +83,7 @@ export function traceFold(
 
 type FoldQuestion = NonNullable<ReturnType<typeof createFoldQuestion>>;
 
-/** What folding other contributions would make of the row. */
+/** Tests how the row changes if other contributions are folded. */
 function createFoldQuestion(
   aggregate: Aggregate,
   mergeKey: string,
@@ -110,9 +110,9 @@ function createFoldQuestion(
     contributions,
     row,
     columns,
-    /** Columns that are other ones then; null where there is no such row. */
+    /** Columns that differ then; null if there is no such row. */
     ask: (some: readonly Contribution[]) => differing(fold(some).find((result) => result.row.id === id)?.row),
-    /** As `ask`, also where the row in its place has another id. */
+    /** As `ask`, but also finds the row in its position if its id differs. */
     askInPlace(some: readonly Contribution[]) {
       const others = fold(some);
       const inPlace = others.length === rows.length ? others[at] : undefined;
@@ -121,7 +121,7 @@ function createFoldQuestion(
   };
 }
 
-/** Finds the contributors whose change changes the row; of many not more than a few for one kind of change. */
+/** Finds the contributors whose change affects the row; of many, only a few for each kind of change. */
 function createSearch({ contributions, ask }: FoldQuestion, all: readonly number[]) {
   const mostFolds = 4 * (Math.ceil(Math.log2(all.length)) + MOST_FOUND);
   let isWhole = true;
@@ -156,7 +156,7 @@ function createSearch({ contributions, ask }: FoldQuestion, all: readonly number
   };
 }
 
-/** What contributors agree about shows only when all that say the same say another thing. */
+/** A value on which contributors agree shows only if all that have it are changed together. */
 function findAgreed(
   { contributions, askInPlace }: FoldQuestion,
   dataColumns: readonly string[],
@@ -181,7 +181,7 @@ function findAgreed(
   return agreed;
 }
 
-/** The ways in which a contributor's cell of a column is changed: to null, and to its neighbours; a null to a value that another contributor has. */
+/** The changes made to a contributor's cell of a column: to null, and to its neighbours; a null to a value that another contributor has. */
 function toCellChanges(contributions: readonly Contribution[], column: string): Change[] {
   const greatest = contributions.reduce((known, each) => {
     const cell = cellOf(each, column) ?? '';
@@ -206,12 +206,12 @@ function toFoldOrigin(
     ({ contributor, column }) => column !== null && cellOf(contributions[contributor]!, column) === cell,
   );
   if (alike.length > 0) {
-    // What also decides which contributor it is comes from other columns.
+    // Sources that only determine which contributor is chosen are other columns.
     const column = alike.some((source) => source.column === name) ? name : alike[0]!.column;
     return { kind: 'copied', from: alike.filter((source) => source.column === column) };
   }
   if (sources.length > 0) {
-    // What a contributor leaves open would count if it were filled; where others fill it, it comes from those.
+    // A null source would count if it were filled; if other contributors fill it, the cell comes from those.
     const filled = sources.filter(
       (source) => source.column === null || cellOf(contributions[source.contributor]!, source.column) !== null,
     );

@@ -3,15 +3,15 @@ import type { SourceChange } from '../source-change.ts';
 import { differingColumns } from './changed-cells.ts';
 import type { Effect } from './explanation.ts';
 
-/** Rows by table and id; contributions stand beside them, under a name of their own and by merge key. */
+/** Rows by table and id. Contributions are included under a name of their own, by merge key. */
 export type RowsByTable = ReadonlyMap<string, ReadonlyMap<string, NewRow>>;
 
-/** What contributions to an aggregate are called among tables. */
+/** Name of the contributions to an aggregate among the tables. */
 export function contributionsTo(aggregate: Pick<Aggregate, 'name'>): string {
   return `contribution to ${aggregate.name}`;
 }
 
-/** What a legacy row implies; nothing where it is gone. Throws what the mapping throws. */
+/** Rows that a legacy row implies; empty if it does not exist. Rethrows errors of the mapping. */
 export function toImpliedRows(projection: Projection, tenants: Tenants, row: LegacyRow | null): RowsByTable {
   const tables = new Map<string, Map<string, NewRow>>();
   if (row === null) return tables;
@@ -48,7 +48,7 @@ export function toHistoryInput(
   ]);
 }
 
-/** What a change adds to a history; nothing where the projection keeps none or the state stays the same. Throws what the mapping throws. */
+/** Rows that a change adds to a history; empty if the projection has none or the state stays the same. Rethrows errors of the mapping. */
 export function toAppendedRows(projection: Projection, tenants: Tenants, input: HistoryInput): RowsByTable {
   const { history } = projection;
   if (history === undefined) return new Map();
@@ -80,7 +80,7 @@ const contextOf = (input: HistoryInput): StateChange['context'] => ({
   reason: input[`${CONTEXT}.reason`] ?? null,
 });
 
-/** What changes between two sets of rows, by table. */
+/** Differences between two sets of rows, by table. */
 export function toEffects(before: RowsByTable, after: RowsByTable): Effect[] {
   const effects: Effect[] = [];
   for (const what of new Set([...before.keys(), ...after.keys()])) {

@@ -1,22 +1,22 @@
 import { JsonNumber, type JsonValue, parseJson } from '../values/json.ts';
 import { toJsonbText, toTextInJson } from '../values/json-text.ts';
 
-/** A place in a JSON value: indexes and keys from the outside in. */
+/** A path in a JSON value: indexes and keys from the outside in. */
 export type JsonPath = readonly (string | number)[];
 
 /** A scalar (or an empty array or object) of a JSON cell. */
 export interface JsonLeaf {
   readonly path: JsonPath;
-  /** As `->>` gives it. */
+  /** Text as returned by `->>`. */
   readonly text: string | null;
-  /** The cell with another value in this place. */
+  /** The cell with other values at this path. */
   readonly variants: readonly string[];
 }
 
 const MOST_LEAVES = 200;
 const MOST_DEPTH = 50;
 
-/** Leaves of a cell that holds a JSON array or object, or a JSON string with an array in it; none for every other cell, and the first 200 of a large one. */
+/** Leaves of a cell that holds a JSON array or object, or a JSON string that contains an array; empty for every other cell. At most the first 200. */
 export function toJsonLeaves(cell: string): JsonLeaf[] {
   if (!/^\s*[[{"]/.test(cell)) return [];
   const outer = parseJson(cell, MOST_DEPTH);

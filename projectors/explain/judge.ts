@@ -5,7 +5,7 @@ import type { ReadChain } from './context.ts';
 import type { RowExplanation, RowName } from './explanation.ts';
 import type { TargetRow } from './read-target.ts';
 
-/** What is said of the change that a row's lineage names. */
+/** Findings about the change that a row's lineage names. */
 export interface WriterVerdict {
   readonly writtenBy: RowExplanation['writtenBy'];
   readonly problems: readonly string[];
@@ -13,8 +13,8 @@ export interface WriterVerdict {
 }
 
 /**
- * Finds the change that the lineage of a row names, in the chains that were read: pure. Of a merged row it may be a change of another contributor than the one it
- * names: rows that folds left out before retractions named their change keep the key that they had.
+ * Finds the change that the lineage of a row names in the chains that were read. Pure. For a merged row it may be a change of another contributor than the named one:
+ * rows omitted by folds before retractions recorded their change have kept their old key.
  */
 export function judgeWriter(
   row: RowName,
@@ -68,7 +68,7 @@ export function judgeWriter(
   return { writtenBy: null, problems, notes };
 }
 
-/** What is wrong with an owned row, or one of a history: pure. `expected`: its cells as the last applied change implies them, null where it does not. */
+/** Problems of an owned row, or of one of a history. Pure. `expected`: its cells as implied by the last applied change, null if that does not imply it. */
 export function judgeOwned(
   table: string,
   row: TargetRow,

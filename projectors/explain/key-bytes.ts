@@ -4,7 +4,7 @@ import { createKeyDecoder } from '../../schemas/avro/decode.ts';
 import type { AvroRecord } from '../../schemas/avro/relation-schema.ts';
 import { toLegacyKey } from '../source-change.ts';
 
-/** A type whose values are written as Avro type and semantic name say. */
+/** A type whose values are written as the Avro type and semantic name require. */
 const OID_OF: Readonly<Record<string, number>> = {
   boolean: 16,
   bytes: 17,
@@ -21,18 +21,18 @@ const OID_OF: Readonly<Record<string, number>> = {
 const TEXT_OID = 25;
 const UUID = 'io.debezium.data.Uuid';
 
-/** A key as one version of its schema writes it. `message` has room for a schema id in front; `legacyKey` is its text as the pipeline has it. */
+/** A key as encoded by one version of its schema. `message` has room for a schema id in front; `legacyKey` is its text as used in the pipeline. */
 export interface EncodedKey {
   readonly legacyKey: string;
   readonly message: Buffer;
 }
 
-/** How many columns a key has, by its schema's JSON text. */
+/** Number of columns of a key, from its schema's JSON text. */
 export function countKeyColumns(schemaJson: string): number {
   return (JSON.parse(schemaJson) as AvroRecord).fields.length;
 }
 
-/** Encodes the texts of a key's columns, in key order. Null where they are no key of this schema: too few or too many, or not of its types. */
+/** Encodes the texts of a key's columns, in key order. Null if they do not match this schema: wrong number or types. */
 export function encodeKey(schemaJson: string, texts: readonly string[]): EncodedKey | null {
   const { fields } = JSON.parse(schemaJson) as AvroRecord;
   if (fields.length !== texts.length) return null;
@@ -59,7 +59,7 @@ function schemaTypeOf(schema: AvroColumnSchema): string {
   return typeof schema === 'string' ? schema : schema.type;
 }
 
-/** Texts of a key's columns from what a person gives: one word a column, or one that is a JSON array, as the pipeline writes keys of several columns. */
+/** Texts of a key's columns from user input: one word per column, or a single JSON array, as the pipeline writes keys of several columns. */
 export function parseKeyWords(words: readonly string[], columns: number): string[] | null {
   if (words.length === columns) return [...words];
   if (words.length !== 1) return null;

@@ -7,12 +7,12 @@ import { toLegacyKey } from '../source-change.ts';
 import type { LoggedEvent } from './explanation.ts';
 import type { TableLog } from './read-changes.ts';
 
-/** Records from the same moment on that are looked through, at most: those of a large transaction are too many. */
+/** Most records from the same moment on that are searched: a large transaction has too many. */
 const MOST_RECORDS = 200_000;
 
 /**
- * The legacy key that a row had after its delete (`d`) or before its insert (`c`), where the two are one update of its key: the next, or the last, change of its
- * transaction, of one and the same row message. Null where it is a delete or an insert, or the transaction is too large to look.
+ * Finds the legacy key that a row had after its delete (`d`) or before its insert (`c`), if both are one update of its key: the next or previous change of its
+ * transaction, from the same row message. Null if it is a plain delete or insert, or if the transaction is too large to search.
  */
 export async function findOtherKey(
   { kafka, registry, signal }: { kafka: Kafka; registry: Registry; signal: AbortSignal },
@@ -43,7 +43,7 @@ export async function findOtherKey(
         const decoder = values.get(id) ?? createDecoder(await registry.schemaById(id));
         values.set(id, decoder);
         const { op, source } = decoder.decode(value);
-        // Each partition is in the order of commits.
+        // Each partition is in commit order.
         if (source.commitLsn > lsn) return false;
         if (`${source.timeline}/${toLsnText(source.commitLsn)}` !== transaction) continue;
         if (source.ordinal === ordinal) own = source.lsn;
@@ -56,7 +56,7 @@ export async function findOtherKey(
   return await toOtherKey(registry, own, other);
 }
 
-/** The two changes of one update have one place in the legacy database's log. */
+/** Both changes of one update have the same position in the legacy database's WAL. */
 async function toOtherKey(
   registry: Registry,
   message: bigint | null,

@@ -1,7 +1,7 @@
 import type { Cell } from '../projection.ts';
 import { toTimestampText } from '../source-change.ts';
 
-/** Of every kind one: what a cell may become of which nothing is known. */
+/** One value of each kind, for a cell of which nothing is known. */
 const ONE_OF_EACH: readonly string[] = [
   'x~',
   '7',
@@ -19,14 +19,14 @@ const timestampPattern = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.(\d{1,6})
 const datePattern = /^\d{4}-\d{2}-\d{2}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Other values that a cell could hold: null, its neighbours of the same kind, and `seen`, values that the column has held elsewhere. */
+/** Alternative values of a cell: null, its neighbours of the same kind, and `seen`, values that the column has held elsewhere. */
 export function toPlausibleValues(cell: Cell, seen: Iterable<string> = []): Cell[] {
   const values = new Set<Cell>([null, ...(cell === null ? ONE_OF_EACH : toOfSameKind(cell)), ...seen]);
   values.delete(cell);
   return [...values];
 }
 
-/** The value that comes right behind a cell (`1`) or before it (`-1`) in its order; null where its kind has no order, or only the other direction. */
+/** The value directly after a cell (`1`) or before it (`-1`) in its order; null if its kind has no order, or none in this direction. */
 export function toNeighbour(cell: string, step: 1 | -1): string | null {
   const micros = toMicros(cell);
   if (micros !== null) return toTimestampText(micros + BigInt(step));
@@ -51,7 +51,7 @@ function bumpLastDigit(text: string): string {
   return at === -1 ? text : `${text.slice(0, at)}${(Number(text[at]) + 1) % 10}${text.slice(at + 1)}`;
 }
 
-/** Microseconds since 1970 of a timestamp of the years 1 to 9999; null for every other text. */
+/** Microseconds since 1970 of a timestamp in the years 1 to 9999; null for any other text. */
 function toMicros(text: string): bigint | null {
   const match = timestampPattern.exec(text);
   if (match === null) return null;

@@ -2,15 +2,15 @@ import type { Cell, LegacyRow, NewRow, Tenants } from '../projection.ts';
 import { type JsonPath, toJsonLeaves } from './json-leaves.ts';
 import { toPlausibleValues } from './plausible-values.ts';
 
-/** A cell that another one depends on; `path`: the part of it, where it holds JSON. */
+/** A cell that another one depends on; `path`: the part of it, if it holds JSON. */
 export interface Source {
   readonly column: string;
   readonly path?: JsonPath;
 }
 
 /**
- * Where a cell comes from. `copied`: it is equal in text to the one source that it depends on, and stays so with another value of it. `computed`: it depends on its sources, and on its
- * tenant's `settings`. `configured`: on settings alone. `constant`: on nothing that the row holds.
+ * Origin of a cell. `copied`: equal in text to the one source that it depends on, and follows its value. `computed`: depends on its sources and on its tenant's
+ * `settings`. `configured`: on settings alone. `constant`: on nothing in the row.
  */
 export interface Origin {
   readonly kind: 'copied' | 'computed' | 'configured' | 'constant';
@@ -18,10 +18,10 @@ export interface Origin {
   readonly settings: readonly string[];
 }
 
-/** A key of a JSON object that is a name, and hardly a value. */
+/** A key of a JSON object that is a name and hardly a value. */
 const namePattern = /^[a-z_][a-z0-9_]{0,40}$/i;
 
-/** The origin with those keys of JSON objects left out that may be values. */
+/** The origin without keys of JSON objects that may be values. */
 export function withoutJsonKeys(origin: Origin): Origin {
   const from = origin.from.map(({ column, path }) =>
     path === undefined
@@ -31,26 +31,26 @@ export function withoutJsonKeys(origin: Origin): Origin {
   return { ...origin, from };
 }
 
-/** How rows come about from cells by name. `rowsOf` is pure; what it throws on is left out. */
+/** Computes rows from named cells. `rowsOf` is pure; inputs that it throws on are skipped. */
 export interface Computation {
   readonly input: LegacyRow;
   readonly tenants: Tenants;
-  /** Other values of each setting of a tenant. */
+  /** Alternative values of each tenant setting. */
   readonly otherSettings?: Readonly<Record<string, readonly unknown[]>>;
   rowsOf(input: LegacyRow, tenants: Tenants): readonly NewRow[];
   /** Values that a column has held elsewhere. */
   readonly seen?: ReadonlyMap<string, Iterable<string>>;
 }
 
-/** Where the cells of a row come from, by column. `existence`: columns without whose present value there would be no such row. */
+/** Origins of the cells of a row, by column. `existence`: columns without whose present value the row would not exist. */
 export interface RowTrace {
   readonly origins: Readonly<Record<string, Origin>>;
   readonly existence: readonly string[];
 }
 
 /**
- * Finds where the cells of the row `id` come from by asking: one cell of the input is changed at a time, and what changes with it depends on it. What it
- * says holds for this row: a column that decides nothing here may decide in another one. Null where the input implies no such row.
+ * Finds the origins of the cells of row `id` by experiment: it changes one cell of the input at a time; the cells that change with it depend on it. The result holds for
+ * this row: a column without influence here may have influence in another row. Null if the input does not imply the row.
  */
 export function traceRow(computation: Computation, id: string): RowTrace | null {
   const { input, tenants, otherSettings = {}, seen } = computation;
@@ -81,9 +81,9 @@ export function traceRow(computation: Computation, id: string): RowTrace | null 
 }
 
 interface Dependence {
-  /** By column, with the parts of it that decide. */
+  /** By column, with its parts that determine the cell. */
   readonly from: Map<string, readonly Source[]>;
-  /** Columns of which it has taken over another value. */
+  /** Columns whose alternative values the cell has followed. */
   readonly followed: Set<string>;
   readonly settings: Set<string>;
   add(column: string, follows: boolean): void;
@@ -103,7 +103,7 @@ function createDependence(): Dependence {
 
 type RowQuestion = NonNullable<ReturnType<typeof createRowQuestion>>;
 
-/** What another input would make of the row. */
+/** Tests how the row changes with another input. */
 function createRowQuestion({ input, tenants, rowsOf }: Computation, id: string) {
   const rows = rowsOf(input, tenants);
   const at = rows.findIndex((row) => row.id === id);
@@ -112,7 +112,7 @@ function createRowQuestion({ input, tenants, rowsOf }: Computation, id: string) 
   const columns = Object.keys(row);
   return {
     row,
-    /** Cells that are other ones then, by column; none where nothing is computed. */
+    /** Cells that differ then, by column; empty if nothing is computed. */
     ask(given: LegacyRow, under: Tenants = tenants): 'gone' | ReadonlyMap<string, Cell> {
       let others: readonly NewRow[];
       try {
@@ -120,7 +120,7 @@ function createRowQuestion({ input, tenants, rowsOf }: Computation, id: string) 
       } catch {
         return new Map();
       }
-      // With the key its rows have other ids; they keep their order.
+      // If the key changes, the rows have other ids but keep their order.
       const inPlace = others.length === rows.length ? others[at] : undefined;
       const other = others.find((candidate) => candidate.id === id) ?? inPlace;
       if (other === undefined) return 'gone';
@@ -130,7 +130,7 @@ function createRowQuestion({ input, tenants, rowsOf }: Computation, id: string) 
   };
 }
 
-/** The parts of a JSON cell that cells depend on, as far as single parts decide. What is equal to all of the cell is not told by its parts. */
+/** The parts of a JSON cell that cells depend on, as far as single parts determine them. A cell equal to the whole cell is not attributed to its parts. */
 function toParts({ row, ask }: RowQuestion, input: LegacyRow, column: string): Map<string, Source[]> {
   const parts = new Map<string, Source[]>();
   const cell = input[column] ?? null;
@@ -149,7 +149,7 @@ function toOrigin(cell: Cell, dependence: Dependence, input: LegacyRow): Origin 
   const [source] = from;
   if (source === undefined) return { kind: settings.length > 0 ? 'configured' : 'constant', from, settings };
   const isOnly = from.length === 1 && settings.length === 0;
-  // Two nulls are equal also where one is not the copy of the other.
+  // Two nulls are equal even if neither is a copy of the other.
   const isFollowing = source.path !== undefined || dependence.followed.has(source.column);
   return { kind: isOnly && isFollowing && textOf(source, input) === cell ? 'copied' : 'computed', from, settings };
 }

@@ -9,19 +9,19 @@ import type { ChangeDecoder } from '../decode.ts';
 import type { SourceChange } from '../source-change.ts';
 import { countKeyColumns, type EncodedKey, encodeKey, parseKeyWords } from './key-bytes.ts';
 
-/** Where the log of one legacy table is, and the versions of its key's schema. */
+/** The log of one legacy table, and the versions of its key's schema. */
 export interface TableLog {
   readonly table: string;
   readonly topic: string;
-  /** By partition: the first offset that is there, and the one before which everything is committed. */
+  /** By partition: the first available offset, and the end of the committed records. */
   readonly bounds: readonly { readonly low: bigint; readonly end: bigint }[];
-  /** Where only changes since some time are asked for: that time in milliseconds since 1970, and by partition the offset before which there are none. */
+  /** If only changes since some time are requested: that time in milliseconds since 1970, and by partition the offset before which there are none. */
   readonly since: { readonly ms: number; readonly offsets: readonly bigint[] } | null;
   /** JSON texts, newest first. */
   readonly keySchemas: readonly string[];
 }
 
-/** Looks where the log of a table begins and ends. Throws `topic_misconfigured` where it has none. */
+/** Reads the bounds of the log of a table. Throws `topic_misconfigured` if it has none. */
 export async function readTableLog(
   { config, kafka, registry }: { config: Config; kafka: Kafka; registry: Registry },
   table: string,
@@ -33,7 +33,7 @@ export async function readTableLog(
   if (offsets === undefined) {
     throw new CrosswalkError('topic_misconfigured.not_in_log', `The log has no topic ${topic}`);
   }
-  // What is behind the stored position may belong to a Kafka transaction that is still open, and would be waited for.
+  // Records after the stored position may belong to an open Kafka transaction, and reading would wait for it.
   const ends = position?.offsets[topic];
   const bounds = offsets.map(({ low, high }, partition) => {
     const end = ends?.[partition] === undefined ? high : BigInt(ends[partition]);
@@ -46,13 +46,13 @@ export async function readTableLog(
   return { table, topic, bounds, since, keySchemas: keySchemas.toReversed() };
 }
 
-/** A legacy key with the forms that its bytes may have: one for each version of its schema that writes it in another way. */
+/** A legacy key and the forms of its bytes: one for each schema version that encodes it differently. */
 export interface WantedKey {
   readonly legacyKey: string;
   readonly forms: readonly Buffer[];
 }
 
-/** Encodes a key as a person gives it: a word for each column, or a JSON array. Throws `config_invalid` where it is no key of the table. */
+/** Encodes a key from user input: one word per column, or a JSON array. Throws `config_invalid` if it is not a key of the table. */
 export function toWantedKey(log: TableLog, words: readonly string[]): WantedKey {
   const encoded = log.keySchemas.flatMap((schema) => {
     const texts = parseKeyWords(words, countKeyColumns(schema));
@@ -76,17 +76,17 @@ function toDistinct(encoded: readonly EncodedKey[]): Buffer[] {
   return [...byBytes.values()];
 }
 
-/** What of a key's bytes says which row it is: all but the id of their schema. */
+/** The part of a key's bytes that identifies the row: all but the schema id. */
 function toName(key: Buffer): string {
   return key.toString('latin1', HEADER_BYTES);
 }
 
-/** Partition in which the newest form of a key is written. */
+/** Partition of the newest form of a key. */
 export function partitionOfKey(log: TableLog, { forms }: WantedKey): number {
   return partitionOf(forms[0]!, log.bounds.length);
 }
 
-/** Offsets of a partition that are read: from the first one on, to before the last. */
+/** Offsets of a partition to read: `from` inclusive, `to` exclusive. */
 export function rangeOf(log: TableLog, partition: number): { readonly from: bigint; readonly to: bigint } {
   const { low, end } = log.bounds[partition]!;
   const since = log.since?.offsets[partition] ?? low;
@@ -94,15 +94,12 @@ export function rangeOf(log: TableLog, partition: number): { readonly from: bigi
   return { from: from < end ? from : end, to: end };
 }
 
-/** Records of other rows that are looked into for values that columns can have. */
+/** Most records of other rows that are sampled for values of columns. */
 const MOST_SAMPLES = 300;
 const FIRST_SAMPLES = 50;
 const SAMPLE_EVERY = 100;
 
-/**
- * Calls `onChange` with every change of these keys that the log holds, in order for each key. Only the partitions that they hash to are read. `onSample` is
- * given some changes of other rows.
- */
+/** Calls `onChange` with every change of these keys in the log, in order for each key. Reads only the partitions that they hash to. `onSample` gets some changes of other rows. */
 export async function readChanges(
   kafka: Kafka,
   log: TableLog,
@@ -137,7 +134,7 @@ export async function readChanges(
           onChange(index, change!);
         } else if (samples < MOST_SAMPLES && (others < FIRST_SAMPLES || others % SAMPLE_EVERY === 0)) {
           samples += 1;
-          // It is not what was asked for: where it cannot be read there is one less.
+          // Only a sample: if it cannot be decoded, it is skipped.
           const [change] = await decoder.decode(log.topic, partition, [record]).catch(() => []);
           if (change !== undefined) onSample(change);
         }

@@ -5,15 +5,15 @@ import type { Cell, Contribution, Projection } from '../projection.ts';
 import type { Lineage, SourceChange } from '../source-change.ts';
 import type { Held, Progress, RowName } from './explanation.ts';
 
-/** A row as the target database has it, every cell in PostgreSQL's text. */
+/** A row of the target database, every cell in PostgreSQL's text form. */
 export type TargetRow = Readonly<Record<string, Cell>>;
 
-/** Types by column, in PostgreSQL's own spelling. */
+/** Types by column, in PostgreSQL's own notation. */
 export type ColumnTypes = ReadonlyMap<string, string>;
 
 const INVALID_INPUT = /^22/;
 
-/** Columns of a projected table with their types, in their order. Throws `schema_missing` where there is no such table. */
+/** Columns of a projected table with their types, in order. Throws `schema_missing` if there is no such table. */
 export async function readColumnTypes(client: pg.ClientBase, table: string): Promise<ColumnTypes> {
   const { rows } = await client.query<{ name: string; type: string }>(
     `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type FROM pg_attribute a
@@ -24,7 +24,7 @@ export async function readColumnTypes(client: pg.ClientBase, table: string): Pro
   return new Map(rows.map(({ name, type }) => [name, type]));
 }
 
-/** A row by its id; null where there is none. Throws `config_invalid` where the text is no id of the table. */
+/** Reads a row by id; null if there is none. Throws `config_invalid` if the text is not a valid id of the table. */
 export async function readRow(
   client: pg.ClientBase,
   table: string,
@@ -44,7 +44,7 @@ export async function readRow(
   }
 }
 
-/** Runs statements so that their failure leaves the caller's transaction as it was. */
+/** Runs statements in a savepoint, so that their failure leaves the caller's transaction intact. */
 async function attempt<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
   await client.query('SAVEPOINT attempt');
   try {
@@ -55,7 +55,7 @@ async function attempt<T>(client: pg.ClientBase, work: () => Promise<T>): Promis
   }
 }
 
-/** Which of the tables hold a row of this id, whatever their ids' types. */
+/** Returns the tables that hold a row with this id, whatever the types of their ids. */
 export async function findTablesWith(client: pg.ClientBase, tables: readonly string[], id: string): Promise<string[]> {
   const found: string[] = [];
   for (const table of tables) {
@@ -87,7 +87,7 @@ export function toRowName(table: string, row: TargetRow): RowName {
   };
 }
 
-/** Rows of a table in which a column holds one of some values, in order of id; at most `limit`. */
+/** Rows of a table in which a column has one of the given values, ordered by id; at most `limit`. */
 export async function readRowsBy(
   client: pg.ClientBase,
   table: string,
@@ -102,7 +102,7 @@ export async function readRowsBy(
   return rows;
 }
 
-/** Texts as PostgreSQL prints values of these columns; as they are where one of them is no value of its type. */
+/** Texts as PostgreSQL prints values of these columns; unchanged if one of them is invalid for its type. */
 export async function toPrinted(
   client: pg.ClientBase,
   types: ColumnTypes,
@@ -125,7 +125,7 @@ export async function toPrinted(
   }
 }
 
-/** A contribution as it is stored, with the lineage of the change that wrote it. */
+/** A stored contribution, with the lineage of the change that wrote it. */
 export interface StoredContribution extends Contribution {
   readonly aggregate: string;
   readonly mergeKey: string;
@@ -171,7 +171,7 @@ async function queryContributions(
   }));
 }
 
-/** Every contribution to merge keys of an aggregate, live and retired. */
+/** Reads every contribution to merge keys of an aggregate, live and retired. */
 export function readContributionsTo(
   client: pg.ClientBase,
   aggregate: string,
@@ -180,7 +180,7 @@ export function readContributionsTo(
   return queryContributions(client, 'aggregate = $1 AND merge_key = ANY ($2::uuid[])', [aggregate, mergeKeys]);
 }
 
-/** Live contributions of a legacy row; with `retiredToo` also retired ones, for which the whole table is read. */
+/** Reads the live contributions of a legacy row; with `retiredToo` also retired ones, which requires a scan of the whole table. */
 export function readContributionsOf(
   client: pg.ClientBase,
   legacyTable: string,
@@ -195,13 +195,13 @@ export function readContributionsOf(
   );
 }
 
-/** How far a projection is with a legacy table's topic, and what of some legacy rows waits or failed. */
+/** A projection's progress in a legacy table's topic, and the parked and failed changes of some legacy rows. */
 export interface Consumption {
   readonly held: readonly Held[];
   progressOf(change: SourceChange): Progress;
 }
 
-/** Ends of dead letters whose change took effect in the end. */
+/** Resolutions of dead letters whose change finally took effect. */
 const TOOK_EFFECT = /^(the change was applied$|redriven by |rebuilt by )/;
 
 export async function readConsumption(

@@ -3,7 +3,7 @@ import type { LegacyRow } from '../projection.ts';
 const MOST_VALUES = 16;
 const LONGEST_VALUE = 2000;
 
-/** A few values that each column has held, in the order in which they were seen. */
+/** A few values that each column has held, in the order seen. */
 export interface SeenValues {
   readonly byColumn: ReadonlyMap<string, ReadonlySet<string>>;
   add(row: LegacyRow | null): void;

@@ -2,33 +2,33 @@ import type { Cell } from '../projection.ts';
 import { joinJsonbObject } from './json-text.ts';
 import { has } from './text.ts';
 
-/** Cell of a column; a column that is missing counts as null. */
+/** Cell of a column; a missing column counts as null. */
 export function cellOf(row: Readonly<Record<string, Cell>>, column: string): Cell {
   return row[column] ?? null;
 }
 
-/** Cell of a column, null where it is blank. */
+/** Cell of a column, null if blank. */
 export function filledCellOf(row: Readonly<Record<string, Cell>>, column: string): Cell {
   const cell = row[column];
   return has(cell) ? cell : null;
 }
 
-/** The named columns of a row as they are, missing ones null. */
+/** The named columns of a row, unchanged; missing ones are null. */
 export function copyOf(row: Readonly<Record<string, Cell>>, columns: readonly string[]): Record<string, Cell> {
   const copy: Record<string, Cell> = {};
   for (const column of columns) copy[column] = row[column] ?? null;
   return copy;
 }
 
-/** Tenant of rows whose legacy column names none. */
+/** Tenant of rows without a tenant in their legacy column. */
 export const unassignedTenant = 'unassigned';
 
-/** Tenant that a legacy cell names; `unassigned` where it is blank. */
+/** Tenant in a legacy cell; `unassigned` if it is blank. */
 export function toTenantId(cell: Cell | undefined): string {
   return has(cell) ? cell : unassignedTenant;
 }
 
-/** Cells of a row that are not taken, as a `jsonb` object of texts by column; null when each of them is null. */
+/** The remaining cells of a row as a `jsonb` object of texts by column; null if all of them are null. */
 export function toOthers(row: Readonly<Record<string, Cell>>, isTaken: (column: string) => boolean): Cell {
   const others = new Map<string, string>();
   for (const column of Object.keys(row)) {

@@ -2,7 +2,7 @@ import type { Cell, Choice, Contribution } from '../projection.ts';
 import { compareBytes, has } from './text.ts';
 import { compareTimestamps, compareTimestampsNullsFirst, latest } from './timestamp.ts';
 
-/** By their row's `updated_at` (nulls are least), then by legacy key in byte order; of several legacy tables then by table. */
+/** Orders by `updated_at` of the row (nulls are least), then by legacy key in byte order, then by legacy table. */
 function compareGreatness(left: Contribution, right: Contribution): number {
   return (
     compareTimestampsNullsFirst(left.data.updated_at ?? null, right.data.updated_at ?? null) || compareKeys(left, right)
@@ -13,17 +13,17 @@ function compareKeys(left: Contribution, right: Contribution): number {
   return compareBytes(left.legacyKey, right.legacyKey) || compareBytes(left.legacyTable, right.legacyTable);
 }
 
-/** The greatest contributor: what `toGreatestFirst` gives first, which has the greatest `updated_at` too. */
+/** The greatest contributor, which `toGreatestFirst` puts first; it also has the greatest `updated_at`. */
 export const greatestOf = (among: Choice['among'] = () => true): Choice => ({ among, compare: compareGreatness });
 
-/** One with the least `created_at`, for `earliest`. */
+/** A contributor with the least `created_at`, for `earliest`. */
 export const earliestOf = (among: Choice['among'] = () => true): Choice => ({
   among: (contribution) => (contribution.data.created_at ?? null) !== null && among(contribution),
   compare: (left, right) =>
     compareTimestamps(right.data.created_at ?? '', left.data.created_at ?? '') || compareKeys(left, right),
 });
 
-/** The one that was retired last, for `lastRetiredOf` and `latestCommitOf`. */
+/** The contribution retired last, for `lastRetiredOf` and `latestCommitOf`. */
 export const lastRetired: Choice = { among: ({ live }) => !live, compare: compareRetirement };
 
 /** Contributions, greatest first. */
@@ -46,12 +46,12 @@ export function cellsOf(contributions: readonly Contribution[], column: string):
   return contributions.map(({ data }) => data[column] ?? null);
 }
 
-/** Latest commit time among contributions; null when there are none. */
+/** Latest commit time among contributions; null if there are none. */
 export function latestCommitOf(contributions: readonly Contribution[]): Cell {
   return latest(contributions.map(({ committedAt }) => committedAt));
 }
 
-/** The contribution that was retired last, ties by legacy key, then by legacy table; undefined when there is none. */
+/** The contribution retired last; ties are broken by legacy key, then by legacy table. Undefined if there is none. */
 export function lastRetiredOf(retired: readonly Contribution[]): Contribution | undefined {
   let last: Contribution | undefined;
   for (const contribution of retired) {

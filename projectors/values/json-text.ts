@@ -7,7 +7,7 @@ interface Frame {
   next: number;
 }
 
-/** The text that PostgreSQL's `jsonb` prints for a value: its key order, its spaces, its escapes. Recursion-free. */
+/** The text that PostgreSQL's `jsonb` prints for a value, with its key order, spaces and escapes. No recursion. */
 export function toJsonbText(value: JsonValue): string {
   let text = '';
   const frames: Frame[] = [];
@@ -49,7 +49,7 @@ function toScalarText(value: JsonValue): string {
   return value instanceof JsonNumber ? value.numeric : String(value);
 }
 
-/** Keys in the order of `jsonb`: by length in UTF-8 bytes, then by bytes. */
+/** Keys in `jsonb` order: by length in UTF-8 bytes, then by bytes. */
 export function toSortedKeys(keys: readonly string[]): readonly string[] {
   for (let at = 1; at < keys.length; at += 1) {
     if (compareKeys(keys[at - 1]!, keys[at]!) > 0) return [...keys].sort(compareKeys);
@@ -61,14 +61,14 @@ function compareKeys(left: string, right: string): number {
   return utf8Length(left) - utf8Length(right) || compareBytes(left, right);
 }
 
-/** The `jsonb` text of an object from the `jsonb` texts of its values; null where it has no keys. */
+/** The `jsonb` text of an object from the `jsonb` texts of its values; null if it has no keys. */
 export function joinJsonbObject(textOfKey: ReadonlyMap<string, string>): string | null {
   if (textOfKey.size === 0) return null;
   const keys = toSortedKeys([...textOfKey.keys()]);
   return `{${keys.map((key) => `${JSON.stringify(key)}: ${textOfKey.get(key)}`).join(', ')}}`;
 }
 
-/** Text in JSON, as `->>` gives it: text as it is, JSON null and a missing value as null, all else in `jsonb` text form. */
+/** Text of a JSON value, as returned by `->>`: a string unchanged, JSON null and a missing value as null, anything else as `jsonb` text. */
 export function toTextInJson(value: JsonValue | undefined): string | null {
   if (value === undefined || value === null) return null;
   return typeof value === 'string' ? value : toJsonbText(value);

@@ -1,6 +1,6 @@
 import { parseNumeric } from './numeric.ts';
 
-/** A number of a JSON text: all its digits, as PostgreSQL's `numeric` prints them. */
+/** A number of a JSON text with all its digits, as PostgreSQL's `numeric` prints them. */
 export class JsonNumber {
   readonly numeric: string;
 
@@ -33,8 +33,8 @@ const plainEscapes: Readonly<Record<string, string>> = {
 class InvalidJson extends Error {}
 
 /**
- * The value of a JSON text, or undefined where PostgreSQL's `jsonb` would refuse the text (NUL, lone surrogates and numbers
- * that `numeric` cannot hold included) or where it nests deeper than `maxDepth`. Recursion-free: any depth is safe.
+ * Parses a JSON text. Undefined if PostgreSQL's `jsonb` would refuse it (including NUL, lone surrogates and numbers that `numeric` cannot hold), or if it nests deeper
+ * than `maxDepth`. No recursion: any depth is safe.
  */
 export function parseJson(text: string, maxDepth = Number.POSITIVE_INFINITY): JsonValue | undefined {
   try {
@@ -74,7 +74,7 @@ class JsonReader {
       } else {
         value = this.#readScalar(first);
       }
-      // A value is complete: it goes into its container, which it may be the last of, and so on outwards.
+      // A value is complete: it goes into its container, which it may complete in turn, and so on outwards.
       for (;;) {
         const container = open.at(-1);
         if (container === undefined) {
@@ -95,7 +95,7 @@ class JsonReader {
     }
   }
 
-  /** The next character that is no JSON white space, not consumed; empty at the end. */
+  /** The next non-whitespace character, not consumed; empty at the end. */
   #peek(): string {
     for (;;) {
       const codeUnit = this.#text.charCodeAt(this.#at);
@@ -170,7 +170,7 @@ class JsonReader {
     }
   }
 
-  // Behind the backslash; consumes the escape, and the second one of a surrogate pair.
+  // Called after the backslash; consumes the escape, and the second one of a surrogate pair.
   #readEscape(): string {
     const letter = this.#text.charAt(this.#at);
     this.#at += 1;

@@ -3,14 +3,14 @@ const plainPattern = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$/;
 const zeroPattern = /^[+-]?0*(?:\.0*)?$/;
 const zeroFractionPattern = /^(-?[0-9]+)(?:\.0*)?$/;
 
-/** Limits of PostgreSQL's `numeric`: digits before and after the point, and the exponent's magnitude. */
+/** Limits of PostgreSQL's `numeric`: digits before and after the point, and the absolute value of the exponent. */
 const maxIntegerDigits = 131_072;
 const maxScale = 16_383;
 const maxExponent = 1_073_741_823;
 
 /**
- * The text PostgreSQL's `numeric` prints for a decimal number (`-?digits[.digits][e±digits]`; `+`, `.5` and `5.` are allowed):
- * leading zeros dropped, exponent written out, scale kept. Null for any other text, and for what `numeric` cannot hold.
+ * The text that PostgreSQL's `numeric` prints for a decimal number (`-?digits[.digits][e±digits]`; `+`, `.5` and `5.` are allowed): leading zeros dropped, exponent
+ * expanded, scale kept. Null for any other text, and for numbers that `numeric` cannot hold.
  */
 export function parseNumeric(text: string): string | null {
   if (text.length < 1000 && plainPattern.test(text))
@@ -30,7 +30,7 @@ export function parseNumeric(text: string): string | null {
   return withPoint(match[1] === '-' ? '-' : '', shift > 0 ? significant + '0'.repeat(shift) : significant, scale);
 }
 
-// `digits` without leading zeros, of which the last `scale` stand after the point.
+// `digits` has no leading zeros; the last `scale` of them go after the point.
 function withPoint(sign: string, digits: string, scale: number): string {
   const padded = digits.padStart(scale + 1, '0');
   if (scale === 0) return sign + padded;
@@ -54,7 +54,7 @@ export function hasDigitsWithin(numeric: string, limit: number): boolean {
   return point < 0 ? unsigned.length <= limit : point <= limit && unsigned.length - point - 1 <= limit;
 }
 
-/** The `int4` text of a `numeric` without a fraction (`1.00` gives `1`); null when it has one, or is out of range. */
+/** The `int4` text of a `numeric` without a fraction (`1.00` gives `1`); null if it has one or is out of range. */
 export function toInt4(numeric: string): string | null {
   const integer = zeroFractionPattern.exec(numeric)?.[1];
   if (integer === undefined || integer.length > 11) return null;

@@ -3,7 +3,7 @@ import { cellOf } from './cell.ts';
 import { isFiniteNumeric } from './numeric.ts';
 import { uuid5 } from './uuid5.ts';
 
-/** Where rejects of a legacy row live: found by its key (and by the projection's source table, which the runtime adds). */
+/** Table of the rejects of a legacy row. They are found by its key, and by the projection's source table, which the runtime adds. */
 export const rejectsTarget: OwnedTarget = {
   table: 'rejects',
   columns: ['id', 'tenant_id', 'path', 'raw_value', 'reason'],
@@ -11,7 +11,7 @@ export const rejectsTarget: OwnedTarget = {
   scope: { column: 'legacy_key', of: (legacyKey) => legacyKey },
 };
 
-/** Values of one legacy row that have no valid form in the new schema. */
+/** Values of one legacy row that are invalid in the new schema. */
 export class Rejects {
   readonly rows: NewRow[] = [];
   readonly #table: string;
@@ -24,7 +24,7 @@ export class Rejects {
     this.#tenantId = tenantId;
   }
 
-  /** Keeps a raw value, and returns the null that is projected in its place. */
+  /** Records a raw value and returns null, which is projected in its place. */
   add(path: string, rawValue: string, reason: string): null {
     this.rows.push({
       id: uuid5(`reject:${this.#table}|${this.#legacyKey}|${path}`),

@@ -5,7 +5,7 @@ function isWhiteSpace(codeUnit: number): boolean {
   return codeUnit === 32 || (codeUnit >= 9 && codeUnit <= 13) || codeUnit === 0xa0;
 }
 
-/** Without leading and trailing white space: ASCII white space and U+00A0 (not JavaScript's wider set). */
+/** Removes leading and trailing white space: ASCII white space and U+00A0 (not JavaScript's wider set). */
 export function trim(text: string): string {
   let start = 0;
   let end = text.length;
@@ -14,7 +14,7 @@ export function trim(text: string): string {
   return start === 0 && end === text.length ? text : text.slice(start, end);
 }
 
-/** Whether a cell holds anything but white space. */
+/** Whether a cell holds more than white space. */
 export function has(cell: string | null | undefined): cell is string {
   if (cell === null || cell === undefined) return false;
   for (let at = 0; at < cell.length; at += 1) {
@@ -38,18 +38,18 @@ export function toLowerCase(text: string): string {
   return (plain.includes('\u0130') ? plain.replaceAll('\u0130', 'i') : plain).toLowerCase();
 }
 
-/** Status text: trimmed and lower-cased; null where blank. */
+/** Status text: trimmed and lower-cased; null if blank. */
 export function toStatusText(cell: string | null | undefined): string | null {
   return has(cell) ? toLowerCase(trim(cell)) : null;
 }
 
-/** Normalised name: NFKC, lower case, white space collapsed, trimmed; empty where nothing is left. */
+/** Normalised name: NFKC, lower case, white space collapsed, trimmed; may be empty. */
 export function toNormalisedName(cell: string | null | undefined): string {
   if (!has(cell)) return '';
   return trim(toLowerCase(cell.normalize('NFKC')).replace(whiteSpaceRun, ' '));
 }
 
-/** Normalised address: NFKC, lower case, runs of punctuation and white space one space, trimmed; empty where nothing is left. */
+/** Normalised address: NFKC, lower case, runs of punctuation and white space replaced by one space, trimmed; may be empty. */
 export function toNormalisedAddress(cell: string | null | undefined): string {
   if (!has(cell)) return '';
   return trim(toLowerCase(cell.normalize('NFKC')).replace(separatorRun, ' '));

@@ -12,8 +12,8 @@ function eraOf(timestamp: string): number {
 }
 
 /**
- * Orders two `timestamptz` in PostgreSQL's ISO text form at UTC by time: negative, zero or positive. Knows infinity, years
- * before Christ and years of more than four digits. Total: other texts have some fixed place.
+ * Compares two `timestamptz` in PostgreSQL's ISO text form at UTC: negative, zero or positive. Supports infinity, years BC and years of more than four digits. Total:
+ * other texts have some fixed place.
  */
 export function compareTimestamps(left: string, right: string): number {
   if (left === right) return 0;
@@ -34,7 +34,7 @@ export function compareTimestampsNullsFirst(left: string | null, right: string |
   return compareTimestamps(left, right);
 }
 
-/** The earliest of some timestamps, nulls left aside; null when there is no other. */
+/** The earliest non-null timestamp; null if there is none. */
 export function earliest(timestamps: Iterable<string | null>): string | null {
   let found: string | null = null;
   for (const timestamp of timestamps) {
@@ -43,7 +43,7 @@ export function earliest(timestamps: Iterable<string | null>): string | null {
   return found;
 }
 
-/** The latest of some timestamps, nulls left aside; null when there is no other. */
+/** The latest non-null timestamp; null if there is none. */
 export function latest(timestamps: Iterable<string | null>): string | null {
   let found: string | null = null;
   for (const timestamp of timestamps) {

@@ -18,7 +18,7 @@ export function uuid5(name: string): string {
   return formatUuid(hash('sha1', buffer.subarray(0, 16 + buffer.write(name, 16)), 'hex'));
 }
 
-/** The first 128 bits of a hash, with the version and the variant that the format has in them. */
+/** Formats the first 128 bits of a hash as a UUID, with version and variant set. */
 function formatUuid(hex: string): string {
   const variant = '89ab'[Number.parseInt(hex[16]!, 16) & 3]!;
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;

@@ -22,10 +22,10 @@ export interface Applier {
   readonly decoder: ChangeDecoder;
 }
 
-/** How often a transaction is tried that lost a deadlock: halves of an isolated batch take their locks in an order of their own. */
+/** Attempts of a transaction that loses a deadlock: halves of an isolated batch take their locks in their own order. */
 const LOCK_ATTEMPTS = 5;
 
-/** What became of a slice; `parked` counts changes. */
+/** Outcome of a slice; `parked` counts changes. */
 export type SliceOutcome = Outcome & { readonly parked: number };
 
 /** Changes of one partition between two offsets. */
@@ -36,8 +36,8 @@ export interface Slice extends PartitionOf {
 }
 
 /**
- * Applies slices of different partitions, exactly once: map → lock, fold → write → offsets, in one transaction. Data that PostgreSQL refuses is
- * set apart on a second run. Throws `stale_consumer`, having changed nothing, when one of the partitions is not where its slice begins.
+ * Applies slices of different partitions exactly once: map, lock and fold, write, and move the offsets, in one transaction. Data that PostgreSQL refuses is isolated on a
+ * second run. Throws `stale_consumer`, with nothing changed, if one of the partitions is not at the offset where its slice begins.
  */
 export async function applySlices(
   pool: pg.Pool,
@@ -69,15 +69,18 @@ export async function applySlices(
 }
 
 /**
- * How rows are written. `at once`: without waiting for what is known of their keys; where some have to wait the transaction is taken back, and made step by step. `isolated`: so that what
- * PostgreSQL refuses harms only its own legacy row.
+ * How rows are written. `at once`: without waiting to learn which keys are held; if rows have to wait behind parked changes, the transaction is rolled back and repeated
+ * `step by step`. `isolated`: a refusal by PostgreSQL affects only its own legacy row.
  */
 type Pace = 'at once' | 'step by step' | 'isolated';
 
-/** Rows were written that have to wait behind parked changes. */
+/** Rows were written that must wait behind parked changes. */
 class RowsAreHeld extends Error {}
 
-/** Runs `work` in one transaction on a pipelined connection: BEGIN is sent together with its first statement, and COMMIT behind its last without waiting for that. Rolls back and throws on any error. */
+/**
+ * Runs `work` in one transaction on a pipelined connection: BEGIN is sent together with the first statement, and COMMIT after the last one without waiting for its
+ * result. Rolls back and throws on any error.
+ */
 async function inPipelinedTransaction<T>(client: pg.ClientBase, work: (flight: Flight) => Promise<T>): Promise<T> {
   const flight = createFlight();
   flight.add(client.query('BEGIN'));
@@ -89,7 +92,7 @@ async function inPipelinedTransaction<T>(client: pg.ClientBase, work: (flight: F
     await flight.landed();
     return result;
   } catch (error) {
-    // COMMIT ends a transaction that has failed as well.
+    // COMMIT also ends a failed transaction.
     if (!isEnding) await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
@@ -105,7 +108,7 @@ export function applyChanges(
   return applySlices(pool, applier, [{ ...of, ...slice }]);
 }
 
-/** Everything that slices change, in the caller's transaction: the offsets first, so that a stale consumer stops before it writes. */
+/** Makes all changes of the slices in the caller's transaction. Offsets come first, so that a stale consumer stops before it writes. */
 async function writeSlices(
   client: pg.ClientBase,
   flight: Flight,
@@ -148,7 +151,7 @@ async function writeSlices(
   const allDefects = [...defects, ...outcome.defects];
   await parkBlocked(client, projection.name, outcome.blocked);
   await writeDeadLetters(client, projection, allDefects);
-  // After the letters are written: what a later version in the same batch has overtaken is history from the start.
+  // After the dead letters are written: one that a later version in the same batch supersedes is resolved at once.
   const failing = new Set(allDefects.map((defect) => defect.change.legacyKey));
   await resolveDeadLetters(
     client,

@@ -12,8 +12,8 @@ import { LINEAGE_COLUMNS } from './statements.ts';
 type StepsByKey = ReadonlyMap<string, readonly HistoryStep[]>;
 
 /**
- * Appends what changes of state add to a history, and stores the states reached. Ids derive from the changes, so that a row is there once however often it is
- * applied. A read of a row that nothing is known of is where its history begins: it adds none. The last statements are still in flight when it returns.
+ * Appends the rows that changes of state add to a history, and stores the resulting states. Ids derive from the changes, so applying a change again adds no second row. A
+ * read of a row without a known state begins its history and adds nothing. The last statements are still in flight on return.
  */
 export async function sendHistory(
   client: pg.ClientBase,
@@ -77,7 +77,7 @@ async function append(
   });
 }
 
-/** The last states stored of legacy rows; null: the legacy row had none. */
+/** Reads the last stored states of legacy rows; null: the legacy row had none. */
 async function readStates(
   client: pg.ClientBase,
   projection: string,
@@ -92,7 +92,7 @@ async function readStates(
   return new Map(rows.map(({ legacy_key, state }) => [legacy_key, state === null ? null : JSON.parse(state)]));
 }
 
-/** A change that is applied late, as a dead letter may be, never takes a state back. */
+/** Stores states. A change that is applied late, as a dead letter may be, never moves a state back. */
 async function writeStates(client: pg.ClientBase, projection: string, steps: StepsByKey): Promise<void> {
   const rows = [...steps].flatMap(([legacyKey, list]) => {
     const last = list.at(-1);

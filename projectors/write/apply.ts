@@ -18,7 +18,7 @@ import type { HistoryStep } from './map-history.ts';
 import { type FoldCause, retractNamed, toRefolds, toRepairs } from './repair.ts';
 import { ownedColumns, type TargetWrites, writeTargets } from './write-targets.ts';
 
-/** What one legacy row implies after a batch, and what it implied on the way there where that matters. */
+/** What one legacy row implies after a batch and, if a fold needs history, what it implied in between. */
 export interface MappedRow {
   readonly legacyKey: string;
   readonly implied: Implied;
@@ -31,11 +31,11 @@ export interface MappedRow {
     readonly lineage: Lineage;
   }[];
   readonly changes: readonly SourceChange[];
-  /** Of a history projection: the changes of state, oldest first. */
+  /** Set for a history projection: the changes of state, oldest first. */
   readonly steps: readonly HistoryStep[];
 }
 
-/** Writes what legacy rows imply, and waits until it is written: see `sendMapped`. */
+/** Writes what legacy rows imply and waits until it is written: see `sendMapped`. */
 export async function applyMapped(
   client: pg.ClientBase,
   projection: Projection,
@@ -48,8 +48,8 @@ export async function applyMapped(
 }
 
 /**
- * Writes what legacy rows imply: owned rows, parents first, then contributions and folds; rows that are no longer implied are retracted.
- * Runs inside the caller's transaction. The last statements are still in flight when it returns: there a constraint of PostgreSQL's may yet throw.
+ * Writes what legacy rows imply: owned rows, parents first, then contributions and folds. Rows that are no longer implied are retracted. Runs inside the caller's
+ * transaction. The last statements are still in flight on return, so a constraint may still fail them.
  */
 export async function sendMapped(
   client: pg.ClientBase,
@@ -85,7 +85,7 @@ export async function sendMapped(
     writes.set(target.table, { scopes, rows: cells });
   }
   flight.add(writeTargets(client, { projection, isRepair }, shapes, writes));
-  // In one order, whoever writes: projections that share two aggregates wait for each other's merge keys.
+  // Every writer uses the same order: projections that share two aggregates wait for each other's merge keys.
   const aggregates = projection.aggregates.toSorted((a, b) => compareBytes(a.name, b.name));
   const legacyKeys = rows.map((row) => row.legacyKey);
   const live = aggregates.map((aggregate) =>
@@ -93,7 +93,7 @@ export async function sendMapped(
   );
   if (aggregates.length === 0) return;
   await flight.landed();
-  // Last, because everybody else who merges into the same rows waits from here to the commit.
+  // Last: from here to the commit, every other session that merges into the same rows waits.
   const merges: Merge[] = [];
   for (const [index, aggregate] of aggregates.entries()) {
     const merge = sendLocks(client, flight, projection, aggregate, { rows, stored: await live[index]!, repairs });
@@ -103,7 +103,7 @@ export async function sendMapped(
   for (const merge of merges) await sendMerge(client, flight, shapes, { projection, isRepair }, merge);
 }
 
-/** Merge keys of one aggregate that are being locked, and what is to change under them. */
+/** Merge keys of one aggregate that are being locked, and the changes to make under them. */
 interface Merge {
   readonly aggregate: Aggregate;
   readonly causes: ReadonlyMap<string, FoldCause>;
@@ -111,7 +111,7 @@ interface Merge {
   readonly fronted: ReturnType<typeof lockMergeKeys>;
 }
 
-/** Locks the merge keys that rows contribute to. Null where nothing changes. */
+/** Locks the merge keys that rows contribute to. Null if nothing changes. */
 function sendLocks(
   client: pg.ClientBase,
   flight: Flight,
@@ -137,7 +137,7 @@ function sendLocks(
   return { aggregate, causes, changed, fronted: flight.ask(lockMergeKeys(client, aggregate, [...causes.keys()])) };
 }
 
-/** Writes contributions under locked merge keys, folds these, and writes the rows that this gives. */
+/** Writes contributions under locked merge keys, folds the keys, and writes the folded rows. */
 async function sendMerge(
   client: pg.ClientBase,
   flight: Flight,
@@ -158,7 +158,7 @@ async function sendMerge(
   }
 }
 
-/** Rows of one table that merge keys fold to, and those that go. */
+/** Rows of one table that merge keys fold to, and those to retract. */
 function toFoldWrites(
   projection: Projection,
   { table, columns, key: keyColumn }: Aggregate['targets'][number],
@@ -167,7 +167,7 @@ function toFoldWrites(
 ): TargetWrites {
   const scopes: TargetWrites['scopes'][number][] = [];
   const cells: Cell[][] = [];
-  // What goes under one key may come under another: a row that both write would be written twice by one statement.
+  // A row may move from one merge key to another. One statement must not write it twice.
   const comes = new Set(
     folded.length > 1 ? folded.flatMap(({ rows }) => (rows[table] ?? []).map(({ row }) => row.id)) : [],
   );
@@ -177,7 +177,7 @@ function toFoldWrites(
     cells.push(...results.map((result) => toFoldedCells(result, columns)));
     if (key.before === null || keyColumn === 'id')
       scopes.push({ value: key.mergeKey, ...cause, ids: results.map(({ row }) => row.id!) });
-    // Of many rows under one merge key, none is looked for that is not known to go.
+    // With a front, only rows that are known to disappear are retracted; the many others are not searched.
     else {
       const gone = rowsThatGo(key, table).filter(({ id }) => !comes.has(id));
       cells.push(...gone.map((row) => toGoneCells(row, columns, cause, projection)));
@@ -200,7 +200,7 @@ export function toFoldedCells(result: FoldedRow, columns: readonly string[]): (s
   );
 }
 
-/** A row as a retraction leaves it. */
+/** The cells of a row after its retraction. */
 function toGoneCells(
   row: NewRow,
   columns: readonly string[],

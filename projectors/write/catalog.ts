@@ -16,8 +16,8 @@ export function targetTables(projection: Projection): string[] {
 }
 
 /**
- * Reads the shapes of the tables that projections write, in the session's namespace. Throws `schema_missing` where a table or a declared column is not there,
- * `config_invalid` where the projections do not go together.
+ * Reads the shapes of the tables that projections write, in the session's namespace. Throws `schema_missing` if a table or a declared column does not exist,
+ * `config_invalid` if the projections contradict each other.
  */
 export async function readTargetShapes(
   client: pg.ClientBase | pg.Pool,
@@ -31,7 +31,7 @@ export async function readTargetShapes(
      WHERE pg_table_is_visible(c.oid) AND c.relkind = 'r' AND c.relname = ANY ($1) GROUP BY c.relname`,
     [tables],
   );
-  // A session without a namespace may see tables of the same names elsewhere.
+  // A session without a namespace may see tables of the same names in other schemas.
   const { rows: state } = await client.query<{ found: string | null; schemas: string }>(
     `SELECT to_regclass('consumer_offset')::text AS found, array_to_string(current_schemas(false), ', ') AS schemas`,
   );

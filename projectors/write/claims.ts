@@ -1,4 +1,4 @@
-/** A unique value that a row wants to hold. `holder`: key of the legacy row that holds it now; '' where that is none of this projection; null: nobody. */
+/** A unique value that a row claims. `holder`: key of the legacy row that holds it now; '' if the holder is not of this projection; null if no row holds it. */
 export interface Claim {
   readonly row: number;
   readonly value: string;
@@ -6,8 +6,8 @@ export interface Claim {
 }
 
 /**
- * Rows that can be written together as far as unique values go: the largest set in which each value is claimed once, and every present holder is in the
- * set and gives it up. Values may go round in a circle of any length, whatever else is claimed beside it. Rows are numbered as their legacy keys.
+ * Returns the rows that can be written together without conflicts of unique values: the largest set in which each value is claimed once, and every present holder is in
+ * the set and releases its value. Values may rotate in a cycle of any length, whatever else is claimed. Rows are numbered like their legacy keys.
  */
 export function pickReleasable(legacyKeys: readonly string[], claims: readonly Claim[]): Set<number> {
   const rowOf = new Map(legacyKeys.map((key, row) => [key, row]));
@@ -19,7 +19,7 @@ export function pickReleasable(legacyKeys: readonly string[], claims: readonly C
       const holder = group.find((claim) => claim.holder !== null)?.holder ?? null;
       const holding = holder === null ? undefined : rowOf.get(holder);
       const isFree = holder === null || (holding !== undefined && picked.has(holding));
-      // Who holds a value and goes on claiming it keeps it; else the first one has it.
+      // A holder that still claims its value keeps it; otherwise the first claimant gets it.
       const claimants = group.map(({ row }) => row).filter((row) => picked.has(row));
       const winner = isFree ? (claimants.find((row) => row === holding) ?? claimants[0]) : undefined;
       for (const row of claimants) if (row !== winner) picked.delete(row);

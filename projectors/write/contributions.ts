@@ -11,22 +11,22 @@ export interface StoredContribution extends Contribution {
   readonly place?: Place;
 }
 
-/** 0: in the front, which each fold reads; 1: in the reserve, where the next best ones are; 2: behind them. */
+/** 0: in the front, which each fold reads; 1: in the reserve, which holds the next best; 2: behind both. */
 export type Rank = 0 | 1 | 2;
 
-/** Where a contribution stands among the many of a merge key that has a front. */
+/** Position of a contribution among the many of a merge key that has a front. */
 export interface Place {
   readonly rank: Rank;
-  /** Names its part among those of all merge keys, a UUID; null: it belongs to none. */
+  /** UUID of its part, unique across all merge keys; null: it belongs to no part. */
   readonly part: string | null;
-  /** Among those of its part. */
+  /** Rank within its part. */
   readonly partRank: Rank;
 }
 
-/** For how many more changed contributions a reserve is good: by part, that of the whole under ''. */
+/** For how many more changed contributions each reserve remains valid, by part; '' is the whole. */
 export type Reserves = Readonly<Record<string, number>>;
 
-/** What a legacy row is to contribute. The last live one wins; `passed` are those it went through on the way there. */
+/** The contributions that a legacy row should have. The last live one wins; `passed` are those of intermediate versions. */
 export interface DesiredContributions {
   readonly legacyKey: string;
   readonly lineage: Lineage;
@@ -38,12 +38,12 @@ export interface DesiredContributions {
   }[];
 }
 
-/** A contribution as it was read. */
+/** A contribution as read from the database. */
 export type ReadContribution = StoredContribution & { readonly place: Place };
 
 type Row = Omit<StoredContribution, 'movedTo'> & { movedTo: string | null };
 
-/** Contributions to write so that the stored ones become the desired ones: pure. */
+/** Contributions to write so that the stored ones become the desired ones. Pure. */
 export function diffContributions(
   legacyTable: string,
   mappingVersion: string,
@@ -147,7 +147,7 @@ function toContribution(row: StoredRow): ReadContribution {
   };
 }
 
-/** Live contributions of legacy rows. Only the owner of their partition changes these, so no lock is needed. */
+/** Reads the live contributions of legacy rows. Only the owner of their partition changes these, so no lock is needed. */
 export async function readLiveContributions(
   client: pg.ClientBase,
   aggregate: Aggregate,
@@ -163,9 +163,9 @@ export async function readLiveContributions(
 }
 
 /**
- * Locks merge keys in key order until the transaction ends; returns the reserves of those that have a front. `aggregate` is updated, and not the key: that is how
- * projectors without fronts lock it, which a trigger knows them by. A statement of its own, before the fold reads: inside one statement
- * two sessions would each fold without the contribution that the other is about to commit.
+ * Locks merge keys in key order until the transaction ends. Returns the reserves of those that have a front. Updates `aggregate`, not `merge_key`: projectors without
+ * fronts update the latter, and a trigger recognizes them by that. This is a statement of its own, before the fold reads. Within one statement, two sessions would each
+ * fold without the contribution that the other is about to commit.
  */
 export async function lockMergeKeys(
   client: pg.ClientBase,
@@ -216,7 +216,7 @@ export async function writeContributions(
   });
 }
 
-/** Every contribution to merge keys, live and retired. */
+/** Reads every contribution to merge keys, live and retired. */
 export async function readContributions(
   client: pg.ClientBase,
   aggregate: Aggregate,
@@ -230,14 +230,11 @@ export async function readContributions(
   return Map.groupBy(rows.map(toContribution), (contribution) => contribution.mergeKey);
 }
 
-/**
- * Contributions by one look-up for each of some UUIDs. `OFFSET 0` keeps the planner to it: while it has no statistics it would choose to read a whole index for a
- * list of them.
- */
+/** Reads contributions with one lookup per UUID. `OFFSET 0` keeps the planner to it: without statistics it would read a whole index for a list of UUIDs. */
 const lookUp = (ids: string, where: string) =>
   `SELECT x.* FROM unnest(${ids}::uuid[]) id CROSS JOIN LATERAL (SELECT ${COLUMNS}, aggregate FROM contribution c WHERE ${where} OFFSET 0) x`;
 
-/** The fronts of merge keys that have one. */
+/** Reads the fronts of merge keys that have one. */
 export async function readFronts(
   client: pg.ClientBase,
   aggregate: Aggregate,
@@ -251,7 +248,7 @@ export async function readFronts(
   return rows.map(toContribution);
 }
 
-/** The fronts of parts, of merge keys that have one. */
+/** Reads the fronts of parts, of merge keys that have one. */
 export async function readPartFronts(client: pg.ClientBase, parts: readonly string[]): Promise<ReadContribution[]> {
   if (parts.length === 0) return [];
   const { rows } = await client.query<StoredRow>({
@@ -262,7 +259,7 @@ export async function readPartFronts(client: pg.ClientBase, parts: readonly stri
   return rows.map(toContribution);
 }
 
-/** Contributions as they stand before they are written anew: those of the same merge keys and legacy rows. */
+/** Reads contributions as they are stored before the update: those of the same merge keys and legacy rows. */
 export async function readEarlier(
   client: pg.ClientBase,
   aggregate: Aggregate,
@@ -282,10 +279,10 @@ export async function readEarlier(
   return rows.map(toContribution);
 }
 
-/** Which contributions are looked through: of the live ones the front and the reserve, the live ones, or all. */
+/** Which contributions are read: the live ones in the front and the reserve, all live ones, or all. */
 export type Extent = 'reserve' | 'live' | 'all';
 
-/** Contributions to merge keys that have a front, `PAGE_ROWS` at a time: there may be any number of them. */
+/** Reads contributions to merge keys that have a front, `PAGE_ROWS` at a time: their number is unbounded. */
 export function readPaged(
   client: pg.ClientBase,
   aggregate: Aggregate,
@@ -299,18 +296,18 @@ export function readPaged(
   return paged(client, text, [aggregate.name, mergeKeys]);
 }
 
-/** The fronts of all parts of a merge key that has a front, part by part, `PAGE_ROWS` at a time. */
+/** Reads the fronts of all parts of a merge key that has a front, part by part, `PAGE_ROWS` at a time. */
 export function readPartFrontsPaged(
   client: pg.ClientBase,
   aggregate: Aggregate,
   mergeKey: string,
 ): AsyncGenerator<ReadContribution[]> {
-  // OFFSET 0: found by the merge key, and not by an index of all parts of all keys, which has their order.
+  // OFFSET 0 makes the planner use the merge key, and not the index over all parts of all keys, which has the requested order.
   const text = `SELECT * FROM (SELECT ${COLUMNS} FROM contribution WHERE aggregate = $1 AND merge_key = $2 AND part IS NOT NULL AND part_rank = 0 OFFSET 0) x ORDER BY part`;
   return paged(client, text, [aggregate.name, mergeKey]);
 }
 
-/** Contributions to parts of merge keys that have a front, `PAGE_ROWS` at a time. */
+/** Reads contributions to parts of merge keys that have a front, `PAGE_ROWS` at a time. */
 export function readPartsPaged(
   client: pg.ClientBase,
   parts: readonly string[],
@@ -320,7 +317,7 @@ export function readPartsPaged(
   return paged(client, lookUp('$1', `c.part = id${where}`), [parts]);
 }
 
-/** About 2 MB of contributions of a usual size. */
+/** About 2 MB of contributions of typical size. */
 const PAGE_ROWS = 1000;
 
 async function* paged(
@@ -337,7 +334,7 @@ async function* paged(
   await client.query('CLOSE crosswalk_page');
 }
 
-/** Writes where contributions stand, and the reserves of merge keys that have a front from now on; null: it has none. */
+/** Writes the places of contributions, and the reserves of merge keys that now have a front; null: no front. */
 export async function writePlaces(
   client: pg.ClientBase,
   aggregate: Aggregate,

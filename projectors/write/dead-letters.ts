@@ -4,7 +4,7 @@ import type { LogRecord, SourceChange } from '../source-change.ts';
 import { COLUMN_TYPES, COLUMNS, inStatements, toColumns, unnest } from './kept-records.ts';
 import type { Defect } from './map-changes.ts';
 
-/** Writes dead letters; those that exist are open again, with the new reason. */
+/** Writes dead letters. Existing ones are reopened with the new reason. */
 export async function writeDeadLetters(
   client: pg.ClientBase,
   projection: { name: string; source: string; version: string },
@@ -26,14 +26,14 @@ export async function writeDeadLetters(
   }
 }
 
-/** A change that took effect. `alone`: and nothing before it with it. */
+/** A change that took effect. `alone`: without the changes before it. */
 export interface AppliedChange {
   readonly legacyKey: string;
   readonly record: Pick<LogRecord, 'topic' | 'partition' | 'offset'>;
   readonly alone: boolean;
 }
 
-/** What became true with a row: its last version, and in a history each of its changes by itself. */
+/** The changes that took effect with a row: its last version, or in a history each of its changes. */
 export function toAppliedChanges(
   projection: Pick<Projection, 'history'>,
   { legacyKey, changes }: { readonly legacyKey: string; readonly changes: readonly SourceChange[] },
@@ -43,8 +43,8 @@ export function toAppliedChanges(
 }
 
 /**
- * What is older than the applied version of its legacy row is history. An open dead letter is therefore newer than everything that was ever applied of
- * its row, which is what lets it be applied again. `resolution` is said of the applied changes themselves.
+ * Resolves open dead letters that are not newer than the applied version of their legacy row. An open dead letter is therefore newer than everything that was ever
+ * applied of its row, which makes it safe to apply it again. `resolution` applies to the dead letters of the applied changes themselves.
  */
 export async function resolveDeadLetters(
   client: pg.ClientBase,

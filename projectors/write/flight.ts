@@ -1,20 +1,20 @@
 /**
- * Statements that are sent without waiting for each other's answers. The connection answers in order, so of several failures the first sent is the cause, and the others, of a transaction
- * that had failed already, its consequences.
+ * Statements that are sent without waiting for each other's results. The connection answers in order, so of several failures the first is the cause. The others are its
+ * consequences in the failed transaction.
  */
 export interface Flight {
-  /** Adds a statement whose answer nobody needs but `landed`. */
+  /** Adds a statement whose result is not needed, except for its failure in `landed`. */
   add(answer: Promise<unknown>): void;
-  /** Adds a statement that is read from. Its failure counts when it is awaited, and when it lands. */
+  /** Adds a statement whose result is read. Its failure is thrown both when it is awaited and by `landed`. */
   ask<T>(answer: Promise<T>): Promise<T>;
-  /** Resolves once all statements are answered. Throws the failure that was first. */
+  /** Resolves once all statements have completed. Throws the first failure. */
   landed(): Promise<void>;
 }
 
 export function createFlight(): Flight {
   let sent: Promise<unknown>[] = [];
   const add = (answer: Promise<unknown>) => {
-    // A failure that is thrown where it lands must not end the process before.
+    // Handled later by `landed`; an unhandled rejection would end the process.
     answer.catch(() => undefined);
     sent.push(answer);
   };

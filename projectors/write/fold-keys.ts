@@ -21,32 +21,32 @@ import { type Folding, KeyFront, placeAll, SIZES } from './key-front.ts';
 
 type Folded = ReturnType<Aggregate['fold']>;
 
-/** What the contributions of a merge key fold to. */
+/** The fold result of a merge key. */
 export interface FoldedKey {
   readonly mergeKey: string;
   readonly rows: Folded;
-  /** What it was folded from its front before, where it is again: of the rows under the merge key both are those that may have changed, and all others stay. Null: `rows` are all there are. */
+  /** If it has a front: the rows folded from the front before the batch. Rows of the merge key in neither result are unchanged. Null: `rows` are all its rows. */
   readonly before: Folded | null;
 }
 
 interface Batch {
   readonly mergeKeys: readonly string[];
-  /** Those that have a front, with their reserves. */
+  /** Merge keys that have a front, with their reserves. */
   readonly fronted: ReadonlyMap<string, Reserves>;
   readonly changed: readonly StoredContribution[];
-  /** Nothing is trusted: every merge key is folded from all its contributions, and its front is made anew. */
+  /** Trusts nothing stored: folds every merge key from all its contributions and builds its front again. */
   readonly isRepair: boolean;
 }
 
 interface Folds {
   readonly folded: FoldedKey[];
-  /** Of these the rows of all parts are others by now: `foldParts` folds those that `folded` does not have. */
+  /** Fronts of which the rows of all parts have changed: `foldParts` folds the parts missing in `folded`. */
   readonly spreading: readonly KeyFront[];
 }
 
 /**
- * Writes contributions and folds their merge keys, which the caller holds locked. Of a merge key with many contributions only those are read that its fold needs, beside those that
- * changed; all of them only where one that was needed went or became less. Throws `FoldError`.
+ * Writes contributions and folds their merge keys, which the caller has locked. Of a merge key with many contributions, it reads only those that the fold needs, besides
+ * the changed ones. It reads all of them only if a needed one disappeared or became less. Throws `FoldError`.
  */
 export async function foldKeys(
   client: pg.ClientBase,
@@ -89,7 +89,7 @@ export async function foldKeys(
   return { folded, spreading: fronts.filter((front) => front.concernsAllParts()) };
 }
 
-/** Folds the parts of a merge key that no change of the batch concerns, some at a time: there may be any number of them. Throws `FoldError`. */
+/** Folds the parts of a merge key that no change of the batch touches, some at a time: their number is unbounded. Throws `FoldError`. */
 export async function* foldParts(
   client: pg.ClientBase,
   aggregate: Aggregate,
@@ -100,7 +100,7 @@ export async function* foldParts(
   yield* end();
 }
 
-/** The same of fronts of parts, which come page by page and part by part. What it tells are the rows of these parts alone. */
+/** The same for fronts of parts that arrive in pages, ordered by part. Yields only the rows of these parts. */
 export function createPartFolds(aggregate: Aggregate, front: KeyFront) {
   const { mergeKey } = front;
   const wholes = front.wholes();
@@ -121,7 +121,7 @@ export function createPartFolds(aggregate: Aggregate, front: KeyFront) {
     if (others.length === 0) return [];
     return [{ mergeKey, rows: foldWith(wholes.after, others), before: foldWith(wholes.before, others) }];
   };
-  // A part is folded from all of its front: the last one of a page may go on in the next.
+  // A part is folded from its whole front: the last one of a page may continue on the next.
   let kept: readonly ReadContribution[] = [];
   return {
     take(page: readonly ReadContribution[]): FoldedKey[] {
@@ -163,7 +163,7 @@ async function readParts(client: pg.ClientBase, fronts: readonly KeyFront[]): Pr
   for (const front of fronts) front.addParts(read.get(front.mergeKey) ?? []);
 }
 
-/** Looks for what is chosen now where that is not known: page by page, so that there may be any number of contributions. */
+/** Determines what is chosen now if the known contributions do not tell, page by page, since the number of contributions is unbounded. */
 async function lookThrough(client: pg.ClientBase, aggregate: Aggregate, fronts: readonly KeyFront[]): Promise<void> {
   const asked = fronts.flatMap((front) => front.extents().map(([name, extent]) => ({ front, name, extent })));
   if (asked.length === 0) return;
@@ -186,7 +186,7 @@ async function lookThrough(client: pg.ClientBase, aggregate: Aggregate, fronts: 
   await readParts(client, fronts);
 }
 
-/** Live rows of a table that were folded before and are not any more; none where all rows of the merge key are known. */
+/** Live rows of a table that were folded before and no longer are; empty if all rows of the merge key are known. */
 export function rowsThatGo({ rows, before }: Pick<FoldedKey, 'rows' | 'before'>, table: string): NewRow[] {
   const ids = new Set(rows[table]?.map(({ row }) => row.id));
   const gone = before?.[table]?.filter(({ row, deletedAt }) => deletedAt === null && !ids.has(row.id)) ?? [];
@@ -194,7 +194,7 @@ export function rowsThatGo({ rows, before }: Pick<FoldedKey, 'rows' | 'before'>,
 }
 
 function fold(aggregate: Aggregate, mergeKey: string, contributions: readonly StoredContribution[]): Folded {
-  // Only a repair folds a merge key that nobody contributes to: its rows go.
+  // Only a repair folds a merge key without contributions; its rows are retracted.
   if (contributions.length === 0) return {};
   try {
     return aggregate.fold(mergeKey, contributions);

@@ -1,13 +1,13 @@
 import type { Choice, Contribution } from '../projection.ts';
 
-/** Names a contribution among those of its merge key. */
+/** Identifies a contribution within its merge key. */
 export function nameOf({ legacyTable, legacyKey }: Pick<Contribution, 'legacyTable' | 'legacyKey'>): string {
   return `${legacyTable}\0${legacyKey}`;
 }
 
 /**
- * Those that are chosen, each once. Every choice is the greatest by a total order, or all that it is among: chosen from any contributions that hold the chosen
- * ones, they are the same. So it may be asked again of those chosen before and of new ones, in any batches.
+ * Returns the chosen contributions, each once. Every choice is the greatest by a total order, or all that match. Any set that includes the chosen ones yields the same
+ * choice. So choosing again from those chosen before plus new ones is correct, in any batches.
  */
 export function choose<C extends Contribution>(choices: readonly Choice[], contributions: Iterable<C>): Set<C> {
   const all = [...contributions];
@@ -41,8 +41,8 @@ function findGreatest<C extends Contribution>(
 }
 
 /**
- * Of which contributions some that were not chosen before may be chosen now: one that was the greatest went, or became less, and none that is known took its
- * place. `before` holds what was chosen among all of them, `after` the same with what has changed.
+ * Whether contributions that were not chosen before may be chosen now, among the live and among the retired ones: the greatest disappeared or became less, and no known
+ * contribution replaced it. `before` holds those chosen among all contributions, `after` the same with the changes.
  */
 export function exhaustedOf(
   choices: readonly Choice[],
@@ -60,7 +60,7 @@ export function exhaustedOf(
   return { live: isExhausted(true), retired: isExhausted(false) };
 }
 
-/** Gathers the greatest live contributions by each choice, at least `most` where there are so many. */
+/** Collects the greatest live contributions by each choice, at least `most` of them if there are so many. */
 export class Best<C extends Contribution> {
   readonly #most: number;
   readonly #lists: {
@@ -83,7 +83,7 @@ export class Best<C extends Contribution> {
       if (!each.among(contribution) || (each.least !== null && each.compare(contribution, each.least) <= 0)) continue;
       each.list.push(contribution);
       if (each.list.length < 2 * this.#most) continue;
-      // What is less than so many that are known is none of them.
+      // `most` contributions are at least as great as `least`: a lesser one cannot be among the greatest.
       each.list = each.list.sort((a, b) => each.compare(b, a)).slice(0, this.#most);
       each.least = each.list.at(-1)!;
     }

@@ -6,7 +6,7 @@ import { FoldError, isDataError } from './data-error.ts';
 import { type Defect, mapGroup } from './map-changes.ts';
 import { probeRows } from './probe.ts';
 
-/** A legacy row whose changes wait for their cause. `code`: SQLSTATE; `reason`: it and the constraint. */
+/** A legacy row whose changes wait for their cause. `code`: SQLSTATE; `reason`: SQLSTATE, table and constraint. */
 export interface Blocked {
   readonly row: MappedRow;
   readonly reason: string;
@@ -16,14 +16,14 @@ export interface Blocked {
 export interface Outcome {
   readonly applied: readonly MappedRow[];
   readonly blocked: readonly Blocked[];
-  /** Not tried: they look bad, and `mayLeave` allowed it. */
+  /** Not tried: the probe suspects them, and `mayLeave` allows skipping them. */
   readonly left?: readonly MappedRow[];
   readonly defects: readonly Defect[];
 }
 
-/** SQLSTATE of a row that refers to one that is not there. */
+/** SQLSTATE of a row that references a missing row. */
 export const FOREIGN_KEY = '23503';
-/** Foreign key, unique, exclusion: the cause may be on its way in another partition or topic. */
+/** Foreign key, unique, exclusion: the cause may still arrive in another partition or topic. */
 export const WAITING: ReadonlySet<string> = new Set([FOREIGN_KEY, '23505', '23P01']);
 
 interface PgError {
@@ -33,9 +33,9 @@ interface PgError {
 }
 
 /**
- * Applies rows inside the caller's transaction so that what cannot be applied harms only its own legacy row: rows that look bad are parted from the others
- * first; what fails is halved until each refusal stands alone, then waits or is called a defect, and goes back to the last version that was accepted.
- * `mayLeave`: rows that need not be tried where they look bad; each try of a bad row costs several statements.
+ * Applies rows inside the caller's transaction so that a refusal affects only its own legacy row. Suspect rows are separated first. What fails is halved until each
+ * refusal stands alone. That row then waits or becomes a defect, in which case the last applicable version is applied. `mayLeave`: rows that may be skipped if suspect;
+ * each attempt of a bad row costs several statements.
  */
 export async function applyIsolated(
   client: pg.ClientBase,
@@ -50,13 +50,13 @@ export async function applyIsolated(
   let blocked: Blocked[] = [];
   const defects: Defect[] = [];
 
-  /** Returns whether all of it was applied. */
+  /** Returns whether all rows were applied. */
   async function attempt(some: readonly MappedRow[]): Promise<boolean> {
     if (some.length === 0) return true;
     await client.query('SAVEPOINT isolated; SET CONSTRAINTS ALL DEFERRED');
     try {
       await applyMapped(client, projection, shapes, some);
-      // A refusal must show before the savepoint is released, and not at commit.
+      // A refusal must surface before the savepoint is released, and not at commit.
       await client.query('SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT isolated');
       applied.push(...some);
       return true;
@@ -72,7 +72,7 @@ export async function applyIsolated(
   async function attemptHalves(some: readonly MappedRow[]): Promise<void> {
     const middle = some.length >> 1;
     const [first, second] = [some.slice(0, middle), some.slice(middle)];
-    // When the first half is not it, the second half has it: to try that as a whole would be in vain.
+    // If the first half is accepted, the second has the bad row: trying it as a whole would be futile.
     if ((await attempt(first)) && second.length > 1) await attemptHalves(second);
     else await attempt(second);
   }
@@ -87,7 +87,7 @@ export async function applyIsolated(
     if (earlier !== null) await attempt([earlier]);
   }
 
-  /** One by one, as long as each is refused as expected; the rest as a whole once one is not. */
+  /** Tries suspects one by one as long as each is refused as expected; the rest as a whole once one is accepted. */
   async function attemptSuspects(suspects: readonly MappedRow[]): Promise<void> {
     for (const [index, row] of suspects.entries()) {
       if (await attempt([row])) {
@@ -107,8 +107,8 @@ export async function applyIsolated(
 
   if (rows.length > 1) await attemptAll(rows);
   else await attempt(rows);
-  // Rows that hand unique values around among each other stand or fall together: halving may have parted them for the sake of a row that they have nothing
-  // to do with. Each look leaves fewer of them.
+  // Rows that pass unique values among each other succeed or fail together. Halving may have separated them because of an unrelated row. Each probe leaves fewer of
+  // them.
   for (;;) {
     const waiting = blocked.filter(({ code }) => code !== FOREIGN_KEY);
     if (waiting.length < 2) break;
@@ -133,7 +133,7 @@ function reasonOf(error: PgError | FoldError): string {
   return [error.code, error.table, error.constraint].filter(Boolean).join(' ');
 }
 
-/** A change that is mapped again for the sake of its history fails again. */
+/** Removes duplicates: a change that is mapped again for its history fails again. */
 function withoutRepeats(defects: readonly Defect[]): Defect[] {
   return [...new Map(defects.map((defect) => [defect.change, defect])).values()];
 }

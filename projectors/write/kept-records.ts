@@ -3,10 +3,10 @@ import { REPAIR_HEADER } from '../../connectors/snapshot/signal.ts';
 import type { RecordHeaders } from '../../runtime/kafka.ts';
 import type { SourceChange } from '../source-change.ts';
 
-/** Records written by one statement, at most: their bytes are held once more as its parameter. */
+/** Most bytes of records written by one statement: its parameter holds a second copy of them. */
 const STATEMENT_BYTES = 8_000_000;
 
-/** Parts changes so that the records of each part fit into one statement. */
+/** Splits changes so that the records of each part fit into one statement. */
 export function* inStatements<T>(items: readonly T[], changeOf: (item: T) => SourceChange): Generator<readonly T[]> {
   let from = 0;
   let bytes = 0;
@@ -22,7 +22,7 @@ export function* inStatements<T>(items: readonly T[], changeOf: (item: T) => Sou
   if (from < items.length) yield items.slice(from);
 }
 
-/** Coordinates and records of changes, as arrays by column. */
+/** Coordinates and records of changes, as one array per column. */
 export function toColumns(changes: readonly SourceChange[]): unknown[][] {
   return [
     changes.map(({ record }) => record.topic),
@@ -40,7 +40,7 @@ export const COLUMN_TYPES = ['text', 'int', 'bigint', 'text', 'pg_lsn', 'bytea',
 export const unnest = (from: number, types: readonly string[]) =>
   `unnest(${types.map((type, index) => `$${from + index}::${type}[]`).join(', ')})`;
 
-/** The headers that a kept record had, as far as anything is read from them. */
+/** The headers of a kept record, as far as they are used. */
 export function toKeptHeaders({ repair, context }: { repair?: string | null; context: string | null }): RecordHeaders {
   return {
     ...(repair == null ? {} : { [REPAIR_HEADER]: Buffer.from(repair) }),

@@ -3,57 +3,56 @@ import { uuid5 } from '../values/uuid5.ts';
 import type { Extent, Place, Rank, ReadContribution, Reserves, StoredContribution } from './contributions.ts';
 import { Best, choose, exhaustedOf, nameOf } from './front.ts';
 
-/** Numbers of contributions. */
+/** Sizes of a front, in contributions. */
 export interface FrontSizes {
-  /** Those that a fold reads in vain before they are told apart: a merge key of so few has no front, and nothing more is written for it. */
+  /** Contributions that a fold may read unnecessarily before they are ranked. A merge key with no more than these has no front, and nothing more is stored for it. */
   readonly slack: number;
-  /** Those that a reserve holds at least of the next best by each choice, and for each changed contribution of the batch that makes it. */
+  /** Minimum number of next best contributions, by each choice, in a reserve: in total, and per changed contribution of the batch that builds it. */
   readonly reserve: number;
   readonly reservePerChange: number;
-  /** Of so few no reserve is made: to look through all of them again costs as little. */
+  /** With no more than these no reserve is built: reading all of them again is as cheap. */
   readonly few: number;
 }
 export const SIZES: FrontSizes = { slack: 64, reserve: 256, reservePerChange: 4, few: 512 };
 
-/** Parts of one merge key that have a reserve. */
+/** Most parts of one merge key that have a reserve. */
 const MOST_RESERVES = 16;
 
-/** An aggregate that says what its fold needs. */
+/** An aggregate that declares what its fold needs. */
 export type Folding = Aggregate & { readonly needs: FoldNeeds };
 
 /** A contribution whose place is decided here. */
 type Placed = StoredContribution & { place: Place };
 
-/** Names the whole among parts. */
+/** Name of the whole among the parts. */
 const WHOLE = '';
 
-/** What stands for all contributions to the merge key, or to a part of it: before the changes, and with them. */
+/** The contributions that represent all those to the merge key, or to a part of it, before the changes and after them. */
 interface Side {
   readonly choices: readonly Choice[];
   readonly before: readonly Placed[];
   after: Placed[];
-  /** Which contributions tell what is chosen now; null: those that are known. */
+  /** Which contributions must be read to know what is chosen now; null: the known ones suffice. */
   readonly extent: Extent | null;
-  /** For how many more changes the reserve is good; null: there is none. */
+  /** For how many more changes the reserve remains valid; null: there is none. */
   left: number | null;
-  /** Where more than the reserve is looked through: the reserve that comes, what is seen of the one that was, and how many there are. */
+  /** If more than the reserve is read: the new reserve, the members of the old one seen so far, and the number of contributions read. */
   readonly best: Best<Placed> | null;
   readonly reserved: Placed[];
   seen: number;
 }
 
-/** The name of a part in the database; null: it belongs to none. */
+/** The id of a part in the database; null: the contribution belongs to no part. */
 function partIdOf({ name: aggregate, needs }: Folding, contribution: StoredContribution): string | null {
   const part = needs.parts?.of(contribution) ?? null;
   return part === null ? null : uuid5(`part:${aggregate}|${contribution.mergeKey}|${part}`);
 }
 
 /**
- * The front of one merge key in one batch: pure. Built from the front as it is stored; then `addParts` takes what is stored of the fronts of `partsToRead`, and
- * `judge` decides where the changed contributions stand. Where that does not tell what is chosen now, `addAll` takes what `extents` asks for, as it is written.
- *
- * A reserve holds at least the `n` next best by each choice when it is made. As long as fewer than `n` contributions have changed since, and all of these are put
- * into it, none behind it can be the best: what is best is in the front or in the reserve.
+ * The front of one merge key in one batch. Pure. It is built from the stored front; then `addParts` takes the stored fronts of `partsToRead`, and `judge` decides the
+ * places of the changed contributions. If that does not determine what is chosen now, `addAll` takes, after the write, the contributions that `extents` asks for. A new
+ * reserve holds at least the `n` next best by each choice. As long as fewer than `n` contributions have changed since, and all of these are put into it, none behind it
+ * can be the best: the best is in the front or in the reserve.
  */
 export class KeyFront {
   readonly mergeKey: string;
@@ -85,7 +84,7 @@ export class KeyFront {
       return { ...each, place };
     });
     this.#changed = new Map(placed.map((each) => [nameOf(each), each]));
-    // Which of them a change concerns is not asked: a reserve that ends too early costs no more than a look through all.
+    // Every change counts against every reserve. A reserve that expires too early only costs one read of all contributions.
     const left = Object.entries(stored.reserves).map(([side, changes]) => [side, changes - changed.length] as const);
     this.#reserves = Object.fromEntries(left.filter(([, changes]) => changes >= 0));
     const before = stored.front.map((each) => this.#known(each));
@@ -94,7 +93,7 @@ export class KeyFront {
     this.#toRead = new Set(parts.filter((part) => part !== null));
   }
 
-  /** Parts of which the front must be known. */
+  /** Parts whose fronts must be read. */
   partsToRead(): readonly string[] {
     return [...this.#toRead];
   }
@@ -110,7 +109,7 @@ export class KeyFront {
     this.#toRead = new Set();
   }
 
-  /** The changed contributions, with where they stand. */
+  /** Returns the changed contributions with their places. */
   judge(): readonly StoredContribution[] {
     for (const [name, side] of this.#sides) {
       const chosen = choose(side.choices, side.after);
@@ -122,19 +121,19 @@ export class KeyFront {
     return [...this.#changed.values()];
   }
 
-  /** What has to be looked through: by part, the whole under ''. */
+  /** Extents that must be read, by part; '' is the whole. */
   extents(): readonly (readonly [string, Extent])[] {
     return [...this.#sides].flatMap(([name, { extent }]) => (extent === null ? [] : [[name, extent] as const]));
   }
 
-  /** Takes some of what has to be looked through, of a part or, under '', of the whole. */
+  /** Takes some of the contributions that `extents` asks for, of a part or, under '', of the whole. */
   addAll(some: readonly ReadContribution[], name: string): void {
     const side = this.#sides.get(name)!;
     const written = some.map((each) => this.#changed.get(nameOf(each)) ?? this.#stored.get(nameOf(each)) ?? each);
     const chosen = choose(side.choices, [...side.after, ...written]);
-    // None but the chosen ones are kept: there may be any number of the others.
+    // Keep only the chosen ones: the number of the others is unbounded.
     for (const each of chosen) if (!this.#changed.has(nameOf(each))) this.#stored.set(nameOf(each), each);
-    // Those that stand in the front already stay, until they are too many.
+    // Those already in the front stay, until they are too many.
     side.after = [...new Set([...side.after.filter((each) => rankOf(each, name) === 0), ...chosen])];
     side.seen += written.length;
     if (side.best !== null) {
@@ -148,17 +147,17 @@ export class KeyFront {
       if (place.part !== null && !this.#sides.has(place.part)) this.#toRead.add(place.part);
   }
 
-  /** What the rows are folded from. */
+  /** The contributions to fold the rows from. */
   after(): readonly StoredContribution[] {
     return [...new Set([...[...this.#sides.values()].flatMap(({ after }) => after), ...this.#changed.values()])];
   }
 
-  /** What they were folded from before. */
+  /** The contributions that the rows were folded from before. */
   before(): readonly StoredContribution[] {
     return [...new Set([...this.#sides.values()].flatMap(({ before }) => before))];
   }
 
-  /** Whether the rows of every part, and not of those alone that a change concerns, are others by now. */
+  /** Whether the rows of all parts may have changed, and not only those of parts with changes. */
   concernsAllParts(): boolean {
     const { shared } = this.#aggregate.needs.parts ?? {};
     if (shared === undefined) return false;
@@ -166,12 +165,12 @@ export class KeyFront {
     return shared(before) !== shared(after);
   }
 
-  /** Whether the rows of a part come of `after` already. */
+  /** Whether `after` already includes the contributions of a part. */
   knowsPart(part: string): boolean {
     return this.#sides.has(part);
   }
 
-  /** What the rows of the other parts rest on beside the contributions of these: what is chosen for the whole, with its parts. */
+  /** Contributions that the rows of other parts depend on besides their own: those chosen for the whole, with their parts. */
   wholes(): { readonly before: readonly StoredContribution[]; readonly after: readonly StoredContribution[] } {
     const { choices, before, after } = this.#sides.get(WHOLE)!;
     const withParts = (of: 'before' | 'after', chosen: ReadonlySet<Placed>) => {
@@ -181,9 +180,9 @@ export class KeyFront {
     return { before: withParts('before', choose(choices, before)), after: withParts('after', choose(choices, after)) };
   }
 
-  /** Contributions that come into a front or a reserve, and those that leave one in which too many are not needed, with their new places; and the reserves by then. */
+  /** Returns contributions that enter a front or a reserve, and those that leave a front with too many unneeded ones, with their new places; and the resulting reserves. */
   settle(): { readonly places: (readonly [StoredContribution, Place])[]; readonly reserves: Reserves } {
-    // By name: one that is looked through for its part and for the whole is read twice.
+    // Keyed by name: a contribution that is read both for its part and for the whole is read twice.
     const moved = new Map<string, readonly [Placed, Place]>();
     const left = new Map(Object.entries(this.#reserves));
     for (const [name, side] of this.#sides) {
@@ -212,7 +211,7 @@ export class KeyFront {
     return Math.max(this.#sizes.reserve, this.#sizes.reservePerChange * this.#changed.size);
   }
 
-  /** One object for each contribution as it was. */
+  /** Returns one object for each stored contribution. */
   #known(read: ReadContribution): Placed {
     const known = this.#stored.get(nameOf(read));
     if (known === undefined) this.#stored.set(nameOf(read), read);
@@ -237,12 +236,12 @@ function withRank(place: Place, name: string, rank: Rank): Place {
   return name === WHOLE ? { ...place, rank } : { ...place, partRank: rank };
 }
 
-/** Where one stands that is not chosen: none that is live may come to stand behind a reserve. */
+/** Rank of a contribution that is not chosen: no live one may move behind a reserve. */
 function behind({ live }: Placed, { left }: Pick<Side, 'left'>): Rank {
   return live && left !== null ? 1 : 2;
 }
 
-/** Where all contributions to a merge key stand whose front is made: those whose place is another one by now. */
+/** Returns the contributions to a merge key whose place changes when its front is built. */
 export function placeAll(
   aggregate: Folding,
   contributions: readonly ReadContribution[],

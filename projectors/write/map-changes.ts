@@ -11,10 +11,7 @@ export interface Defect {
 
 const NOTHING: Implied = { rows: {}, contributions: [] };
 
-/**
- * Maps the changes of a batch, by legacy key: pure. The last change decides; where it cannot be mapped the last good one before it does,
- * and those after it are defects.
- */
+/** Maps the changes of a batch by legacy key. Pure. The last change decides. If it cannot be mapped, the last one before it that can decides, and those after that are defects. */
 export function mapChanges(
   projection: Projection,
   tenants: Tenants,
@@ -29,7 +26,7 @@ export function mapChanges(
   return { rows, defects };
 }
 
-/** Maps the changes of one legacy key; null where none of them can be mapped. */
+/** Maps the changes of one legacy key; null if none of them can be mapped. */
 export function mapGroup(
   projection: Projection,
   tenants: Tenants,
@@ -65,7 +62,7 @@ export function mapGroup(
   return null;
 }
 
-/** Every change of a history counts, and one that cannot be read harms no other. */
+/** In a history every change counts, and a defect affects only its own change. */
 function mapHistory(
   name: string,
   history: History,
@@ -92,7 +89,7 @@ function tryMap(projection: Projection, tenants: Tenants, change: SourceChange, 
   try {
     return projection.map(change.after, tenants);
   } catch (error) {
-    // The message of a foreign error may quote a value.
+    // The message of another library's error may quote a value.
     defects.push({ change, reason: `map threw ${error instanceof Error ? error.name : typeof error}` });
     return null;
   }

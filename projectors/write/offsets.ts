@@ -2,14 +2,14 @@ import type pg from 'pg';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import type { Lineage } from '../source-change.ts';
 
-/** One partition as one projection consumes it. */
+/** One partition as consumed by one projection. */
 export interface PartitionOf {
   readonly projection: string;
   readonly topic: string;
   readonly partition: number;
 }
 
-/** Makes offset rows for partitions that have none. */
+/** Creates offset rows for partitions that have none. */
 export async function ensureOffsets(
   client: pg.ClientBase | pg.Pool,
   projection: string,
@@ -22,7 +22,7 @@ export async function ensureOffsets(
   );
 }
 
-/** The first offset that is not applied yet. */
+/** Reads the first offset that is not applied yet. */
 export async function readNextOffset(client: pg.ClientBase | pg.Pool, of: PartitionOf): Promise<bigint> {
   const { rows } = await client.query<{ next_offset: string }>(
     'SELECT next_offset FROM consumer_offset WHERE projection = $1 AND topic = $2 AND partition = $3',
@@ -31,7 +31,7 @@ export async function readNextOffset(client: pg.ClientBase | pg.Pool, of: Partit
   return BigInt(rows[0]?.next_offset ?? '0');
 }
 
-/** Sum of the offsets that a projection goes on from, over all partitions of its topic: it grows with everything applied. */
+/** Sum of the next offsets of a projection over all partitions of its topic. It grows with everything applied. */
 export async function readAppliedOffsets(
   client: pg.ClientBase | pg.Pool,
   projection: string,
@@ -44,7 +44,7 @@ export async function readAppliedOffsets(
   return rows[0]!.sum;
 }
 
-/** How far one partition is to move: from `expected` to `next`. `last`: lineage of its last change, null where there are only tombstones. */
+/** Move of one partition from `expected` to `next`. `last`: lineage of its last change, null if there are only tombstones. */
 export interface OffsetMove extends PartitionOf {
   readonly expected: bigint;
   readonly next: bigint;
@@ -52,8 +52,8 @@ export interface OffsetMove extends PartitionOf {
 }
 
 /**
- * Moves the offsets of partitions of one projection, in the transaction of the rows. Their rows are locked in the order of partitions, as everybody does
- * who locks several. Throws `stale_consumer` when another process has moved one of them: then this one no longer owns that partition. No offset ever moves back.
+ * Moves the offsets of partitions of one projection, in the transaction that writes the rows. Locks the offset rows in partition order, like every session that locks
+ * several. Throws `stale_consumer` if another process has moved one of them, since this one then no longer owns the partition. No offset ever moves back.
  */
 export async function moveOffsets(
   client: pg.ClientBase,

@@ -3,7 +3,10 @@ import type { SourceChange } from '../source-change.ts';
 import type { Blocked } from './isolate.ts';
 import { COLUMN_TYPES, COLUMNS, inStatements, toColumns, unnest } from './kept-records.ts';
 
-/** Which of the legacy keys have parked changes, and which have open dead letters. Read after the offsets are locked: it sees what the holder before has committed. */
+/**
+ * Returns which of the legacy keys have parked changes, and which have open dead letters. Must be read after the offsets are locked, so that it sees the commits of the
+ * previous lock holder.
+ */
 export async function readHeldKeys(
   client: pg.ClientBase,
   projection: string,
@@ -19,7 +22,7 @@ export async function readHeldKeys(
   return { parked: keys('parked'), dead: keys('dead') };
 }
 
-/** Parks changes: they and every later change of the same legacy key wait, while their partition goes on. */
+/** Parks changes: they and every later change of the same legacy key wait, while their partition continues. */
 export async function parkChanges(
   client: pg.ClientBase,
   projection: string,

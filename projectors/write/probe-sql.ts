@@ -3,10 +3,10 @@ import type { OwnedTarget } from '../projection.ts';
 import type { TargetShapes } from './catalog.ts';
 import type { TableShape } from './statements.ts';
 
-/** What rows of a table must satisfy, in PostgreSQL's own spelling. */
+/** The constraints on rows of a table, in PostgreSQL's own notation. */
 export interface TableRules {
   readonly notNull: readonly string[];
-  /** Expressions on bare column names. */
+  /** Expressions on unqualified column names. */
   readonly checks: readonly string[];
   readonly references: readonly {
     /** With its schema, quoted. */
@@ -23,8 +23,8 @@ export interface TableRules {
 }
 
 /**
- * One statement that says which rows break a rule (row, null, null), and which claim a unique value that is held or claimed twice (row, value, holder).
- * $1 is the legacy table, then a JSON parameter a table: rows [number, legacy key, …cells]. `own`: tables whose rows may come in the same transaction.
+ * Returns one statement that lists rows that break a rule (row, null, null), and rows that claim a unique value that is held or claimed twice (row, value, holder). $1 is
+ * the legacy table, followed by one JSON parameter per table: rows [number, legacy key, …cells]. `own`: tables whose rows may be written in the same transaction.
  */
 export function probeSql(
   targets: readonly OwnedTarget[],
@@ -50,7 +50,7 @@ export function probeSql(
   return `WITH ${withs.join(',\n')}\n${selects.join('\nUNION ALL\n')}\nUNION ALL SELECT NULL, NULL, NULL WHERE $1::text IS NULL`;
 }
 
-/** Rows with the types of the table; a cell that is no value of its type is null, and the row marked. */
+/** Rows with the column types of the table. A cell that is invalid for its type becomes null, and the row is marked. */
 function typedRows({ columns }: OwnedTarget, shape: TableShape, parameter: number): string {
   const cells = columns.map((column, index) => {
     const cell = `(r->>${index + 2})`;
@@ -60,7 +60,7 @@ function typedRows({ columns }: OwnedTarget, shape: TableShape, parameter: numbe
   const invalid = columns.map(
     (column, index) => `NOT pg_input_is_valid(r->>${index + 2}, ${literal(shape.types[column]!)})`,
   );
-  // What the runtime adds, and columns that nobody projects: a check may speak of them.
+  // Columns that the runtime adds, and columns that no projection writes: a check may use them.
   const lineage: Record<string, string> = {
     origin: literal('cdc'),
     legacy_table: '$1',

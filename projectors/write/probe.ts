@@ -8,8 +8,8 @@ import { isDataError } from './data-error.ts';
 import { probeSql, type TableRules } from './probe-sql.ts';
 
 /**
- * Rows that PostgreSQL will most likely refuse: asked in one statement about all of them, so that a batch with many bad rows need not be halved down to
- * each. Only a guess, which costs or saves attempts: triggers, sizes and folds are not looked at, and nothing is refused for it.
+ * Rows that PostgreSQL will probably refuse. One statement checks all of them, so that a batch with many bad rows need not be halved down to each. Only a heuristic that
+ * costs or saves attempts: it does not check triggers, sizes and folds, and no row is refused because of it.
  */
 export interface Probe {
   readonly suspects: ReadonlySet<MappedRow>;
@@ -28,7 +28,7 @@ interface Prepared {
 
 const prepared = new WeakMap<TargetShapes, Map<string, Prepared>>();
 
-/** Looks at rows as the target stands now, in the caller's transaction. */
+/** Checks rows against the current state of the target, in the caller's transaction. */
 export async function probeRows(
   client: pg.ClientBase,
   projection: Projection,
@@ -80,7 +80,7 @@ async function ask(client: pg.ClientBase, text: string, values: readonly string[
     return rows;
   } catch (error) {
     await client.query('ROLLBACK TO SAVEPOINT probe; RELEASE SAVEPOINT probe');
-    // An expression that fails, a table that this role may not read, a server without pg_input_is_valid: then nothing is suspected.
+    // Suspect no row if an expression fails, a table is not readable for this role, or the server lacks pg_input_is_valid.
     const isRefused = /^42...$/.test(String((error as { code?: unknown } | null)?.code));
     if (!isDataError(error) && !isRefused) throw error;
     return [];
@@ -92,7 +92,7 @@ async function prepare(client: pg.ClientBase, projection: Projection, shapes: Ta
     client,
     projection.owned.map(({ table }) => table),
   );
-  // Rows of these tables may be on their way in the same transaction.
+  // Rows of these tables may be written in the same transaction.
   const own = new Set([
     ...projection.owned.map(({ table }) => table),
     ...projection.aggregates.flatMap(({ targets }) => targets.map(({ table }) => table)),
@@ -100,7 +100,7 @@ async function prepare(client: pg.ClientBase, projection: Projection, shapes: Ta
   return { text: probeSql(projection.owned, shapes, rules, own), targets: projection.owned };
 }
 
-/** What the rows of tables must satisfy, in the session's namespace, as the catalog tells. */
+/** Reads from the catalog the constraints on rows of tables in the session's namespace. */
 export async function readRules(
   client: pg.ClientBase,
   tables: readonly string[],

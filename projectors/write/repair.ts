@@ -5,7 +5,7 @@ import type { MappedRow } from './apply.ts';
 import type { TargetShapes } from './catalog.ts';
 import type { DesiredContributions, StoredContribution } from './contributions.ts';
 
-/** What repairs name beside their legacy row, by legacy key: all of it, where several changes of a row are repairs. A later change of the row is a repair, too. */
+/** Repair hints by legacy key; all of them if several changes of a row are repairs. A later change of the row counts as a repair, too. */
 export function toRepairs(rows: readonly MappedRow[]): ReadonlyMap<string, readonly RepairHint[]> {
   const repairs = rows.map(({ legacyKey, changes }) => {
     const hints = changes.flatMap(({ repair }) => (repair === null ? [] : [repair]));
@@ -15,8 +15,8 @@ export function toRepairs(rows: readonly MappedRow[]): ReadonlyMap<string, reado
 }
 
 /**
- * Retracts projected rows that repairs name: those that no legacy row implies. Only rows that name the very legacy row of the repair can go, and none that it implies: whoever asks for a
- * repair cannot make it touch anything else.
+ * Retracts projected rows that repairs name and that no legacy row implies. Only rows whose lineage names the legacy row of the repair can be retracted, and none that it
+ * implies, so a repair request cannot affect other rows.
  */
 export async function retractNamed(
   client: pg.ClientBase,
@@ -46,13 +46,13 @@ export async function retractNamed(
   }
 }
 
-/** The change for which a merge key is folded: rows that the fold leaves out name it as the one that last wrote them. */
+/** The change that causes a merge key to be folded. Rows that the fold omits record it as their last writer. */
 export interface FoldCause {
   readonly legacyKey: string;
   readonly lineage: Lineage;
 }
 
-/** Merge keys that repairs have folded again, whether or not a contribution changes: those of the row's contributions, stored and desired, and those that hints name. */
+/** Merge keys that repairs fold again, even if no contribution changes: those of the row's contributions, stored and desired, and those named by hints. */
 export function toRefolds(
   aggregate: Aggregate,
   desired: readonly DesiredContributions[],

@@ -1,6 +1,6 @@
 import { quoteLiteral as literal, quoteIdent as quote } from '../../schemas/quote.ts';
 
-/** A projected table as the catalog describes it: types by column, in PostgreSQL's own spelling. */
+/** A projected table as the catalog describes it: types by column, in PostgreSQL's own notation. */
 export interface TableShape {
   readonly table: string;
   readonly types: Readonly<Record<string, string>>;
@@ -16,47 +16,47 @@ export const LINEAGE_COLUMNS = [
   'mapping_version',
 ] as const;
 
-/** Types whose equal values may differ in text (1.5 and 1.50): compared by text, so that every digit counts. */
+/** Types whose equal values may differ in text (1.5 and 1.50). They are compared as text, so that every digit counts. */
 const comparedAsText = new Set(['numeric', 'jsonb', 'json']);
 
-/** A column as it is compared: every digit counts. */
+/** Expression that compares a column with every digit. */
 export function comparable(alias: string, column: string, type: string | undefined): string {
   return `${alias}.${quote(column)}${comparedAsText.has(type ?? '') ? '::text' : ''}`;
 }
 
-/** A further condition that leaves out rows which others own; none where nobody does. `alias` '': bare names. */
+/** An additional condition that excludes rows owned by other projections; empty if there are none. `alias` '': unqualified names. */
 export function notOwned(alias: string, ownedFrom: readonly string[] = []): string {
   if (ownedFrom.length === 0) return '';
   const column = alias === '' ? 'legacy_table' : `${alias}.legacy_table`;
   return ` AND ${column} NOT IN (${ownedFrom.map(literal).join(', ')})`;
 }
 
-/** Columns written for a target: its own, `deleted_at` where the table has one, lineage. */
+/** Columns written for a target: its own, `deleted_at` if the table has it, and lineage. */
 export function writtenColumns(shape: TableShape, columns: readonly string[]): string[] {
   return [...columns, ...('deleted_at' in shape.types ? ['deleted_at'] : []), ...LINEAGE_COLUMNS];
 }
 
-/** One table of a write: rows that go and rows that come. */
+/** One table of a write: rows to retract and rows to upsert. */
 export interface TargetShape {
   readonly shape: TableShape;
   readonly columns: readonly string[];
-  /** Columns that a new row leaves null, whatever default they have for rows of the application. */
+  /** Columns that a new row sets to null, whatever their default for rows of the application. */
   readonly blank?: readonly string[];
-  /** Column by which the rows are found that may have to go. */
+  /** Column that finds the rows that may have to be retracted. */
   readonly scopeColumn: string;
   readonly retract: 'soft-delete' | 'delete';
-  /** Rows of an aggregate, which several legacy tables may feed: whichever of them a row names, it goes when the fold leaves it out. */
+  /** Whether these are rows of an aggregate, which several legacy tables may feed. Such a row is retracted when the fold omits it, whichever legacy table it names. */
   readonly isMerged: boolean;
-  /** Of merged rows: legacy tables whose rows are never the fold's. */
+  /** For merged rows: legacy tables whose rows never belong to the fold. */
   readonly ownedFrom?: readonly string[];
-  /** Owned rows are also written where nothing but the legacy key that they name differs. */
+  /** Owned rows are also written if only the legacy key that they name differs. */
   readonly isRepair: boolean;
 }
 
 /**
- * One statement that retracts and upserts rows of several tables, parents first; $1 is the legacy table, $2 the mapping version, then two JSON parameters a table:
- * retractions, [scope value, LSN, xid, commit time, [ids still implied], legacy key], and rows, texts in the order of `writtenColumns`. Constraints are
- * checked when all of it is written, so that a unique value may move from a row that goes to a row that comes.
+ * Returns one statement that retracts and upserts rows of several tables, parents first. $1 is the legacy table, $2 the mapping version, followed by two JSON parameters
+ * per table: retractions, [scope value, LSN, xid, commit time, [ids still implied], legacy key], and rows, texts in the order of `writtenColumns`. Constraints are
+ * checked after the whole statement, so a unique value may move from a retracted row to a new one.
  */
 export function writeSql(targets: readonly TargetShape[]): string {
   const parts = targets.flatMap((target, index) => [
@@ -66,7 +66,7 @@ export function writeSql(targets: readonly TargetShape[]): string {
   return `WITH ${parts.join(',\n')}\nSELECT FROM (SELECT $1::text, $2::text) p`;
 }
 
-/** A row is written only where a projected column differs, and never over a row of the application. */
+/** Writes a row only if a projected column differs, and never overwrites a row of the application. */
 function upsertSql(
   { shape, columns, blank = [], isMerged, ownedFrom = [], isRepair }: TargetShape,
   parameter: number,
@@ -76,7 +76,7 @@ function upsertSql(
   const aside = isRepair && !isMerged ? LINEAGE_COLUMNS.slice(2) : LINEAGE_COLUMNS;
   const compared = written.filter((column) => !(aside as readonly string[]).includes(column));
   const side = (alias: string) => compared.map((column) => comparable(alias, column, shape.types[column])).join(', ');
-  // A row that names a legacy table from which others own rows is not known as the fold's, whatever it shows.
+  // A row whose lineage names a legacy table that others own rows of does not count as a row of the fold, whatever its cells.
   const isNamedOtherwise = ownedFrom.length === 0 ? '' : ` OR t.legacy_table IN (${ownedFrom.map(literal).join(', ')})`;
   return [
     `INSERT INTO ${quote(shape.table)} AS t (${[...written, ...nulls].map(quote).join(', ')}, origin)`,
@@ -89,10 +89,7 @@ function upsertSql(
   ].join('\n');
 }
 
-/**
- * `OFFSET 0` keeps the planner to one look-up by scope for each legacy row. With the other conditions in reach it would choose, while it has no
- * statistics, to read a whole partial index for each.
- */
+/** `OFFSET 0` keeps the planner to one lookup by scope per legacy row. Otherwise, without statistics, the other conditions would make it read a whole partial index for each. */
 function retractSql(
   { shape, columns, scopeColumn, retract, isMerged, ownedFrom = [], isRepair }: TargetShape,
   parameter: number,
@@ -100,8 +97,8 @@ function retractSql(
   const isSoft = retract === 'soft-delete';
   const isOfTable = isMerged ? notOwned('i', ownedFrom) : ' AND i.legacy_table = $1';
   const mayMove = isMerged && scopeColumn !== 'id';
-  // A row that stood under the scope of another one is written by the same statement, whose parts have no promised order: it must not go as well. Of merged rows that is one
-  // which comes under another merge key, of owned ones only a repair has such.
+  // A row that moves from another scope is written by the same statement, whose parts have no guaranteed order, so it must not be retracted as well. Merged rows move
+  // when they come under another merge key; owned rows only in a repair.
   const isKept = `NOT EXISTS (SELECT FROM jsonb_array_elements($${parameter + 1}::jsonb) w WHERE w->>${columns.indexOf('id')} = i.id::text)`;
   const candidates = `(SELECT i.at, (r->>1)::pg_lsn AS lsn, (r->>2)::bigint AS xid, (r->>3)::timestamptz AS committed_at, r->>5 AS legacy_key
     FROM jsonb_array_elements($${parameter}::jsonb) r CROSS JOIN LATERAL (
@@ -109,7 +106,7 @@ function retractSql(
       WHERE x.${quote(scopeColumn)} = (r->>0)::${shape.types[scopeColumn]} OFFSET 0) i
     WHERE i.origin = 'cdc'${isOfTable} AND NOT (r->4) ? i.id::text${isSoft ? ' AND i.deleted_at IS NULL' : ''}${isRepair || mayMove ? ` AND ${isKept}` : ''} OFFSET 0) s`;
   if (!isSoft) return `DELETE FROM ${quote(shape.table)} t USING ${candidates} WHERE t.ctid = s.at`;
-  // An owned row names its legacy row already.
+  // An owned row already names its legacy row.
   const named = isMerged ? 'legacy_table = $1, legacy_key = s.legacy_key, ' : '';
   return `UPDATE ${quote(shape.table)} t SET deleted_at = s.committed_at, ${named}source_lsn = s.lsn, source_xid = s.xid, source_committed_at = s.committed_at, mapping_version = $2
     FROM ${candidates} WHERE t.ctid = s.at`;

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
 /**
- * Lends a connection of the pool for `work`, and gives it back: closed when `work` throws, because its state is unknown then. A connection that breaks
- * between two queries only fails the next one; unheard, its error would end the process.
+ * Lends a connection of the pool to `work` and returns it; if `work` throws, it is closed, because its state is unknown. A connection that breaks between two queries
+ * only fails the next one: without the listener its error event would end the process.
  */
 export async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
@@ -15,7 +15,7 @@ export async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient)
   try {
     return await work(client);
   } catch (error) {
-    // What ended the connection, and not what the next query made of it.
+    // The error that ended the connection, not the resulting error of the next query.
     broken = lost ?? (error instanceof Error ? error : new Error(String(error)));
     throw lost ?? error;
   } finally {

@@ -4,11 +4,11 @@ import type { Lineage } from '../source-change.ts';
 import type { TargetShapes } from './catalog.ts';
 import { type TargetShape, writeSql } from './statements.ts';
 
-/** Rows of one table to write: those under a scope that are not listed go. Cells in the order of `writtenColumns`. */
+/** Rows of one table to write. Rows within a scope that are not listed are retracted. Cells in the order of `writtenColumns`. */
 export interface TargetWrites {
   readonly scopes: readonly {
     readonly value: string;
-    /** Legacy row whose change this is. */
+    /** Legacy row that the change belongs to. */
     readonly legacyKey: string;
     readonly lineage: Lineage;
     readonly ids: readonly string[];
@@ -24,7 +24,7 @@ interface Prepared {
 
 const prepared = new WeakMap<TargetShapes, Map<string, Prepared>>();
 
-/** Whose targets are written, and whether that repairs them. */
+/** The projection or aggregate whose targets are written, and whether that is a repair. */
 interface Owner {
   readonly projection: Projection;
   readonly aggregate?: Aggregate;
@@ -44,7 +44,7 @@ export async function writeTargets(
   const values: string[] = [owner.projection.source, owner.projection.version];
   for (const target of targets) {
     const { scopes, rows } = writes.get(target.shape.table) ?? { scopes: [], rows: [] };
-    // Found by its id, a row that is still implied cannot have to go.
+    // With `id` as scope, a row that is still implied cannot have to be retracted.
     const retractions = target.scopeColumn === 'id' ? scopes.filter((scope) => scope.ids.length === 0) : scopes;
     values.push(
       JSON.stringify(
@@ -89,7 +89,7 @@ function prepare({ projection, aggregate, isRepair }: Owner, shapes: TargetShape
   return made;
 }
 
-/** Columns that are written of an owned table: a repair writes those, too, that are null because others write them. */
+/** Columns written to an owned table. A repair also writes those that are null because others write them. */
 export function ownedColumns({ columns, blank = [] }: OwnedTarget, isRepair: boolean): readonly string[] {
   return isRepair ? [...columns, ...blank] : columns;
 }
