@@ -87,7 +87,7 @@ export class NewTables {
     }
   }
 
-  /** Live rows under a scope that are not kept. With `id` as the scope, a row that is still implied is never removed. */
+  /** Live rows under a scope that are not kept. With `id` as the scope there is only one row, which is not removed while it is still implied. */
   #thoseThatGo(table: string, column: string, value: string, kept: readonly NewRow[]): StoredRow[] {
     if (column === 'id' && kept.length > 0) return [];
     const ids = new Set(kept.map(({ id }) => id));

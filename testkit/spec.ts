@@ -93,7 +93,7 @@ function toOutcome(projections: readonly Projection[], rejects: string | undefin
   };
   return {
     rejects: compareRejects,
-    // biome-ignore lint/suspicious/noThenProperty: given, when, then; whoever awaits it is told
+    // biome-ignore lint/suspicious/noThenProperty: given, when, then; awaiting it is an error
     then(expected) {
       if (typeof expected === 'function')
         throw fault('a specification is not awaited: name the expected rows in .then({ … })');

@@ -169,7 +169,7 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
   };
 }
 
-/** Rows of one owned table. */
+/** Number of rows of one owned table. */
 function rowsOf(counts: Figures['counts'], table: number): number {
   let rows = 0;
   for (let at = 0; at < counts.length; at += 3) if (counts[at] === table) rows += counts[at + 2] as number;

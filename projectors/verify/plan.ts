@@ -101,7 +101,7 @@ function describe(shape: TableShape, columns: readonly string[]) {
   };
 }
 
-/** Rows and contributions that a legacy row implies. */
+/** Number of rows and contributions that a legacy row implies. */
 export function countImplied({ rows, contributions }: Expected): number {
   return rows.reduce((sum, of) => sum + of.length, contributions.length);
 }

@@ -85,7 +85,7 @@ export function toMappingText(projections: readonly Projection[]): string {
   return projections.map(({ name, version }) => `${name}@${version}`).join(' ');
 }
 
-/** Takes the run for this session until the session ends. Returns false if another session holds it. */
+/** Takes the advisory lock of a run until the session ends. Returns false if another session holds it. */
 async function take(target: pg.ClientBase, id: string): Promise<boolean> {
   const { rows } = await target.query<{ taken: string }>(
     `SELECT pg_try_advisory_lock(hashtext('crosswalk.verification'), hashtext($1))::text AS taken`,

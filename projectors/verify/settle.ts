@@ -23,10 +23,13 @@ const ALIKE_WITHOUT_PROOF = 8;
 
 /**
  * Whether a check settles the row. `alike`: number of previous checks that matched and were certain. One difference alone proves little: a change is
- * applied before it is visible, so the target may be ahead of the row that was read. A difference counts if two checks saw the same tuple (or none) and
- * the same difference, and the second one saw everything that the target of the first may have held. Transactions applied by then have ids below the
- * first check's horizon. So either all of these had ended, or the tuple is untouched, even by a transaction in mid commit. The tuple's xmax proves
- * nothing else: it may be the id of a subtransaction, or name several transactions. Then the first target read belonged to this tuple, and was wrong.
+ * applied before it is visible, so the target may be ahead of the row that was read.
+ *
+ * A difference counts if two checks saw the same tuple (or none) and the same difference, and the second one saw everything that the target of the first
+ * may have held. Transactions applied by then have ids below the first check's horizon. So either all of these had ended, or the tuple is untouched, even
+ * by a transaction in mid commit. In both cases the first target read belonged to this tuple, and was wrong. The tuple's xmax proves nothing else: it may
+ * be the id of a subtransaction, or name several transactions.
+ *
  * Without a tuple, a row may have come and gone between the checks. That would have touched its rows in the target; if there are any, unchanged physical
  * versions prove that it did not happen.
  */

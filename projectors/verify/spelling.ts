@@ -11,7 +11,7 @@ import { toSortedKeys } from '../values/json-text.ts';
  * is random in every run, so no row contains it.
  */
 export const marks = { table: '\u001c', row: '\u001d', part: '\u001f' } as const;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what the marks are.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the marks are control characters.
 const hasMark = /[\u001c-\u001f]/;
 
 /** Whether a text contains a possible mark. */

@@ -224,7 +224,7 @@ async function verifyIn(
     }
     await looks.drain();
     await saveAll();
-    // The checks join whole tables and nothing else waits for them: run them beside work that uses this process more than the databases.
+    // These checks alone join whole tables. They run beside the backward comparison, which loads this process more than the databases.
     checking = checkWhole(sessions.whole, wanted, tenant);
     checking.catch(() => undefined);
     const folded = new Set(

@@ -48,7 +48,7 @@ export interface TrafficOptions {
   readonly largestTransaction?: number;
   /** Plant values in new rows that must be rejected; off by default. */
   readonly plantRejects?: boolean;
-  /** The rejects that the database already holds. The report updates them. */
+  /** The rejects that the database already holds. The report states which remain. */
   readonly planted?: readonly PlantedReject[];
   /** Name of the run: the same seed, run and starting rows produce the same actions. The start time by default. */
   readonly run?: string;

@@ -18,7 +18,7 @@ const copied = ['workspace_id', 'name', 'email', 'created_at', 'updated_at'];
 /** Columns of leads that come from the lead itself. */
 const said = ['tenant_id', ...copied, 'status', 'phone', 'phone_raw', 'lead_score', 'source_metadata'];
 
-/** Columns of the legacy table that a rule names. */
+/** Columns of the legacy table with a mapping rule. */
 export const leadColumns: readonly string[] = [...copied, 'id', 'client_id', 'phone', 'status', 'score'];
 const taken: ReadonlySet<string> = new Set(leadColumns);
 

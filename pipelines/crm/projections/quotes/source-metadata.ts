@@ -31,7 +31,7 @@ const isTaken: ReadonlyMap<string, Taken> = new Map([
   ),
 ]);
 
-/** Legacy columns that a rule names. */
+/** Legacy columns with a mapping rule. */
 export const quoteColumns: readonly string[] = [...isTaken.keys()];
 
 /** All legacy values that no new row shows, as a `jsonb` object of texts by column; null if there are none. */
