@@ -1,5 +1,5 @@
 const decimal = /^(-?)([0-9]+)(?:\.([0-9]+))?$/;
-/** Longest number that is added as a double. Sums stay below 2^53 until they are carried over. */
+/** Up to this length in characters, numbers are added as doubles. Sums stay below 2^53 until they are carried over. */
 const MOST_CHARACTERS = 14;
 const CARRY_AT = 2 ** 52;
 
@@ -47,7 +47,7 @@ export class DecimalSum {
     this.#large[scale] = (this.#large[scale] ?? 0n) + (match[1] === '-' ? -value : value);
   }
 
-  /** Without trailing zeros. If a text is not a number, the sum is that text, or `NaN` if there are several. */
+  /** Without trailing zeros. If a text is not a number, the sum is that text, or `NaN` if there are several different ones. */
   toText(): string {
     if (this.#special.size > 0) return this.#special.size === 1 ? [...this.#special][0]! : 'NaN';
     const scale = Math.max(this.#small.length, this.#large.length, 1) - 1;
