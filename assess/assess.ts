@@ -17,21 +17,21 @@ const CATALOG_MS = 15_000;
 const FIRST_OWN_OID = 16_384;
 
 export interface AssessOptions {
-  /** Every row of the tables that projections read. */
+  /** Read every row of the tables that projections read. */
   readonly full: boolean;
-  /** Rows of each of them, without `full`. */
+  /** Rows to read per table without `full`. */
   readonly sampleRows: number;
-  /** Legacy rows a second that a load was measured at; null: the documented rate. */
+  /** Measured load rate in legacy rows per second; null: use the documented rate. */
   readonly rate: number | null;
-  /** Between the two readings of the end of the log. */
+  /** Seconds between the two readings of the end of the log. */
   readonly walSeconds: number;
   readonly signal: AbortSignal;
   readonly onProgress: (rows: number, total: number) => void;
 }
 
 /**
- * Looks at a legacy database and at what a pipeline would make of its rows. Reads only: every transaction is READ ONLY, each statement has a time limit, nothing is held between two. Throws
- * where the server cannot be asked at all.
+ * Assesses a legacy database and the result of a pipeline's mapping over its rows. Read-only: every transaction is READ ONLY, each statement has a time
+ * limit, and nothing is held between statements. Throws if the server cannot be queried at all.
  */
 export async function assess(config: Config, pipeline: AssessedPipeline, options: AssessOptions): Promise<Report> {
   const url = config.legacyUrl();
@@ -79,7 +79,7 @@ export async function assess(config: Config, pipeline: AssessedPipeline, options
   }
 }
 
-/** The tables whose rows can be read, as those who read them see them: those that projections read, that have a key or something that could be one, and hide no row. */
+/** The tables that can be read, with their columns as this role sees them: read by projections, with a key or a substitute, and without hidden rows. */
 async function findRelations(
   client: Parameters<typeof readRelations>[0],
   { source, tables, server }: Facts,
@@ -111,14 +111,14 @@ async function findRelations(
   });
 }
 
-/** Columns that a table without a primary key could be read by; null: there are none. */
+/** Columns that can order a table without a primary key; null if there are none. */
 function toSubstituteKey({ candidates, columns }: TableFacts): readonly string[] | null {
   const isPlain = (name: string) =>
     (columns.find((column) => column.name === name)?.typeOid ?? FIRST_OWN_OID) < FIRST_OWN_OID;
   return candidates.find(({ nullable, columns: key }) => nullable.length === 0 && key.every(isPlain))?.columns ?? null;
 }
 
-/** Rows that a plan is expected to bring. */
+/** Number of rows that a plan is expected to read. */
 function toExpected(plan: RowPlan, { rows }: TableFacts): number {
   return plan.kind === 'all' ? (rows ?? 0) : plan.rows;
 }

@@ -1,13 +1,13 @@
 import { toColumnType } from '../schemas/avro/column-type.ts';
 import type { ColumnFacts } from './facts.ts';
 
-/** How the values of a column travel, and what of them surprises; null: nothing does. */
+/** The form of a column's values in the log. `remark`: anything unexpected about it; null: nothing. */
 export interface ColumnForm {
   readonly form: string;
   readonly remark: string | null;
 }
 
-/** What is odd about built-in types, by oid. */
+/** Peculiarities of built-in types, by oid. */
 const REMARKS: Readonly<Record<number, string>> = {
   26: 'an oid may name a large object, whose content is in no log',
   790: 'money travels as text of the locale C, such as $1,234.50',
@@ -16,13 +16,13 @@ const REMARKS: Readonly<Record<number, string>> = {
   1186: 'an interval travels as text, such as 1 mon 02:00:00',
   1266: 'an offset and no time zone: what daylight saving makes of it is lost',
 };
-/** Types whose values are names of the catalog: regproc, regclass and so on. */
+/** Types whose values are catalog names: regproc, regclass and so on. */
 const NAMES = new Set([24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191]);
 /** xid, cid, tid, xid8. */
 const INTERNAL = new Set([27, 28, 29, 5069]);
 const FIRST_OWN_OID = 16_384;
 
-/** The form that the log has for a column: the type of its Avro field, and the text inside. */
+/** The form of a column in the log: the type of its Avro field, and the text inside. */
 export function toColumnForm(column: ColumnFacts): ColumnForm {
   return { form: toForm(column.typeOid), remark: toRemark(column) };
 }

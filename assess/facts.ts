@@ -3,47 +3,47 @@ import type { Check } from '../monitor/checks.ts';
 import type { TenantHint, TenantSource } from '../projectors/pipeline.ts';
 import type { Projection, Tenants } from '../projectors/projection.ts';
 
-/** What is assessed: a pipeline as far as the legacy database concerns it. */
+/** The parts of a pipeline that an assessment needs. */
 export interface AssessedPipeline {
   readonly name: string;
   readonly legacySchema: string;
-  /** Legacy tables that are to be captured, without schema. */
+  /** Legacy tables to capture, without schema. */
   readonly sources: readonly string[];
   readonly projections: readonly Projection[];
   readonly tenants: Tenants;
-  /** Settings of tenants that the legacy database itself names; null: it names none. */
+  /** Source of tenant settings in the legacy database; null: none. */
   readonly hints: TenantSource['hints'] | null;
-  /** Projected table of values without a valid form; null: the pipeline keeps none. */
+  /** Projected table of rejected values; null: the pipeline has none. */
   readonly rejects: string | null;
-  /** Merged tables of such values. */
+  /** Merged tables of rejected values. */
   readonly foldedRejects?: readonly string[];
 }
 
-/** What tells a hosted PostgreSQL from another one. Holds no secret. */
+/** Signs that identify a hosted PostgreSQL. Contains no secret. */
 export interface ProviderSigns {
-  /** Roles, functions and settings of providers that are there. */
+  /** Existing roles, functions and settings of providers. */
   readonly roles: readonly string[];
   readonly functions: readonly string[];
   readonly settings: readonly string[];
-  /** Of the address. */
+  /** From the address. */
   readonly host: string;
   readonly port: number;
 }
 
-/** The role of the address. */
+/** The role in the address. */
 export interface RoleFacts {
   readonly name: string;
   readonly isSuperuser: boolean;
-  /** The attribute REPLICATION, or what a provider has in its place. */
+  /** The attribute REPLICATION, or the provider's equivalent. */
   readonly mayReplicate: boolean;
   readonly mayUseSchema: boolean;
-  /** Whether it sees what other sessions do. */
+  /** Whether it sees the activity of other sessions. */
   readonly seesOthers: boolean;
-  /** Tables of the pipeline that it may not read. */
+  /** Tables of the pipeline that it cannot read. */
   readonly unreadable: readonly string[];
 }
 
-/** Growth of the write-ahead log in bytes a second: between two readings, and since statistics were reset; null: not known. */
+/** Growth of the WAL in bytes per second: between two readings, and since statistics were reset; null: unknown. */
 export interface WalFacts {
   readonly seconds: number;
   readonly bytesPerSecond: number | null;
@@ -53,7 +53,7 @@ export interface WalFacts {
   readonly slotLimitBytes: number | null;
 }
 
-/** Something that is open, how many, and since when the oldest. */
+/** Number of open items, and age of the oldest. */
 export interface OpenFacts {
   readonly count: number;
   readonly oldestSeconds: number;
@@ -68,14 +68,14 @@ export interface ServerFacts {
   readonly databaseBytes: number | null;
   readonly signs: ProviderSigns;
   readonly role: RoleFacts;
-  /** Null: the server did not say. */
+  /** Null: not available. */
   readonly wal: WalFacts | null;
   /** Transactions of other sessions. */
   readonly transactions: OpenFacts;
   readonly prepared: OpenFacts;
-  /** Slots that nobody reads. */
+  /** Slots without a reader. */
   readonly idleSlots: readonly { readonly name: string; readonly retainedBytes: number | null }[];
-  /** Schemas with tables of their own, beside the assessed one. */
+  /** Other schemas with tables. */
   readonly otherSchemas: readonly string[];
 }
 
@@ -84,32 +84,32 @@ export interface ColumnFacts {
   /** As PostgreSQL writes it, with its length. */
   readonly type: string;
   readonly typeOid: number;
-  /** pg_type.typtype of the column's type: b, c(omposite), d(omain), e(num), r(ange), m(ultirange). */
+  /** pg_type.typtype of the column's type: b(ase), c(omposite), d(omain), e(num), r(ange), m(ultirange). */
   readonly kind: string;
   readonly isArray: boolean;
   readonly isNullable: boolean;
   readonly generated: 'stored' | 'virtual' | null;
 }
 
-/** A unique index on columns alone, of all rows. */
+/** A unique index over all rows that consists only of columns. */
 export interface KeyCandidate {
   readonly index: string;
   readonly columns: readonly string[];
-  /** Columns of it that may be null. */
+  /** Its nullable columns. */
   readonly nullable: readonly string[];
-  /** Whether it belongs to a UNIQUE constraint: then it cannot become that of a primary key. */
+  /** Whether it belongs to a UNIQUE constraint: then it cannot become the index of a primary key. */
   readonly isConstraint: boolean;
 }
 
 export type TableKind = 'table' | 'partitioned' | 'foreign' | 'view' | 'materialised view' | 'other';
 
-/** A table of the legacy schema, as the catalog tells. */
+/** A table of the legacy schema, from the catalog. */
 export interface TableFacts {
   readonly name: string;
   readonly kind: TableKind;
-  /** Rows by the statistics and the size of now; null: there are none. */
+  /** Rows estimated from statistics and current size; null: no statistics. */
   readonly rows: number | null;
-  /** With indexes and values that are stored apart. */
+  /** Including indexes and out-of-line values. */
   readonly bytes: number | null;
   readonly columns: readonly ColumnFacts[];
   readonly primaryKey: readonly string[];
@@ -122,22 +122,22 @@ export interface TableFacts {
   readonly inheritedBy: readonly string[];
   readonly inheritsFrom: readonly string[];
   readonly rowSecurity: 'none' | 'enabled' | 'forced';
-  /** Triggers and rules of people. */
+  /** User-defined triggers and rules. */
   readonly triggers: readonly string[];
   readonly hasRules: boolean;
 }
 
-/** Everything that one look at a legacy database brought, before rows were read. */
+/** Everything known about a legacy database before rows are read. */
 export interface Facts {
   readonly server: ServerFacts;
-  /** Checks that `doctor` makes of the source, too; null where they could not be made, and why. */
+  /** Checks of the source that `doctor` also runs. If they could not run, `checksProblem` says why. */
   readonly checks: readonly Check[];
   readonly checksProblem: string | null;
-  /** Settings of tenants for which the legacy database names other values than are pinned. */
+  /** Tenant settings whose value in the legacy database differs from the pinned one. */
   readonly hints: readonly TenantHint[];
-  /** Null where the server is too old, or a standby. */
+  /** Null if the server is too old, or a standby. */
   readonly source: SourceState | null;
-  /** Tables of the pipeline, in its order, those that exist. */
+  /** Existing tables of the pipeline, in its order. */
   readonly tables: readonly TableFacts[];
   /** Other tables of the schema, largest first. */
   readonly others: readonly TableFacts[];

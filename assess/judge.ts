@@ -7,8 +7,8 @@ import { type Provider, toPooler, toProvider } from './provider.ts';
 import type { RowsRead } from './read-rows.ts';
 
 /**
- * How much a finding matters. `blocked`: as it is, it cannot be captured or projected, and somebody must decide; `work`: somebody must do something on the legacy side first;
- * `setup`: a step of setting up, which crosswalk or its guide takes; `note`: worth knowing.
+ * Severity of a finding. `blocked`: cannot be captured or projected as it is; requires a decision. `work`: requires work on the legacy side first.
+ * `setup`: a setup step that crosswalk or its guide covers. `note`: worth knowing.
  */
 export type Level = 'blocked' | 'work' | 'setup' | 'note';
 export const LEVELS: readonly Level[] = ['blocked', 'work', 'setup', 'note'];
@@ -22,20 +22,20 @@ export interface Finding {
 
 export type Verdict = 'ready' | 'needs work' | 'blocked';
 
-/** Row filters, column lists and schemas of publications. */
+/** The oldest version with row filters, column lists and schemas of publications. */
 export const OLDEST_VERSION = 150_000;
-/** A merged row of so many contributions is one to look at. */
+/** Contributions to one merged row from which it is reported. */
 const LARGE_MERGE = 100;
-/** A table with a larger part of rows that are rejected is one whose mapping to look at. */
+/** Fraction of rows with rejects above which the mapping needs review. */
 const MANY_REJECTED = 0.1;
 const LONG_SECONDS = 600;
 const SHORT_SECONDS = 4 * 3600;
 const MOST_NAMES = 8;
 
-/** What one table's rows came to. */
+/** The rows read, by table. */
 export type ReadTables = Readonly<Record<string, RowsRead>>;
 
-/** Everything that is worth saying, what matters most first: pure. */
+/** All findings, most severe first. Pure function. */
 export function judge(
   facts: Facts,
   options: {
@@ -55,13 +55,13 @@ export function judge(
   return LEVELS.flatMap((level) => found.filter((finding) => finding.level === level));
 }
 
-/** The worst of the findings decides. */
+/** The most severe finding decides. */
 export function toVerdict(findings: readonly Finding[]): Verdict {
   if (findings.some(({ level }) => level === 'blocked')) return 'blocked';
   return findings.some(({ level }) => level === 'work') ? 'needs work' : 'ready';
 }
 
-/** What was looked at and is as it must be. */
+/** Everything that was checked and is in order. */
 export function toSound({ server, source, checks }: Facts): string[] {
   const { role, transactions, prepared } = server;
   return [
@@ -100,10 +100,10 @@ function judgeServer({ server, checks, checksProblem }: Facts, provider: Provide
       'Correct texts that are not: the connector stops at the first.',
     );
   for (const { name, state, what, remedy } of checks) {
-    // Said of the tables below, or of the role, in the words of its provider.
+    // Reported with the tables below, or with the role in the provider's terms.
     if (state === 'ok' || ['rights', 'capture', 'changes', 'columns'].includes(name)) continue;
     const level: Level = state === 'note' ? 'note' : state === 'failing' || name === 'version' ? 'work' : 'setup';
-    // There is no slot yet that could hold anything.
+    // No slot exists yet that could retain WAL.
     if (name === 'wal' && server.wal?.slotLimitBytes === null)
       add(
         level,
@@ -146,7 +146,7 @@ function judgeRole({ role }: ServerFacts, provider: Provider, { schema }: Captur
   return found;
 }
 
-/** Transactions, slots and the log, as of the time of the look. */
+/** Transactions, slots and WAL at the time of the assessment. */
 function judgeActivity({ transactions, prepared, role, idleSlots, wal }: ServerFacts): Finding[] {
   const found: Finding[] = [];
   const add = (level: Level, what: string, remedy: string) => found.push({ level, about: 'server', what, remedy });
@@ -229,7 +229,7 @@ function judgeTables(
   return found;
 }
 
-/** A table that has what the log needs to tell its rows apart. */
+/** Whether a table has what the log needs to identify its rows. */
 export function isCapturable({ kind, primaryKey }: TableFacts): boolean {
   return (kind === 'table' || kind === 'partitioned') && primaryKey.length > 0;
 }
@@ -245,7 +245,7 @@ function judgeKey({ name, kind, primaryKey, candidates, inheritsFrom }: TableFac
         level: 'work',
         about: 'tables',
         what: `${what}, and the unique index ${whole.index} can be one (${whole.columns.join(', ')})`,
-        // An index of a constraint, or of a partitioned table, cannot change hands.
+        // An index that belongs to a constraint or to a partitioned table cannot be reused.
         remedy: `Run as the owner: ALTER TABLE ${table} ADD PRIMARY KEY ${
           whole.isConstraint || kind === 'partitioned'
             ? `(${whole.columns.map(toName).join(', ')})`
@@ -274,7 +274,7 @@ function judgeKey({ name, kind, primaryKey, candidates, inheritsFrom }: TableFac
   ];
 }
 
-/** What the connector would stop for, as somebody sees it who has set nothing up yet. */
+/** Turns something that would stop the connector into a finding, before anything is set up. */
 function judgeShortcoming(
   { code, what, remedy, sql }: Shortcoming,
   provider: Provider,
@@ -286,7 +286,7 @@ function judgeShortcoming(
   if (sql.length > 0) return finding('setup');
   if (code === 'permission_denied' && what.startsWith('Row-level security'))
     return finding('work', provider.policies(toName(role.name)));
-  // Columns that are computed when read, and tables that are not there.
+  // Columns computed when read, and missing tables.
   if (code === 'replica_identity' || code === 'table_missing') return finding('blocked');
   return finding('work');
 }
@@ -343,7 +343,7 @@ function noteTables(
   return found;
 }
 
-/** The values themselves are cells of the legacy database: they are not named. */
+/** The values are cells of the legacy database, so they are not shown. */
 function judgeTenants({ hints }: Facts): Finding[] {
   if (hints.length === 0) return [];
   const named = toNames(hints.map(({ tenantId, setting }) => `${setting} of ${tenantId}`));
@@ -418,7 +418,7 @@ function toNames(names: readonly string[]): string {
   return `${names.slice(0, MOST_NAMES).join(', ')}${more}`;
 }
 
-/** An identifier, quoted where it must be. */
+/** An identifier, quoted if necessary. */
 function toName(name: string): string {
   return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,17 +1,17 @@
-/** Legacy rows a second that a pipeline of crosswalk takes: docs/performance.md, "Backfills of growing size". */
+/** Legacy rows per second that a crosswalk pipeline processes: docs/performance.md, "Backfills of growing size". */
 export const DOCUMENTED_ROWS_PER_SECOND = 2000;
 
-/** How long an initial load takes, and what that rests on. */
+/** Estimated duration of an initial load, with its basis. */
 export interface LoadEstimate {
   readonly rows: number;
-  /** Whether the rows of every table are known. */
+  /** Whether the row counts of all tables are known. */
   readonly isWhole: boolean;
   readonly rowsPerSecond: number;
   readonly seconds: number;
   readonly restsOn: string;
 }
 
-/** `rows` by table, null where not known; `measured`: a rate that somebody measured for these rows. */
+/** `rows`: row count per table, null if unknown. `measured`: a rate measured with these rows; null: none. */
 export function toLoadEstimate(rows: readonly (number | null)[], measured: number | null): LoadEstimate {
   const total = rows.reduce<number>((sum, count) => sum + (count ?? 0), 0);
   const rowsPerSecond = measured ?? DOCUMENTED_ROWS_PER_SECOND;

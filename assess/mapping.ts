@@ -2,29 +2,29 @@ import type { LegacyRow, NewRow, Projection } from '../projectors/projection.ts'
 import type { AssessedPipeline } from './facts.ts';
 import { MergeSizes, type MergeSummary } from './merge-sizes.ts';
 
-/** Values without a valid form: where in a row, and why. Numbers in a path are `*`: places in arrays. */
+/** Values without a valid form, by path in the row and reason. Array positions in a path are `*`. */
 export interface RejectCount {
   readonly path: string;
   readonly reason: string;
   readonly count: number;
 }
 
-/** Rows that a projection cannot map, by the name of what it threw. */
+/** Rows that a projection cannot map, by the name of the error. */
 export interface ThrowCount {
   readonly projection: string;
   readonly reason: string;
   readonly count: number;
 }
 
-/** What the mapping makes of the rows of one legacy table that were read. */
+/** Result of the mapping for the rows read from one legacy table. */
 export interface TableMapping {
   readonly table: string;
   readonly rows: number;
-  /** Rows with at least one value that is rejected. */
+  /** Rows with at least one rejected value. */
   readonly rejectedRows: number;
   readonly rejects: readonly RejectCount[];
   readonly throws: readonly ThrowCount[];
-  /** Rows of new tables that these rows imply by themselves, without merged ones. */
+  /** Rows of new tables that these rows imply directly, without merged rows. */
   readonly targets: readonly { readonly table: string; readonly rows: number }[];
   readonly contributions: number;
 }
@@ -34,22 +34,22 @@ export interface MappingSummary {
   readonly merges: readonly (MergeSummary & { readonly aggregate: string; readonly tables: readonly string[] })[];
   readonly tenants: {
     readonly count: number;
-    /** Rows whose column is blank. */
+    /** Rows with a blank column. */
     readonly unassignedRows: number;
-    /** Those with the most rows. */
+    /** Tenants with the most rows. */
     readonly largest: readonly { readonly tenant: string; readonly rows: number }[];
-    /** Whether all were counted. */
+    /** Whether all tenants were counted. */
     readonly isExact: boolean;
   };
 }
 
-/** Kinds that are told apart in one table: where the pipeline makes more, they are counted together. */
+/** Kinds counted separately per table. Further kinds are counted together. */
 const MOST_KINDS = 200;
 const MOST_TENANTS = 100_000;
 const MOST_NAMED_TENANTS = 20;
 const OTHERS = '(others)';
 
-/** Runs the mapping over rows and counts what comes of it; keeps no row. Pure but for what it counts. */
+/** Maps rows and counts the results; keeps no rows. No other side effects. */
 export class MappingTally {
   readonly #pipeline: AssessedPipeline;
   readonly #bySource: ReadonlyMap<string, readonly Projection[]>;
@@ -107,7 +107,7 @@ export class MappingTally {
       }
       for (const { aggregate, mergeKey, data } of contributions) {
         const folding = projection.aggregates.find(({ name }) => name === aggregate);
-        // What a row has of them whoever's it is: its contribution alone tells.
+        // The row's own rejects, whatever its tenant: fold its contribution alone.
         if (folding?.targets.some(({ table }) => foldedRejects.includes(table))) {
           const alone = {
             legacyTable: projection.source,
@@ -126,7 +126,7 @@ export class MappingTally {
       }
       tally.contributions += contributions.length;
     } catch (error) {
-      // The message of a foreign error may quote a value.
+      // The message of a foreign error may contain a value.
       const name = error instanceof Error ? error.name : typeof error;
       tally.throws.add(JSON.stringify([projection.name, `map threw ${name}`]));
     }
@@ -172,7 +172,7 @@ interface TableTally {
   contributions: number;
 }
 
-/** Counts kinds, of which there may be more than are told apart. */
+/** Counts kinds up to a limit; further kinds are counted together. */
 class Counter {
   readonly #counts = new Map<string, number>();
   total = 0;
@@ -183,7 +183,7 @@ class Counter {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
 
-  /** The two parts of each kind and how often it came, most often first. */
+  /** The two parts of each kind with its count, most frequent first. */
   list(): [string, string, number][] {
     return [...this.#counts]
       .sort((left, right) => right[1] - left[1] || (left[0] < right[0] ? -1 : 1))

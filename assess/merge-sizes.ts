@@ -1,4 +1,4 @@
-/** Merge keys by how many contributions they have: from `least` to `most` (null: no end). */
+/** Number of merge keys with `least` to `most` contributions (null: no upper limit). */
 export interface MergeBucket {
   readonly least: number;
   readonly most: number | null;
@@ -8,27 +8,27 @@ export interface MergeBucket {
 export interface MergeSummary {
   readonly contributions: number;
   readonly keys: number;
-  /** Whether every key was counted: beyond what fits into memory, keys are those of a part, multiplied, and sizes are at least so. */
+  /** Whether every key was counted. Beyond the memory limit, key counts are extrapolated from a part, and sizes are lower bounds. */
   readonly isExact: boolean;
   readonly buckets: readonly MergeBucket[];
-  /** The largest, with the shape of their key and nothing of what it says. */
+  /** The largest merge keys, shown only by the shape of the key. */
   readonly largest: readonly { readonly contributions: number; readonly shape: string }[];
 }
 
 const LARGEST = 10;
-/** Keys that are counted each; about 60 bytes each. */
+/** Keys counted individually, about 60 bytes each. */
 const MOST_KEYS = 500_000;
-/** Beyond that: keys that may be among the largest. */
+/** Beyond that: keys kept as candidates for the largest. */
 const MOST_HEAVY = 50_000;
-/** A count and a shape fit into one number. */
+/** Count and shape are packed into one number. */
 const MOST_SHAPES = 1024;
 const LONGEST_SHAPE = 40;
 const BOUNDS = [1, 2, 10, 100, 1000, 10_000, null] as const;
 
-/** Counts contributions by merge key in bounded memory. Keys themselves are not kept, only a hash and a shape. */
+/** Counts contributions by merge key in bounded memory. Stores only a hash and a shape of each key. */
 export class MergeSizes {
   readonly #mostKeys: number;
-  /** By hash: count * MOST_SHAPES + shape. Those of hashes that are multiples of `#part`. */
+  /** By hash: count times MOST_SHAPES, plus shape. Only hashes that are multiples of `#part`. */
   #counts = new Map<number, number>();
   #part = 1;
   #heavy = new Map<number, number>();
@@ -77,7 +77,7 @@ export class MergeSizes {
     const shape = toShape(mergeKey);
     const known = this.#shapes.get(shape);
     if (known !== undefined) return known;
-    // The last one stands for all that come after it.
+    // The last shape stands for all further ones.
     if (this.#shapes.size >= MOST_SHAPES - 1) return MOST_SHAPES - 1;
     this.#shapes.set(shape, this.#shapes.size);
     return this.#shapes.size - 1;
@@ -92,7 +92,7 @@ export class MergeSizes {
 
 const UUID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/gi;
 
-/** What a key looks like: `#` stands for a UUID, `a` for a run of letters, `9` for one of digits, a blank for white space. */
+/** Shape of a key: `#` for a UUID, `a` for a run of letters, `9` for a run of digits, a blank for white space. */
 export function toShape(key: string): string {
   const shape = key
     .slice(0, 1000)
@@ -107,12 +107,12 @@ function toCount(packed: number): number {
   return Math.floor(packed / MOST_SHAPES);
 }
 
-/** Entries with the greatest counts, greatest first; of equal ones in the order of their hashes. */
+/** Entries with the greatest counts, greatest first; equal counts in the order of their hashes. */
 function toGreatest(counts: ReadonlyMap<number, number>, most: number): [number, number][] {
   return [...counts].sort((left, right) => toCount(right[1]) - toCount(left[1]) || left[0] - right[0]).slice(0, most);
 }
 
-/** 53 bits of a text, spread evenly; not for secrets. */
+/** A 53-bit hash of a text, evenly distributed; not cryptographic. */
 function toHash(text: string): number {
   let high = 0xdeadbeef;
   let low = 0x41c6ce57;

@@ -10,24 +10,24 @@ export type ProviderName =
   | 'Neon'
   | 'Supabase';
 
-/** Who runs the server, by which sign, and what takes the place there of what a superuser does elsewhere: one line each. */
+/** Provider of the server, the sign it was recognised by, and its replacements for actions that elsewhere need a superuser: one line each. */
 export interface Provider {
   readonly name: ProviderName;
-  /** Null: no sign of any provider. */
+  /** Null: no sign of a provider. */
   readonly sign: string | null;
-  /** How to turn logical decoding on. */
+  /** How to enable logical decoding. */
   readonly decoding: string;
-  /** How `role` gets the right to stream. */
+  /** How to give `role` the right to stream. */
   readonly replication: (role: string) => string;
-  /** How `role` is to see rows that policies hide. */
+  /** How to let `role` see rows that policies hide. */
   readonly policies: (role: string) => string;
-  /** How to limit what a slot may hold back. */
+  /** How to limit the WAL that a slot may retain. */
   readonly walLimit: string;
-  /** What else to know of it. */
+  /** Further notes. */
   readonly notes: readonly string[];
 }
 
-/** Everything that is looked for in the catalog. */
+/** Everything to look up in the catalog. */
 export const PROVIDER_ROLES = [
   'rds_superuser',
   'cloudsqlsuperuser',
@@ -149,7 +149,7 @@ const HOSTED: readonly (Omit<Provider, 'sign'> & {
   },
 ];
 
-/** Who runs the server: the first that shows a sign. */
+/** The first provider that shows a sign. */
 export function toProvider(signs: ProviderSigns): Provider {
   for (const { is, ...provider } of HOSTED) {
     const sign = is(signs);
@@ -158,7 +158,7 @@ export function toProvider(signs: ProviderSigns): Provider {
   return SELF;
 }
 
-/** Whether an address names a pooler, which speaks no replication, and what to name in its place; null: nothing tells. */
+/** Whether an address names a connection pooler, which does not support replication, and what to use instead. Null: no sign of one. */
 export function toPooler({
   host,
   port,
@@ -181,7 +181,7 @@ export function toPooler({
   return null;
 }
 
-/** What a pooler answers to the options of a session, told as what it is; null: the error is another one. */
+/** Translates a pooler's refusal of session options; null for any other error. */
 export function toPoolerRefusal(error: unknown, what: string): CrosswalkError | null {
   const message = String((error as { message?: unknown } | null)?.message);
   if (!/unsupported startup parameter/.test(message)) return null;

@@ -10,7 +10,7 @@ import { readTables } from './table-facts.ts';
 
 const LIMIT_MS = 15_000;
 
-/** Looks at the server and its catalog. Changes nothing, and reads no row. */
+/** Reads the server's state and its catalog. Changes nothing and reads no rows. */
 export async function readFacts(
   client: pg.Client,
   config: Config,
@@ -34,7 +34,7 @@ export async function readFacts(
   );
   return {
     server,
-    // Where they cannot be read, the table that would name them is not as it must be, which is told of it.
+    // If the hints cannot be read, the table that would hold them is faulty, which is reported.
     hints: 'value' in hints ? hints.value : [],
     checks: 'value' in checks ? checks.value : [],
     checksProblem: 'problem' in checks ? checks.problem : null,

@@ -1,17 +1,17 @@
 import type pg from 'pg';
 
-/** How long anything may wait for a lock: an assessment makes nobody queue behind it. */
+/** Lock timeout: an assessment must not make other sessions queue behind it. */
 const LOCK_MS = 2000;
 
-/** A session that can change nothing, whatever is run in it. */
+/** Options of a session that cannot change anything. */
 export const READ_ONLY_OPTIONS = `-c default_transaction_read_only=on -c row_security=off -c lock_timeout=${LOCK_MS} -c idle_in_transaction_session_timeout=60s`;
 
-/** What PostgreSQL refused, in words that hold no value; or what came of it. */
+/** The result, or PostgreSQL's refusal in words that contain no value. */
 export type Attempt<T> = { readonly value: T } | { readonly problem: string };
 
-/** Runs `work` in a READ ONLY transaction of its own, each statement for at most `limitMs`. It is rolled back: there is nothing to keep. */
+/** Runs `work` in its own READ ONLY transaction, with `limitMs` per statement. It is rolled back: there is nothing to keep. */
 export async function readOnly<T>(client: pg.ClientBase, limitMs: number, work: () => Promise<T>): Promise<T> {
-  // Said again for those who pool sessions and forget their settings.
+  // Repeated for poolers that drop the settings of a session.
   await client.query(
     `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = ${limitMs}; SET LOCAL lock_timeout = ${LOCK_MS}`,
   );
@@ -22,7 +22,7 @@ export async function readOnly<T>(client: pg.ClientBase, limitMs: number, work: 
   }
 }
 
-/** As `readOnly`, but what PostgreSQL refuses is told. Throws where the session or the server is gone. */
+/** Like `readOnly`, but returns PostgreSQL's refusal as a problem. Throws if the session or the server is gone. */
 export async function tryReadOnly<T>(
   client: pg.ClientBase,
   limitMs: number,
@@ -37,7 +37,7 @@ export async function tryReadOnly<T>(
   }
 }
 
-/** Why PostgreSQL refused a statement; null where it is not about the statement. The message of an error may quote a value: it is left out. */
+/** Why PostgreSQL refused a statement; null if the error is not about the statement. The error message is left out: it may contain a value. */
 export function toProblem(error: unknown, limitMs: number): string | null {
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || /^(08|28|3D|53|57P|XX)/.test(code)) return null;

@@ -7,30 +7,30 @@ import { toLegacyRow } from '../projectors/verify/legacy-rows.ts';
 import { quoteIdent, quoteTable } from '../schemas/quote.ts';
 import { readOnly, toProblem } from './read-only.ts';
 
-/** Which rows of a table are read: all of them in the order of the key, as far as `most` goes, or about `rows` of `ofRows`, spread over the table. */
+/** Rows of a table to read: all in key order, up to `most`; or about `rows` of `ofRows`, spread over the table. */
 export type RowPlan =
   | { readonly kind: 'all'; readonly most: number }
   | { readonly kind: 'sample'; readonly rows: number; readonly ofRows: number };
 
-/** What became of reading a table. `problem`: why it ended early. */
+/** Result of reading a table. `problem`: why it ended early. */
 export interface RowsRead {
   readonly rows: number;
-  /** Whether these are all rows that there were. */
+  /** Whether these are all rows of the table. */
   readonly isWhole: boolean;
-  /** Rows too large to be captured, whatever the topic holds. */
+  /** Rows too large to be captured, whatever the topic's limit. */
   readonly tooLarge: number;
   readonly problem: string | null;
 }
 
-/** How long one statement may take. */
+/** Time limit of one statement. */
 const LIMIT_MS = 60_000;
-/** Rows of a never analysed table are taken to be so large. */
+/** Assumed row size of a table that was never analysed. */
 const GUESSED_ROW_BYTES = 200;
-/** A sample of pages may bring more rows than were wanted. */
+/** A sample of pages may return up to this multiple of the requested rows. */
 const MOST_TIMES = 2;
 const KEYS_AT_ONCE = 500;
 
-/** How the rows of a table are read: small tables whole, and all of them with `full`. `rows` and `bytes` as the catalog tells them. */
+/** How to read a table: small tables in full, and all tables with `full`. `rows` and `bytes` come from the catalog. */
 export function toRowPlan(
   { rows, bytes }: { readonly rows: number | null; readonly bytes: number | null },
   { full, sampleRows }: { readonly full: boolean; readonly sampleRows: number },
@@ -42,8 +42,8 @@ export function toRowPlan(
 }
 
 /**
- * Reads rows in bounded chunks, each in a READ ONLY transaction of its own, so that nothing is held for longer than a statement, and hands them on one by one. While some are
- * looked at, the next are read.
+ * Reads rows in bounded chunks, each in its own READ ONLY transaction, so that nothing is held longer than one statement. Passes them on one by one.
+ * Reads the next chunk while one is processed.
  */
 export async function readRows(
   client: pg.ClientBase,
@@ -67,7 +67,7 @@ export async function readRows(
   const readAll = async (selection: Selection | undefined, most: number) => {
     const read = (after: readonly string[] | null) => {
       const chunk = readOnly(client, LIMIT_MS, () => readChunk(client, relation, after, options.chunkRows, selection));
-      // It may fail while another chunk is at hand.
+      // It may fail while another chunk is processed.
       chunk.catch(() => undefined);
       return chunk;
     };
@@ -98,7 +98,7 @@ export async function readRows(
   }
 }
 
-/** Keys of rows on pages that are spread over the table: the server reads no others. The same ones each time, as long as nothing changes. */
+/** Keys of rows on pages spread over the table: the server reads no other pages. Returns the same keys each time while nothing changes. */
 async function sampleKeys(
   client: pg.ClientBase,
   { schema, table, key, isPartitioned }: Relation,

@@ -6,7 +6,7 @@ import type { MappingSummary, RejectCount, ThrowCount } from './mapping.ts';
 import { toProvider } from './provider.ts';
 import type { RowsRead } from './read-rows.ts';
 
-/** A column and the form that the log has for it; `remark`: what of it surprises. */
+/** A column with its form in the log. `remark`: anything unexpected about it. */
 export interface ColumnReport {
   readonly name: string;
   readonly type: string;
@@ -21,18 +21,18 @@ export interface TableReport {
   readonly bytes: number | null;
   readonly partitions: number;
   readonly key: readonly string[];
-  /** Unique indexes that could be the key of a table without one. */
+  /** Unique indexes that could serve as the key of a table without one. */
   readonly keyCandidates: readonly string[];
   readonly replicaIdentity: string;
   /** unlogged, partition, inherited, row-level security, triggers, rules. */
   readonly marks: readonly string[];
   readonly columns: readonly ColumnReport[];
   readonly projections: readonly string[];
-  /** Null: its rows were not read. */
+  /** Null: no rows were read. */
   readonly read: {
     readonly rows: number;
     readonly isWhole: boolean;
-    /** How many rows of the table stand behind one that was read: 1 where all were; null: not known. */
+    /** Rows of the table per row read: 1 if all were read; null: unknown. */
     readonly standsFor: number | null;
     readonly rejectedRows: number;
     readonly rejects: readonly RejectCount[];
@@ -42,17 +42,17 @@ export interface TableReport {
   } | null;
 }
 
-/** Everything that an assessment found. Holds no cell value: names of the catalog, counts, and ids of tenants. */
+/** Result of an assessment. Contains no cell values: only catalog names, counts and ids of tenants. */
 export interface Report {
   readonly verdict: Verdict;
   readonly at: string;
   readonly pipeline: string;
   readonly database: string;
   readonly schema: string;
-  /** Rows of a table that were read at most; null: all of them. */
+  /** Maximum number of rows read per table; null: all. */
   readonly sampleRows: number | null;
   readonly findings: readonly Finding[];
-  /** What was looked at and is as it must be. */
+  /** Everything that was checked and is in order. */
   readonly sound: readonly string[];
   readonly server: {
     readonly version: string;
@@ -70,13 +70,13 @@ export interface Report {
   readonly merges: MappingSummary['merges'];
   readonly tenants: MappingSummary['tenants'];
   readonly load: LoadEstimate;
-  /** Reading and mapping, in this process alone. */
+  /** Reading and mapping in this process only. */
   readonly mapped: { readonly rows: number; readonly seconds: number };
 }
 
 const IDENTITIES: Readonly<Record<string, string>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' };
 
-/** Puts together what was found: pure. */
+/** Builds the report from the results. Pure function. */
 export function toReport(options: {
   readonly facts: Facts;
   readonly findings: readonly Finding[];

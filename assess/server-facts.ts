@@ -13,12 +13,12 @@ const NONE: OpenFacts = { count: 0, oldestSeconds: 0 };
 export interface ServerOptions {
   readonly url: string;
   readonly pipeline: Pick<AssessedPipeline, 'legacySchema' | 'sources'>;
-  /** Between the two readings of the end of the log. */
+  /** Seconds between the two readings of the end of the log. */
   readonly walSeconds: number;
   readonly signal: AbortSignal;
 }
 
-/** What the server is, and how busy: settings that `doctor` looks at, too, are not among it. */
+/** Properties and activity of the server, without the settings that `doctor` checks. */
 export async function readServerFacts(client: pg.ClientBase, options: ServerOptions): Promise<ServerFacts> {
   const { rows } = await readOnly(client, LIMIT_MS, () =>
     client.query<Record<'version' | 'number' | 'standby' | 'encoding', string>>(
@@ -117,7 +117,7 @@ async function readWal(client: pg.ClientBase, { walSeconds, signal }: ServerOpti
     return { bytes: Number(rows[0]?.bytes ?? 0), seconds: Number(rows[0]?.seconds ?? 0) };
   });
   const seconds = 'value' in after ? (after.value.atMs - before.value.atMs) / 1000 : 0;
-  // Some providers have the view, and nothing in it.
+  // With some providers the view exists but is empty.
   const known = 'value' in average && average.value.bytes > 0 && average.value.seconds > 0 ? average.value : null;
   return {
     seconds,

@@ -3,7 +3,7 @@ import type { ColumnFacts, KeyCandidate, TableFacts, TableKind } from './facts.t
 import { readOnly, tryReadOnly } from './read-only.ts';
 
 const LIMIT_MS = 15_000;
-/** Tables of the schema that are listed beside those of the pipeline. */
+/** Maximum number of further tables of the schema in the list. */
 const MOST_OTHERS = 500;
 
 const KINDS: Readonly<Record<string, TableKind>> = {
@@ -16,7 +16,7 @@ const KINDS: Readonly<Record<string, TableKind>> = {
 
 type CatalogColumn = Omit<ColumnFacts, 'typeOid' | 'generated'> & { typeOid: string; generated: string };
 
-/** The tables of a schema: those of `sources`, in that order, and the others, largest first. */
+/** The tables of a schema: those of `sources` in that order, then the others, largest first. */
 export async function readTables(
   client: pg.ClientBase,
   schema: string,
@@ -24,7 +24,7 @@ export async function readTables(
 ): Promise<{ tables: TableFacts[]; others: TableFacts[] }> {
   const read = (isMeasured: boolean) =>
     client.query<Record<string, string | null>>(toTablesSql(isMeasured), [schema, sources, MOST_OTHERS]);
-  // Sizes of files are found under a lock, which somebody may make others wait for; what the catalog holds of them is there in any case.
+  // File sizes need a lock, which another session may block. The catalog's sizes are always available.
   const measured = await tryReadOnly(client, LIMIT_MS, () => read(true));
   const { rows } = 'value' in measured ? measured.value : await readOnly(client, LIMIT_MS, () => read(false));
   const all = rows.map(toTable);
@@ -66,7 +66,7 @@ const columnsOf = (index: string) =>
   `(SELECT coalesce(json_agg(a.attname ORDER BY k.position), '[]') FROM unnest(${index}.indkey) WITH ORDINALITY AS k (attnum, position)
      JOIN pg_attribute a ON a.attrelid = ${index}.indrelid AND a.attnum = k.attnum WHERE k.position <= ${index}.indnkeyatts)`;
 
-/** `isMeasured`: sizes are those of the files, and not what the catalog was last told. Partitions count for their table. */
+/** `isMeasured`: takes sizes from the files, not from the catalog's last statistics. Partitions count for their table. */
 function toTablesSql(isMeasured: boolean): string {
   const block = `current_setting('block_size')::bigint`;
   const pages = isMeasured ? `(pg_relation_size(l.oid) / ${block})` : 'l.relpages';

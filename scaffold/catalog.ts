@@ -12,7 +12,7 @@ interface FoundTable {
   is_own: string;
 }
 
-/** What a relation that is no table is called. */
+/** Names of relation kinds that are not tables. */
 const KINDS: Readonly<Record<string, string>> = {
   v: 'a view',
   m: 'a materialized view',
@@ -24,8 +24,9 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads tables of a schema from the catalog, in one read-only transaction: those named, in that order, or all by name. Partitions come with their table; tables of extensions
- * are only read when named. Throws `table_missing` where one named is not there, is no table, or is a partition, and where there is none at all.
+ * Reads tables of a schema from the catalog in one read-only transaction: the named ones in that order, or all by name. Partitions come with their
+ * table; tables of extensions are only read when named. Throws `table_missing` if a named table does not exist, is not a table, or is a partition, and
+ * if there are no tables at all.
  */
 export async function readLegacyCatalog(
   client: pg.ClientBase,
@@ -95,7 +96,7 @@ async function findTables(client: pg.ClientBase, schema: string, names: readonly
   });
 }
 
-/** A NOT NULL that is not validated (PostgreSQL 18) marks the column like any other, though rows may break it. */
+/** A NOT NULL that is not validated (PostgreSQL 18) marks the column like any other, although rows may violate it. */
 async function readDetails(
   client: pg.ClientBase,
   oids: readonly string[],
@@ -132,7 +133,7 @@ async function readDetails(
   );
 }
 
-/** These types, and those that they are made of: below domains, and of elements. */
+/** These types and those that they consist of: base types of domains, and element types. */
 async function readTypes(client: pg.ClientBase, oids: readonly string[]): Promise<Map<string, CatalogType>> {
   const { rows } = await client.query<{ type: string }>(
     `WITH RECURSIVE needed (oid) AS (

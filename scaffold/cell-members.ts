@@ -11,7 +11,7 @@ const TEXTS = new Set(['text', 'character varying', 'character']);
 const INTEGERS = new Set(['smallint', 'integer', 'bigint']);
 const TEXT_CASTS = new Set(['text', 'character varying', 'bpchar', 'character']);
 
-/** The texts that a cell may have, beside null, where the catalog names them one by one: members of an enum, and of CHECK constraints. Null: any text. */
+/** The texts that a cell may have beside null, if the catalog lists them: members of an enum and of CHECK constraints. Null: any text. */
 export function findMembers(
   table: LegacyTable,
   column: LegacyColumn,
@@ -29,7 +29,7 @@ export function findMembers(
   return shared.length === 0 ? null : shared;
 }
 
-/** The cells that a constraint allows. Only for types of which equal values have one text: not numeric, whose 1 may be 1.00, and not under a collation that takes A for a. */
+/** The cells that a constraint allows. Only for types whose equal values have one text: not numeric, where 1 may be 1.00, and not with a collation that treats A and a as equal. */
 function membersOf(
   definition: string,
   name: string,
@@ -50,7 +50,7 @@ function membersOf(
     return null;
   if (isInteger) return check.members.map((member) => String(BigInt(member)));
   if (type.name !== 'character') return check.members;
-  // Cells of character(n) are filled up with blanks, which no comparison sees. Without a length they have as many as were written.
+  // Cells of character(n) are padded with blanks, which comparisons ignore. Without a length they keep the blanks that were written.
   if (modifier < 0) return null;
   return check.members.map((member) => padTo(member.replace(/ +$/, ''), modifier - 4));
 }

@@ -1,17 +1,17 @@
-// The values that a CHECK constraint leaves, where it names them one by one. PostgreSQL prints `status IN ('a', 'b')` as `CHECK ((status = ANY (ARRAY['a'::text, 'b'::text])))`.
-// What is not understood says nothing: a type that leaves out a value that rows have would be worse than one that is too wide.
+// Reads the values that a CHECK constraint allows, if it lists them. PostgreSQL prints `status IN ('a', 'b')` as `CHECK ((status = ANY (ARRAY['a'::text,
+// 'b'::text])))`. A constraint that is not understood is ignored: a type that excludes an existing value would be worse than one that is too wide.
 
-/** A column, or VALUE in a domain's constraint (as `value`), and the texts that it may have beside null; as written, without padding. */
+/** A column, or VALUE in a domain's constraint (as `value`), and the texts that it may have beside null, as written, without padding. */
 export interface CheckMembers {
   readonly column: string;
   readonly members: readonly string[];
-  /** Types that the column is cast to before it is compared. */
+  /** Types that the column is cast to before the comparison. */
   readonly casts: readonly string[];
   /** Whether the members are written as numbers. */
   readonly isNumeric: boolean;
 }
 
-/** `word`: a name without quotes, which may be one of SQL's own. */
+/** `word`: an unquoted name, which may be an SQL keyword. */
 type Token = { readonly kind: 'text' | 'word' | 'quoted' | 'number' | 'sign'; readonly text: string };
 
 const TOKEN =
@@ -35,7 +35,7 @@ function toTokens(text: string): Token[] | null {
   return tokens;
 }
 
-/** A literal as PostgreSQL prints it: quotes doubled, and with an E in front backslashes too. */
+/** A literal as PostgreSQL prints it: quotes doubled; with an E prefix, backslashes too. */
 function unquoteText(literal: string): string {
   const plain = literal.replace(/^E?'/, '').slice(0, -1).replaceAll("''", "'");
   return literal.startsWith('E') ? plain.replaceAll('\\\\', '\\') : plain;
@@ -43,7 +43,7 @@ function unquoteText(literal: string): string {
 
 class NotUnderstood extends Error {}
 
-/** The members that a constraint allows, or null where it says anything else. */
+/** The members that a constraint allows; null if it says anything else. */
 export function parseCheckMembers(definition: string): CheckMembers | null {
   const tokens = toTokens(definition.replace(/ NO INHERIT$/, ''));
   if (tokens === null) return null;
@@ -86,7 +86,7 @@ class CheckReader {
     };
   }
 
-  /** Conditions with OR between them; one that the column is null adds nothing, since a null passes anyway. */
+  /** Conditions joined by OR. A condition that the column is null adds nothing, since null always passes. */
   private condition(): Literal[] {
     const members = this.comparison();
     while (this.takes('word', 'OR')) members.push(...this.comparison());
@@ -96,7 +96,7 @@ class CheckReader {
   private comparison(): Literal[] {
     const start = this.at;
     if (this.takes('sign', '(')) {
-      // Parentheses of a whole condition, or of the column alone.
+      // Parentheses around a whole condition, or only around the column.
       try {
         const members = this.condition();
         this.sign(')');
@@ -119,7 +119,7 @@ class CheckReader {
     return members;
   }
 
-  /** The column, with casts. Always the same one. */
+  /** The column, with casts. It must always be the same column. */
   private operand(): void {
     if (this.takes('sign', '(')) {
       this.operand();
@@ -147,7 +147,7 @@ class CheckReader {
     return members;
   }
 
-  /** A text or a whole number, with casts. Not NULL: compared with it, every value passes. */
+  /** A text or a whole number, with casts. NULL is not accepted: every value passes a comparison with it. */
   private literal(): Literal {
     let found: Literal;
     if (this.takes('sign', '(')) {
@@ -160,15 +160,15 @@ class CheckReader {
     }
     while (this.takes('sign', '::')) {
       const type = this.type();
-      // `'-1'::integer` is how a negative number is printed.
+      // A negative number is printed as `'-1'::integer`.
       if (/^(smallint|integer|bigint)$/.test(type)) found = { text: found.text, isNumeric: true };
-      // One with a length cuts the text off.
+      // A cast with a length truncates the text.
       if (type.includes('(')) throw new NotUnderstood();
     }
     return found;
   }
 
-  /** A type's name as printed, without the quotes of its parts. */
+  /** A type's name as printed, without quotes. */
   private type(): string {
     let name = this.name();
     while (this.takes('sign', '.')) name += `.${this.name()}`;

@@ -6,19 +6,19 @@ import { toProjectionText } from './projection-text.ts';
 import { isSent, toRowTypeText } from './row-type-text.ts';
 import { planTarget } from './target-table.ts';
 
-/** A file to be written; its path is relative to the folder, with `/` between its parts. */
+/** A file to write. Its path is relative to the folder, with `/` as separator. */
 export interface NewFile {
   readonly path: string;
   readonly text: string;
 }
 
-/** What became of one legacy table. */
+/** Result for one legacy table. */
 export interface IntrospectedTable {
   readonly table: string;
   readonly type: string;
-  /** Constant and module of its projection; null where a table of its kind can have none. */
+  /** Constant and module of its projection; null if a table of its kind cannot have one. */
   readonly projection: { readonly constant: string; readonly module: string } | null;
-  /** What people have to know or to do, a line each. */
+  /** Notes and tasks for the user, one line each. */
   readonly notes: readonly string[];
 }
 
@@ -36,7 +36,7 @@ export interface IntrospectionOptions {
   readonly firstMigration: number;
 }
 
-/** Everything that is written for these tables: the type of their rows, a projection and the SQL of its table. Throws `config_invalid` where the numbers of migrations, of three digits, do not suffice. */
+/** All files for these tables: row types, projections and the SQL of the new tables. Throws `config_invalid` if the three-digit migration numbers run out. */
 export function introspect(catalog: LegacyCatalog, options: IntrospectionOptions): Introspection {
   const taken = new Set<string>();
   const constants = new Set<string>();
@@ -83,11 +83,11 @@ export function introspect(catalog: LegacyCatalog, options: IntrospectionOptions
   return { files, tables };
 }
 
-/** A name of which neither the table nor what TypeScript makes of it is taken: `a_1` and `a1` would be one constant. */
+/** A free name, whose TypeScript names are free as well: `a_1` and `a1` would be the same constant. */
 function toFreeName(legacyName: string, taken: Set<string>, constants: Set<string>): string {
   for (;;) {
     const name = toUnique(toTableName(legacyName), taken);
-    // Also of each other's: files of names in upper and lower case are one on some disks.
+    // Compared in lower case: on some disks, file names that differ only in case are the same file.
     const constant = toTypeName(name).toLowerCase();
     if (constants.has(constant)) continue;
     constants.add(constant);
@@ -95,13 +95,13 @@ function toFreeName(legacyName: string, taken: Set<string>, constants: Set<strin
   }
 }
 
-/** Whether its rows can be told apart in the log. */
+/** Whether the log can identify its rows. */
 function hasWholeKey(table: LegacyTable, catalog: LegacyCatalog): boolean {
   const sent = new Set(table.columns.flatMap((column) => (isSent(column, catalog) ? [column.name] : [])));
   return table.key.length > 0 && table.key.every((column) => sent.has(column));
 }
 
-/** What keeps crosswalk from capturing a table as it is. */
+/** What prevents crosswalk from capturing a table as it is. */
 function notesOf(table: LegacyTable, catalog: LegacyCatalog): string[] {
   const virtual = table.columns.filter(({ generated }) => generated === 'v').map(({ name }) => JSON.stringify(name));
   return [

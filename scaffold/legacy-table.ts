@@ -1,4 +1,4 @@
-// What the catalog of a legacy database says about a table, as far as the text that is made from it depends on it.
+// The catalog data of a legacy database that the generated text depends on.
 
 /** A type of the catalog. Oids are decimal texts. */
 export interface CatalogType {
@@ -8,15 +8,15 @@ export interface CatalogType {
   readonly schema: string;
   /** b: base, c: composite, d: domain, e: enum, p: pseudo, r: range, m: multirange. */
   readonly kind: 'b' | 'c' | 'd' | 'e' | 'p' | 'r' | 'm';
-  /** What it is a domain over, and the modifier that the domain gives it. */
+  /** Of a domain: its base type, with the domain's modifier. */
   readonly base: { readonly oid: string; readonly modifier: number; readonly name: string } | null;
-  /** Of a true array, the type of its elements. */
+  /** Of a true array: its element type. */
   readonly element: string | null;
-  /** What separates the elements of an array of this type. */
+  /** Delimiter of the elements in an array of this type. */
   readonly delimiter: string;
-  /** Of an enum, in their order. */
+  /** Of an enum: its labels in order. */
   readonly labels: readonly string[];
-  /** Of a domain: `CHECK (…)` as PostgreSQL prints it, about VALUE. */
+  /** Of a domain: its `CHECK (…)` as PostgreSQL prints it, about VALUE. */
   readonly checks: readonly string[];
 }
 
@@ -26,11 +26,11 @@ export interface LegacyColumn {
   readonly modifier: number;
   /** As PostgreSQL prints it, with its modifier. */
   readonly typeName: string;
-  /** NOT NULL, and known to hold for every row. */
+  /** NOT NULL, and validated for every row. */
   readonly notNull: boolean;
   /** s: stored, v: computed when read; null: an ordinary column. */
   readonly generated: 's' | 'v' | null;
-  /** Whether equal texts are the same bytes. */
+  /** Whether equal texts are always the same bytes. */
   readonly isDeterministic: boolean;
 }
 
@@ -50,13 +50,13 @@ export interface LegacyTable {
 export interface LegacyCatalog {
   readonly tables: readonly LegacyTable[];
   readonly types: ReadonlyMap<string, CatalogType>;
-  /** Words that are no name in SQL without quotes. */
+  /** Words that need quotes as names in SQL. */
   readonly keywords: ReadonlySet<string>;
-  /** Whether the server can send stored computed columns: from PostgreSQL 18 on. */
+  /** Whether the server can send stored computed columns: since PostgreSQL 18. */
   readonly sendsGenerated: boolean;
 }
 
-/** A column's type below its domains. `checks` are those of the domains, in any order. */
+/** A column's type with its domains resolved. `checks`: those of the domains, in any order. */
 export interface ResolvedType {
   readonly type: CatalogType;
   readonly modifier: number;
@@ -66,7 +66,7 @@ export interface ResolvedType {
   readonly checks: readonly string[];
 }
 
-/** Follows domains down to what they are made of. */
+/** Resolves domains to their base type. */
 export function resolveType(column: LegacyColumn, types: LegacyCatalog['types']): ResolvedType {
   let type = types.get(column.typeOid)!;
   let { modifier, typeName: name } = column;

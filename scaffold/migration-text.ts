@@ -2,7 +2,7 @@ import { quoteIdent, quoteLiteral } from '../schemas/quote.ts';
 import { toCommentText } from './names.ts';
 import type { TargetTable } from './target-table.ts';
 
-/** A name in SQL, with quotes only where it needs them. */
+/** A name in SQL, quoted only if necessary. */
 export function toSqlName(name: string, keywords: ReadonlySet<string>): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) && !keywords.has(name) ? name : quoteIdent(name);
 }
@@ -12,7 +12,7 @@ export interface MigrationText {
   readonly down: string;
 }
 
-/** SQL that makes a new table, and SQL that drops it again. `from`: the legacy table, for people. */
+/** SQL that creates a new table, and SQL that drops it. `from`: the legacy table, for a comment. */
 export function toMigrationText(
   target: TargetTable,
   schema: string,

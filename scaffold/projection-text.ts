@@ -4,7 +4,7 @@ import type { TargetTable } from './target-table.ts';
 
 const MAX_LINE = 110;
 
-/** A list of texts in TypeScript: on one line where it fits, `indent` blanks deep. */
+/** A list of texts in TypeScript, on one line if it fits, indented by `indent` blanks. */
 function toList(texts: readonly string[], indent: number, before: string): string {
   const line = `${before}[${texts.join(', ')}],`;
   if (indent + line.length <= MAX_LINE) return `${' '.repeat(indent)}${line}`;
@@ -12,14 +12,14 @@ function toList(texts: readonly string[], indent: number, before: string): strin
   return `${' '.repeat(indent)}${before}[\n${texts.map((text) => `${blanks}${text},`).join('\n')}\n${' '.repeat(indent)}],`;
 }
 
-/** Module with a projection that copies a table, row by row and cell by cell: what people begin with. */
+/** Module with a projection that copies a table row by row and cell by cell, as a starting point. */
 export function toProjectionText(table: LegacyTable, target: TargetTable): string {
   const { id, tenant, copied, name } = target;
   const reads = [
     ...new Set([...table.key, ...(tenant === null ? [] : [tenant]), ...copied.map(({ from }) => from.name)]),
   ];
   const columnsOf = new Map(table.columns.map((column) => [column.name, column]));
-  // What its type says is never null must not become so when the column goes.
+  // A column with a non-null type must not become null if it is dropped.
   const requires = reads.filter(
     (column) => table.key.includes(column) || column === tenant || columnsOf.get(column)?.notNull,
   );

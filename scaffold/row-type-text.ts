@@ -2,14 +2,14 @@ import { findMembers } from './cell-members.ts';
 import { type LegacyCatalog, type LegacyColumn, type LegacyTable, resolveType } from './legacy-table.ts';
 import { toCommentText, toProperty, toTsText } from './names.ts';
 
-/** Whether the cells of a column are in the log: those of computed ones only where they are stored, and the server can send them. */
+/** Whether the log contains the column: computed columns only if they are stored and the server can send them. */
 export function isSent(column: LegacyColumn, { sendsGenerated }: Pick<LegacyCatalog, 'sendsGenerated'>): boolean {
   return column.generated === null || (column.generated === 's' && sendsGenerated);
 }
 
 const MAX_LINE = 110;
 
-/** Module with the type of a table's rows as projections get them: every cell is PostgreSQL's text, or null. */
+/** Module with the type of a table's rows as projections receive them: every cell is PostgreSQL text or null. */
 export function toRowTypeText(table: LegacyTable, typeName: string, catalog: LegacyCatalog): string {
   const sent = table.columns.filter((column) => isSent(column, catalog));
   const unsent = table.columns.filter((column) => !isSent(column, catalog));

@@ -2,11 +2,11 @@ import { type LegacyCatalog, type LegacyColumn, type LegacyTable, resolveType } 
 import { toColumnName, toUnique } from './names.ts';
 import { isSent } from './row-type-text.ts';
 
-/** A column of a new table that is copied from a legacy one. */
+/** A column of a new table, copied from a legacy column. */
 export interface CopiedColumn {
   readonly name: string;
   readonly from: LegacyColumn;
-  /** As SQL writes it. */
+  /** As written in SQL. */
   readonly type: string;
   readonly notNull: boolean;
 }
@@ -14,27 +14,27 @@ export interface CopiedColumn {
 /** A new table with one row for each legacy row. */
 export interface TargetTable {
   readonly name: string;
-  /** Carried over: the legacy key itself is the id. Otherwise a UUID is derived from it. */
+  /** `carriedFrom`: the legacy key column that is used as the id; null: the id is a UUID derived from the key. */
   readonly id: { readonly type: string; readonly carriedFrom: string | null };
-  /** Legacy column that names whose a row is; null: nobody says. */
+  /** Legacy column with the tenant of a row; null: there is none. */
   readonly tenant: string | null;
   readonly copied: readonly CopiedColumn[];
-  /** Legacy columns with another name here, and why. */
+  /** Legacy columns that are renamed. */
   readonly renamed: readonly { readonly from: string; readonly to: string }[];
-  /** Legacy columns that are computed: no copy of them would follow a change of their expression. */
+  /** Computed legacy columns. They are not copied: a copy would not follow a change of the expression. */
   readonly computed: readonly string[];
 }
 
-/** Columns that crosswalk writes in each projected table. */
+/** Columns that crosswalk writes in every projected table. */
 const OF_THE_ENGINE = [
   ...['id', 'tenant_id', 'deleted_at', 'origin', 'legacy_table', 'legacy_key', 'source_lsn', 'source_xid'],
   ...['source_committed_at', 'mapping_version'],
 ];
 const CARRIED = new Set(['uuid', 'smallint', 'integer', 'bigint']);
-/** Their texts name objects of the legacy database, or have a form that no other database reads. */
+/** Types whose texts name objects of the legacy database, or have a form that no other database reads. */
 const LEFT_AS_TEXT = /^(reg[a-z]+|aclitem|refcursor|cstring|record|xid8?|cid|tid|pg_[a-z_]+|oidvector|int2vector)$/;
 
-/** `tenantColumn`: the legacy column that names the tenant, where the table has it. */
+/** `tenantColumn`: the legacy column with the tenant, if the table has it. */
 export function planTarget(
   table: LegacyTable,
   name: string,
@@ -49,7 +49,7 @@ export function planTarget(
   const isCarried = keyType !== null && keyType.schema === 'pg_catalog' && CARRIED.has(keyType.name);
   const carriedFrom = isCarried ? keyColumn!.name : null;
   const taken = new Set(OF_THE_ENGINE);
-  // Names that need no change keep theirs, whatever comes before them.
+  // Names that need no change are assigned first, so that they stay.
   const rest = plain.filter(
     (column) => column.name !== carriedFrom && !(column.name === tenant && tenant === 'tenant_id'),
   );
@@ -81,7 +81,7 @@ export function planTarget(
   };
 }
 
-/** The type of a copy: PostgreSQL's own as it is; text for what the new database does not know, whose cells are its texts. */
+/** The type of a copy: PostgreSQL's own types unchanged; text for types that the new database does not have. */
 function toTargetType(column: LegacyColumn, types: LegacyCatalog['types']): string {
   const { type, name } = resolveType(column, types);
   if (type.element === null) return isPortable(type) ? name : 'text';

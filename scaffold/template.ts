@@ -2,17 +2,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import type { NewFile } from './introspection.ts';
 
-/** Files that people get as they are. They are checked with the project, and tried by its tests. */
+/** Files that users get unchanged. They are checked with the project and covered by its tests. */
 const TEMPLATE = join(import.meta.dirname, 'template');
 
-/** Names that would mean something to npm, to TypeScript or to git where they lie here: npm leaves every .gitignore out of a package. */
+/** Files stored under other names because npm, TypeScript or git would interpret the real ones here: npm leaves every .gitignore out of a package. */
 const NAMES: Readonly<Record<string, string>> = {
   'gitignore.template': '.gitignore',
   'package.template.json': 'package.json',
   'tsconfig.template.json': 'tsconfig.json',
 };
 
-/** The first files of a repository, `version` of crosswalk its dependency. */
+/** The initial files of a repository. `version`: the version of crosswalk that it depends on. */
 export function readTemplate(version: string): NewFile[] {
   return readdirSync(TEMPLATE, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { CrosswalkError } from '../runtime/errors.ts';
 import type { NewFile } from './introspection.ts';
 
-/** Paths that are there already, broken links too. */
+/** Paths that already exist, including broken links. */
 export function findExisting(folder: string, files: readonly NewFile[]): string[] {
   return files.flatMap(({ path }) => (isThere(join(folder, path)) ? [path] : []));
 }
@@ -12,14 +12,14 @@ function isThere(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch {
-    // Below something that is no folder, or that may not be looked into: writing will say so.
+    // The parent is not a folder, or cannot be read: writing will report it.
     return false;
   }
 }
 
 /**
- * Writes all of the files or none, and never over another one. Throws `config_invalid`: where some are there already, with all of their paths; where one cannot be
- * written, after taking back what this call has made.
+ * Writes all files or none, and never overwrites one. Throws `config_invalid` with all paths if some already exist. Also throws it if a file cannot be
+ * written, after undoing what this call has created.
  */
 export function writeFiles(folder: string, files: readonly NewFile[]): void {
   const existing = findExisting(folder, files);
@@ -33,7 +33,7 @@ export function writeFiles(folder: string, files: readonly NewFile[]): void {
     for (const { path, text } of files) {
       const target = join(folder, path);
       makeFolder(dirname(target), undo);
-      // Whoever made it since it was looked for keeps it.
+      // A file created since the check is not overwritten.
       writeFileSync(target, text, { flag: 'wx' });
       undo.push(() => rmSync(target));
     }
@@ -45,7 +45,7 @@ export function writeFiles(folder: string, files: readonly NewFile[]): void {
   }
 }
 
-/** Makes a folder and those above it, each to be taken back. */
+/** Creates a folder and its parents, and records how to undo each. */
 function makeFolder(folder: string, undo: (() => void)[]): void {
   if (isThere(folder)) return;
   makeFolder(dirname(folder), undo);

@@ -14,26 +14,26 @@ import {
 } from './legacy-tables.ts';
 import type { FastCheck } from './load-fast-check.ts';
 
-/** What rows are made for. */
+/** Input of the row generators. */
 export interface RowsOf {
   readonly projections: readonly Projection[];
   readonly keys: Keys;
   readonly examples: Examples;
 }
 
-/** Key cells of the row of a number, of which no two rows have the same. */
+/** Key cells of row `number`, distinct for each number. */
 function toKeyCells(columns: readonly string[], number: number): LegacyRow {
   if (columns.length === 1) return { [columns[0]!]: KEYS[number]! };
-  // The first column groups, as that of a row of details does.
+  // The first column groups rows, like the parent key of a detail row.
   const [first, ...others] = columns;
   const rest = others.map((column) => [column, KEYS[Math.floor(number / 3)]!]);
   return { [first!]: KEYS[number % 3]!, ...Object.fromEntries(rest) };
 }
 
-/** `odd`: cells that a mapping may not think of. `huge`: those too that cost time. `plain`: such as most rows have. */
+/** `plain`: typical cells. `odd`: unusual cells that a mapping may not handle. `huge`: odd cells, and some that are slow to process. */
 type Kind = 'plain' | 'odd' | 'huge';
 
-/** Cells of at most so many of some columns: null, keys of rows, those of examples, and others of a kind. */
+/** A limited number of cells for some columns: null, keys of rows, cells of examples, and others of a kind. */
 function anyCellsOf(
   fc: FastCheck,
   columns: readonly string[],
@@ -58,7 +58,7 @@ function anyCellsOf(
 }
 
 function oddCells(fc: FastCheck, kind: Kind): { weight: number; arbitrary: Arbitrary<string> }[] {
-  // What PostgreSQL holds: no NUL, and no half of a surrogate pair.
+  // Characters that PostgreSQL can store: no NUL, no surrogates.
   const character = fc.oneof(
     fc.integer({ min: 1, max: 0x7f }),
     fc.integer({ min: 0x80, max: 0xd7ff }),
@@ -72,7 +72,7 @@ function oddCells(fc: FastCheck, kind: Kind): { weight: number; arbitrary: Arbit
   ];
 }
 
-/** Any cells of some projections of one source, each of which may be missing, beside columns that no rule names; or an example, with other cells in a few columns. */
+/** Arbitrary cells for projections of one source, any of which may be missing, and columns without a rule; or an example with a few cells replaced. */
 export function anyCells(
   fc: FastCheck,
   projections: readonly Projection[],
@@ -88,7 +88,7 @@ export function anyCells(
   return kind === 'plain' ? likely : fc.oneof(any, likely);
 }
 
-/** A row of a projection's source, with a key. */
+/** A row of a projection's source, including its key. */
 export function anyRow(fc: FastCheck, projection: Projection, of: RowsOf): Arbitrary<LegacyRow> {
   const columns = of.keys[projection.source] ?? ['id'];
   return fc
@@ -96,18 +96,18 @@ export function anyRow(fc: FastCheck, projection: Projection, of: RowsOf): Arbit
     .map(([cells, number]) => ({ ...cells, ...toKeyCells(columns, number) }));
 }
 
-/** How a legacy row changes next; null: it is deleted. */
+/** Next change of a legacy row; `cells` null: it is deleted. */
 interface Step {
   readonly source: string;
   readonly number: number;
   readonly cells: LegacyRow | null;
-  /** Whether it commits at the time of the one before. */
+  /** Whether it commits at the same time as the previous change. */
   readonly isTie: boolean;
 }
 
 /**
- * Changes of a few legacy rows, as they were committed, half of the histories of plain cells. The rows are variants of even fewer, so that they meet under merge keys; they come,
- * change, go and come again.
+ * Committed changes of a few legacy rows. Half of the histories have plain cells. The rows are variants of even fewer rows, so that they share merge
+ * keys; they are inserted, updated, deleted and inserted again.
  */
 export function anyHistory(fc: FastCheck, of: RowsOf): Arbitrary<Committed[]> {
   const bySource = Map.groupBy(of.projections, ({ source }) => source);
@@ -120,7 +120,7 @@ export function anyHistory(fc: FastCheck, of: RowsOf): Arbitrary<Committed[]> {
         const next = fc.tuple(fc.constantFrom(...rows), variant).map(([row, others]) => ({ ...row, ...others }));
         const step: Arbitrary<Step> = fc.record({
           source: fc.constant(source),
-          // Few often, so that one row changes again and again.
+          // Mostly few numbers, so that one row changes repeatedly.
           number: fc.oneof(fc.nat(2), fc.nat(KEYS.length - 1)),
           cells: fc.option(next, { freq: 4 }),
           isTie: fc.boolean(),

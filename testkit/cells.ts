@@ -1,4 +1,4 @@
-/** Texts of cells of any type that a mapping may not think of: numbers, truths, times, JSON, arrays and ranges, text. */
+/** Unusual cells of any type that a mapping may not handle: numbers, booleans, times, JSON, arrays and ranges, text. */
 export const ODD_CELLS = [
   '',
   ' ',
@@ -60,17 +60,17 @@ export const ODD_CELLS = [
   'constructor',
 ];
 
-/** Long and deep ones. */
+/** Long and deeply nested cells. */
 export const HUGE_CELLS = [
   'x'.repeat(100_000),
   '['.repeat(500) + ']'.repeat(500),
   JSON.stringify(Array.from({ length: 2000 }, (_, n) => ({ n }))),
 ];
 
-/** Such as most rows have, few, so that rows have them in common. */
+/** Typical cells: few, so that rows share them. */
 export const PLAIN_CELLS = ['1', '2', 't', 'f', 'a', 'a@b.c', '2024-01-01 00:00:00+00', '2024-01-02 00:00:00+00'];
 
-/** Keys of generated rows: few, so that rows refer to each other, and are inserted again after they went. */
+/** Keys of generated rows: few, so that rows refer to each other and are inserted again after a delete. */
 export const KEYS = [
   '1',
   '2',

@@ -5,20 +5,21 @@ import { loadFastCheck } from './load-fast-check.ts';
 import { toProperties } from './properties.ts';
 import { type Projections, type SpecOptions, toTested } from './spec.ts';
 
-/** What is tried, and how often. */
+/** Options of a check. */
 export interface CheckOptions extends SpecOptions {
-  /** Rows by legacy table, such as those that there are: arbitrary rows are made of their cells too. Without them a branch that asks for one value in thousands is never taken. */
+  /** Realistic rows by legacy table, whose cells arbitrary rows also use. Without them, a branch that requires one particular value is never taken. */
   readonly examples?: Examples;
-  /** How many rows and histories each property is tried on; 100 unless given. */
+  /** Number of rows and histories per property; 100 by default. */
   readonly runs?: number;
-  /** Of an earlier failure, to see it again. */
+  /** Seed of an earlier failure, to reproduce it. */
   readonly seed?: number;
 }
 
 /**
- * Tries on arbitrary rows and histories what every projection promises: `map`, `stateOf`, `rowsOf` and `fold` are total and pure, and return what is declared, with derived ids that a
- * retraction finds; the order of contributions, of changes and of batches does not matter; what `needs` chooses is enough; what is applied twice changes nothing.
- * Projections that feed one aggregate are best checked together. Runs in memory; needs the package fast-check. Throws an AssertionError with the smallest example found and the seed.
+ * Checks the guarantees of every projection on arbitrary rows and histories: `map`, `stateOf`, `rowsOf` and `fold` are total and pure, and return what
+ * is declared, with derived ids that a retraction finds; the order of contributions, changes and batches does not matter; what `needs` chooses is
+ * enough; applying twice changes nothing. Projections that feed one aggregate are best checked together. Runs in memory; needs the package fast-check.
+ * Throws an AssertionError with the smallest example found and the seed.
  */
 export function checkProjection(of: Projections, options: CheckOptions = {}): void {
   const fc = loadFastCheck();

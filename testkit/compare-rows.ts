@@ -2,20 +2,20 @@ import type { Cell } from '../projectors/projection.ts';
 import { show, showRow } from './fault.ts';
 import type { StoredRow } from './new-tables.ts';
 
-/** Any cell but null. */
+/** Any cell except null. */
 const NOT_NULL = Symbol('not null');
 
-/** The cells of a row that matter; the row may have any others. */
+/** The cells of a row that matter; the row may have others. */
 export type ExpectedRow = Readonly<Record<string, Cell | typeof NOT_NULL>>;
 
-/** A row that is soft-deleted, at whatever time. */
+/** A soft-deleted row, with any deletion time. */
 export function gone(row: Readonly<Record<string, Cell>>): ExpectedRow {
   return { deleted_at: NOT_NULL, ...row };
 }
 
 /**
- * How the rows of a table differ from those that are expected, a line each, none where they are as expected: live rows must be the expected ones and no others,
- * in any order; soft-deleted ones may be more than those expected.
+ * Differences between the rows of a table and the expected ones, one line each; empty if there are none. Live rows must be exactly the expected ones, in
+ * any order. Soft-deleted rows may be more than the expected ones.
  */
 export function compareRows(table: string, actual: readonly StoredRow[], expected: readonly ExpectedRow[]): string[] {
   const wasRetracted = (row: ExpectedRow) => (row.deleted_at ?? null) !== null;
@@ -27,7 +27,7 @@ export function compareRows(table: string, actual: readonly StoredRow[], expecte
   const retracted = pair(isGone, expected.filter(wasRetracted));
   const lines = [...live.pairs, ...retracted.pairs].flatMap(([row, wanted]) => differences(row, wanted));
   const missing = live.missing.map((row) => `  missing: ${showExpected(row)}`);
-  // Looked for among soft-deleted rows, it may be live.
+  // Not found among soft-deleted rows; it may be live.
   const notGone = retracted.missing.map((row) => `  missing among the soft-deleted rows: ${showExpected(row)}`);
   const others = live.others.map((row) => `  not expected: ${showRow(withoutLineage(row))}`);
   const all = [...lines, ...missing, ...notGone, ...others];
@@ -40,7 +40,7 @@ interface Pairing {
   readonly others: StoredRow[];
 }
 
-/** Pairs rows with what is expected: those that are as expected, then those of one id, then those that have most in common. */
+/** Pairs rows with expected rows: exact matches first, then equal ids, then the fewest differences. */
 function pair(actual: readonly StoredRow[], expected: readonly ExpectedRow[]): Pairing {
   const matched = matchAll(actual, expected);
   const others = new Set(actual.filter((row) => ![...matched.values()].includes(row)));
@@ -50,7 +50,7 @@ function pair(actual: readonly StoredRow[], expected: readonly ExpectedRow[]): P
     if (matched.has(wanted)) continue;
     const alike = [...others].filter((row) => wanted.id === undefined || row.id === wanted.id);
     const [row] = alike.sort((a, b) => differing(a, wanted).length - differing(b, wanted).length);
-    // Rows that have nothing in common are not the same one with other cells.
+    // Rows without a common cell are not versions of the same row.
     if (row === undefined || differing(row, wanted).length === Object.keys(wanted).length) missing.push(wanted);
     else {
       pairs.push([row, wanted]);
@@ -60,7 +60,7 @@ function pair(actual: readonly StoredRow[], expected: readonly ExpectedRow[]): P
   return { pairs, missing, others: [...others] };
 }
 
-/** The largest pairing of expected rows with rows that are as expected: what one of them could have, another may need. */
+/** The largest matching of expected rows with exactly matching rows: a row that fits one of them may be needed by another. */
 function matchAll(actual: readonly StoredRow[], expected: readonly ExpectedRow[]): Map<ExpectedRow, StoredRow> {
   const taken = new Map<StoredRow, ExpectedRow>();
   const place = (wanted: ExpectedRow, seen: Set<StoredRow>): boolean => {

@@ -9,7 +9,7 @@ interface Target {
   readonly columns: readonly string[];
 }
 
-/** Tables that projections write, each with every column that a row of it has in the kit: declared ones, `deleted_at` where rows are soft-deleted, lineage. */
+/** Tables that projections write, each with all columns of a row in the kit: declared columns, `deleted_at` if rows are soft-deleted, lineage. */
 export function toColumnsByTable(projections: readonly Projection[]): Map<string, Set<string>> {
   const known = new Map<string, Set<string>>();
   const note = ({ table, columns }: Target, more: readonly string[]) => {
@@ -26,7 +26,7 @@ export function toColumnsByTable(projections: readonly Projection[]): Map<string
   return known;
 }
 
-/** What a legacy row implies must be what the projection declares: PostgreSQL would refuse the rest, or nobody would write it. Throws an AssertionError that names it. */
+/** Checks that everything a legacy row implies is declared: PostgreSQL would refuse the rest, or nothing would write it. Throws an AssertionError that names it. */
 export function assertImplied(projection: Projection, legacyKey: string | null, implied: Implied): void {
   const { name, owned, aggregates } = projection;
   assertRows(name, 'map', owned, implied.rows, legacyKey !== null);
@@ -46,7 +46,7 @@ export function assertImplied(projection: Projection, legacyKey: string | null, 
   }
 }
 
-/** The same of what a fold yields. */
+/** The same check for the result of a fold. */
 export function assertFolded(
   { name, targets }: Aggregate,
   mergeKey: string,
@@ -63,7 +63,7 @@ export function assertFolded(
   }
 }
 
-/** The same of what a change adds to a history. */
+/** The same check for the rows that a change adds to a history. */
 export function assertAdded(
   name: string,
   history: History,

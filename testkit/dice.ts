@@ -1,7 +1,7 @@
-/** Returns a number from 0 to below `sides`. */
+/** Returns an integer from 0 to `sides` - 1. */
 export type Dice = (sides: number) => number;
 
-/** Dice that fall the same for the same salt. */
+/** Dice with the same sequence for the same salt. */
 export function createDice(salt: number): Dice {
   let state = salt | 0;
   return (sides) => {
@@ -10,7 +10,7 @@ export function createDice(salt: number): Dice {
   };
 }
 
-/** One list of several, each of which keeps its order. */
+/** Merges several lists into one. Each keeps its order. */
 export function interleave<T>(lists: readonly (readonly T[])[], dice: Dice): T[] {
   const left = lists.filter((list) => list.length > 0).map((list) => [...list]);
   const merged: T[] = [];
@@ -22,7 +22,7 @@ export function interleave<T>(lists: readonly (readonly T[])[], dice: Dice): T[]
   return merged;
 }
 
-/** A list in slices of any length. */
+/** Splits a list into slices of any length. */
 export function slice<T>(list: readonly T[], dice: Dice): T[][] {
   const slices: T[][] = [[]];
   for (const each of list) {

@@ -4,16 +4,16 @@ import type { LegacyRow } from '../projectors/projection.ts';
 import { type SourceChange, toLegacyKey, toTimestampText } from '../projectors/source-change.ts';
 import { fault, show } from './fault.ts';
 
-/** Key columns by legacy table, in the order of its primary key; a table that is not named has `id`. */
+/** Key columns by legacy table, in the order of its primary key. The default is `id`. */
 export type Keys = Readonly<Record<string, readonly string[]>>;
 
-/** Rows by legacy table, such as those that there are. */
+/** Realistic example rows by legacy table. */
 export type Examples = Readonly<Record<string, readonly LegacyRow[]>>;
 
 /** The value of a single key column, or the values of several in the order of `Keys`. */
 export type Key = string | readonly string[];
 
-/** A change that a legacy transaction of its own commits, at `at`: PostgreSQL text, UTC. `context`: who makes it, where the application tells. */
+/** A change committed in its own legacy transaction, at `at`: PostgreSQL text, UTC. `context`: the author of the change, if the application provides it. */
 export type LegacyChange = {
   readonly table: string;
   readonly at?: string | undefined;
@@ -24,29 +24,29 @@ export type LegacyChange = {
   | { readonly op: 'remove'; readonly key: Key }
 );
 
-/** A legacy row is inserted. Columns that are left out are null. */
+/** An insert of a legacy row. Omitted columns are null. */
 export function insert(table: string, row: LegacyRow, at?: string): LegacyChange {
   return { op: 'insert', table, row, at };
 }
 
-/** Cells of a legacy row are updated; a cell of the key too, which is a delete and an insert to those who read the log. */
+/** An update of cells of a legacy row. An update of a key cell is a delete and an insert in the log. */
 export function update(table: string, key: Key, cells: LegacyRow, at?: string): LegacyChange {
   return { op: 'update', table, key, cells, at };
 }
 
-/** A legacy row is deleted. */
+/** A delete of a legacy row. */
 export function remove(table: string, key: Key, at?: string): LegacyChange {
   return { op: 'remove', table, key, at };
 }
 
-/** A change as projections see it, and the legacy table that it is of. */
+/** A change as projections see it, with its legacy table. */
 export type Committed = SourceChange & { readonly table: string };
 
-/** Microseconds since 1970 at which the first row of a test is there: 2024-01-01, UTC. */
+/** Time of the first row of a test in microseconds since 1970: 2024-01-01, UTC. */
 const START = 1_704_067_200_000_000n;
 const SECOND = 1_000_000n;
 
-/** Legacy tables in memory: what the log would say of their changes. Change n commits n seconds after 2024-01-01 00:00:00+00, unless it says otherwise. */
+/** Legacy tables in memory. They produce the changes that the log would contain. Change n commits n seconds after 2024-01-01 00:00:00+00, unless it specifies a time. */
 export class LegacyTables {
   readonly #keys: Keys;
   readonly #sources: ReadonlySet<string>;
@@ -59,14 +59,14 @@ export class LegacyTables {
     this.#keys = keys;
   }
 
-  /** A row that is there before the first change, as the initial load reads it. */
+  /** A row that exists before the first change, as the initial load reads it. */
   read(table: string, row: LegacyRow): Committed {
     const legacyKey = this.keyOf(table, row);
     this.#put(table, legacyKey, row);
     return this.#commit(table, 'r', legacyKey, null, row, toTimestampText(START), 0);
   }
 
-  /** Makes a change. Throws where the row that it names is not there, or is there already. */
+  /** Makes a change. Throws if its row does not exist, or already exists. */
   change(change: LegacyChange): Committed[] {
     const { context } = change;
     const committed = this.#change(change);
@@ -93,12 +93,12 @@ export class LegacyTables {
     return [gone(), this.#commit(table, 'c', newKey, null, after, at, 1)];
   }
 
-  /** Whether there is a row of this key, as `keyOf` gives it. */
+  /** Whether a row with this key exists, as returned by `keyOf`. */
   has(table: string, legacyKey: string): boolean {
     return this.#rows.has(`${table}\0${legacyKey}`);
   }
 
-  /** The legacy key of a row. Throws where a cell of it is null. */
+  /** The legacy key of a row. Throws if one of its cells is null. */
   keyOf(table: string, row: LegacyRow): string {
     return this.#textOf(
       table,
@@ -155,7 +155,7 @@ export class LegacyTables {
     ordinal: number,
   ): Committed {
     const offset = this.#offset++;
-    // A change of a key is two events of one transaction.
+    // A change of a key is two events in one transaction.
     const lsn = toLsnText((offset + 1n - BigInt(ordinal)) * 16n);
     return {
       ...{ table, op, legacyKey, before, after, repair: null },

@@ -1,10 +1,10 @@
 import { createRequire } from 'node:module';
 import { CrosswalkError } from '../runtime/errors.ts';
 
-/** The library, as it is loaded. */
+/** The type of the loaded library. */
 export type FastCheck = typeof import('fast-check').default;
 
-/** fast-check, which whoever checks projections installs. Synchronous, so that a check that nobody waits for fails as well. Throws `config_invalid` where it is missing. */
+/** Loads fast-check, which users of checkProjection install. Synchronous, so that a check that is not awaited fails as well. Throws `config_invalid` if it is missing. */
 export function loadFastCheck(from: string = import.meta.url): FastCheck {
   try {
     return createRequire(from)('fast-check') as FastCheck;

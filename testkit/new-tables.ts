@@ -11,20 +11,20 @@ import { assertAdded, assertFolded, assertImplied } from './declared.ts';
 import { fault, show } from './fault.ts';
 import type { Committed } from './legacy-tables.ts';
 
-/** A row of a new table with its lineage, and `deleted_at` where rows of the table are soft-deleted. */
+/** A row of a new table with its lineage, and with `deleted_at` if the table soft-deletes rows. */
 export type StoredRow = Readonly<Record<string, Cell>>;
 
 type RowsById = Map<string, StoredRow>;
 
-/** A retraction: the change that it is due to. */
+/** The change that caused a retraction. */
 interface Cause {
   readonly legacyKey: string;
   readonly lineage: Lineage;
 }
 
 /**
- * The new tables in memory, and what is kept beside them: what the engine makes of changes, without constraints. Every fold reads all contributions, so that neither `needs` nor fronts
- * can matter. What a projection returns against its declaration throws.
+ * The new tables and the engine's state in memory: the effect of changes as in the engine, without constraints. Every fold reads all contributions, so
+ * that `needs` and fronts have no effect. Throws if a projection returns something undeclared.
  */
 export class NewTables {
   readonly #projections: readonly Projection[];
@@ -37,7 +37,7 @@ export class NewTables {
     this.#tenants = tenants;
   }
 
-  /** Applies changes as one batch of every projection that reads their tables. */
+  /** Applies changes as one batch to every projection that reads their tables. */
   apply(changes: readonly Committed[]): void {
     for (const projection of this.#projections) {
       const own = changes.filter(({ table }) => table === projection.source);
@@ -49,12 +49,12 @@ export class NewTables {
     }
   }
 
-  /** Rows of a table, retracted ones too, in the order of their ids. */
+  /** Rows of a table, including retracted ones, ordered by id. */
   rowsOf(table: string): StoredRow[] {
     return [...this.#table(table).values()].sort((a, b) => compareBytes(a.id ?? '', b.id ?? ''));
   }
 
-  /** What was contributed to an aggregate, live or retired, by merge key. */
+  /** Contributions to an aggregate, live or retired, by merge key. */
   contributionsTo(aggregate: string): Map<string, StoredContribution[]> {
     return Map.groupBy((this.#contributions.get(aggregate) ?? new Map()).values(), ({ mergeKey }) => mergeKey);
   }
@@ -87,7 +87,7 @@ export class NewTables {
     }
   }
 
-  /** Live rows under a scope that are not kept. Found by its id, a row that is still implied cannot have to go. */
+  /** Live rows under a scope that are not kept. With `id` as the scope there is only one row, which is not removed while it is still implied. */
   #thoseThatGo(table: string, column: string, value: string, kept: readonly NewRow[]): StoredRow[] {
     if (column === 'id' && kept.length > 0) return [];
     const ids = new Set(kept.map(({ id }) => id));
@@ -100,7 +100,7 @@ export class NewTables {
     this.#table(table).set(row.id!, gone);
   }
 
-  /** Writes a row where a cell differs: one that does not change keeps the lineage of the change that made it. `blank`: of a new row. */
+  /** Writes a row if a cell differs. An unchanged row keeps the lineage of the change that wrote it. `blank`: defaults of a new row. */
   #upsert(table: string, cells: StoredRow, lineage: StoredRow, blank: StoredRow = {}): void {
     const rows = this.#table(table);
     const before = rows.get(cells.id!);
@@ -162,7 +162,7 @@ export class NewTables {
     const history = projection.history!;
     for (const { legacyKey, steps } of rows) {
       for (const { change, before, after } of steps) {
-        // Only a read tells no earlier state: there the history begins.
+        // Only a read has no earlier state: there the history begins.
         if (before === undefined || isSameState(before, after)) continue;
         const { identity: id, lineage, context = null } = change;
         const ordinal = id.slice(id.lastIndexOf('/') + 1);
@@ -171,7 +171,7 @@ export class NewTables {
         for (const { table, columns } of history.targets) {
           for (const row of added[table] ?? []) {
             const of = { legacy_table: source, legacy_key: legacyKey, ...toLineage(lineage, projection) };
-            // There once, however often it is added.
+            // A row is added only once.
             if (!this.#table(table).has(row.id!))
               this.#table(table).set(row.id!, { ...zip(columns, toCells(row, columns)), ...of });
           }
@@ -181,7 +181,7 @@ export class NewTables {
   }
 }
 
-/** Folds contributions as the engine does. Throws an AssertionError where the fold throws, or yields what the aggregate does not declare. */
+/** Folds contributions as the engine does. Throws an AssertionError if the fold throws, or returns something that the aggregate does not declare. */
 export function foldAll(
   aggregate: Aggregate,
   mergeKey: string,
@@ -197,14 +197,14 @@ export function foldAll(
   return folded;
 }
 
-/** Maps a batch, and throws where the engine would make dead letters. */
+/** Maps a batch. Throws where the engine would create dead letters. */
 function mapAll(projection: Projection, tenants: Tenants, changes: readonly Committed[]): MappedRow[] {
   const { rows, defects } = mapChanges(projection, tenants, changes);
   for (const { change, reason } of defects) throw toFault(projection, tenants, change, reason);
   return rows;
 }
 
-/** What a projection cannot map, with the error that it throws. */
+/** Error for a change that a projection cannot map, with the error that the projection throws. */
 function toFault(projection: Projection, tenants: Tenants, change: Defect['change'], reason: string): Error {
   const of = `${projection.name}: ${reason}`;
   try {
@@ -218,7 +218,7 @@ function toFault(projection: Projection, tenants: Tenants, change: Defect['chang
   return fault(`${of}, once, on ${projection.source} ${show(change.legacyKey)}`);
 }
 
-/** A row has one owner for good: two would take it from each other, whoever changes last. */
+/** A row has one permanent owner. Two owners would overwrite each other, and the last change would win. */
 function assertOwner({ name }: Projection, table: string, owner: StoredRow, before: StoredRow | undefined): void {
   if (before === undefined) return;
   const ofBoth = [before, owner].map((row) => `${row.legacy_table} ${row.legacy_key}`);

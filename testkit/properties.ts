@@ -13,16 +13,16 @@ import type { FastCheck } from './load-fast-check.ts';
 import { NewTables } from './new-tables.ts';
 import { applyAndSee, toVariants, tryFold } from './try-fold.ts';
 
-/** What is wrong, and the smallest example that was found of it. */
+/** A failure, with the smallest example found. */
 export interface Failure {
   readonly error: unknown;
   readonly example: readonly string[];
 }
 
-/** Something that must hold on everything that is generated. Returns null where it does. */
+/** A property that must hold for all generated values. Returns null if it holds. */
 export type Property = (settings: { readonly seed: number; readonly numRuns: number }) => Failure | null;
 
-/** What every projection promises, the simplest promises first. */
+/** Guarantees of every projection, the simplest first. */
 export function toProperties(fc: FastCheck, of: RowsOf, tenants: Tenants): Property[] {
   const history = fc.tuple(anyHistory(fc, of), fc.nat());
   const aggregates = [...new Set(of.projections.flatMap((projection) => projection.aggregates))];
@@ -69,7 +69,7 @@ export function toProperties(fc: FastCheck, of: RowsOf, tenants: Tenants): Prope
   ];
 }
 
-/** Tries something on whatever is generated. */
+/** Tries a check on generated values. */
 function toProperty<T>(
   fc: FastCheck,
   values: Arbitrary<T>,
@@ -98,12 +98,12 @@ function pick(row: LegacyRow, columns: readonly string[]): Record<string, string
   return Object.fromEntries(columns.map((column) => [column, row[column]!]));
 }
 
-/** A copy that cannot be written to, of which nothing is remembered from being mapped before. */
+/** A frozen copy, without anything cached from an earlier mapping. */
 function copyOf(row: LegacyRow): LegacyRow {
   return Object.freeze(Object.fromEntries(Object.entries(row)));
 }
 
-/** Runs `work` twice, which must return the same. */
+/** Runs `work` twice. Both results must be equal. */
 function pure<T>(of: string, work: () => T): T {
   const run = () => {
     try {
@@ -127,7 +127,7 @@ function tryRow(projection: Projection, tenants: Tenants, legacyKey: string | nu
   if (history !== undefined) pure(`${name}: stateOf`, () => history.stateOf(copyOf(row), tenants));
 }
 
-/** Changes of a state between any two rows of one key, and none. */
+/** Checks state changes between any two rows of one key, or no row. */
 function toHistoryProperty(fc: FastCheck, projection: Projection, of: RowsOf, tenants: Tenants): Property {
   const { name, source, history } = projection as Projection & Required<Pick<Projection, 'history'>>;
   const other = fc.option(anyCells(fc, [projection], of.examples), { freq: 4 });
@@ -153,7 +153,7 @@ function toHistoryProperty(fc: FastCheck, projection: Projection, of: RowsOf, te
   return toProperty(fc, states, attempt, ([row, cells]) => [showRow(row), ...(cells === null ? [] : [showRow(cells)])]);
 }
 
-/** Applies changes one by one, each mapped anew. */
+/** Applies changes one by one, each mapped again. */
 function applyEach(tables: NewTables, changes: readonly Committed[]): NewTables {
   for (const change of changes) tables.apply([anew(change)]);
   return tables;
@@ -164,7 +164,7 @@ function anew(change: Committed): Committed {
   return { ...change, before: before!, after: after! };
 }
 
-/** Live rows follow from legacy rows alone: in whatever order, batches and number of times their changes are applied. */
+/** Live rows depend only on legacy rows, not on the order, batching or repetition of the changes. */
 function tryReplays(
   projections: readonly Projection[],
   tenants: Tenants,
@@ -189,7 +189,7 @@ function tryReplays(
   assertSame(projections, tables, twice, 'changes that are applied twice leave other rows');
 }
 
-/** Of rows that were retracted it may depend on what was there in between. */
+/** Retracted rows may depend on intermediate states, so they are not compared. */
 function assertSame(projections: readonly Projection[], expected: NewTables, actual: NewTables, what: string): void {
   for (const [table, columns] of toColumnsByTable(projections)) {
     const own = [...columns].filter((column) => !(LINEAGE_COLUMNS as readonly string[]).includes(column));

@@ -9,26 +9,26 @@ import { fault } from './fault.ts';
 import { type Keys, type LegacyChange, LegacyTables } from './legacy-tables.ts';
 import { NewTables, type StoredRow } from './new-tables.ts';
 
-/** What is tested: a pipeline, or some of its projections. */
+/** The subject of a test: a pipeline, or some of its projections. */
 export type Projections = Projection | readonly Projection[] | PipelineRows;
 
-/** What of a pipeline decides its rows. */
+/** The parts of a pipeline that decide its rows. */
 type PipelineRows = Pick<Pipeline, 'projections' | 'rejects'> & Partial<Pick<Pipeline, 'folder' | 'tenants'>>;
 
-/** What a pipeline does not say, or says otherwise. */
+/** Settings that the pipeline lacks, or that override it. */
 export interface SpecOptions {
-  /** Settings of tenants; those that the pipeline pins unless given, and none for projections alone. */
+  /** Tenant settings. Default: those that the pipeline pins; none for projections alone. */
   readonly tenants?: Tenants;
-  /** Key columns of legacy tables; a table that is not named has `id`. */
+  /** Key columns of legacy tables. The default is `id`. */
   readonly keys?: Keys;
 }
 
-/** Rows by table: all live rows of each table that is named, each with the cells that matter. */
+/** Expected rows by table: all live rows of each named table, each with the cells that matter. */
 export type ExpectedTables = Readonly<Record<string, readonly ExpectedRow[]>>;
 
-/** What has become of the new tables. */
+/** State of the new tables. */
 export interface Outcome {
-  /** Compares the tables that are named. Throws an AssertionError that names table, row and column of each difference. */
+  /** Compares the named tables. Throws an AssertionError that names table, row and column of each difference. */
   then(expected: ExpectedTables): Pick<Outcome, 'rejects'>;
   /** Compares the pipeline's rejects in the same way. */
   rejects(expected: readonly ExpectedRow[]): void;
@@ -36,19 +36,19 @@ export interface Outcome {
 
 /** The new tables after the initial load. */
 export interface Given extends Outcome {
-  /** Changes of legacy rows, each committed and applied by itself. */
+  /** Changes of legacy rows. Each is committed and applied separately. */
   when(...changes: readonly LegacyChange[]): Outcome;
 }
 
-/** Where a specification begins: with rows that are there, or with the first change. */
+/** Start of a specification: existing rows, or the first change. */
 export interface Spec extends Pick<Given, 'when'> {
-  /** Legacy rows, by table, that the initial load reads. Columns that are left out are null. */
+  /** Legacy rows by table that the initial load reads. Omitted columns are null. */
   given(rows: Readonly<Record<string, readonly LegacyRow[]>>): Given;
 }
 
 /**
- * A specification of projections: given legacy rows, when they change, then the new tables hold these rows. Runs in memory and at once, in any test runner. Throws
- * AssertionErrors, also where a projection throws or returns what it does not declare.
+ * A specification of projections: given legacy rows, when they change, then the new tables hold these rows. Runs in memory and synchronously, in any
+ * test runner. Throws AssertionErrors, also if a projection throws or returns something undeclared.
  */
 export function spec(of: Projections, options: SpecOptions = {}): Spec {
   const { projections, rejects, tenants } = toTested(of, options.tenants);
@@ -65,7 +65,7 @@ export function spec(of: Projections, options: SpecOptions = {}): Spec {
   };
 }
 
-/** The projections that are tested, the table of rejects, and the settings of tenants. Throws `config_invalid` where the projections do not go together. */
+/** The tested projections, the table of rejects, and the tenant settings. Throws `config_invalid` if the projections do not fit together. */
 export function toTested(
   of: Projections,
   given: Tenants | undefined,
@@ -93,7 +93,7 @@ function toOutcome(projections: readonly Projection[], rejects: string | undefin
   };
   return {
     rejects: compareRejects,
-    // biome-ignore lint/suspicious/noThenProperty: given, when, then; whoever awaits it is told
+    // biome-ignore lint/suspicious/noThenProperty: given, when, then; awaiting it is an error
     then(expected) {
       if (typeof expected === 'function')
         throw fault('a specification is not awaited: name the expected rows in .then({ … })');
@@ -103,7 +103,7 @@ function toOutcome(projections: readonly Projection[], rejects: string | undefin
   };
 }
 
-/** A table or a column that nobody writes would be as expected whatever happens. */
+/** Throws for a table or column that no projection writes: it would always be as expected. */
 function assertNamed(columns: ReadonlyMap<string, ReadonlySet<string>>, expected: ExpectedTables): void {
   for (const [table, rows] of Object.entries(expected)) {
     const known = columns.get(table);
@@ -115,7 +115,7 @@ function assertNamed(columns: ReadonlyMap<string, ReadonlySet<string>>, expected
   }
 }
 
-/** Live rows with the columns that somebody expects, as test runners show them. */
+/** Live rows with the expected columns, as test runners show them. */
 function toShown(rows: readonly StoredRow[], expected: readonly ExpectedRow[]): StoredRow[] {
   const columns = new Set(['id', ...expected.flatMap((row) => Object.keys(row))]);
   const live = rows.filter((row) => (row.deleted_at ?? null) === null);

@@ -1,4 +1,4 @@
-// biome-ignore-all lint/performance/noBarrelFile: what people import as crosswalk/testkit
+// biome-ignore-all lint/performance/noBarrelFile: the entry point crosswalk/testkit
 export { type CheckOptions, checkProjection } from './check-projection.ts';
 export { type ExpectedRow, gone } from './compare-rows.ts';
 export { type Examples, insert, type Key, type Keys, type LegacyChange, remove, update } from './legacy-tables.ts';

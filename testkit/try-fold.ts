@@ -6,7 +6,7 @@ import { fault } from './fault.ts';
 import type { Committed } from './legacy-tables.ts';
 import { foldAll, type NewTables } from './new-tables.ts';
 
-/** What each legacy row has contributed to an aggregate one after the other, while changes are applied; by merge key. */
+/** Applies changes and collects, by merge key, the successive contributions of each legacy row to an aggregate. */
 export function applyAndSee(
   tables: NewTables,
   changes: readonly Committed[],
@@ -28,7 +28,7 @@ export function applyAndSee(
 
 const VARIANTS = 12;
 
-/** What is contributed under a merge key in the end, and what might have been: any versions of any legacy rows, live or retired at any time. */
+/** The final contributions to a merge key, and possible variants: any versions of any legacy rows, live or retired at any time. */
 export function* toVariants(
   versions: readonly (readonly StoredContribution[])[],
   dice: Dice,
@@ -53,7 +53,7 @@ export function* toVariants(
   }
 }
 
-/** Folds contributions in any order, and any of them that hold what is needed. Throws an AssertionError where that gives other rows. */
+/** Folds contributions in any order, and subsets that contain the needed ones. Throws an AssertionError if the rows differ. */
 export function tryFold(
   aggregate: Aggregate,
   mergeKey: string,
@@ -74,7 +74,7 @@ export function tryFold(
     const few = foldAll(aggregate, mergeKey, chooseWithOthers(aggregate.needs, contributions, others, dice));
     for (const { table, key } of aggregate.targets) {
       const [whole, part] = [toRows(all, table), toRows(few, table)];
-      // Of many rows under one merge key, those of parts that are not read stay as they are.
+      // With many rows under one merge key, rows of parts that are not read stay as they are.
       const wanted = key === 'id' ? whole : new Map([...part].map(([id]) => [id, whole.get(id) ?? '']));
       if (isSame(wanted, part)) continue;
       const what = `what \`needs\` chooses folds to other rows of ${table} than all contributions do`;
@@ -83,7 +83,7 @@ export function tryFold(
   }
 }
 
-/** The contributions that are needed, a share of the others, and those that the parts of both need. */
+/** The needed contributions, some of the others, and those that the parts of both need. */
 function chooseWithOthers(
   { whole, parts }: NonNullable<Aggregate['needs']>,
   contributions: readonly StoredContribution[],
@@ -110,7 +110,7 @@ function shuffle<T>(list: readonly T[], dice: Dice): T[] {
 
 type Folded = Readonly<Record<string, readonly FoldedRow[]>>;
 
-/** Rows of a table by id, as texts; without what they rest on. */
+/** Rows of a table by id as texts, without their sources. */
 function toRows(folded: Folded, table: string): Map<string, string> {
   const rows = (folded[table] ?? []).map(({ row, deletedAt }) => {
     const cells = Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -7,17 +7,17 @@ import { strayMoney } from './projections/quotes/legacy-quote.ts';
 
 const finite = (cell: Cell | undefined): Cell => (cell != null && isFiniteNumeric(cell) ? cell : null);
 
-/** Live projected rows, of one tenant where $1 names it. */
+/** Live projected rows; only those of tenant $1 unless it is null. */
 const live = (table: string) =>
   `(SELECT * FROM ${table} WHERE origin = 'cdc' AND deleted_at IS NULL AND ($1::text IS NULL OR tenant_id = $1))`;
 
-/** What must not be there, as rows of a FROM clause. */
+/** A check that a FROM clause returns no rows. */
 const none = (name: string, from: string): TargetCheck => ({
   name,
   sql: `SELECT '0' AS expected, count(*)::text AS actual FROM ${from}`,
 });
 
-/** Items have no deleted_at: they go with their quote. */
+/** Items have no deleted_at: they are deleted with their quote. */
 const orphans: readonly TargetCheck[] = [
   none(
     'quotes without a customer',
@@ -49,18 +49,19 @@ const orphans: readonly TargetCheck[] = [
   ),
 ];
 
-/** Accounts of rows that belong to one. Null accounts cannot be: the columns refuse them, and this looks all the same. */
+/** Account columns of rows that belong to an account. The columns are NOT NULL; the check is an extra safeguard. */
 const ofAccounts = ['contacts', 'messages'] as const;
 const accounts = ofAccounts.map((table) =>
   none(`${table} without user_id or chatbot_id`, `${live(table)} t WHERE t.user_id IS NULL OR t.chatbot_id IS NULL`),
 );
-/** Rows of leads that legacy leads imply: those of contacts and of quotes have another origin. */
+/** Rows of leads implied by legacy leads. Leads of contacts and of quotes come from other legacy tables. */
 const legacyLeads = `(SELECT * FROM ${live('leads')} l WHERE l.legacy_table IN ('leads', 'clients'))`;
-/** What legacy leads say, one contribution each. */
+/** Contributions of legacy leads, one per lead. */
 const saidByLeads = `(SELECT * FROM contribution WHERE aggregate = 'leads' AND legacy_table = 'leads' AND live AND ($1::text IS NULL OR data ->> 'tenant_id' = $1))`;
 
 /**
- * Of each legacy row that stands for a merged row there is one. Counted is what was contributed, in the same snapshot: that this is what the legacy rows say was compared row by row, at another moment.
+ * Each legacy row that stands for a merged row has exactly one merged row. The check counts contributions, in the same snapshot; the comparison with
+ * legacy rows, at another time, has shown that these match.
  */
 const beforeAndAfter = (table: string, key: string): TargetCheck => ({
   name: `${table}, before and after`,
@@ -69,7 +70,7 @@ const beforeAndAfter = (table: string, key: string): TargetCheck => ({
        (SELECT count(*) FROM ${live(table)} r)::text AS actual`,
 });
 
-/** Rows of an order are folded with it: they are there where it is, and nobody else's. */
+/** Rows of an order are folded with it: they exist only with their order, and in its tenant. */
 const ofOrder = (table: string, joined: string): TargetCheck =>
   none(
     `${table} without their order, or of another tenant`,
@@ -77,7 +78,7 @@ const ofOrder = (table: string, joined: string): TargetCheck =>
        LEFT JOIN ${live('orders')} o ON ${joined} AND o.tenant_id = i.tenant_id WHERE o.id IS NULL`,
   );
 
-/** What another row tells the tenant of. Those of one tenant alone are found from either side. */
+/** Rows that get their tenant from another row. In a run over one tenant they are found from either side. */
 const told: readonly TargetCheck[] = [
   beforeAndAfter('campaign_subscribers', 'campaign_id'),
   beforeAndAfter('orders', 'merge_key'),
@@ -97,12 +98,12 @@ const told: readonly TargetCheck[] = [
   ofOrder('order_rejects', 'i.legacy_key = o.legacy_id::text'),
 ];
 
-/** Of each legacy row there is one new row. */
+/** Each legacy row has exactly one new row. */
 const counted = [...ofAccounts, 'campaigns'] as const;
 
 const reasons = Object.values(strayMoney).map((reason) => `'${reason.replaceAll("'", "''")}'`);
 
-/** The checks of docs/mapping.md on the whole. */
+/** The checks of docs/mapping.md on whole tables. */
 export const checks: Checks = {
   totals: [
     {
@@ -160,7 +161,7 @@ export const checks: Checks = {
     ...told,
   ],
   legacy: legacyChecks,
-  // Money that no new row shows, every kind of it, also where there is none. A total that is not zero always makes a quote.
+  // All kinds of money that no new row shows, even if the count is zero. A total other than zero always makes a quote.
   notes: [
     {
       counted: 'quotes',

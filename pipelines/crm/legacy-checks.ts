@@ -1,11 +1,11 @@
 import type { LegacyCheck } from '../../projectors/pipeline.ts';
 
-/** Whether a validated foreign key of the legacy schema forbids it already: then no row is read. */
+/** Whether a validated foreign key of the legacy schema already prevents it. Then no rows are read. */
 const isForbidden = (table: string, column: string) =>
   `EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
      WHERE k.conrelid = '${table}'::regclass AND k.contype = 'f' AND k.convalidated AND cardinality(k.conkey) = 1 AND a.attname = '${column}')`;
 
-/** Rows of a table that name a row which is not there. */
+/** Rows of a table that reference a missing row. */
 const orphans = (
   table: string,
   column: string,
@@ -23,7 +23,7 @@ const orphans = (
 
 const contact = { what: 'a contact', isFatal: true };
 
-/** What must hold between legacy tables, whose foreign keys may have been dropped. */
+/** Invariants between legacy tables, whose foreign keys may have been dropped. */
 export const legacyChecks: readonly LegacyCheck[] = [
   orphans('clients', 'converted_from_lead_id', 'leads', { what: 'a lead', isFatal: false }),
   orphans('leads', 'client_id', 'clients', { what: 'a client', isFatal: true }),

@@ -6,8 +6,8 @@ import { quoteIdent } from '../../schemas/quote.ts';
 import { isPhoneCountry, type Tenants } from './tenants.ts';
 
 /**
- * Where the countries of `workspaces` and the pinned ones differ, by tenant id. What is no country that has phone numbers of its own says nothing. Empty where the table is not there or
- * has no column `country`. Errors: the server's.
+ * Differences between the countries of `workspaces` and the pinned ones, by tenant id. A text that is not a country with phone numbers of its own is
+ * ignored. Empty if the table or its column `country` does not exist. Errors: the server's.
  */
 export async function findCountryDifferences(
   client: pg.ClientBase,

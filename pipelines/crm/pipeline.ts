@@ -8,7 +8,7 @@ import { smoke } from './smoke.ts';
 import { stages } from './stages.ts';
 import { createTenants, type TenantSettings } from './tenants.ts';
 
-/** From a CRM with one wide table for people, and one for quotes that are also leads, jobs and invoices. */
+/** Migrates a CRM with one wide table for people, and one for quotes that are also leads, jobs and invoices. */
 export default definePipeline<TenantSettings>({
   name: 'crm',
   folder: import.meta.dirname,

@@ -1,6 +1,6 @@
 import type { PlannedStep } from '../../projectors/pipeline.ts';
 
-/** The eight phases and the ten steps that the two plans of this migration name, and what does each of them here: docs/phases.md, "The names of the plans". */
+/** The eight phases and the ten steps named in the two plans of this migration, and what implements each of them here: docs/phases.md, "The names of the plans". */
 export const plan: readonly PlannedStep[] = [
   { name: 'phase-1', title: 'create new core tables', phase: 'schema' },
   { name: 'phase-2', title: 'modify existing tables', phase: 'schema' },

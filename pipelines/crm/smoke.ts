@@ -1,13 +1,13 @@
 import type { Smoke } from '../../projectors/pipeline.ts';
 
-/** Tenant, company and quote have the same id: that of the test. */
+/** Tenant, company and quote share one id: that of the test. */
 const OF_TEST = 'WHERE id = ($1::text)::uuid';
 const TOTAL = '120.50';
 const update = (set: string) => [`UPDATE quotes SET ${set}, updated_at = now() ${OF_TEST}`];
 const quote = (condition: string) =>
   `SELECT FROM quotes_new q WHERE q.tenant_id = $1::text AND q.deleted_at IS NULL AND ${condition}`;
 
-/** From a lead to a paid invoice. The person has no phone number and an address in a domain that does not exist, so that nobody is written to. */
+/** From a lead to a paid invoice. The person has no phone number, and an address in a domain that does not exist, so that no message reaches anybody. */
 export const smoke: Smoke = {
   steps: [
     {

@@ -1,4 +1,4 @@
-/** What the application sees at each stage. Which table is shown from which stage on is said where the table is adopted: migrations/. */
+/** What the application sees at each stage. The migration that adopts a table states the stage from which it is visible: migrations/. */
 export const stages = [
   'existing only: contacts and lookups',
   'leads, customers and quotes are visible',

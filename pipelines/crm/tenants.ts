@@ -3,16 +3,16 @@ import type { Tenants as TenantsOf } from '../../projectors/projection.ts';
 import { toLowerCase, trim } from '../../projectors/values/text.ts';
 import placeholders from './placeholders.json' with { type: 'json' };
 
-/** Settings of one tenant that the mapping reads. */
+/** Settings of one tenant that the mapping uses. */
 export interface TenantSettings {
-  /** ISO 3166 alpha-2 country that national phone numbers are read in. */
+  /** ISO 3166 alpha-2 country for national phone numbers. */
   readonly country: string;
   readonly userId: string;
   readonly chatbotId: string;
   readonly placeholders: Placeholders;
 }
 
-/** What people write where they know nothing: it identifies nobody, and never replaces what somebody knew. Lower case, trimmed. */
+/** Texts that people enter for unknown values. They identify nobody, and never replace a known value. Lower case, trimmed. */
 export interface Placeholders {
   /** Local parts of e-mail addresses. */
   readonly mailboxes: ReadonlySet<string>;
@@ -30,14 +30,15 @@ const builtIn: TenantSettings = {
   placeholders: { mailboxes: new Set(placeholders.mailboxes), names: new Set(placeholders.names) },
 };
 
-/** Countries that a tenant's `country` may name: those that have numbers of their own. */
+/** Whether a tenant's `country` may have this value: a country with phone numbers of its own. */
 export function isPhoneCountry(country: string): boolean {
   return isSupportedCountry(country);
 }
 
 /**
- * Lookup of tenant settings from a configuration `{ default: {…}, tenants: { <tenant id>: {…} } }`, where settings are `country`, `userId`, `chatbotId`
- * and `placeholders` (lists `mailboxes` and `names`); what a tenant leaves out is the default's. Throws with the faulty path when the shape is wrong.
+ * Lookup of tenant settings from a configuration `{ default: {…}, tenants: { <tenant id>: {…} } }`. Settings are `country`, `userId`, `chatbotId` and
+ * `placeholders` (lists `mailboxes` and `names`). A tenant inherits omitted settings from the default. Throws with the faulty path if the shape is
+ * wrong.
  */
 export function createTenants(config: unknown): Tenants {
   const { default: fallbackConfig = {}, tenants = {}, ...others } = toRecord(config, 'tenant configuration');

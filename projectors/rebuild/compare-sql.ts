@@ -3,14 +3,14 @@ import { comparable } from '../write/statements.ts';
 import type { Settings } from './shadow.ts';
 import type { Column, Unit } from './units.ts';
 
-/** What the statements are about. `partial`: only legacy rows of which changes were replayed are looked at. */
+/** Parameters of the statements. `partial`: only legacy rows with replayed changes are compared. */
 export interface Side {
   /** Schema of the shadow. */
   readonly shadow: string;
   readonly partial: boolean;
-  /** The first offset replayed, by projection and partition, of a partial rebuild. */
+  /** First replayed offset by projection and partition, for a partial rebuild. */
   readonly starts: Settings['starts'];
-  /** Names of the projections that keep histories. */
+  /** Names of the projections with a history. */
   readonly histories: readonly string[];
 }
 
@@ -20,13 +20,13 @@ export const liveTable = ({ schema, table }: Unit) => `${quote(schema)}.${quote(
 export const shadowTable = ({ table }: Unit, { shadow }: Side) => `${quote(shadow)}.${quote(table)}`;
 export const inShadow = (table: string, { shadow }: Side) => `${quote(shadow)}.${quote(table)}`;
 
-/** The text that names a row in the table of differences. */
+/** The text that identifies a row in the table of differences. */
 export const rowKey = (alias: string, keys: readonly Column[]) =>
   `jsonb_build_array(${keys.map(({ name }) => `${alias}.${quote(name)}::text`).join(', ')})::text`;
 const sameKey = (alias: string, keys: readonly Column[], rowKeyOf: string) =>
   keys.map(({ name, type }, at) => `${alias}.${quote(name)} = (${rowKeyOf}::jsonb->>${at})::${type}`).join(' AND ');
 
-/** Rows of a shadow that count: live ones, and of a history of contributions all of them. */
+/** Rows of a shadow that count: the live ones; for a history, all contributions. */
 export function shadowRows(unit: Unit, side: Side): string {
   const from = `SELECT * FROM ${shadowTable(unit, side)} x`;
   switch (unit.kind) {
@@ -49,7 +49,7 @@ export function wasReplayed(unit: Unit, side: Side, alias: string): string {
   return `EXISTS (SELECT FROM ${inShadow('replayed_key', side)} k WHERE (${alias}.legacy_table, k.projection) IN (${pairs}) AND k.legacy_key = ${alias}.legacy_key)`;
 }
 
-/** Whether a row is there that this unit answers for: what counts as present before a merge. */
+/** Whether a row of this unit counts as present before a merge. */
 export function isOwn(unit: Unit, alias: string): string {
   switch (unit.kind) {
     case 'state':
@@ -68,15 +68,15 @@ export function isOwn(unit: Unit, alias: string): string {
   }
 }
 
-/** Whether its rows are those of a new table, and no state of the projectors. */
+/** Whether the rows belong to a new table, not to the state of the projectors. */
 export function isProjected({ schema }: Pick<Unit, 'schema'>): boolean {
   return schema !== 'crosswalk';
 }
 
-/** Whether a row may be removed because the shadow has none. What was not replayed is not known to be gone. */
+/** Whether a row may be removed because the shadow does not have it. Without a replay, nothing shows that a row is gone. */
 function isRemovable(unit: Unit, side: Side, alias: string): string {
   if (unit.kind === 'state') return 'false';
-  // A row that names another legacy table than it comes from is a difference of the unit that it belongs to.
+  // A row that names another legacy table than its own is a difference of the unit that it belongs to.
   const elsewhere = isProjected(unit)
     ? ` AND NOT EXISTS (SELECT FROM ${shadowTable(unit, side)} o WHERE ${unit.keys.map(({ name }) => `o.${quote(name)} = ${alias}.${quote(name)}`).join(' AND ')}${unit.hasDeletedAt ? ' AND o.deleted_at IS NULL' : ''})`
     : '';
@@ -88,7 +88,7 @@ function isRemovable(unit: Unit, side: Side, alias: string): string {
     case 'contribution':
       return `(${own} AND ${wasReplayed(unit, side, alias)})`;
     case 'merged': {
-      // Merge keys that were folded are locked before, and nothing else is.
+      // Folded merge keys were locked before; no others are.
       const folded = `m.aggregate = ${literal(unit.aggregate!.name)} AND m.merge_key = ${alias}.${quote(unit.aggregate!.keyColumn)}`;
       return `(${own} AND EXISTS (SELECT FROM ${inShadow('merge_key', side)} m WHERE ${folded}))`;
     }
@@ -97,7 +97,7 @@ function isRemovable(unit: Unit, side: Side, alias: string): string {
   }
 }
 
-/** Whether changes of the row's legacy key wait or have failed in the shadow: its last good version may be one that was not replayed. */
+/** Whether changes of the row's legacy key are parked or dead letters in the shadow. Its last good version may then be one that was not replayed. */
 function isFailing(unit: Unit, side: Side, alias: string): string {
   const of = `f.projection = ${literal(unit.projection)} AND f.legacy_key = ${alias}.legacy_key`;
   return `(EXISTS (SELECT FROM ${inShadow('parked_change', side)} f WHERE ${of}) OR EXISTS (SELECT FROM ${inShadow('dead_letter', side)} f WHERE ${of} AND f.resolved_at IS NULL))`;
@@ -105,11 +105,11 @@ function isFailing(unit: Unit, side: Side, alias: string): string {
 
 const present = (alias: string, { keys }: Unit) => `${alias}.${quote(keys[0]!.name)} IS NOT NULL`;
 
-/** The columns that make a difference, as a row. */
+/** The compared columns as a row. */
 const compared = (alias: string, columns: readonly Column[]) =>
   `(${columns.map(({ name, type }) => comparable(alias, name, type)).join(', ')})`;
 
-/** Of a row of the shadow (s) and one of the live tables (l), either of which may be missing: whether they make a difference, and of which kind. */
+/** Whether a row of the shadow (s) and one of the live tables (l) differ, and how. Either may be missing. */
 function difference(unit: Unit, of: Side): { kind: string; condition: string } {
   const hasOrigin = isProjected(unit);
   const isDeleted = unit.hasDeletedAt ? 'l.deleted_at IS NOT NULL' : 'false';
@@ -121,7 +121,7 @@ function difference(unit: Unit, of: Side): { kind: string; condition: string } {
   };
 }
 
-/** Finds all differences of a unit and notes them; $1 is the round. Reads both tables as a whole. */
+/** Finds and records all differences of a unit; $1 is the round. Reads both tables in full. */
 export function compareAllSql(unit: Unit, of: Side): string {
   const { kind, condition } = difference(unit, of);
   const joined = unit.keys.map(({ name }) => `l.${quote(name)} = s.${quote(name)}`).join(' AND ');
@@ -131,8 +131,8 @@ export function compareAllSql(unit: Unit, of: Side): string {
 }
 
 /**
- * Finds the differences of the rows that may differ by now and notes them: those that differed in the round before ($1 is this round), and those of legacy
- * rows that changed since. $2: values of `sinceColumn`. Rows are looked up one by one.
+ * Finds and records the differences of rows that may differ by now: those that differed in the previous round ($1 is this round), and those of legacy
+ * rows changed since. $2: values of `sinceColumn`. Rows are looked up one by one.
  */
 export function compareAgainSql(unit: Unit, of: Side): string {
   const { kind, condition } = difference(unit, of);
@@ -148,7 +148,7 @@ export function compareAgainSql(unit: Unit, of: Side): string {
     LEFT JOIN ${liveTable(unit)} l ON ${sameKey('l', unit.keys, 'c.row_key')} WHERE ${condition}`;
 }
 
-/** What $2 of `compareAgainSql` lists: values of the scope, merge keys, or legacy keys. */
+/** The column whose values $2 of `compareAgainSql` lists: the scope column, merge key or legacy key. */
 export function sinceColumn({ kind, scope, aggregate }: Unit): Column {
   if (kind === 'merged') return { name: aggregate!.keyColumn, type: 'uuid' };
   return scope === null ? { name: 'legacy_key', type: 'text' } : scope.column;
@@ -159,7 +159,7 @@ function changedSince(unit: Unit, alias: string, isLive: boolean): string {
   const listed = `${alias}.${quote(name)} = ANY ($2::text[]::${type}[])`;
   switch (unit.kind) {
     case 'contribution':
-      // By the index that each side has.
+      // Uses the index of each side.
       return `${alias}.aggregate = ${literal(unit.aggregate!.name)} AND ${alias}.legacy_table IN ${oneOf(unit.sources.keys())} AND ${listed}${isLive ? ` AND ${alias}.live` : ''}`;
     case 'state':
       return `${alias}.projection = ${literal(unit.projection)} AND ${listed}`;
@@ -170,13 +170,13 @@ function changedSince(unit: Unit, alias: string, isLive: boolean): string {
   }
 }
 
-/** Merge keys of an aggregate to which legacy rows contribute or did; $1: legacy keys, $2 their legacy table. */
+/** Merge keys of an aggregate that legacy rows contribute to, or did. $1: legacy keys, $2: their legacy table. */
 export function touchedMergeKeysSql(aggregate: string, of: Side): string {
   return `SELECT merge_key FROM ${inShadow('contribution', of)} WHERE aggregate = ${literal(aggregate)} AND legacy_table = $2 AND legacy_key = ANY ($1)
     UNION SELECT merge_key FROM crosswalk.contribution WHERE aggregate = ${literal(aggregate)} AND legacy_table = $2 AND legacy_key = ANY ($1) AND live`;
 }
 
-/** Differences of a unit in a round ($1) with both rows: `d`, `s` (also where it is deleted) and `l`. */
+/** Differences of a unit in a round ($1) with both rows: `d`, `s` (also if deleted) and `l`. */
 export function differencesFrom(unit: Unit, of: Side, rest = ''): string {
   return `(SELECT * FROM ${inShadow('difference', of)} WHERE round = $1 AND unit = ${unit.number}${rest}) d
     LEFT JOIN ${shadowTable(unit, of)} s ON ${sameKey('s', unit.keys, 'd.row_key')}
@@ -185,12 +185,12 @@ export function differencesFrom(unit: Unit, of: Side, rest = ''): string {
 
 const finite = (value: string) => `${value} NOT IN ('NaN', 'Infinity', '-Infinity')`;
 
-/** Numeric columns of a unit's rows: those that hold amounts. */
+/** Numeric columns of a unit's rows: the amounts. */
 export function amountsOf(unit: Unit): string[] {
   return isProjected(unit) ? unit.compared.filter(({ type }) => /^numeric/.test(type)).map(({ name }) => name) : [];
 }
 
-/** One row: how many rows the unit has, then for each of `amountsOf` the sum before and after, finite values only. */
+/** One row: number of rows of the unit, then the sums before and after for each of `amountsOf`, finite values only. */
 export function sumsSql(unit: Unit, of: Side): string {
   const amounts = amountsOf(unit).map(quote);
   const before = amounts.map(
@@ -207,7 +207,7 @@ export function sumsSql(unit: Unit, of: Side): string {
       (SELECT ${['count(*) AS differing', ...delta].join(', ')} FROM ${differencesFrom(unit, of)}) d`;
 }
 
-/** One row: for each compared column in how many changed rows it differs. $1 is the round. */
+/** One row: for each compared column, the number of changed rows in which it differs. $1 is the round. */
 export function columnCountsSql(unit: Unit, of: Side): string {
   const counts = unit.compared.map(
     ({ name, type }) =>
@@ -216,7 +216,7 @@ export function columnCountsSql(unit: Unit, of: Side): string {
   return `SELECT json_build_array(${counts.join(', ')})::text AS counts FROM ${differencesFrom(unit, of)} WHERE d.kind = 'change'`;
 }
 
-/** Differences one by one, for changed rows a line a column: the first $2 rows of round $1. */
+/** The first $2 differing rows of round $1, with one line per column for changed rows. */
 export function examplesSql(unit: Unit, of: Side): string {
   const cells = unit.compared.map(({ name, type }) => {
     const differs = `${comparable('l', name, type)} IS DISTINCT FROM ${comparable('s', name, type)}`;
@@ -228,7 +228,7 @@ export function examplesSql(unit: Unit, of: Side): string {
     LEFT JOIN LATERAL (VALUES ${cells.join(', ')}) AS c (name, before, after, differs) ON d.kind = 'change' AND c.differs ORDER BY d.row_key, c.name`;
 }
 
-/** How many rows to be written would hold a unique value of a live row that stays as it is. `units`: numbers of all units of the table. $1 is the round. */
+/** Number of rows to write whose unique value a live row holds that stays unchanged. `units`: numbers of all units of the table. $1 is the round. */
 export function conflictsSql(
   unit: Unit,
   of: Side,

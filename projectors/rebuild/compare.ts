@@ -18,7 +18,7 @@ import type { Difference, Failure, ProjectionReport, Report, TableReport } from 
 import { readStale } from './stale.ts';
 import type { Unit } from './units.ts';
 
-/** Compares shadow and live tables as a whole, in the caller's transaction, notes what differs under `round`, and tells. */
+/** Compares shadow and live tables in full, in the caller's transaction. Records the differences under `round` and returns a report. */
 export async function compareAll(
   client: pg.ClientBase,
   side: Side,
@@ -54,8 +54,8 @@ export async function compareAll(
 }
 
 /**
- * Compares again what may differ by now, in the caller's transaction: what differed in the round before, and what changed since that round began. Notes it
- * under the next round. Returns the units that differ. Rows are looked up by key: nothing is read as a whole.
+ * Compares again, in the caller's transaction, what may differ by now: differences of the previous round, and changes since that round began. Records
+ * the differences under the next round. Returns the units that differ. Rows are looked up by key; no table is read in full.
  */
 export async function compareAgain(
   client: pg.ClientBase,
@@ -82,7 +82,7 @@ export async function compareAgain(
   return differing;
 }
 
-/** How many legacy keys have changed since a round began: those that are replayed in it or later. */
+/** Number of legacy keys changed since a round began: those replayed in it or later. */
 export async function countChangedKeys(
   client: pg.ClientBase,
   { shadow }: Side,
@@ -96,7 +96,7 @@ export async function countChangedKeys(
   return Number(rows[0]!.count);
 }
 
-/** Legacy keys by projection whose rows may have changed since a round began, on either side: those that were replayed, and those that waited or had failed. */
+/** Legacy keys by projection whose rows may have changed on either side since a round began: replayed keys, and keys with parked changes or dead letters. */
 async function readChangedKeys(
   client: pg.ClientBase,
   { shadow }: Side,
@@ -112,9 +112,7 @@ async function readChangedKeys(
   return new Map([...keys].map(([projection, found]) => [projection, found.map(({ legacy_key }) => legacy_key)]));
 }
 
-/**
- * Marks legacy rows of which changes wait or have failed, on either side, as changed in this round: they may be applied any time. In a partial rebuild only those that were replayed.
- */
+/** Marks legacy rows with parked changes or dead letters on either side as changed in this round: they may be applied at any time. A partial rebuild marks only replayed rows. */
 export async function markHeldKeys(
   client: pg.ClientBase,
   { shadow, partial }: Side,
@@ -211,7 +209,7 @@ async function readExamples(
   }));
 }
 
-/** Changes that the shadow could not apply, and the live tables could. */
+/** Changes that the live tables could apply and the shadow could not. */
 export async function readFailures(client: pg.ClientBase, { shadow }: Side): Promise<Failure[]> {
   const { rows } = await client.query<{
     projection: string;
@@ -229,7 +227,7 @@ export async function readFailures(client: pg.ClientBase, { shadow }: Side): Pro
   }));
 }
 
-/** Unique values that rows to be written would share with live rows that stay as they are: possible where only some of the rows were replayed. */
+/** Unique values that rows to write would share with unchanged live rows. Possible if only some of the rows were replayed. */
 async function readConflicts(
   client: pg.ClientBase,
   side: Side,

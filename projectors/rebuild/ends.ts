@@ -1,8 +1,8 @@
 import type { Ends } from '../consume.ts';
 
-/** Ends of partitions that move: where the live projector of a topic is. A partition that is not known ends at 0. */
+/** Moving ends of partitions: the positions of the live projector of a topic. An unknown partition ends at 0. */
 export interface MovingEnds extends Ends {
-  /** Offsets by partition. Ends never go back: whoever read earlier may tell later. */
+  /** Offsets by partition. Ends never go back: an older reading may arrive later. */
   move(offsets: ReadonlyMap<number, bigint>): void;
 }
 

@@ -7,12 +7,12 @@ import { liveNamespace, searchPathOption } from '../session.ts';
 import type { Place, Replay } from './replay.ts';
 import type { Settings, Shadow } from './shadow.ts';
 
-/** All of the offset rows must be free within this, or none is kept: the projectors of those that are held already wait. */
+/** Time limit to lock all offset rows. If it passes, all locks are released: the projectors of the locked rows are already waiting. */
 const LOCK_MS = 2000;
-/** How long the shadow may take from its last changes to those of the live projectors, while these wait. */
+/** Time limit for the shadow to reach the live offsets while the live projectors wait. */
 const REACH_MS = 5000;
 const ATTEMPTS = 3;
-/** How often changes that wait in the shadow alone are tried, while the live projectors wait: one may wait for another. */
+/** Number of retries of changes parked only in the shadow, while the live projectors wait: one may depend on another. */
 const RETRIES = 5;
 
 /** Next offsets of projections, live or in a shadow. */
@@ -32,7 +32,7 @@ export async function readPlaces(
   }));
 }
 
-/** Changes that wait or have failed in a shadow, without those that do so in the live tables as well, or were discarded there. */
+/** Parked changes and dead letters of a shadow, without those that the live tables also have, or that were discarded there. */
 export const newFailures = (schema: string) => `(SELECT f.* FROM (
     SELECT projection, topic, partition, record_offset, legacy_key, reason, 'waiting' AS kind FROM ${schema}.parked_change
     UNION ALL SELECT projection, topic, partition, record_offset, legacy_key, reason, 'failed' FROM ${schema}.dead_letter WHERE resolved_at IS NULL) f
@@ -40,7 +40,7 @@ export const newFailures = (schema: string) => `(SELECT f.* FROM (
     AND NOT EXISTS (SELECT FROM crosswalk.dead_letter d WHERE (d.projection, d.topic, d.partition, d.record_offset) = (f.projection, f.topic, f.partition, f.record_offset)
       AND (d.resolved_at IS NULL OR d.resolution LIKE 'discarded %')))`;
 
-/** A session that reads and writes both sides: all names of tables have their schema. The live tables go on if this process is frozen. */
+/** Opens a session that reads and writes both sides; all table names are qualified. The live tables continue if this process freezes. */
 export function connectBoth(url: string, targetSchema: string, options: string): Promise<pg.Client> {
   return connect(
     url,
@@ -56,9 +56,9 @@ export interface FenceOptions {
 }
 
 /**
- * Runs `work` while the live projectors stand still, at offsets that the shadow has reached exactly: their offset rows are locked by a transaction of `client`,
- * which `work` may use and which is rolled back unless `work` commits it. `onPause` is told of each time for which they stood still, also where it was in vain.
- * Throws `not_reached` where the rows cannot be locked, or the shadow does not arrive.
+ * Runs `work` while the live projectors are paused at offsets that the shadow has reached exactly. A transaction of `client` locks their offset rows.
+ * `work` may use it; it is rolled back unless `work` commits it. `onPause` is called for each pause, also after a failed attempt. Throws `not_reached`
+ * if the rows cannot be locked or the shadow does not arrive.
  */
 export async function atFence<T>(
   client: pg.Client,
@@ -82,12 +82,12 @@ export async function atFence<T>(
         `The shadow did not reach the live projectors within ${REACH_MS / 1000} s, ${ATTEMPTS} times over`,
       );
     }
-    // The live projectors have their turn.
+    // Let the live projectors run.
     await pause(REACH_MS, options.signal);
   }
 }
 
-/** Locks the live offsets as everybody does who locks several, so that nobody waits in a circle. Returns the moment from which the projectors wait. */
+/** Locks the live offsets in the common order, which prevents deadlocks. Returns the time from which the projectors wait. */
 async function lock(
   client: pg.Client,
   projections: readonly string[],
@@ -121,7 +121,7 @@ async function lock(
   }
 }
 
-/** Whether the shadow gets to the live offsets in time, with what waits in it tried. The client is asked again and again, so that the server knows it to be alive. */
+/** Whether the shadow reaches the live offsets in time, including retries of its parked changes. Polls through the client, so that the server knows it is alive. */
 async function hasReached(client: pg.Client, shadow: Shadow, replay: Replay): Promise<boolean> {
   const endMs = performance.now() + REACH_MS;
   while (!(await isThere(client, shadow))) {
@@ -129,7 +129,7 @@ async function hasReached(client: pg.Client, shadow: Shadow, replay: Replay): Pr
     if (performance.now() > endMs) return false;
     await sleep(10);
   }
-  // What waits for a change of another partition may be applied by now.
+  // Changes parked for a change of another partition may be applicable by now.
   for (let retry = 0, before = ''; retry < RETRIES; retry++) {
     const { rows } = await client.query<{ count: string }>(
       `SELECT count(*)::text FROM ${newFailures(shadow.schema)} f WHERE kind = 'waiting'`,
@@ -138,7 +138,7 @@ async function hasReached(client: pg.Client, shadow: Shadow, replay: Replay): Pr
     before = rows[0]!.count;
     await replay.retryWaiting();
   }
-  // A retry of waiting changes that has begun ends before this, and none begins after.
+  // A retry of parked changes that has begun ends before this, and no other begins after.
   for (const projection of shadow.settings.projections) {
     await client.query(`SELECT pg_advisory_xact_lock(hashtext('crosswalk.parked'), hashtext($1))`, [
       projection + shadow.schema,
@@ -147,7 +147,7 @@ async function hasReached(client: pg.Client, shadow: Shadow, replay: Replay): Pr
   return true;
 }
 
-/** Whether the shadow's offsets are the live ones. Throws `position_mismatch` where they are behind them. */
+/** Whether the shadow's offsets are the live ones. Throws `position_mismatch` if the live ones are behind. */
 async function isThere(client: pg.Client, { schema, settings }: Shadow): Promise<boolean> {
   const { rows } = await client.query<{ behind: string; ahead: string }>(
     `SELECT count(*) FILTER (WHERE coalesce(s.next_offset, -1) < o.next_offset)::text AS behind, count(*) FILTER (WHERE s.next_offset > o.next_offset)::text AS ahead

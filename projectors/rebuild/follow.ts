@@ -5,21 +5,21 @@ import type { Place, Replay } from './replay.ts';
 import type { Shadow } from './shadow.ts';
 
 const EVERY_MS = 100;
-/** How far behind the live projectors the shadow may be when these are asked to stand still. */
+/** Maximum lag of the shadow behind the live projectors before these are paused. */
 const CLOSE_MS = 500;
-/** What must do where it never comes so close, after so long. */
+/** Accepted lag, and the time after which it is accepted, if the shadow never gets that close. */
 const LOOSE_MS = 3000;
 const LOOSE_FOR_MS = 10_000;
-/** Changes that wait in the shadow alone are given so long without any of them being applied, or refused for good. */
+/** Time limit without progress for changes parked only in the shadow: none of them applied or dead-lettered. */
 const SETTLE_MS = 30_000;
 
 export interface Following {
-  /** Throws what ended it. */
+  /** Throws the error that ended it. */
   check(): void;
   close(): Promise<void>;
 }
 
-/** Lets a shadow go on as far as the live projectors are, until closed. */
+/** Lets a shadow follow the live projectors until closed. */
 export function follow(shadow: Shadow, replay: Replay): Following {
   const stopping = new AbortController();
   let failure: unknown = null;
@@ -44,7 +44,7 @@ export function follow(shadow: Shadow, replay: Replay): Following {
   };
 }
 
-/** Waits until the shadow follows the live projectors closely, and what waits in it alone has had its time. */
+/** Waits until the shadow follows the live projectors closely and changes parked only in it have settled or had their time. */
 export async function untilNear(
   shadow: Shadow,
   following: Following,
@@ -78,7 +78,7 @@ export async function untilNear(
 
 const sum = (places: readonly Place[]) => places.reduce((total, { offset }) => total + offset, 0n);
 
-/** How many changes wait in the shadow and not in the live tables, also where these have a letter of it, and a text that changes when any of them is settled. */
+/** Number of changes parked in the shadow and not in the live tables, even if these have a dead letter for it; and a text that changes when any of them settles. */
 async function readState({ control, schema }: Shadow): Promise<{ waiting: string; state: string }> {
   const { rows } = await control.query<{ waiting: string; failed: string }>(
     `SELECT (SELECT count(*) FROM ${schema}.parked_change s WHERE NOT EXISTS (SELECT FROM crosswalk.parked_change p

@@ -1,4 +1,4 @@
-// What becomes of waiting changes and dead letters in a merge, as conditions of SQL: the report counts by them what the merge does.
+// The effect of a merge on parked changes and dead letters, as SQL conditions. The report counts with the same conditions that the merge uses.
 import { quoteLiteral as literal } from '../../schemas/quote.ts';
 import { inShadow, type Side } from './compare-sql.ts';
 
@@ -8,18 +8,18 @@ const sameRecord = (a: string, b: string) =>
     .join(' AND ');
 const sameKey = (a: string, b: string) => `${a}.projection = ${b}.projection AND ${a}.legacy_key = ${b}.legacy_key`;
 
-/** Of a waiting change of the live tables: whether it no longer waits. In a partial rebuild those of legacy rows that were not replayed do as before. */
+/** Whether a parked change of the live tables will no longer be parked. In a partial rebuild, changes of rows that were not replayed stay parked. */
 export const isNoLongerWaiting = (x: string, side: Side) =>
   `${isReplayed(x, side)} AND NOT EXISTS (SELECT FROM ${inShadow('parked_change', side)} s WHERE ${sameRecord('s', x)})`;
 
-/** Of a waiting change of the shadow: whether it would wait in the live tables from now on, too. What is a letter there, or was discarded, stays that. */
+/** Whether a parked change of the shadow becomes a parked change of the live tables. Dead letters and discarded changes there stay as they are. */
 export const isNewlyWaiting = (s: string) =>
   `NOT EXISTS (SELECT FROM crosswalk.parked_change p WHERE ${sameRecord('p', s)})
    AND NOT EXISTS (SELECT FROM crosswalk.dead_letter d WHERE ${sameRecord('d', s)} AND (d.resolved_at IS NULL OR d.resolution LIKE 'discarded %'))`;
 
 /**
- * Of a dead letter of the live tables: whether it was open and no longer is. One from before a partial rebuild's start was not tried: it is overtaken where a
- * later version of its row was applied, and in a history, where each change counts by itself, it stays.
+ * Whether an open dead letter of the live tables will no longer be open. A partial rebuild does not try dead letters from before its start. Such a
+ * letter is superseded if a later version of its row was applied. In a history each change counts by itself, so it stays open.
  */
 export function isNoLongerOpen(x: string, side: Side): string {
   const fails = (table: string, condition: string) =>
@@ -29,7 +29,7 @@ export function isNoLongerOpen(x: string, side: Side): string {
     AND (NOT ${isBeforeStart(x, side)} OR ${isOvertaken})`;
 }
 
-/** Of a dead letter of the shadow: whether it is one of the live tables from now on. */
+/** Whether a dead letter of the shadow becomes one of the live tables. */
 export const isNewlyOpen = (s: string) =>
   `${s}.resolved_at IS NULL AND NOT EXISTS (SELECT FROM crosswalk.dead_letter d WHERE ${sameRecord('d', s)})`;
 

@@ -1,14 +1,14 @@
 import type { Place } from './replay.ts';
 
-/** How far behind the live projectors a shadow is, as looks at both tell. */
+/** Lag of a shadow behind the live projectors, from samples of both positions. */
 export interface Lag {
-  /** Notes where both are. Returns how long ago the live projectors were last where the shadow is now; infinite where that is longer ago than is remembered. */
+  /** Records both positions. Returns how long ago the live projectors were last at the shadow's present position; infinite if longer ago than the samples reach. */
   look(atMs: number, live: readonly Place[], own: readonly Place[]): number;
-  /** How many looks are remembered. */
+  /** Number of samples kept. */
   readonly size: number;
 }
 
-/** Remembers the looks of `withinMs`, and no others. */
+/** Keeps the samples of the last `withinMs`. */
 export function createLag(withinMs: number): Lag {
   let looks: { readonly atMs: number; readonly live: readonly Place[] }[] = [];
   return {

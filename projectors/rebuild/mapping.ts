@@ -12,10 +12,10 @@ const ENGINE = [
   ...['schemas/avro/*'],
 ];
 const CODE = /(?<!\.d)\.(ts|js|mjs|json)$/;
-/** Of a pipeline: what makes no row. */
+/** Files of a pipeline that do not affect rows. */
 const BESIDE = /^(node_modules|migrations|oracle|sample|tests?|dist)\/|\.test\.|^(checks|stages)\./;
 
-/** Files that decide which rows come of which records, by name: the engine's, the pipeline's own, and the manifests of the packages that these import. */
+/** Files that decide which rows result from which records, by name: the engine's, the pipeline's own, and the manifests of imported packages. */
 export function mappingFiles(pipeline: Pick<Pipeline, 'folder'>): Map<string, string> {
   const files = new Map<string, string>();
   for (const file of ENGINE.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).sort())
@@ -42,7 +42,7 @@ function manifestOf(name: string, folder: string): string | null {
   return search.map((path) => join(path, name, 'package.json')).find((file) => existsSync(file)) ?? null;
 }
 
-/** What decides the rows of projections: their versions, and a digest of the files, which may have been changed without a new version. */
+/** What decides the rows of projections: their versions, and a digest of the files, which may change without a new version. */
 export function readMapping(
   pipeline: Pick<Pipeline, 'folder'>,
   projections: readonly Projection[],

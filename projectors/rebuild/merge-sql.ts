@@ -10,12 +10,12 @@ const byKey = (unit: Unit, a: string, b: string) =>
   unit.keys.map(({ name }) => `${a}.${quote(name)} = ${b}.${quote(name)}`).join(' AND ');
 const isThere = (unit: Unit, alias: string) => `${alias}.${quote(unit.keys[0]!.name)} IS NOT NULL`;
 
-/** Whether rows of the unit are deleted for good where they go. */
+/** Whether removed rows of the unit are physically deleted. */
 function isDeleted({ kind, hasDeletedAt }: Unit): boolean {
   return kind !== 'state' && !hasDeletedAt;
 }
 
-/** Deletes rows that go and leave no trace; null where the unit has none. Contributions that retire are written by `updateSql`. $1 is the round. */
+/** Deletes removed rows physically; null if the unit never does. Retired contributions are written by `updateSql`. $1 is the round. */
 export function deleteSql(unit: Unit, side: Side): string | null {
   if (!isDeleted(unit)) return null;
   const retires = unit.kind === 'contribution' ? ` AND NOT ${isThere(unit, 's')}` : '';
@@ -23,7 +23,7 @@ export function deleteSql(unit: Unit, side: Side): string | null {
     WHERE ${byKey(unit, 't', 'l')}${isOurs(unit, 't')}`;
 }
 
-/** Marks rows as deleted that go and of which the shadow knows nothing; null where the unit has none. */
+/** Soft-deletes removed rows that the shadow does not know; null if the table has no deleted_at. */
 export function softDeleteSql(unit: Unit, side: Side): string | null {
   if (!unit.hasDeletedAt) return null;
   return `UPDATE ${liveTable(unit)} t SET deleted_at = now() FROM (SELECT l.* FROM ${differencesFrom(unit, side)}
@@ -31,7 +31,7 @@ export function softDeleteSql(unit: Unit, side: Side): string | null {
     WHERE ${byKey(unit, 't', 'l')}${isOurs(unit, 't')}`;
 }
 
-/** Writes rows that are there as the shadow has them: those that change, come back, or are deleted there. */
+/** Updates existing rows to the shadow's version: rows that change, come back, or are deleted there. */
 export function updateSql(unit: Unit, side: Side): string {
   const keys = new Set(unit.keys.map(({ name }) => name));
   const set = unit.written.filter((name) => !keys.has(name)).map((name) => `${quote(name)} = s.${quote(name)}`);
@@ -41,7 +41,7 @@ export function updateSql(unit: Unit, side: Side): string {
     WHERE ${byKey(unit, 't', 's')}${isOurs(unit, 't')}`;
 }
 
-/** Adds rows that are not there. */
+/** Inserts rows that do not exist. */
 export function insertSql(unit: Unit, side: Side): string {
   const origin = isProjected(unit);
   const columns = unit.written.map(quote);
@@ -50,22 +50,19 @@ export function insertSql(unit: Unit, side: Side): string {
     FROM (SELECT s.* FROM ${differencesFrom(unit, side)} WHERE d.kind = 'add' AND ${isThere(unit, 's')} AND NOT ${isThere(unit, 'l')}) s`;
 }
 
-/** Keys of a unit's table, so that what is merged into it is locked as ever. */
+/** Inserts the merge keys of a unit's table, so that later merges lock them as usual. */
 export function mergeKeysSql(unit: Unit, side: Side): string {
   return `INSERT INTO crosswalk.merge_key (aggregate, merge_key) SELECT DISTINCT s.aggregate, s.merge_key FROM ${differencesFrom(unit, side)}
     JOIN ${shadowTable(unit, side)} x ON ${byKey(unit, 'x', 's')} WHERE d.kind IN ('add', 'change') ON CONFLICT DO NOTHING`;
 }
 
-/** Merge keys of which a contribution is written: which of them their folds need is found again from all, with the next change. $1 is the round. */
+/** Resets the front of merge keys with a written contribution: the next change determines again, from all contributions, which of them the fold needs. $1 is the round. */
 export function forgetFrontsSql(unit: Unit, side: Side): string {
   return `UPDATE crosswalk.merge_key m SET front_version = NULL FROM (SELECT DISTINCT coalesce(s.aggregate, l.aggregate) AS aggregate, coalesce(s.merge_key, l.merge_key) AS merge_key
       FROM ${differencesFrom(unit, side)}) d WHERE m.aggregate = d.aggregate AND m.merge_key = d.merge_key AND m.front_version IS NOT NULL`;
 }
 
-/**
- * Tables in an order in which rows may come: each after those that its rows refer to at once. References that are checked at commit do not count. Where they go
- * round in a circle the order given decides.
- */
+/** Tables in insert order: each after the tables that its rows reference immediately. Deferred references do not count. Within a cycle the given order decides. */
 export function parentsFirst(
   tables: readonly string[],
   references: readonly { readonly child: string; readonly parent: string }[],

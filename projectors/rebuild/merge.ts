@@ -16,15 +16,15 @@ import type { Failure } from './report.ts';
 import { readStale } from './stale.ts';
 import type { Unit } from './units.ts';
 
-/** Rows written, by table: those that came, those that were written anew, and those that went. */
+/** Rows written by table: added, changed and removed. */
 export type Merged = Readonly<Record<string, { added: number; changed: number; removed: number }>>;
 
-/** A row that another session holds for longer than this ends the merge: projectors wait meanwhile. */
+/** Maximum wait for a row lock before the merge fails: projectors wait meanwhile. */
 const LOCK_TIMEOUT = '5s';
 
 /**
- * Merges what differs into the live tables, in the caller's transaction, which holds the live offsets, and commits it. Compares once more before, what may
- * differ since `round`. Returns the failures that came since, having changed nothing, or with what was written.
+ * Merges the differences into the live tables in the caller's transaction, which holds the live offsets, and commits it. First compares again what may
+ * have changed since `round`. Returns either new failures, having changed nothing, or what was written.
  */
 export async function merge(
   client: pg.ClientBase,
@@ -40,7 +40,7 @@ export async function merge(
   const written = await writeRows(client, side, await inOrder(client, differing), options.round + 1);
   await replaceHeld(client, side, options);
   await client.query(`UPDATE ${side.shadow}.rebuild SET merged_at = now()`);
-  // What is refused must show while it can be named, and not at commit.
+  // A refused row must fail here, where it can be named, not at commit.
   await client.query('SET CONSTRAINTS ALL IMMEDIATE');
   await reach?.('rebuild_merge.before');
   await client.query('COMMIT');
@@ -48,7 +48,7 @@ export async function merge(
   return { merged: written };
 }
 
-/** What is state before what is shown, then tables whose rows others refer to. */
+/** State before visible rows, then tables in the order of their references. */
 async function inOrder(client: pg.ClientBase, units: readonly Unit[]): Promise<Unit[]> {
   const tables = [...new Set(units.filter(isProjected).map(({ table }) => table))];
   const { rows: references } = await client.query<{ child: string; parent: string }>(
@@ -61,7 +61,7 @@ async function inOrder(client: pg.ClientBase, units: readonly Unit[]): Promise<U
   return units.toSorted((a, b) => order.indexOf(a.table) - order.indexOf(b.table));
 }
 
-/** Children go first, parents come first. */
+/** Deletes children first, inserts parents first. */
 async function writeRows(client: pg.ClientBase, side: Side, units: readonly Unit[], round: number): Promise<Merged> {
   const tables: Record<string, { added: number; changed: number; removed: number }> = {};
   const run = async (unit: Unit, what: 'added' | 'changed' | 'removed', sql: string | null) => {
@@ -82,8 +82,8 @@ async function writeRows(client: pg.ClientBase, side: Side, units: readonly Unit
 }
 
 /**
- * Waiting changes and open dead letters become those of the shadow; in a partial rebuild those of legacy rows that were replayed. Letters that are resolved or
- * discarded stay as they are.
+ * Replaces parked changes and open dead letters with those of the shadow; in a partial rebuild, only those of replayed legacy rows. Resolved and
+ * discarded dead letters stay as they are.
  */
 async function replaceHeld(
   client: pg.ClientBase,
@@ -92,7 +92,7 @@ async function replaceHeld(
 ): Promise<void> {
   const { shadow } = side;
   const own = 'x.projection = ANY ($1)';
-  // None comes: what waits in the shadow alone stands against a merge.
+  // No parked changes are added: changes parked only in the shadow prevent a merge.
   await client.query(`DELETE FROM crosswalk.parked_change x WHERE ${own} AND ${isNoLongerWaiting('x', side)}`, [
     projections,
   ]);

@@ -9,7 +9,7 @@ import { createShadow, openShadow, type Settings, type Shadow } from './shadow.t
 import { readStarts, toStartText } from './start.ts';
 import { inseparableFrom } from './units.ts';
 
-/** Throws `config_invalid` where projections share rows with others that are not rebuilt with them. */
+/** Throws `config_invalid` if projections share rows with others that are not part of the rebuild. */
 export function assertSeparable(projections: readonly Projection[], all: readonly Projection[]): void {
   const others = inseparableFrom(projections, all);
   if (others.length === 0) return;
@@ -22,8 +22,8 @@ export function assertSeparable(projections: readonly Projection[], all: readonl
 }
 
 /**
- * A new shadow: empty at the beginning of the log; where it begins later, with what all legacy rows contribute by now, and with the older changes that wait: what
- * is replayed of their rows comes behind them.
+ * Creates a shadow. From the beginning of the log it is empty. With a later start it holds the present contributions of all legacy rows and the older
+ * parked changes, so that replayed changes of their rows come after them.
  */
 export async function beginShadow(config: Config, kafka: Kafka, request: RebuildRequest): Promise<Shadow> {
   const { projections, start } = request;
@@ -71,7 +71,7 @@ export async function beginShadow(config: Config, kafka: Kafka, request: Rebuild
   });
 }
 
-/** The shadow of a rebuild that was begun with the same projections and mapping. */
+/** Opens the shadow of an earlier rebuild with the same projections and mapping. */
 export async function reopenShadow(config: Config, request: RebuildRequest): Promise<Shadow> {
   const shadow = await openShadow(config.targetUrl(), request.name, config.targetSchema);
   const names = request.projections.map(({ name }) => name).toSorted();

@@ -23,62 +23,62 @@ import { dropShadow, type Shadow } from './shadow.ts';
 import type { Start } from './start.ts';
 import { toUnits, type Unit } from './units.ts';
 
-/** What a rebuild is asked for. */
+/** Request for a rebuild. */
 export interface RebuildRequest {
   readonly name: string;
   readonly projections: readonly Projection[];
-  /** Every projection there is: what the others write is left alone. */
+  /** All existing projections. The rebuild leaves the rows of the others alone. */
   readonly all: readonly Projection[];
   readonly tenants: Tenants;
-  /** Names and versions of projections with whatever else decides their rows: a rebuild does not go on with another. */
+  /** Names and versions of projections, and everything else that decides their rows. A rebuild cannot be resumed with another mapping. */
   readonly mapping: string;
   readonly start: Start;
   readonly resume: boolean;
-  /** Compare, tell, and change nothing. */
+  /** Compare and report only; change nothing. */
   readonly dryRun: boolean;
-  /** Records per second; null: as fast as it goes. */
+  /** Records per second; null: no limit. */
   readonly maxRate: number | null;
-  /** Rows that differ to be told one by one, of each table. */
+  /** Maximum number of differing rows listed per table. */
   readonly limit: number;
-  /** How long is tried to make the live projectors stand still. */
+  /** Time limit for attempts to pause the live projectors. */
   readonly lockTimeoutMs: number;
 }
 
-/** How the caller takes part. */
+/** Callbacks and signal of the caller. */
 export interface RebuildOptions {
   readonly log: Log;
-  /** Raised: the rebuild stops where it can go on. */
+  /** When raised, the rebuild stops at a point from which it can resume. */
   readonly signal: AbortSignal;
   readonly onProgress: (phase: 'replay' | 'compare', done: number, total: number) => void;
-  /** Whether the differences told are to be merged. Not asked where there is nothing to merge, or where a merge is refused. */
+  /** Whether to merge the reported differences. Not called if there is nothing to merge, or if the merge is refused. */
   readonly confirm: (result: RebuildResult) => Promise<boolean>;
 }
 
 /**
- * What became of a rebuild. paused: it was stopped, and can go on. equal: nothing differs. previewed: nothing is merged, as asked. refused: nothing is merged, for what
- * `report.failures` says. kept: nobody agreed. The shadow is dropped after equal, previewed and merged.
+ * Result of a rebuild. paused: stopped, can be resumed. equal: no differences. previewed: not merged, as requested. refused: not merged, for the reasons
+ * in `report.failures`. kept: not confirmed. The shadow is dropped after equal, previewed and merged.
  */
 export interface RebuildResult {
   readonly state: 'paused' | 'equal' | 'previewed' | 'refused' | 'kept' | 'merged';
   readonly name: string;
   readonly report: Report | null;
-  /** What was written; null also where that is not known, because it was merged by another process or over a connection that was lost. */
+  /** Rows written. Also null if unknown because another process merged, or the connection was lost. */
   readonly merged: Merged | null;
   readonly replay: { readonly records: number; readonly seconds: number };
   readonly compareSeconds: number;
-  /** For how long the live projectors stood still, for comparisons and for the merge, and how often. */
+  /** Time for which the live projectors were paused, for comparisons and for the merge, and the number of pauses. */
   readonly paused: { readonly compareMs: number; readonly mergeMs: number; readonly times: number };
 }
 
-/** So many legacy rows may be looked at while the live projectors wait for a merge. */
+/** Legacy rows that may be compared while the live projectors wait for a merge. */
 const FEW_KEYS = 1000;
-/** How often a merge is tried that the application's locks stand in the way of, and what the projectors have in between. */
+/** Attempts of a merge that runs into locks of the application, and the time that the projectors get in between. */
 const ATTEMPTS = 3;
 const BETWEEN_MS = 2000;
 
 /**
- * Replays the log into a shadow by the code of the projectors, compares it with the live tables at one moment of both, and merges what differs. Throws a
- * CrosswalkError that a person must act on; the shadow is kept then, and the rebuild can go on.
+ * Replays the log into a shadow with the projectors' code, compares it with the live tables at one consistent point, and merges the differences. Throws
+ * a CrosswalkError that a person must act on; the shadow is then kept and the rebuild can be resumed.
  */
 export async function rebuild(
   config: Config,
@@ -99,7 +99,7 @@ export async function rebuild(
     open.unshift(shadow);
     const end = async (state: RebuildResult['state']): Promise<RebuildResult> => {
       if (state === 'equal' || state === 'previewed' || state === 'merged') {
-        // Whoever still writes into the shadow would keep it from being dropped.
+        // Another session that still writes into the shadow would keep it from being dropped.
         for (const each of open.splice(0, open.length - 1)) await each.close();
         await dropShadow(shadow.control, shadow.name, log);
       }
@@ -181,7 +181,7 @@ function isNothing(report: Report): boolean {
   return countDifferences(report) === 0 && deadLetters.before === deadLetters.after && waiting.before === waiting.after;
 }
 
-/** Both sides of a rebuild, and what goes on between them. */
+/** Both sides of a rebuild, with their connections and replay. */
 interface Sides {
   readonly shadow: Shadow;
   readonly side: Side;
@@ -199,7 +199,7 @@ interface Comparison {
   readonly seconds: number;
 }
 
-/** Compares both sides as a whole. */
+/** Compares both sides in full. */
 async function compareAtFence(
   sides: Sides,
   limit: number,
@@ -215,22 +215,22 @@ async function compareAtFence(
 }
 
 /**
- * Compares what has changed since a round began, again and again, until that is little: all of it is looked at once more while the live projectors wait for
- * the merge. Returns the last round.
+ * Repeatedly compares what has changed since a round began, until little is left: that is compared once more while the live projectors wait for the
+ * merge. Returns the last round.
  */
 async function catchUp(sides: Sides, round: number, signal: AbortSignal): Promise<number> {
   const { shadow, side, units } = sides;
   let last = round;
   for (let before = Number.POSITIVE_INFINITY; ; ) {
     const changed = await countChangedKeys(shadow.control, side, shadow.settings.projections, last);
-    // Where as much changes as can be compared, another round leaves no less.
+    // If changes arrive as fast as they are compared, another round gains nothing.
     if (changed <= FEW_KEYS || changed > before / 2) return last;
     before = changed;
     last = (await inSnapshot(sides, signal, (client, of) => compareAgain(client, side, units, of - 1))).round;
   }
 }
 
-/** Runs a new round of comparison as of one moment of both sides, at leisure: the live projectors stand still only until a snapshot is taken. */
+/** Runs a new comparison round on one consistent point of both sides. The live projectors are paused only until a snapshot is taken. */
 async function inSnapshot<T>(
   { shadow, side, replay, both, snapshot, lockTimeoutMs, onPause }: Sides,
   signal: AbortSignal,
@@ -245,7 +245,7 @@ async function inSnapshot<T>(
     await markHeldKeys(shadow.control, side, shadow.settings.projections, round);
     await snapshot.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
     await snapshot.query('SELECT 1');
-    // The live offsets were held until here, or this fails.
+    // Fails unless the live offsets were locked until here.
     await both.query('SELECT 1');
   });
   const startedAtMs = performance.now();
@@ -261,7 +261,7 @@ async function inSnapshot<T>(
 
 type Outcome = { readonly merged: Merged | null } | { readonly failures: readonly Failure[] };
 
-/** Merges what differs, while the live projectors stand still. Returns failures where it was refused, and nothing was changed. */
+/** Merges the differences while the live projectors are paused. Returns failures if the merge was refused; then nothing was changed. */
 async function mergeAtFence(
   { shadow, side, units, replay, both, lockTimeoutMs, onPause }: Sides,
   round: number,
@@ -279,7 +279,7 @@ async function mergeAtFence(
         await pause(BETWEEN_MS, signal);
         continue;
       }
-      // A connection that is lost leaves open what became of the commit.
+      // After a lost connection the outcome of the commit is unknown.
       if (await wasMerged(config, shadow).catch(() => false)) return { merged: null };
       if (isLockTimeout(error)) {
         throw new CrosswalkError(

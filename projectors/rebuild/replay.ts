@@ -16,10 +16,10 @@ import { readTargetShapes } from '../write/catalog.ts';
 import { createEnds, type MovingEnds } from './ends.ts';
 import type { Shadow } from './shadow.ts';
 
-/** A short fetch: a partition that may go on again is not kept waiting while the live projectors stand still. */
+/** Short, so that a resumed partition does not wait while the live projectors are paused. */
 const MAX_WAIT_MS = 50;
 
-/** Where a projection is in a partition. */
+/** Position of a projection in a partition. */
 export interface Place {
   readonly projection: string;
   readonly partition: number;
@@ -27,21 +27,21 @@ export interface Place {
 }
 
 export interface Replay {
-  /** Lets the projections go on to the places where the live ones are. */
+  /** Lets the projections advance to the positions of the live ones. */
   follow(live: readonly Place[]): void;
-  /** From now on legacy keys are recorded under this round before their changes are applied. */
+  /** From now on, records legacy keys under this round before their changes are applied. */
   record(round: number): void;
-  /** Tries what waits in the shadow once, at once. */
+  /** Retries the shadow's parked changes once, immediately. */
   retryWaiting(): Promise<void>;
-  /** Throws what ended it. */
+  /** Throws the error that ended it. */
   check(): void;
   /** Records read in this process. */
   records(): number;
-  /** Finishes what is at hand and stops. */
+  /** Finishes the current work and stops. */
   close(): Promise<void>;
 }
 
-/** Consumes the topics of projections into a shadow, as projectors do, and no further than the live ones. */
+/** Consumes the topics of projections into a shadow, as projectors do, but never past the live ones. */
 export async function startReplay(
   config: Config,
   kafka: Kafka,
@@ -50,7 +50,7 @@ export async function startReplay(
     readonly projections: readonly Projection[];
     readonly tenants: Tenants;
     readonly decoderOf: (projection: Projection) => ChangeDecoder;
-    /** Whether it began in the middle of the log. */
+    /** Whether it starts in the middle of the log. */
     readonly partial: boolean;
     readonly maxRate: number | null;
     readonly log: Log;
@@ -131,7 +131,7 @@ export async function startReplay(
   };
 }
 
-/** A replay that does not begin with the first change writes and folds what a change implies also where the contributions that it found seem the same. */
+/** A replay that does not start with the first change writes and folds the result of a change even if the stored contributions seem equal. */
 function toForced(decoder: ChangeDecoder): ChangeDecoder {
   return {
     decode: async (topic, partition, records) =>
@@ -139,7 +139,7 @@ function toForced(decoder: ChangeDecoder): ChangeDecoder {
   };
 }
 
-/** Before their changes are applied: a key may be recorded in vain, and none is missed. */
+/** Runs before the changes are applied: a key may be recorded needlessly, but none is missed. */
 async function recordKeys(
   pool: pg.Pool,
   projection: string,

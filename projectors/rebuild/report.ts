@@ -1,4 +1,4 @@
-/** What becomes of the rows of one table, as far as one projection answers for them; of its contributions and remembered states likewise. */
+/** Effect on the rows of one table that belong to one projection; also used for its contributions and history state. */
 export interface TableReport {
   readonly table: string;
   /** Rows now, and after a merge. */
@@ -7,9 +7,9 @@ export interface TableReport {
   readonly added: number;
   readonly changed: number;
   readonly removed: number;
-  /** Rows that are left out because the application has one of the same id. */
+  /** Rows left out because the application has a row with the same id. */
   readonly ofApplication: number;
-  /** In how many changed rows each column differs; columns that differ in none are left out. */
+  /** Number of changed rows in which each column differs; columns without differences are left out. */
   readonly columns: Readonly<Record<string, number>>;
   /** Sums of numeric columns, finite values only, as exact decimals. */
   readonly sums: Readonly<Record<string, { readonly before: string; readonly after: string }>>;
@@ -21,20 +21,20 @@ export interface ProjectionReport {
 }
 
 /**
- * Why a merge is refused. failed: the change cannot be applied, waiting: it waits for a row or a unique value that has not come, conflict: a live row that stays
- * holds its unique value, stale: what legacy rows that are not replayed contribute to merged rows has changed since a partial rebuild began, refused: the live
- * tables refused the merge. `reason` names constraint, error or aggregate, never a value.
+ * Reason why a merge is refused. failed: the change cannot be applied. waiting: it is parked for a row or a unique value that has not arrived. conflict:
+ * an unchanged live row holds its unique value. stale: contributions of legacy rows that are not replayed have changed since a partial rebuild began.
+ * refused: the live tables refused the merge. `reason` names a constraint, error or aggregate, never a value.
  */
 export interface Failure {
   readonly projection: string;
   readonly kind: 'failed' | 'waiting' | 'conflict' | 'stale' | 'refused';
   readonly reason: string;
   readonly count: number;
-  /** Some of their legacy keys. */
+  /** Some of the affected legacy keys. */
   readonly legacyKeys: readonly string[];
 }
 
-/** One difference: a row that comes or goes, or a column that changes. Values are PostgreSQL's text. */
+/** One difference: an added or removed row, or a changed column. Values are PostgreSQL text. */
 export interface Difference {
   readonly projection: string;
   readonly table: string;
@@ -46,18 +46,18 @@ export interface Difference {
   readonly after: string | null;
 }
 
-/** What a rebuild would change. */
+/** Changes that a rebuild would make. */
 export interface Report {
   readonly projections: readonly ProjectionReport[];
   readonly failures: readonly Failure[];
-  /** The first rows that differ, of each table. */
+  /** The first differing rows of each table. */
   readonly differences: readonly Difference[];
-  /** Open dead letters and waiting changes now, and after a merge. */
+  /** Open dead letters and parked changes now, and after a merge. */
   readonly deadLetters: { readonly before: number; readonly after: number };
   readonly waiting: { readonly before: number; readonly after: number };
 }
 
-/** How many rows of all tables differ, contributions and remembered states included. */
+/** Number of differing rows of all tables, including contributions and history state. */
 export function countDifferences({ projections }: Pick<Report, 'projections'>): number {
   const tables = projections.flatMap(({ tables: each }) => each);
   return tables.reduce((sum, { added, changed, removed }) => sum + added + changed + removed, 0);

@@ -6,25 +6,25 @@ import { isLockTimeout } from '../write/data-error.ts';
 
 const DROP_TIMEOUT = '10s';
 
-/** What a rebuild was asked for: another one cannot go on with its shadow. */
+/** Settings of a rebuild. A rebuild with other settings cannot resume its shadow. */
 export interface Settings {
   readonly projections: readonly string[];
   readonly topics: readonly string[];
   /** `beginning`, `offset:<n>` or a time. */
   readonly from: string;
-  /** The first offset replayed, by projection and partition; none where it is the beginning. */
+  /** First replayed offset by projection and partition; empty if replayed from the beginning. */
   readonly starts: readonly { readonly projection: string; readonly partition: number; readonly offset: string }[];
-  /** Names and versions of the projections, and what else decides the rows. */
+  /** Names and versions of the projections, and everything else that decides the rows. */
   readonly mapping: string;
 }
 
-/** The shadow of a rebuild that this process works on: nobody else does as long as the connection lives. */
+/** The shadow of a rebuild, locked for this process as long as its connection lives. */
 export interface Shadow {
   readonly name: string;
   readonly schema: string;
   readonly settings: Settings;
   readonly control: pg.Client;
-  /** Whether its rows are merged already, and only the shadow is left to be dropped. */
+  /** Whether its rows are already merged, so that only the shadow remains to be dropped. */
   readonly isMerged: boolean;
   close(): Promise<void>;
 }
@@ -34,7 +34,7 @@ export function schemaOf(name: string): string {
   return `crosswalk_shadow_${name}`;
 }
 
-/** The shadows there are, and whether a process works on each. */
+/** All shadows, and whether a process holds each. */
 export async function readShadows(client: pg.ClientBase): Promise<{ name: string; isWorkedOn: boolean }[]> {
   const { rows } = await client.query<{ name: string; taken: string }>(
     `SELECT name, EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
@@ -46,7 +46,7 @@ export async function readShadows(client: pg.ClientBase): Promise<{ name: string
   return rows.map(({ name, taken }) => ({ name, isWorkedOn: taken === 'true' }));
 }
 
-/** Takes a name for this process, with a connection that sees the tables of `namespace`. Throws `config_invalid` where another one works under it, and for what is no name. */
+/** Locks a name for this process, with a connection that sees the tables of `namespace`. Throws `config_invalid` if another process holds it, or if the name is invalid. */
 async function take(url: string, name: string, namespace: Namespace = ['crosswalk']): Promise<pg.Client> {
   if (!/^[a-z][a-z0-9_]{0,30}$/.test(name)) {
     throw new CrosswalkError('config_invalid.argument', `${JSON.stringify(name)} is no name of a rebuild`, {
@@ -71,7 +71,7 @@ async function exists(control: pg.ClientBase, name: string): Promise<boolean> {
   return rows[0]!.found !== null;
 }
 
-/** Makes a new shadow with `fill`, which completes the settings, in one transaction. Throws `config_invalid` where there is one of this name. */
+/** Creates a shadow with `fill`, which completes the settings, in one transaction. Throws `config_invalid` if the name exists. */
 export async function createShadow(
   url: string,
   name: string,
@@ -101,7 +101,7 @@ export async function createShadow(
   }
 }
 
-/** Opens the shadow of a rebuild that was begun. Throws `config_invalid` where there is none. */
+/** Opens an existing shadow. Throws `config_invalid` if there is none. */
 export async function openShadow(url: string, name: string, targetSchema: string): Promise<Shadow> {
   const control = await take(url, name, liveNamespace(targetSchema));
   try {
@@ -119,7 +119,7 @@ export async function openShadow(url: string, name: string, targetSchema: string
   }
 }
 
-/** Drops a shadow with everything in it. Where somebody still reads it, it stays, and the log says so. */
+/** Drops a shadow with all its tables. If a session still reads it, it stays, and the log says so. */
 export async function dropShadow(control: pg.ClientBase, name: string, log: Log): Promise<void> {
   try {
     await control.query(`SET lock_timeout = '${DROP_TIMEOUT}'`);
@@ -132,7 +132,7 @@ export async function dropShadow(control: pg.ClientBase, name: string, log: Log)
   }
 }
 
-/** Drops the shadow of a rebuild that nobody works on. Throws `config_invalid` where there is none. */
+/** Drops a shadow that no process holds. Throws `config_invalid` if there is none. */
 export async function discardShadow(url: string, name: string): Promise<void> {
   const control = await take(url, name);
   try {

@@ -4,8 +4,8 @@ import type { Failure } from './report.ts';
 import type { Unit } from './units.ts';
 
 /**
- * In a partial rebuild: legacy rows that were not replayed and contribute to its merged rows in another way than when it began, because a letter was redriven or
- * another rebuild was merged. What was folded with them is no longer so.
+ * In a partial rebuild: legacy rows that were not replayed, but whose contributions to its merged rows have changed since it began, because a dead
+ * letter was redriven or another rebuild was merged. Folds that used them are out of date.
  */
 export async function readStale(client: pg.ClientBase, side: Side, units: readonly Unit[]): Promise<Failure[]> {
   const failures: Failure[] = [];

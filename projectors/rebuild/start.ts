@@ -2,13 +2,13 @@ import { CrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import type { Place } from './replay.ts';
 
-/** Where in the log a rebuild begins. `offset`: the same in every partition; `time`: with the first change committed then or later, milliseconds since 1970. */
+/** Start of a rebuild in the log. `offset`: the same in every partition. `time`: the first change committed at or after it, in milliseconds since 1970. */
 export type Start =
   | { readonly kind: 'beginning' }
   | { readonly kind: 'offset'; readonly offset: bigint }
   | { readonly kind: 'time'; readonly atMs: number };
 
-/** A date, or a time with its zone: without one it would be another moment on another machine. */
+/** A date, or a time with its zone: without one it would mean another moment on another machine. */
 const TIME = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2}))?$/;
 
 /** Reads `beginning`, `offset:<n>`, a date (its midnight in UTC), or an ISO time with Z or an offset. Throws `config_invalid`. */
@@ -24,15 +24,15 @@ export function parseStart(text: string): Start {
   });
 }
 
-/** What `parseStart` reads. */
+/** Inverse of `parseStart`. */
 export function toStartText(start: Start): string {
   if (start.kind === 'beginning') return 'beginning';
   return start.kind === 'offset' ? `offset:${start.offset}` : new Date(start.atMs).toISOString();
 }
 
 /**
- * The first offset of each partition that a projection is replayed from, never behind where it is live. Throws `log_gap` where the log does not reach back so
- * far: a rebuild would take what it no longer holds for something that never was.
+ * First offset of each partition to replay for a projection, never past its live position. Throws `log_gap` if the log does not reach back that far: the
+ * rebuild would treat lost changes as if they never happened.
  */
 export async function readStarts(
   kafka: Kafka,

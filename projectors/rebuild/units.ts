@@ -2,40 +2,37 @@ import type { Projection } from '../projection.ts';
 import { type TargetShapes, targetTables } from '../write/catalog.ts';
 import { LINEAGE_COLUMNS, writtenColumns } from '../write/statements.ts';
 
-/** A column with its type in PostgreSQL's spelling. */
+/** A column with its type as PostgreSQL spells it. */
 export interface Column {
   readonly name: string;
   readonly type: string;
 }
 
-/**
- * What is compared and merged as a whole: the rows of one table that one projection answers for, what legacy rows contribute to an aggregate, or what a history
- * remembers of them.
- */
+/** The unit of comparison and merge: the rows of one table that belong to one projection, the contributions of legacy rows to an aggregate, or the state of a history. */
 export interface Unit {
   readonly number: number;
   readonly projection: string;
   readonly kind: 'owned' | 'merged' | 'history' | 'contribution' | 'state';
-  /** `crosswalk`, or that of the new tables. */
+  /** `crosswalk`, or the schema of the new tables. */
   readonly schema: string;
   readonly table: string;
   /** Primary key. */
   readonly keys: readonly Column[];
-  /** Columns that make a difference. */
+  /** Compared columns. */
   readonly compared: readonly Column[];
   /** Columns that a merge writes, keys included. */
   readonly written: readonly string[];
   readonly hasDeletedAt: boolean;
-  /** Projections by the legacy table whose rows they read, of all that the unit's rows come from. */
+  /** Projections by legacy table, for all legacy tables that the unit's rows come from. */
   readonly sources: ReadonlyMap<string, string>;
   /**
-   * Legacy tables whose rows in this table are not its own. Null: all but its `sources`. Where no projection outside the rebuild writes the table, the first
-   * of its units also answers for rows that name a legacy table from which none comes.
+   * Legacy tables whose rows in this table do not belong to the unit. Null: all except its `sources`. If no projection outside the rebuild writes the
+   * table, its first unit also covers rows that name a legacy table without a projection.
    */
   readonly others: readonly string[] | null;
-  /** How rows of a legacy key are found: those whose column equals `of(key)`. Null where rows have other keys than legacy ones, or the legacy key itself. */
+  /** How to find the rows of a legacy key: those whose column equals `of(key)`. Null if rows are not keyed by legacy key, or are keyed by the legacy key itself. */
   readonly scope: { readonly column: Column; readonly of: (legacyKey: string) => string } | null;
-  /** Of merged rows and contributions. */
+  /** Set for merged rows and contributions. */
   readonly aggregate: { readonly name: string; readonly keyColumn: string; readonly needsHistory: boolean } | null;
 }
 
@@ -47,7 +44,7 @@ const contributionKeys: readonly Column[] = [
 ];
 const contributionRest = ['live', 'moved_to', 'data', 'source_lsn', 'source_xid', 'source_committed_at'];
 
-/** What a rebuild of projections compares, in their order. `all`: every projection there is, whose rows the others leave alone. */
+/** Units that a rebuild of projections compares, in their order. `all`: all existing projections; rows of the others are left alone. */
 export function toUnits(
   projections: readonly Projection[],
   all: readonly Projection[],
@@ -63,7 +60,7 @@ export function toUnits(
   ) => {
     const shape = shapes.get(unit.table)!;
     const toColumn = (name: string): Column => ({ name, type: shape.types[name]! });
-    // Which contributor a merged row names depends on how changes were batched.
+    // Which contributor a merged row names depends on the batching of changes.
     const lineage = unit.kind === 'merged' ? [] : LINEAGE_COLUMNS.slice(0, 2);
     add({
       ...unit,
@@ -136,8 +133,8 @@ const stateUnit = {
 } as const;
 
 /**
- * Projections without which these cannot be rebuilt: those that contribute to the same merged rows, and those that write rows of the same legacy table into
- * the same table. Names, without those given.
+ * Names of further projections that must be rebuilt together with these: those that contribute to the same merged rows, and those that write rows of the
+ * same legacy table into the same table.
  */
 export function inseparableFrom(projections: readonly Projection[], all: readonly Projection[]): string[] {
   const chosen = new Set(projections.map(({ name }) => name));

@@ -10,7 +10,7 @@ import type { OwnedPlan, Plan } from './plan.ts';
 import { findNamed, type PartProgress } from './run-store.ts';
 import { toTenantCondition } from './tenant-condition.ts';
 
-/** Live projected rows that name one legacy row and stand under one scope. */
+/** Live projected rows that name the same legacy row and have the same scope. */
 interface Group {
   readonly legacyTable: string;
   readonly legacyKey: string;
@@ -25,13 +25,13 @@ interface Owner {
   readonly owned: OwnedPlan;
 }
 
-/** A group that no legacy row can account for. `owner` null: no projection reads that table, or its key is none of the table's. */
+/** A group without a legacy row to account for it. `owner` null: no projection reads that table, or the key cannot be a key of it. */
 interface Odd {
   readonly group: Group;
   readonly owner: { readonly plan: Plan; readonly relation: Relation; readonly keyTexts: readonly string[] } | null;
 }
 
-/** A legacy key that rows name, with the groups that do. */
+/** A legacy key, with the groups of rows that name it. */
 interface Keyed {
   readonly legacyKey: string;
   readonly texts: readonly string[];
@@ -39,7 +39,7 @@ interface Keyed {
   readonly outside: readonly Group[];
 }
 
-/** Blocks of a table that are read together: a few thousand rows. */
+/** Blocks read together: a few thousand rows. */
 const BLOCKS = 128;
 const NO_STRAYS = new Map<string, ReadonlySet<string>>();
 
@@ -53,8 +53,9 @@ export function ownersOf(table: string, plans: readonly Plan[], relations: Reado
 }
 
 /**
- * Looks through the live rows of a table, in the order of its blocks, for rows that no legacy row can imply: their legacy key does not exist, or they are outside the scope of the key
- * that they name. Everything else was seen when the legacy rows were compared. A row that moves to another block meanwhile was written by a projector.
+ * Reads the live rows of a table in block order, and finds rows that no legacy row can imply: their legacy key does not exist, or they are outside the
+ * scope of the key that they name. The forward comparison covers everything else. A row that moves to another block meanwhile was written by a
+ * projector.
  */
 export async function compareBackward(
   options: PartOptions & { run: string; table: string; owners: readonly Owner[]; isFolded: boolean },
@@ -87,7 +88,7 @@ export async function compareBackward(
     }));
   }
 
-  /** The rows of groups, with what is told of a row that is extra. */
+  /** The rows of groups, with the details reported for an extra row. */
   async function readRows(fromBlock: number, groups: readonly Group[]): Promise<(RowResult & { group: Group })[]> {
     const { columns, numericAt } = owners[0]!.owned;
     const numeric = numericAt.map((at) => columns[at]!);
@@ -111,7 +112,7 @@ export async function compareBackward(
     });
   }
 
-  /** Of one tenant alone, legacy rows of others count as absent: what names them is shown to the wrong one. */
+  /** In a run over one tenant, legacy rows of other tenants count as absent: rows that name them are shown to the wrong tenant. */
   async function absentOf(plan: Plan, relation: Relation, keyed: readonly Keyed[]): Promise<Keyed[]> {
     const absent = await findAbsent(
       legacy,
@@ -124,7 +125,7 @@ export async function compareBackward(
 
   async function compare(fromBlock: number, groups: readonly Group[], progress: PartProgress): Promise<void> {
     const sources = new Set(owners.map(({ plan }) => plan.projection.source));
-    // Of a table that is folded as well, the folds account for every row that is not owned.
+    // If the table is folded as well, the folds account for every row that is not owned.
     const odd: Odd[] = groups
       .filter(({ legacyTable }) => !options.isFolded && !sources.has(legacyTable))
       .map((group) => ({ group, owner: null }));
@@ -171,7 +172,10 @@ export async function compareBackward(
     await looks.untilRoom();
   }
 
-  /** Rows that nothing can ever imply are extra at once, the others are looked at. A row that names another key than its own differs in that: it is not a second finding. */
+  /**
+   * Rows that nothing can ever imply are extra at once; the others become suspects. A row that names another key than its own is already recorded as
+   * differing and is not a second finding.
+   */
   async function addOdd(fromBlock: number, odd: readonly Odd[]): Promise<Suspect[]> {
     if (odd.length === 0) return [];
     const owner = new Map(odd.map((of) => [of.group, of.owner]));
@@ -195,7 +199,7 @@ export async function compareBackward(
   const blocks = Number(size[0]!.blocks);
   const readAhead = (block: number) => {
     const groups = read(block);
-    // It may fail while others are at hand.
+    // It may fail while other groups are compared.
     groups.catch(() => undefined);
     return groups;
   };

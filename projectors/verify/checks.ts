@@ -5,7 +5,7 @@ import type { Checks, LegacyTotal } from '../pipeline.ts';
 import { COUNTED_ROWS } from './findings.ts';
 import type { Sum } from './tally.ts';
 
-/** One check on the whole: two figures that must be equal, as text. */
+/** One check on whole tables: two figures, as text, that must be equal. */
 export interface Check {
   readonly name: string;
   readonly expected: string;
@@ -13,7 +13,7 @@ export interface Check {
   readonly ok: boolean;
 }
 
-/** The checks of legacy totals, over the legacy rows that were compared: `found` by name, `sums` of the new columns and of counted rows. */
+/** The checks of legacy totals over the compared legacy rows. `found`: totals by name. `sums`: sums of the new columns and counts of rows. */
 export function toTotalChecks(
   totals: readonly LegacyTotal[],
   found: ReadonlyMap<string, string>,
@@ -29,7 +29,7 @@ export function toTotalChecks(
     });
 }
 
-/** The checks of the new tables alone, each in one statement and so in one snapshot. Whole tables are joined: with a planner that may choose how. */
+/** The checks within the new tables, each in one statement and so in one snapshot. They join whole tables, so the planner must be free to choose the join method. */
 export async function runChecks(
   target: pg.ClientBase,
   checks: Checks['target'] = [],
@@ -44,7 +44,7 @@ export async function runChecks(
   return done;
 }
 
-/** What is shown beside the result: how many legacy rows, and the sum of an amount of theirs; null where they have none. */
+/** Shown beside the result: number of legacy rows, and the sum of one of their amounts; null if they have none. */
 export interface Note {
   readonly reason: string;
   readonly count: number;
@@ -68,7 +68,7 @@ export async function readNotes(
   return read;
 }
 
-/** Rejects, open dead letters and parked changes: shown beside the result, and never part of making it pass. */
+/** Rejects, open dead letters and parked changes. Shown beside the result; they can never make it pass. */
 export async function countExceptions(
   target: pg.ClientBase,
   rejects: Config['rejectsTables'],

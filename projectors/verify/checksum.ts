@@ -5,8 +5,9 @@ import type { Expected, OwnedPlan, Plan } from './plan.ts';
 import { addMarked, holdsMark, marks, toArrayText, toJsonbObjectText, toMarkedSql } from './spelling.ts';
 
 /**
- * One statement that returns a checksum for each legacy key, in their order: SHA-256 of the texts of the live rows under its scope and of its live contributions. $1: legacy keys; then
- * the scopes of each owned table. `nullMark` stands for null. Rows of a table that may hold several of a key stand behind their number: no text of theirs can be that of more or fewer of them.
+ * One statement that returns a checksum for each legacy key, in order: SHA-256 of the texts of the live rows under its scope and of its live
+ * contributions. $1: legacy keys; then the scopes of each owned table. `nullMark` stands for null. If a table may hold several rows of a key, their
+ * number precedes them, so that a different number of rows never gives the same text.
  */
 export function toChecksumSql({ projection, owned, merged }: Plan, nullMark: string): string {
   const source = literal(projection.source);
@@ -28,23 +29,23 @@ export function toChecksumSql({ projection, owned, merged }: Plan, nullMark: str
     }) => `(SELECT string_agg(c.merge_key || ${part} || c.data::text, ${part} ORDER BY c.merge_key) FROM contribution c
       WHERE c.aggregate = ${literal(aggregate.name)} AND c.legacy_table = ${source} AND c.legacy_key = k.key AND c.live)`,
   );
-  // Null, where there are no rows, is no part.
+  // concat_ws skips null, so a table without rows adds no part.
   const parts = [...rows, ...contributions].flatMap((sql) => [sql, literal(marks.table)]);
   const scopes = owned.map(({ target, shape }, at) => `$${at + 2}::${shape.types[target.scope.column]}[]`);
   const names = ['key', ...owned.map((_, at) => `s${at}`), 'ord'].join(', ');
   return `SELECT sha256(convert_to(concat_ws(${[part, ...parts].join(', ')}), 'UTF8')) FROM unnest(${['$1::text[]', ...scopes].join(', ')}) WITH ORDINALITY AS k (${names}) ORDER BY k.ord`;
 }
 
-/** Whether a legacy key can have one row at most. */
+/** Whether a legacy key has at most one row. */
 function isSingle({ target }: OwnedPlan): boolean {
   return target.scope.column === 'id';
 }
 
-/** What the statement is asked of a legacy key: the key, and its scope in each owned table. */
+/** Parameters of the statement for one legacy key: the key, and its scope in each owned table. */
 export function toAsked({ owned }: Plan, { legacyKey, rows }: Expected): string[] {
   const asked = [legacyKey];
   for (let at = 0; at < owned.length; at += 1) {
-    // An id that is implied need not be derived from the key once more.
+    // Reuse an implied id instead of deriving it from the key again.
     const implied = isSingle(owned[at]!) ? rows[at]![0]?.[0] : undefined;
     asked.push(implied ?? owned[at]!.target.scope.of(legacyKey));
   }
@@ -56,7 +57,7 @@ export function toParameters({ owned }: Plan, asked: readonly (readonly string[]
   return Array.from({ length: owned.length + 1 }, (_, at) => toArrayText(asked.map((of) => of[at]!)));
 }
 
-/** What the statement answers where the rows of a key are as expected; null where their text might be that of others, so that they have to be looked at closely. */
+/** The checksum that the statement returns if the rows of a key are as expected. Null if other rows might have the same text; the key then needs a close check. */
 export function toChecksum(expected: Expected, { owned, merged }: Plan, nullMark: string): string | null {
   const { legacyKey } = expected;
   if (holdsMark(legacyKey)) return null;

@@ -1,7 +1,7 @@
 import type { Cell } from '../projection.ts';
 import { CONTRIBUTION, type Expected, type Plan, tenantOf, toContributionName } from './plan.ts';
 
-/** A projected row as it stands in the target. Texts as PostgreSQL writes them. */
+/** A projected row in the target. Values are PostgreSQL text. */
 export interface FoundRow {
   readonly id: string;
   /** In the order of the compared columns. */
@@ -11,7 +11,7 @@ export interface FoundRow {
   readonly legacyTable: Cell;
   readonly legacyKey: Cell;
   readonly lineage: FoundLineage;
-  /** Place and writers of this version: every change that writes or locks the row leaves another one. */
+  /** Location and writers of this row version. Every change that writes or locks the row produces another value. */
   readonly physical: string;
 }
 
@@ -31,17 +31,17 @@ export interface FoundContribution {
   readonly physical: string;
 }
 
-/** What is in the target of one legacy key. */
+/** What the target holds for one legacy key. */
 export interface Found {
-  /** By owned table: live rows under the scope of the key, rows of the expected ids in any state, and those asked for by id. */
+  /** By owned table: live rows under the scope of the key, rows with the expected ids in any state, and rows requested by id. */
   readonly rows: readonly ReadonlyMap<string, FoundRow>[];
-  /** Live contributions of the key, and those of the expected merge keys in any state. */
+  /** Live contributions of the key, and contributions to the expected merge keys in any state. */
   readonly contributions: readonly FoundContribution[];
   readonly isParked: boolean;
   readonly isDead: boolean;
 }
 
-/** A cell that differs. `type`: to compare by value, not by text; null: the text counts. */
+/** A cell that differs. `type`: compare by value in this type; null: compare the texts. */
 export interface CellDifference {
   readonly column: string;
   readonly expected: Cell;
@@ -56,15 +56,15 @@ export interface RowResult {
   readonly tenant: string;
   readonly kind: 'equal' | 'missing' | 'extra' | 'differs';
   readonly cells: readonly CellDifference[];
-  /** Numeric cells of either side, by column. */
+  /** Numeric cells of both sides, by column. */
   readonly numbers: readonly { readonly column: string; readonly expected: Cell; readonly actual: Cell }[];
   readonly lineage: FoundLineage | null;
   readonly physical: string | null;
-  /** Of a contribution. */
+  /** Set for a contribution. */
   readonly merged: { readonly aggregate: string; readonly mergeKey: string } | null;
 }
 
-/** Compares what one legacy row implies with what is there. `strays`: ids by table of rows that name this key from elsewhere. */
+/** Compares what one legacy row implies with the target. `strays`: by table, ids of rows that name this key but are outside its scope. */
 export function compareKey(
   plan: Plan,
   expected: Expected,
@@ -124,7 +124,7 @@ function compareOwned(
   }
   for (const row of found.values()) {
     if (implied.has(row.id) || row.origin !== 'cdc' || row.deletedAt !== null || row.legacyTable !== source) continue;
-    // A row of elsewhere that no longer names this key is another key's.
+    // A stray row that no longer names this key belongs to another key.
     if (strays.get(target.table)?.has(row.id) && row.legacyKey !== legacyKey) continue;
     results.push({
       table: target.table,
@@ -190,7 +190,7 @@ function compareContributions(
   return results;
 }
 
-/** What differs, as one text that is the same where the same differs, empty where nothing does. `withVersions`: and only in the same physical rows. */
+/** The differences as one text: equal for equal differences, empty if there are none. `withVersions`: includes the physical row versions. */
 export function toDifferenceText(results: readonly RowResult[], withVersions: boolean): string {
   return results
     .filter(({ kind }) => kind !== 'equal')

@@ -1,11 +1,11 @@
 const decimal = /^(-?)([0-9]+)(?:\.([0-9]+))?$/;
-/** Of numbers that are added as doubles: their sums stay below 2^53 until they are carried over. */
+/** Up to this length in characters, numbers are added as doubles. Sums stay below 2^53 until they are carried over. */
 const MOST_CHARACTERS = 14;
 const CARRY_AT = 2 ** 52;
 
 /** An exact sum of decimal numbers, each in PostgreSQL's text. */
 export class DecimalSum {
-  /** By scale: sums of digits without the point, small numbers apart from the rest. */
+  /** By scale: sums of the digits without the point. Small numbers are kept apart from the rest. */
   readonly #small: number[] = [];
   readonly #large: bigint[] = [];
   readonly #special = new Set<string>();
@@ -14,7 +14,7 @@ export class DecimalSum {
     if (text.length > MOST_CHARACTERS || !this.#addSmall(text)) this.#addLarge(text);
   }
 
-  /** Most numbers are short: their digits are added up without making a string or a bigint of them. */
+  /** Most numbers are short. Their digits are added without creating a string or a bigint. */
   #addSmall(text: string): boolean {
     const isNegative = text.charCodeAt(0) === 45;
     let value = 0;
@@ -47,7 +47,7 @@ export class DecimalSum {
     this.#large[scale] = (this.#large[scale] ?? 0n) + (match[1] === '-' ? -value : value);
   }
 
-  /** Without trailing zeros. What is no number makes the sum none: `NaN`, or the text itself. */
+  /** Without trailing zeros. If a text is not a number, the sum is that text, or `NaN` if there are several different ones. */
   toText(): string {
     if (this.#special.size > 0) return this.#special.size === 1 ? [...this.#special][0]! : 'NaN';
     const scale = Math.max(this.#small.length, this.#large.length, 1) - 1;

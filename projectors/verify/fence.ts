@@ -8,13 +8,13 @@ import { pause } from '../../runtime/retry.ts';
 import type { Projection } from '../projection.ts';
 import { followPosition } from '../read-position.ts';
 
-/** Waits until what the legacy database has committed is applied: one follower of the connector's position for everybody who waits. */
+/** Waits until all committed legacy changes are applied. All waiters share one follower of the connector's position. */
 export interface Fence {
-  /** Resolves once everything that is committed now is applied by these projections, or parked, or a dead letter. `legacy` marks the place. Throws `not_reached`. */
+  /** Resolves once these projections have applied, parked or dead-lettered everything that is committed now. `legacy` writes the mark. Throws `not_reached`. */
   pass(legacy: pg.ClientBase, projections: readonly Projection[]): Promise<void>;
-  /** Fences passed. */
+  /** Number of fences passed. */
   passed(): number;
-  /** Monotonic milliseconds since when somebody waits; null while nobody does. */
+  /** Start of the longest current wait, in monotonic milliseconds; null while there are no waiters. */
   waitingSinceMs(): number | null;
   close(): Promise<void>;
 }
@@ -30,10 +30,10 @@ interface Waiter {
 }
 
 const EVERY_MS = 5;
-/** A follower that has told nothing new for so long, and for ten heartbeats, is opened anew: a connection may be silent for ever. */
+/** A follower without a new position for this long, and for ten heartbeats, is reopened: a connection may hang forever. */
 const SILENT_MS = 15_000;
 
-/** A mark has its place behind everything committed before, and its own commit carries the log past it. The marking session must not wait for a standby. */
+/** The LSN of the mark is behind everything committed before, and its own commit carries the log past it. The marking session must not wait for a standby. */
 export async function mark(legacy: pg.ClientBase): Promise<bigint> {
   const { rows } = await legacy.query<{ lsn: string }>(
     `SELECT pg_logical_emit_message(true, 'crosswalk.mark', '')::text AS lsn`,
@@ -41,7 +41,7 @@ export async function mark(legacy: pg.ClientBase): Promise<bigint> {
   return parseLsn(rows[0]!.lsn);
 }
 
-/** `target` is used while somebody waits; `timeoutMs` 0: waits for ever. */
+/** `target` is used while there are waiters. `timeoutMs` 0: no timeout. */
 export function createFence(options: {
   config: Config;
   kafka: Kafka;
@@ -76,7 +76,7 @@ export function createFence(options: {
     return now;
   }
 
-  /** The first position seen that covers a place, with the initial load behind it: before that, rows committed long ago may be missing in the log. */
+  /** Takes the goals from the first position at or past the waiter's LSN, once the initial load is done: before that, rows committed long ago may be missing in the log. */
   function setGoals(position: Position | null): void {
     if (position === null) return;
     for (const waiter of waiters) {
@@ -134,7 +134,7 @@ export function createFence(options: {
     }
   }
 
-  /** Runs while somebody waits; what ends it ends everybody's waiting. */
+  /** Runs while there are waiters. An error rejects all of them. */
   function wake(): void {
     running ??= run()
       .catch((error: unknown) => {
@@ -151,7 +151,7 @@ export function createFence(options: {
   return {
     async pass(legacy, projections) {
       const lsn = await mark(legacy);
-      // Closed while the place was marked: nobody would ever settle this.
+      // Closed while the mark was written: nothing would ever settle this waiter.
       if (isClosed) throw new Error('the fence is closed');
       await new Promise<void>((resolve, reject) => {
         const sinceMs = performance.now();
@@ -168,7 +168,7 @@ export function createFence(options: {
       waiters = [];
       for (const { reject } of left) reject(new Error('the fence is closed'));
       await running;
-      // Leaving the reader's group takes a round trip that nobody waits for.
+      // Leaving the reader's group takes a round trip; no need to wait for it.
       void followed?.close().catch(() => undefined);
     },
   };

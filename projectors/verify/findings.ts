@@ -4,33 +4,33 @@ import { CONTRIBUTION, type Expected, type MergedPlan, type Plan, tenantOf } fro
 import type { Difference } from './run-store.ts';
 import type { Tally } from './tally.ts';
 
-/** Characters of a value that are kept of a difference. */
+/** Characters kept of a value in a difference. */
 const KEPT_CHARACTERS = 2000;
-/** Name under which totals of the legacy rows are summed. */
+/** Name of the sums over legacy totals. */
 export const LEGACY_TOTAL = 'legacy total';
-/** Name under which rows of a table are counted that a total counts: those that were compared and settled, as the totals are. */
+/** Name of the row counts that totals refer to: rows that were compared and settled, as for the totals. */
 export const COUNTED_ROWS = 'counted rows';
-/** Rows that cannot be mapped are named up to so many. */
+/** Maximum number of unmappable rows named. */
 const MOST_UNMAPPABLE = 1000;
 
-/** A legacy row that nothing can be compared with: its projection throws, or it is larger than what can be read of it. */
+/** A legacy row that cannot be compared: its projection throws, or it is too large to read. */
 export interface Unmappable {
   readonly projection: string;
   readonly legacyKey: string;
   readonly reason?: 'too large';
 }
 
-/** What a legacy row adds to counts and sums where its rows are all as expected: little enough to be kept until that is known, for all rows of a chunk. */
+/** What a legacy row adds to counts and sums if all its rows are as expected. Small enough to keep for all rows of a chunk until that is known. */
 export interface Figures {
-  /** Rows by table and tenant, in turn: the place of the owned table (behind them all: contributions), the tenant, how many. */
+  /** Row counts by table and tenant, as triples: position of the owned table (contributions come last), tenant, number of rows. */
   readonly counts: readonly (number | string)[];
-  /** Numeric cells, in the order of the owned tables, of their numeric columns, and of the rows. */
+  /** Numeric cells, ordered by owned table, numeric column and row. */
   readonly numbers: readonly Cell[];
-  /** Cells of the totals of its legacy table, in their order. */
+  /** Cells for the totals of its legacy table, in their order. */
   readonly totals: readonly Cell[];
 }
 
-/** Takes the figures of a legacy row. */
+/** Returns the figures of a legacy row. */
 export function toFigures({ owned, totals }: Plan, { rows, contributions }: Expected, row: LegacyRow): Figures {
   const counts: (number | string)[] = [];
   const numbers: Cell[] = [];
@@ -49,7 +49,7 @@ export function toFigures({ owned, totals }: Plan, { rows, contributions }: Expe
   return { counts, numbers, totals: totals.map(({ of }) => of(row)) };
 }
 
-/** What a run has found since it was last saved. */
+/** Findings of a run since the last save. */
 export interface Findings {
   readonly tally: Tally;
   readonly unmappable: readonly Unmappable[];
@@ -60,7 +60,7 @@ export interface Findings {
     of: Pick<MergedPlan['targets'][number], 'table' | 'columns' | 'tenantAt' | 'numericAt'>,
     cells: readonly Cell[],
   ): void;
-  /** The rows of a legacy key, looked at until it was clear what they are, or until that was given up. */
+  /** The rows of a legacy key that was checked until it settled or was given up. */
   addSettled(
     of: {
       readonly plan: Plan;
@@ -71,12 +71,12 @@ export interface Findings {
     results: readonly RowResult[],
     isSettled: boolean,
   ): void;
-  /** One row by itself. */
+  /** A single row. */
   addRow(result: RowResult, of: Pick<Difference, 'legacyTable' | 'legacyKey' | 'explained'>, isSettled: boolean): void;
-  /** What cannot be compared is not settled: `tenant` null where nobody knows whose it is. */
+  /** A row that cannot be compared counts as unsettled. `tenant`: null if unknown. */
   addUnmappable(plan: Plan, legacyKey: string, tenant: string | null, reason?: Unmappable['reason']): void;
   takeDifferences(): Difference[];
-  /** Takes back what was taken and could not be saved. */
+  /** Puts back what was taken and could not be saved. */
   putBack(differences: readonly Difference[]): void;
 }
 
@@ -144,7 +144,7 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
     addSettled({ plan, legacyKey, row, explained }, results, isSettled) {
       const of = { legacyTable: plan.projection.source, legacyKey, explained };
       for (const result of results) addRow(result, of, isSettled);
-      // Either all of a legacy row is in the totals, or nothing.
+      // The totals include either all of a legacy row or nothing.
       if (row !== null && isSettled)
         addTotals(
           plan,
@@ -169,14 +169,14 @@ export function createFindings(tally: Tally, unmappableBefore: Findings['unmappa
   };
 }
 
-/** Rows of one owned table. */
+/** Number of rows of one owned table. */
 function rowsOf(counts: Figures['counts'], table: number): number {
   let rows = 0;
   for (let at = 0; at < counts.length; at += 3) if (counts[at] === table) rows += counts[at + 2] as number;
   return rows;
 }
 
-/** A line for each cell that differs; one where the row itself does. */
+/** One line for each cell that differs, or one for the whole row. */
 function toLines(
   { table, id, tenant, cells, lineage, merged }: RowResult,
   of: Pick<Difference, 'legacyTable' | 'legacyKey' | 'explained'>,

@@ -13,7 +13,7 @@ export interface FoldChunk {
   readonly contributions: ReadonlyMap<string, readonly Contribution[]>;
   /** By table, then by id. */
   readonly rows: readonly ReadonlyMap<string, { readonly mergeKey: string; readonly text: string }>[];
-  /** The last merge key of the chunk; null where no others follow. */
+  /** The last merge key of the chunk; null if no more follow. */
   readonly last: string | null;
 }
 
@@ -29,16 +29,16 @@ export interface Detail {
   readonly lineage: FoundLineage;
 }
 
-/** Merge keys, as a condition on the column that holds them. Values are $1 and on. */
+/** A condition on the column of the merge key. Its parameters start at $1. */
 interface Range {
   readonly condition: (key: string) => string;
   readonly values: readonly unknown[];
 }
 
-/** Texts of rows are compared as they are, within this process. */
+/** The texts are compared within this process only. */
 const FOLD_NULL = toNullMark(randomUUID().slice(0, 13));
 
-/** The text of a row as a chunk has it; null where it might be that of another row. */
+/** The text of a row as in a chunk; null if another row might have the same text. */
 export function toFoldText(cells: readonly Cell[]): string | null {
   return toMarkedText(cells, FOLD_NULL);
 }
@@ -46,8 +46,8 @@ export function toFoldText(cells: readonly Cell[]): string | null {
 const isLive = `origin = 'cdc' AND deleted_at IS NULL`;
 
 /**
- * Reads the next merge keys: at most `most` contributions, or rows of a table, but always all of a key. `tenant`: only keys that some contribution or row of this tenant has. In the
- * caller's snapshot.
+ * Reads the next merge keys in the caller's snapshot: at most `most` contributions, or rows of a table, but always all of a key. `tenant`: only keys
+ * with a contribution or row of this tenant.
  */
 export async function readFoldChunk(
   target: pg.ClientBase,
@@ -68,7 +68,7 @@ export async function readFoldChunk(
       return `SELECT ${column} AS key FROM ${quoteIdent(table)} WHERE ${isLive}${notOwned('', ownedFrom)}${conditions(column, 'tenant_id').join('')}`;
     }),
   ];
-  // The chunk ends where the first of them would give more than it may.
+  // The chunk ends at the first source that reaches its limit.
   const { rows: ends } = await target.query<{ last: string | null }>(
     `SELECT least(${sources.map((source) => `(${source} ORDER BY key OFFSET ${most - 1} LIMIT 1)`).join(', ')}) AS last`,
     values,
@@ -93,12 +93,12 @@ function toRange(after: string | null, last: string | null): Range {
   };
 }
 
-/** These merge keys alone. */
+/** Only these merge keys. */
 export function ofKeys(mergeKeys: readonly string[]): Range {
   return { condition: (key) => `${key} = ANY ($1::uuid[])`, values: [mergeKeys] };
 }
 
-/** Reads all contributions and live rows of merge keys. In the caller's snapshot. */
+/** Reads all contributions and live rows of merge keys in the caller's snapshot. */
 export async function readFolds(
   target: pg.ClientBase,
   { aggregate, targets }: MergedPlan,
@@ -138,7 +138,7 @@ export async function readFolds(
   return { contributions, rows: found, last: null };
 }
 
-/** The change that wrote a contribution last; null where it is gone. */
+/** The last change that wrote a contribution; null if the contribution is gone. */
 export async function readContributionLineage(
   target: pg.ClientBase,
   of: {

@@ -34,8 +34,8 @@ interface FoldedResult {
 }
 
 /**
- * Compares merged rows with the fold of the stored contributions, merge key by merge key. Both are written together, so that any snapshot of the target must show them equal:
- * no fence is needed, and no second look. Live contributions whose legacy row does not exist are suspects.
+ * Compares merged rows with the fold of the stored contributions, merge key by merge key. Both are written in one transaction, so they are equal in any
+ * snapshot of the target: no fence and no second check are needed. Live contributions without a legacy row become suspects.
  */
 export async function compareFolds(
   options: PartOptions & {
@@ -44,7 +44,7 @@ export async function compareFolds(
     plans: readonly Plan[];
     relations: ReadonlyMap<string, Relation>;
     chunkRows: number;
-    /** Tells what wrote a row, while `target` is in a snapshot. */
+    /** Reads the lineage of rows while `target` is in a snapshot. */
     lineages: pg.ClientBase;
   },
 ): Promise<void> {
@@ -55,7 +55,7 @@ export async function compareFolds(
       () => readFoldChunk(target, merged, { after, most: chunkRows, tenant }),
       SNAPSHOT,
     );
-    // It may fail while another one is at hand.
+    // It may fail while another chunk is compared.
     chunk.catch(() => undefined);
     return chunk;
   };
@@ -69,7 +69,7 @@ export async function compareFolds(
     suspecting.catch(() => undefined);
     const { equal, differing } = compareChunk(merged, chunk);
     if (differing.size > 0) {
-      // In one snapshot of their own, with what differs: the session must be out of the one of the next chunk.
+      // Differing keys are folded in a snapshot of their own, so the session must first leave the snapshot of the next chunk.
       await next;
       const results = await foldKeys(target, plan, merged, [...differing], findings);
       for (const { result, legacyTable, legacyKey } of results)
@@ -85,7 +85,7 @@ export async function compareFolds(
   }
 }
 
-/** Folds every merge key of a chunk: the rows that are there as they must be, and the keys of which anything else is. */
+/** Folds every merge key of a chunk. Returns the rows that are as expected, and the keys with any difference. */
 function compareChunk(
   { aggregate, targets }: MergedPlan,
   chunk: FoldChunk,
@@ -116,14 +116,14 @@ function compareChunk(
       }
     }
     if (matched === found.size) continue;
-    // Rows that no fold has, or that differ: whose they are is what they say, or what folds them.
+    // Rows that no fold produces, or that differ. They belong to the merge key that they name, or to the one that folds them.
     const known = new Set(equal.filter((row) => row.of === of).map(({ cells }) => cells[of.columns.indexOf('id')]!));
     for (const [id, { mergeKey }] of found) if (!known.has(id)) differing.add(mergeKey);
   }
   return { equal: equal.filter(({ mergeKey }) => !differing.has(mergeKey)), differing };
 }
 
-/** Folds merge keys once more, in a snapshot of their own, and tells of each of their rows what it is. */
+/** Folds merge keys again in a snapshot of their own, and classifies each of their rows. */
 async function foldKeys(
   target: pg.ClientBase,
   plan: Plan,
@@ -150,7 +150,7 @@ export async function compareMergeKeys(
   return results.map(({ result }) => result).filter(({ kind }) => kind !== 'equal');
 }
 
-/** Folds every merge key, and compares the live rows. */
+/** Folds every merge key and compares the live rows. */
 async function foldAll(
   target: pg.ClientBase,
   plan: Plan,
@@ -223,7 +223,7 @@ function toEqual(aggregate: string, mergeKey: string, of: MergedTarget, cells: r
   };
 }
 
-/** `expected` null: the fold has no such row; `detail` undefined: the table has none. */
+/** `expected` null: the fold has no such row. `detail` undefined: the table has no such row. */
 function toResult(
   aggregate: string,
   mergeKey: string,
@@ -258,7 +258,7 @@ function toResult(
   };
 }
 
-/** Live contributions whose legacy row is not there, or another tenant's where one alone is verified; those of a table that contributes nothing are extra for certain. */
+/** Returns live contributions whose legacy row does not exist or, in a run over one tenant, belongs to another. Those of a table that contributes nothing are certainly extra. */
 async function findUnfounded(
   chunk: FoldChunk,
   { legacy, merged, plans, relations, findings, tenant, lineages }: Parameters<typeof compareFolds>[0],
@@ -269,7 +269,7 @@ async function findUnfounded(
   const bySource = new Map<string, { mergeKey: string; of: Contribution }[]>();
   for (const [mergeKey, list] of chunk.contributions) {
     for (const of of list) {
-      // Of another tenant's row, which was told of a merge key of this one, a run of its own knows more.
+      // Rows of another tenant that share a merge key with this one are left to that tenant's run.
       if (!of.live || (tenant !== null && of.data.tenant_id !== tenant)) continue;
       const known = bySource.get(of.legacyTable);
       if (known === undefined) bySource.set(of.legacyTable, [{ mergeKey, of }]);

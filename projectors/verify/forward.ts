@@ -13,21 +13,21 @@ import type { PartProgress } from './run-store.ts';
 import { toNullMark } from './spelling.ts';
 import { toTenantCondition } from './tenant-condition.ts';
 
-/** What is left of a legacy row once it is mapped. What it implies, many times as much, is gone before the next row: a chunk of it would outlive the nursery of the heap. */
+/** What is kept of a mapped legacy row. The rows it implies are many times larger and are dropped before the next row: a chunk of them would outlive the nursery of the heap. */
 interface Mapped {
   readonly cells: Cells;
   readonly asked: readonly string[];
   readonly implied: number;
   readonly figures: Figures;
-  /** Null where no checksum can tell. */
+  /** Null if a checksum cannot decide. */
   readonly checksum: string | null;
 }
 
 const NO_STRAYS = new Map<string, ReadonlySet<string>>();
 
 /**
- * Compares what every legacy row of a projection implies with what is there, in chunks in the order of the key. Rows that are as expected are done with: that they are the same needs no
- * fence. The others are suspects. While one chunk is compared the next is mapped and the one after it is read.
+ * Compares what every legacy row of a projection implies with the target, in chunks in key order. Rows that are as expected are done: equality needs no
+ * fence. The others become suspects. While one chunk is compared, the next is mapped and the one after it is read.
  */
 export async function compareForward(
   options: PartOptions & {
@@ -35,14 +35,14 @@ export async function compareForward(
     relation: Relation;
     tenants: Tenants;
     chunkRows: number;
-    /** Also rows that are as expected at first sight. */
+    /** Also check rows that are as expected at first. */
     suspectAll: boolean;
   },
 ): Promise<void> {
   const { legacy, target, plan, relation, chunkRows, findings, looks, pace, signal } = options;
   const nullMark = toNullMark(randomUUID().slice(0, 13));
   const statement = { name: `crosswalk verify ${plan.projection.name}`, text: toChecksumSql(plan, nullMark) };
-  // Rows that do not say whose they are only contribute to merged ones, and are compared for every tenant.
+  // Rows without a tenant column only contribute to merged rows, and are compared for every tenant.
   const { tenant: named } = plan.projection;
   const selection =
     options.tenant === null || named === undefined
@@ -51,7 +51,7 @@ export async function compareForward(
 
   const read = (after: readonly string[] | null): Promise<Chunk> => {
     const chunk = readChunk(legacy, relation, after, chunkRows, selection);
-    // It may fail while another chunk is at hand.
+    // It may fail while another chunk is compared.
     chunk.catch(() => undefined);
     return chunk;
   };
@@ -117,7 +117,7 @@ export async function compareForward(
     comparing = compare(mapped, chunk.tooLarge.length, { after: chunk.lastKey, done: chunk.isLast });
     comparing.catch(() => undefined);
     if (chunk.isLast) break;
-    // Of both sides the one that is read more of sets the pace.
+    // The side with more rows sets the pace.
     const implied = mapped.reduce((sum, of) => sum + of.implied, 0);
     await pace.take(Math.max(chunk.rows.length, implied));
   }

@@ -1,8 +1,9 @@
-/** SQLSTATE class of data that has no form in its type. */
+/** SQLSTATE class of values that their type refuses. */
 const isNoValue = (error: unknown) => String((error as { code?: unknown }).code ?? '').startsWith('22');
 
 /**
- * Runs `work` on all items at once; where PostgreSQL refuses a value, on halves, until the refused items stand alone: `onRefused` is told of each. `work` must not be in a transaction.
+ * Runs `work` on all items at once. If PostgreSQL refuses a value, retries with halves until the refused items are single, and calls `onRefused` for
+ * each. `work` must not be in a transaction.
  */
 export async function isolating<T>(
   items: readonly T[],

@@ -7,11 +7,11 @@ import type { LegacyRow } from '../projection.ts';
 import { toLegacyKey } from '../source-change.ts';
 import { toArrayText } from './spelling.ts';
 
-/** A legacy row as one statement saw it. `row` null: there is none, or it is too large to be read. */
+/** A legacy row as one statement saw it. `row` null: it does not exist, or is too large to read. */
 export interface SeenRow {
   readonly row: LegacyRow | null;
   readonly isTooLarge: boolean;
-  /** xmin of the tuple; null where there is none. */
+  /** xmin of the tuple; null if there is none. */
   readonly tuple: string | null;
   readonly xmax: string;
 }
@@ -23,12 +23,12 @@ export function toLegacyRow(relation: Relation, cells: readonly (string | null)[
   return row;
 }
 
-/** Key of a row as projections name it. */
+/** Legacy key of a row, in the form that projections use. */
 export function keyOfRow(relation: Relation, cells: readonly (string | null)[]): string {
   return toLegacyKey(Object.fromEntries(keyPositions(relation).map((at) => [relation.columns[at]!.name, cells[at]!])));
 }
 
-/** The texts of the key's columns; null where a text cannot be a key of this table. */
+/** The texts of the key's columns; null if the text cannot be a key of this table. */
 export function toKeyTexts(relation: Relation, legacyKey: string): readonly string[] | null {
   if (relation.key.length === 1) return [legacyKey];
   try {
@@ -40,7 +40,7 @@ export function toKeyTexts(relation: Relation, legacyKey: string): readonly stri
   }
 }
 
-/** Reads rows by their keys in one statement, in the order of the keys, and the least transaction that had not ended then. */
+/** Reads rows by their keys in one statement, in the order of the keys. Also returns the lowest transaction id that had not ended then. */
 export async function readRows(
   client: pg.ClientBase,
   relation: Relation,
@@ -51,7 +51,7 @@ export async function readRows(
   const names = columns.map((_, at) => `c${at}`);
   const cells = names.map((name) => `CASE WHEN bytes <= ${most} THEN ${name} END`);
   const result = await client.query<(string | null)[]>({
-    // OFFSET 0: not merged with the query around it, the size is found once a row.
+    // OFFSET 0 keeps the subquery separate, so that the size is computed once per row.
     text: `SELECT pg_current_snapshot()::text, tuple, xmax, bytes > ${most}, ${cells.join(', ')}
       FROM (SELECT k.ord, x.xmin::text, x.xmax::text, ${bytes}, ${columns.join(', ')}
         FROM ${wantedSql(relation)} LEFT JOIN ${tableSql(relation)} x ON ${sameKeySql(relation)} OFFSET 0) AS seen (${['ord', 'tuple', 'xmax', 'bytes', ...names].join(', ')})
@@ -68,7 +68,7 @@ export async function readRows(
   return { rows, snapshotXmin: parseSnapshot(result.rows[0]![0]!).xmin };
 }
 
-/** Which of the keys no row has, of those that meet an SQL condition: their places. */
+/** Positions of the keys without a row that meets the SQL condition. */
 export async function findAbsent(
   client: pg.ClientBase,
   relation: Relation,
@@ -92,7 +92,7 @@ function wantedSql(relation: Relation): string {
   return `unnest(${arrays.join(', ')}) WITH ORDINALITY AS k (${relation.key.map((_, index) => `k${index}`).join(', ')}, ord)`;
 }
 
-/** The operators are those of the key: the ones that are found by name may be others. */
+/** Uses the operators of the key: operators found by name may be others. */
 function sameKeySql(relation: Relation): string {
   return relation.key
     .map((name, index) => {

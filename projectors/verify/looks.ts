@@ -12,23 +12,23 @@ import { type Expected, type Plan, toExpected } from './plan.ts';
 import { judge, type Look, MOST_LOOKS, pauseAfter } from './settle.ts';
 import { readFound, withoutSpellings } from './target-rows.ts';
 
-/** Keys that one look takes together. */
+/** Keys in one check. */
 const AT_ONCE = 200;
-/** Keys that may wait for looks; whoever finds more of them waits. */
+/** Keys that may wait for checks. Beyond that, producers wait. */
 const MOST_WAITING = 5000;
 const IDLE_MS = 5;
 
-/** Other limits than usual: for tests. `sessions`: that look beside each other. */
+/** Limits for tests. `sessions`: number of parallel sessions. */
 export interface LookLimits {
   readonly mostLooks?: number;
   readonly keysAtOnce?: number;
   readonly sessions?: number;
 }
 
-/** Ids by table of rows that name a legacy key from outside its scope. */
+/** By table: ids of rows that name a legacy key but are outside its scope. */
 export type Strays = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** A legacy key that has to be looked at closely. */
+/** A legacy key that needs a close check. */
 export interface Suspect {
   readonly plan: Plan;
   readonly relation: Relation;
@@ -45,18 +45,18 @@ interface Waiting extends Suspect {
   before: Look | null;
 }
 
-/** Looks at suspects again and again until each is settled, or given up. */
+/** Checks suspects repeatedly until each is settled or given up. */
 export interface Looks {
   add(suspects: readonly Suspect[]): void;
   /** Resolves once there is room for more. */
   untilRoom(): Promise<void>;
-  /** Resolves once nothing waits. */
+  /** Resolves once no suspects are waiting. */
   drain(): Promise<void>;
   waiting(): readonly Suspect[];
   close(): Promise<void>;
 }
 
-/** `sessions`: each pair looks by itself. */
+/** `sessions`: each pair checks independently. */
 export function createLooks(options: {
   sessions: readonly { readonly legacy: pg.ClientBase; readonly target: pg.ClientBase }[];
   fence: Fence;
@@ -64,7 +64,7 @@ export function createLooks(options: {
   findings: Findings;
   signal: AbortSignal;
   limits?: LookLimits;
-  /** Called after each look. */
+  /** Called after each check. */
   onLook?: () => void;
 }): Looks {
   const { sessions, fence, tenants, findings, signal, limits = {}, onLook } = options;
@@ -84,7 +84,7 @@ export function createLooks(options: {
     const { verdict, alike } = judge(of.before, seen.look, of.alike);
     of.looks += 1;
     const isLast = of.looks >= mostLooks;
-    // What waits for its cause is no difference, until it has waited for too long.
+    // A parked change is no difference until the last check.
     const isStuck =
       isLast &&
       seen.look.isParked &&
@@ -126,13 +126,13 @@ export function createLooks(options: {
     }
   }
 
-  /** Its projection cannot map it, or maps it to what has no form in the target's types; or it is too large to be read. */
+  /** For a row that its projection cannot map, or maps to a value that the target's type refuses, or that is too large to read. */
   function giveUp(of: Waiting, reason?: Unmappable['reason']): void {
     waiting.delete(nameOf(of));
     findings.addUnmappable(of.plan, of.legacyKey, null, reason);
   }
 
-  /** Those of one projection that are due: they are read in one statement. */
+  /** Due suspects of one projection. They are read in one statement. */
   function takeDue(): Waiting[] {
     const now = performance.now();
     const taken: Waiting[] = [];
@@ -202,7 +202,7 @@ interface Seen {
   readonly explained: 'parked' | 'dead letter' | null;
 }
 
-/** One look at suspects of one projection; null for a row that cannot be mapped, `too large` for one that cannot be read. */
+/** One check of suspects of one projection. Null: the row cannot be mapped. `too large`: it cannot be read. */
 async function look(
   suspects: readonly Waiting[],
   { legacy, target, fence, tenants }: { legacy: pg.ClientBase; target: pg.ClientBase; fence: Fence; tenants: Tenants },
@@ -251,12 +251,12 @@ async function look(
   return suspects.map((suspect, at) => seen.get(suspect) ?? toUnseen(at));
 }
 
-/** Thousands of rows may wait, and their values may be long. Nothing stays nothing. */
+/** Thousands of suspects may wait, with long values: only a digest is kept. An empty text stays empty. */
 function toDigest(text: string): string {
   return text === '' ? '' : hash('sha256', text);
 }
 
-/** A transaction id after those of everything that was applied by now. */
+/** A transaction id above those of everything applied by now. */
 async function readHorizon(legacy: pg.ClientBase): Promise<bigint> {
   const { rows } = await legacy.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
   return BigInt(rows[0]!.xid);

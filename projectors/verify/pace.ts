@@ -1,12 +1,12 @@
 import { pause } from '../../runtime/retry.ts';
 
-/** Keeps work at a rate. `rowsPerSecond` null: as fast as it goes. */
+/** Limits the rate of work. `rowsPerSecond` null: no limit. */
 export interface Pace {
-  /** Waits until so many rows more may have been read. */
+  /** Waits until this many more rows may be read. */
   take(rows: number): Promise<void>;
 }
 
-/** `onWait` is called every second, as long as it is waited. */
+/** `onWait` is called every second during a wait. */
 export function createPace(
   rowsPerSecond: number | null,
   signal: AbortSignal,
@@ -16,7 +16,7 @@ export function createPace(
   return {
     async take(rows) {
       if (rowsPerSecond === null) return;
-      // Time that was lost elsewhere is not caught up with.
+      // Time lost elsewhere is not made up.
       freeAtMs = Math.max(freeAtMs, performance.now() - 1000) + (rows * 1000) / rowsPerSecond;
       const untilMs = freeAtMs;
       for (let leftMs = untilMs - performance.now(); leftMs > 0; leftMs = untilMs - performance.now()) {

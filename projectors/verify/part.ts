@@ -4,7 +4,7 @@ import type { Looks } from './looks.ts';
 import type { Pace } from './pace.ts';
 import type { PartProgress } from './run-store.ts';
 
-/** What every part of a verification is given: the sides, where it goes on, and where its findings go. */
+/** Input of every part of a verification: both sides, its start position, and the receivers of its findings. */
 export interface PartOptions {
   legacy: pg.ClientBase;
   target: pg.ClientBase;
@@ -15,6 +15,6 @@ export interface PartOptions {
   looks: Looks;
   pace: Pace;
   signal: AbortSignal;
-  /** So many rows more are compared, and what is found is noted. */
+  /** Reports that this many more rows are compared and their findings recorded. */
   onProgress: (rows: number, progress: PartProgress) => Promise<void>;
 }

@@ -6,10 +6,10 @@ import { has } from '../values/text.ts';
 import type { TargetShapes } from '../write/catalog.ts';
 import type { TableShape } from '../write/statements.ts';
 
-/** Table name under which contributions are counted and named. */
+/** Table name used for contributions in counts and differences. */
 export const CONTRIBUTION = 'contribution';
 
-/** Name of what a legacy row contributes to a merge key: keys of several legacy tables may be the same text. */
+/** Name of a legacy row's contribution to a merge key. It includes the legacy table: keys of several tables may be the same text. */
 export function toContributionName(
   { aggregate, mergeKey }: { readonly aggregate: string; readonly mergeKey: string },
   of: { readonly legacyTable: string; readonly legacyKey: string },
@@ -17,15 +17,15 @@ export function toContributionName(
   return `${aggregate} ${mergeKey} ${of.legacyTable} ${of.legacyKey}`;
 }
 
-/** A table as far as one projection owns rows of it. */
+/** The rows of a table that one projection owns. */
 export interface OwnedPlan {
   readonly target: OwnedTarget;
   readonly shape: TableShape;
-  /** Compared columns, `id` first: its own, and those that are null in all its rows. */
+  /** Compared columns, `id` first: those that the projection writes, and those that are null in all its rows. */
   readonly columns: readonly string[];
   readonly hasDeletedAt: boolean;
   readonly tenantAt: number;
-  /** Places of numeric columns. */
+  /** Positions of numeric columns. */
   readonly numericAt: readonly number[];
 }
 
@@ -36,7 +36,7 @@ export interface MergedPlan {
     readonly table: string;
     readonly key: string;
     readonly columns: readonly string[];
-    /** Legacy tables whose rows in the table are none of the fold's. */
+    /** Legacy tables whose rows in this table do not come from the fold. */
     readonly ownedFrom: readonly string[];
     readonly shape: TableShape;
     readonly tenantAt: number;
@@ -44,30 +44,30 @@ export interface MergedPlan {
   }[];
 }
 
-/** What is compared of one projection. */
+/** What is compared for one projection. */
 export interface Plan {
   readonly projection: Projection;
   readonly owned: readonly OwnedPlan[];
   readonly merged: readonly MergedPlan[];
-  /** Totals that are taken of its legacy rows. */
+  /** Totals over its legacy rows. */
   readonly totals: readonly LegacyTotal[];
 }
 
-/** What one legacy row implies, in the order of a plan: cells of rows by owned table, and contributions. Null rows: the row cannot be mapped. */
+/** What one legacy row implies, in the order of a plan: cells of rows by owned table, and contributions. */
 export interface Expected {
   readonly legacyKey: string;
   readonly rows: readonly (readonly (readonly Cell[])[])[];
   readonly contributions: Implied['contributions'];
 }
 
-/** Plans for the projections that have a state; a history has none. */
+/** Plans for the projections with a state. Projections with a history have none. */
 export function toPlans(
   projections: readonly Projection[],
   shapes: TargetShapes,
   totals: readonly LegacyTotal[] = [],
 ): Plan[] {
   const states = projections.filter(({ history }) => history === undefined);
-  // Of several projections of a legacy table one takes each total: that which owns the rows it is compared with.
+  // If several projections read a legacy table, one takes each total: the owner of the rows that it is compared with.
   const takerOf = ({ source, table }: LegacyTotal) => {
     const readers = states.filter((of) => of.source === source);
     return readers.find(({ owned }) => owned.some((target) => target.table === table)) ?? readers[0];
@@ -101,19 +101,19 @@ function describe(shape: TableShape, columns: readonly string[]) {
   };
 }
 
-/** Rows and contributions that a legacy row implies. */
+/** Number of rows and contributions that a legacy row implies. */
 export function countImplied({ rows, contributions }: Expected): number {
   return rows.reduce((sum, of) => sum + of.length, contributions.length);
 }
 
-/** Tenant of a legacy row as projections tell it; null where the projection names no column for it. */
+/** Tenant of a legacy row as projections derive it; null if the projection names no tenant column. */
 export function tenantOfLegacy({ projection }: Plan, row: LegacyRow): string | null {
   if (projection.tenant === undefined) return null;
   const cell = row[projection.tenant.column];
   return has(cell) ? cell : unassignedTenant;
 }
 
-/** Every table that is verified, in the order of the projections. */
+/** All verified tables, in the order of the projections. */
 export function verifiedTables(projections: readonly Projection[]): string[] {
   const tables = projections
     .filter(({ history }) => history === undefined)
@@ -124,7 +124,7 @@ export function verifiedTables(projections: readonly Projection[]): string[] {
   return [...new Set([...tables, CONTRIBUTION])];
 }
 
-/** What a legacy row implies; null where the projection cannot map it. A row that does not exist implies nothing. */
+/** What a legacy row implies; null if the projection cannot map it. A missing row implies nothing. */
 export function toExpected(plan: Plan, legacyKey: string, row: LegacyRow | null, tenants: Tenants): Expected | null {
   if (row === null) return { legacyKey, rows: plan.owned.map(() => []), contributions: [] };
   let implied: Implied;
@@ -142,7 +142,7 @@ export function toExpected(plan: Plan, legacyKey: string, row: LegacyRow | null,
   };
 }
 
-/** Tenant of a row or contribution; '' where it names none. */
+/** Tenant of a row or contribution; '' if it has none. */
 export function tenantOf(cells: readonly Cell[], tenantAt: number): string {
   return cells[tenantAt] ?? '';
 }

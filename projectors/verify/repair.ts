@@ -18,28 +18,28 @@ import { type Difference, MISPLACED, readCounts, toDifference } from './run-stor
 import { openSessions, type Sessions } from './sessions.ts';
 import { createTally } from './tally.ts';
 
-/** A difference that is still there, and why. */
+/** A difference that remains, with the reason. */
 export interface LeftDifference extends Difference {
   readonly reason: string;
 }
 
-/** What became of the differences of a run. Counts are rows. */
+/** Result of a repair. Counts are rows. */
 export interface Repair {
   readonly rounds: number;
-  /** Legacy rows that were sent again. */
+  /** Legacy rows sent again. */
   readonly sent: number;
   readonly repaired: number;
-  /** Rows that are still different. */
+  /** Rows that still differ. */
   readonly leftRows: number;
-  /** Rows that were found, and that nothing is kept of but their number: another run finds them again. */
+  /** Rows that were only counted and not recorded: another run finds them again. */
   readonly beyond: number;
-  /** The first differences of those that are left. */
+  /** The first of the remaining differences. */
   readonly left: readonly LeftDifference[];
 }
 
-/** Rounds in which what is left is sent again: a repair may have been parked. */
+/** Maximum number of rounds: a repair may have been parked, so remaining rows are sent again. */
 const MOST_ROUNDS = 3;
-/** Legacy rows of a signal: with their hints they must fit into it. */
+/** Legacy rows per signal: with their hints they must fit into it. */
 const KEYS_AT_ONCE = Math.min(500, MOST_KEYS);
 const NO_CARRIER =
   'its legacy key is no key of a captured table, so that nothing can be sent for it: remove it by hand';
@@ -49,7 +49,7 @@ interface Line {
   readonly difference: Difference;
 }
 
-/** A legacy key that is sent again, with what is to be repaired by it. */
+/** A legacy key to send again, with the differences that it repairs. */
 interface Carrier {
   readonly plan: Plan;
   readonly relation: Relation;
@@ -59,8 +59,8 @@ interface Carrier {
 }
 
 /**
- * Repairs the differences that a run has found, through the log: has the connector read their legacy rows again, marked as repairs, waits until they are applied, and looks at them again.
- * Projected tables are written by the projectors alone. Throws `not_reached` where connector or projectors do not get on.
+ * Repairs the differences of a run through the log: the connector reads their legacy rows again, marked as repairs; once they are applied, the rows are
+ * checked again. Only projectors write projected tables. Throws `not_reached` if connector or projectors make no progress.
  */
 export async function repairRun(
   config: Config,
@@ -121,7 +121,7 @@ export async function repairRun(
   }
 }
 
-/** Rows that a run has named as different. */
+/** Number of rows that a run has recorded as different. */
 export async function countRows(store: pg.ClientBase, run: string, condition: string): Promise<number> {
   const { rows } = await store.query<{ count: string }>(
     `SELECT count(DISTINCT (table_name, row_id)) FROM verification_difference WHERE run_id = $1 AND kind <> 'unsettled' AND ${condition}`,
@@ -130,7 +130,7 @@ export async function countRows(store: pg.ClientBase, run: string, condition: st
   return Number(rows[0]!.count);
 }
 
-/** The next differences that are not repaired, a bounded number of them. */
+/** The next unrepaired differences, a bounded number of them. */
 async function readLines(store: pg.ClientBase, run: string, after: string): Promise<Line[]> {
   const { rows } = await store.query<Record<string, string | null>>(
     `SELECT * FROM verification_difference WHERE run_id = $1 AND repaired_at IS NULL AND kind <> 'unsettled' AND number > $2 ORDER BY number LIMIT $3`,
@@ -139,7 +139,7 @@ async function readLines(store: pg.ClientBase, run: string, after: string): Prom
   return rows.map((row) => ({ number: row.number!, difference: toDifference(row) }));
 }
 
-/** By which legacy key each difference is repaired. What has none gets a reason instead. */
+/** Finds the legacy key that repairs each difference. A difference without one gets a reason instead. */
 async function toCarriers(
   { plans, relations, legacy }: Sessions,
   lines: readonly Line[],
@@ -158,7 +158,7 @@ async function toCarriers(
       if (!isKey.has(name)) isKey.set(name, await isKeyOf(legacy, relation, legacyKey));
       if (isKey.get(name)) found = { plan: named, key: legacyKey };
     }
-    // A merged row is folded again by whatever legacy row is sent, of any legacy table that feeds it.
+    // Any legacy row of any contributing legacy table makes the projector fold a merged row again.
     if (found === null && aggregate !== null && table !== CONTRIBUTION) {
       for (const plan of writers) {
         const key = await findAnyKey(legacy, relations.get(plan.projection.source)!);
@@ -182,7 +182,7 @@ async function toCarriers(
   return [...carriers.values()];
 }
 
-/** `aggregate`: of a merged row or a contribution. */
+/** `aggregate`: that of a merged row or a contribution. */
 function isWrittenBy({ owned, merged }: Plan, table: string, aggregate: string | null): boolean {
   if (aggregate !== null) return merged.some((of) => of.aggregate.name === aggregate);
   return owned.some(({ target }) => target.table === table);
@@ -210,7 +210,7 @@ async function findAnyKey(legacy: pg.ClientBase, { schema, table, key }: Relatio
   return texts === undefined ? null : texts.length === 1 ? texts[0]! : JSON.stringify(texts);
 }
 
-/** Has legacy rows read again, and waits until they are in the log. */
+/** Has the connector read legacy rows again, and waits until they are in the log. */
 async function send(
   config: Config,
   kafka: Kafka,
@@ -232,7 +232,7 @@ async function send(
   );
 }
 
-/** Rows that nothing implies, and merge keys to fold again. */
+/** Rows that no legacy row implies, and merge keys to fold again. */
 function toHint({ plan, lines }: Carrier): RepairHint {
   const rows: Record<string, string[]> = {};
   const refold: Record<string, string[]> = {};
@@ -251,7 +251,7 @@ function toHint({ plan, lines }: Carrier): RepairHint {
   };
 }
 
-/** Looks at what was sent again; what is equal now is repaired. What changes at every look is not known to be. */
+/** Checks the rows that were sent again, and marks equal ones as repaired. A row that changes at every check is not known to be equal. */
 async function lookAgain(
   { lookers, fence, target, store }: Sessions,
   tenants: Tenants,
@@ -304,7 +304,7 @@ function toStrays(lines: readonly Line[]): Strays {
   return new Map([...byTable].map(([table, some]) => [table, new Set(some.map(({ difference }) => difference.id))]));
 }
 
-/** Takes what is repaired off the differences that the run has published. */
+/** Subtracts repaired rows from the published differences of the run. */
 async function publish(store: pg.ClientBase, run: string): Promise<void> {
   const isOfTenant = `(v.tenant_id = '*' OR d.tenant_id = v.tenant_id)`;
   await store.query(

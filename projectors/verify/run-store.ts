@@ -7,7 +7,7 @@ import type { FoundLineage } from './compare-key.ts';
 import type { Unmappable } from './findings.ts';
 import type { Counts, Sum } from './tally.ts';
 
-/** One difference: a row that is missing or extra, or a column that differs; or a row that never settled. Values are PostgreSQL text. */
+/** One difference: a missing or extra row, a column that differs, or a row that never settled. Values are PostgreSQL text. */
 export interface Difference {
   readonly table: string;
   readonly id: string;
@@ -16,32 +16,32 @@ export interface Difference {
   readonly column: string | null;
   readonly expected: Cell;
   readonly actual: Cell;
-  /** The legacy row that implies it, or that it names. */
+  /** The legacy row that implies the row, or that the row names. */
   readonly legacyTable: string | null;
   readonly legacyKey: string | null;
-  /** Of a merged row or a contribution: what to fold again. */
+  /** For a merged row or a contribution: what to fold again. */
   readonly aggregate: string | null;
   readonly mergeKey: string | null;
-  /** Of the row that was found. */
+  /** Lineage of the row that was found. */
   readonly lineage: FoundLineage | null;
-  /** A change of the legacy row that waits, or could not be applied. */
+  /** A change of the legacy row that is parked or a dead letter. */
   readonly explained: 'parked' | 'dead letter' | null;
 }
 
-/** How far a part of a run is: the last key that is compared, and whether it is done. */
+/** Progress of a part of a run: the last key compared, and whether the part is done. */
 export interface PartProgress {
   readonly after: readonly string[] | null;
   readonly done: boolean;
 }
 
-/** What a run must know to go on. */
+/** State needed to resume a run. */
 export interface RunProgress {
   readonly parts: Readonly<Record<string, PartProgress>>;
-  /** Legacy rows, and rows of the target, that were read. */
+  /** Rows read from the legacy database and from the target. */
   readonly legacyRows: number;
   readonly targetRows: number;
   readonly sums: readonly Sum[];
-  /** Rows that were not settled. */
+  /** Rows that are not settled yet. */
   readonly pending: readonly {
     readonly projection: string;
     readonly legacyKey: string;
@@ -57,7 +57,7 @@ export interface Run {
   readonly progress: RunProgress;
 }
 
-/** What a run looks at; another mapping would compare with something else half way. */
+/** Scope of a run. A run cannot be resumed with another mapping: its two halves would not compare with the same thing. */
 export interface RunOptions {
   readonly kind: 'once' | 'watch';
   readonly tenant: string | null;
@@ -73,19 +73,19 @@ const NOTHING_YET: RunProgress = {
   unmappable: [],
   seconds: 0,
 };
-/** Finished runs of a kind that are kept, with what they found. */
+/** Finished runs kept per kind, with their differences. */
 const KEPT_RUNS = 10;
-/** Unfinished ones are kept for so long. */
+/** Unfinished runs are kept this long. */
 const KEPT_DAYS = 7;
-/** Differences of one table that are kept, in lines; beyond them they are only counted. */
+/** Lines kept per table. Further differences are only counted. */
 export const KEPT_LINES = 50_000;
 
-/** Names and versions of projections: a version is raised with the pinned configuration, too. */
+/** Names and versions of projections. The version also rises with the pinned configuration. */
 export function toMappingText(projections: readonly Projection[]): string {
   return projections.map(({ name, version }) => `${name}@${version}`).join(' ');
 }
 
-/** Whether this session is the one that works on a run, from now on until it ends. */
+/** Takes the advisory lock of a run until the session ends. Returns false if another session holds it. */
 async function take(target: pg.ClientBase, id: string): Promise<boolean> {
   const { rows } = await target.query<{ taken: string }>(
     `SELECT pg_try_advisory_lock(hashtext('crosswalk.verification'), hashtext($1))::text AS taken`,
@@ -94,7 +94,7 @@ async function take(target: pg.ClientBase, id: string): Promise<boolean> {
   return rows[0]!.taken === 'true';
 }
 
-/** Starts a run. `through`: the legacy database's clock. */
+/** Starts a run. `through`: time of the legacy database's clock. */
 export async function createRun(target: pg.ClientBase, options: RunOptions, through: string): Promise<Run> {
   const id = randomUUID();
   await take(target, id);
@@ -112,7 +112,7 @@ export async function createRun(target: pg.ClientBase, options: RunOptions, thro
   return { id, through, progress: NOTHING_YET };
 }
 
-/** The last run of this kind that was not finished, and that nobody works on; null where there is none, or where it looked at something else. */
+/** The last unfinished run of this kind that no session holds. Null if there is none, or if its scope differs. */
 export async function findUnfinishedRun(target: pg.ClientBase, options: RunOptions): Promise<Run | null> {
   const { rows } = await target.query<{ id: string; through: string; progress: string }>(
     `SELECT id, through, progress FROM verification_run WHERE kind = $1 AND workspace IS NOT DISTINCT FROM $2 AND mapping = $3 AND finished_at IS NULL
@@ -124,7 +124,7 @@ export async function findUnfinishedRun(target: pg.ClientBase, options: RunOptio
   return null;
 }
 
-/** As `findUnfinishedRun`. Throws `config_invalid` where there is none. */
+/** Like `findUnfinishedRun`. Throws `config_invalid` if there is none. */
 export async function resumeRun(target: pg.ClientBase, options: RunOptions): Promise<Run> {
   const run = await findUnfinishedRun(target, options);
   if (run !== null) return run;
@@ -134,7 +134,7 @@ export async function resumeRun(target: pg.ClientBase, options: RunOptions): Pro
   );
 }
 
-/** Saves what was found since the last time together with how far that is, in one transaction. */
+/** Saves the findings since the last save and the progress, in one transaction. */
 export async function saveRun(
   target: pg.ClientBase,
   run: string,
@@ -206,7 +206,7 @@ async function writeDifferences(
     of.lineage?.mappingVersion ?? null,
     of.explained,
   ]);
-  // Values may hold what jsonb cannot, such as U+0000 escapes: one array of texts a column.
+  // Values may contain what jsonb cannot hold, such as U+0000 escapes: pass one text array per column.
   const columns = Array.from({ length: 16 }, (_, at) => rows.map((row) => row[at]));
   const types = Array.from({ length: 16 }, (_, at) => `$${at + 3}::text[]`).join(', ');
   await target.query(
@@ -220,7 +220,7 @@ async function writeDifferences(
   );
 }
 
-/** Which of these rows a run has named already: `table id`. */
+/** The rows that a run has already recorded, as `table id`. */
 export async function findNamed(
   target: pg.ClientBase,
   run: string,
@@ -256,7 +256,7 @@ export async function readCounts(target: pg.ClientBase, run: string): Promise<Ma
   );
 }
 
-/** The first differences of each table that are not repaired, at most `limit` lines of each. */
+/** The first unrepaired differences of each table, at most `limit` lines per table. */
 export async function readDifferences(target: pg.ClientBase, run: string, limit: number): Promise<Difference[]> {
   const { rows } = await target.query<Record<string, string | null>>(
     `SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY table_name ORDER BY kind = 'unsettled', row_id, column_name, number) AS line FROM verification_difference
@@ -292,8 +292,8 @@ export function toDifference(row: Readonly<Record<string, string | null>>): Diff
 }
 
 /**
- * Ends a run, and publishes how far the tables are verified, with everything that was found since the last save: in one transaction. A run over all tenants speaks for all of them, one
- * over a tenant for that alone.
+ * Ends a run. Publishes the verified state of its tables together with the findings since the last save, in one transaction. A run over all tenants
+ * covers all of them, a run over one tenant only that one.
  */
 export async function finishRun(
   target: pg.ClientBase,
@@ -319,7 +319,7 @@ export async function finishRun(
       await addMisplaced(target, run, options.tenant);
       return;
     }
-    // Tenants without a row in a table have none here either. What was verified later stays.
+    // Tenants without a row in a table get none here either. Later verifications stay.
     await target.query('DELETE FROM verified WHERE table_name = ANY ($2) AND verified_through <= $1::timestamptz', [
       run.through,
       tables,
@@ -334,7 +334,7 @@ export async function finishRun(
   });
 }
 
-/** Lines of rows that another tenant than theirs is shown: a difference of that tenant, too. */
+/** Rows shown to the wrong tenant: a difference of that tenant, too. */
 export const MISPLACED = `column_name = 'tenant_id' AND kind = 'differs' AND actual IS NOT NULL AND repaired_at IS NULL`;
 
 async function addMisplaced(target: pg.ClientBase, run: Run, tenant: string | null): Promise<void> {

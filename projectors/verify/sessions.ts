@@ -12,18 +12,16 @@ import { readTargetShapes } from '../write/catalog.ts';
 import { createFence, type Fence } from './fence.ts';
 import { type Plan, toPlans } from './plan.ts';
 
-/** Sessions that look at suspects, each by itself. */
+/** Sessions that check suspects independently. */
 const LOOKERS = 2;
 
-/**
- * A role that sees only a part of the rows is an error here, not a smaller table. Rows are found by key, and marks must not wait for a standby that is away: nothing else is written.
- */
+/** A role that sees only some rows gets an error, not a smaller table. Rows are found by key. Marks are the only writes, and must not wait for an absent standby. */
 const LEGACY_OPTIONS = `${sourceOptions} -c row_security=off -c synchronous_commit=local -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off`;
 const BY_KEY = '-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off';
-/** Tables may just have been filled, and have no statistics: row by row would take for ever. */
+/** Tables may be freshly filled and without statistics: nested loops would take forever. */
 const WHOLE_TABLES = '-c jit=off -c work_mem=64MB -c enable_nestloop=off';
 
-/** What a verification works with. */
+/** Sessions and plans of a verification. */
 export interface Sessions {
   readonly plans: readonly Plan[];
   /** Legacy tables by name. */
@@ -33,14 +31,14 @@ export interface Sessions {
   readonly target: pg.ClientBase;
   /** Joins whole tables. */
   readonly whole: pg.ClientBase;
-  /** Writes what is found. */
+  /** Writes the findings. */
   readonly store: pg.ClientBase;
   readonly lookers: readonly { readonly legacy: pg.ClientBase; readonly target: pg.ClientBase }[];
   readonly fence: Fence;
   close(): Promise<void>;
 }
 
-/** Opens everything. Throws a CrosswalkError that names what is missing or down. `timeoutMs`: how long a fence may take, 0: for ever. */
+/** Opens all sessions. Throws a CrosswalkError that names what is missing or down. `timeoutMs`: time limit of a fence, 0: none. */
 export async function openSessions(
   config: Config,
   kafka: Kafka,
@@ -104,7 +102,7 @@ async function endAll(clients: readonly pg.Client[]): Promise<void> {
   await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
 }
 
-/** Of one tenant alone there is no total of legacy rows that do not say whose they are. */
+/** A run over one tenant has no totals of legacy tables without a tenant column. */
 function totalsOf(
   projections: readonly Projection[],
   { totals = [], tenant }: { readonly totals?: readonly LegacyTotal[]; readonly tenant: string | null },
@@ -114,7 +112,7 @@ function totalsOf(
   return totals.filter(({ source }) => !silent.has(source));
 }
 
-/** Rows that only contribute to merged ones need not say whose they are: the merged ones do. */
+/** Rows that only contribute to merged rows need no tenant column: the merged rows have one. */
 function assertTenants(plans: readonly Plan[], tenant: string | null): void {
   const without = plans.find(({ projection, owned }) => projection.tenant === undefined && owned.length > 0);
   if (tenant === null || without === undefined) return;

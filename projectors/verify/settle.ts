@@ -1,34 +1,37 @@
-/** One look at a legacy row and at what is under its key in the target, which was read after everything that the legacy database showed had been applied. */
+/** One check of a legacy row and of the target rows of its key. The target is read after everything visible in the legacy database has been applied. */
 export interface Look {
-  /** The legacy tuple: its xmin; null where there is no row. */
+  /** xmin of the legacy tuple; null if there is no row. */
   readonly tuple: string | null;
-  /** Its xmax as stored; '0' where nobody has touched it. */
+  /** xmax of the tuple as stored; '0' if untouched. */
   readonly xmax: string;
-  /** Transactions below this one had ended, and are visible, when the legacy row was read. */
+  /** Transactions below this id had ended, and were visible, when the legacy row was read. */
   readonly snapshotXmin: bigint;
-  /** A transaction id assigned after the target read: whatever was applied by then has a lesser one. */
+  /** A transaction id assigned after the target read. Everything applied by then has a lower id. */
   readonly horizon: bigint;
-  /** What differs, as text; '' where nothing does. Without a tuple it names the physical version of every row that was found. */
+  /** The difference as text; '' if there is none. Without a tuple it includes the physical version of every row found. */
   readonly difference: string;
-  /** Whether a row was found that every change of the key would have written or locked. */
+  /** Whether a row was found that any change of the key would have written or locked. */
   readonly isTouchable: boolean;
-  /** Whether a change of this legacy row waits for its cause. */
+  /** Whether a change of this legacy row is parked. */
   readonly isParked: boolean;
 }
 
 export type Verdict = 'equal' | 'different' | 'again';
 
-/** Looks in a row that must agree where nothing rules out that a row comes and goes between them. */
+/** Consecutive matching checks needed where nothing rules out that a row came and went between them. */
 const ALIKE_WITHOUT_PROOF = 8;
 
 /**
- * Whether a look settles it; `alike`: looks before this one that agreed with each other and were certain. A difference by itself means little: a change is applied before it is visible,
- * so that the target may be ahead of what was read.
+ * Whether a check settles the row. `alike`: number of previous checks that matched and were certain. One difference alone proves little: a change is
+ * applied before it is visible, so the target may be ahead of the row that was read.
  *
- * It counts where two looks saw the same tuple (or none) and the same difference, and the second one was certain to see everything that the target of the first one may have held:
- * a transaction that was applied by then has an id below the first look's horizon, so either all of these had ended, or nobody has touched the tuple, not even a transaction in mid commit.
- * The tuple's xmax itself proves nothing else: it may be a subtransaction's, or name several transactions. Then the first target read belonged to that very tuple, and was wrong.
- * Without a tuple a row may have come and gone between the looks, which would have touched its rows in the target: where such are found, their physical versions tell that it did not.
+ * A difference counts if two checks saw the same tuple (or none) and the same difference, and the second one saw everything that the target of the first
+ * may have held. Transactions applied by then have ids below the first check's horizon. So either all of these had ended, or the tuple is untouched, even
+ * by a transaction in mid commit. In both cases the first target read belonged to this tuple, and was wrong. The tuple's xmax proves nothing else: it may
+ * be the id of a subtransaction, or name several transactions.
+ *
+ * Without a tuple, a row may have come and gone between the checks. That would have touched its rows in the target; if there are any, unchanged physical
+ * versions prove that it did not happen.
  */
 export function judge(before: Look | null, now: Look, alike: number): { verdict: Verdict; alike: number } {
   if (now.difference === '') return { verdict: 'equal', alike: 0 };
@@ -40,12 +43,12 @@ export function judge(before: Look | null, now: Look, alike: number): { verdict:
   return { verdict: alike + 1 >= needed ? 'different' : 'again', alike: alike + 1 };
 }
 
-/** Looks at a row before it counts as unsettled. */
+/** Checks of a row before it counts as unsettled. */
 export const MOST_LOOKS = 14;
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 5000;
 
-/** How long to wait before the next look, after so many: half a minute in all. */
+/** Pause before the next check, given the number of checks so far. Half a minute in total. */
 export function pauseAfter(looks: number): number {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (looks - 1));
 }

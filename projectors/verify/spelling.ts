@@ -2,27 +2,29 @@ import { quoteLiteral as literal } from '../../schemas/quote.ts';
 import type { Cell } from '../projection.ts';
 import { toSortedKeys } from '../values/json-text.ts';
 
-// Both sides of a comparison spell rows as text, and compare its checksum. A spelling that PostgreSQL would not choose makes a row look different, never equal: it is settled by casts.
+// Both sides of a comparison write rows as text and compare its checksum. A text that differs from PostgreSQL's spelling makes a row look different,
+// never equal; casts settle that.
 
 /**
- * What stands behind a table, behind a row, and between all parts of a text. Where no cell of an expected row holds one of them, no other rows have its text: it has as many of each as they
- * would, and so theirs hold none either. What stands for null cannot be told so: it is another one in every run, which no row can hold.
+ * Marks at the end of a table, at the end of a row, and between the parts of a text. If no cell of an expected row contains a mark, no other rows can
+ * have the same text: it would have the same number of each mark, so their cells contain none either. This argument does not cover the mark for null. It
+ * is random in every run, so no row contains it.
  */
 export const marks = { table: '\u001c', row: '\u001d', part: '\u001f' } as const;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what the marks are.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the marks are control characters.
 const hasMark = /[\u001c-\u001f]/;
 
-/** Whether a text holds what could be a mark. */
+/** Whether a text contains a possible mark. */
 export function holdsMark(text: string): boolean {
   return hasMark.test(text);
 }
 
-/** A mark for null. `random`: as many characters as make it unlike any other text. */
+/** A mark for null. `random`: enough random characters to make it unlike any other text. */
 export function toNullMark(random: string): string {
   return `\u001e${random}`;
 }
 
-/** SQL for the text of a row of cells, each in PostgreSQL's own text, with the mark of its end. */
+/** SQL for the text of a row: cells in PostgreSQL's own text, and the row mark. */
 export function toMarkedSql(
   cells: readonly { readonly sql: string; readonly type: string }[],
   nullMark: string,
@@ -31,13 +33,13 @@ export function toMarkedSql(
   return `array_to_string(ARRAY[${texts}], ${literal(marks.part)}, ${literal(nullMark)})`;
 }
 
-/** That text as PostgreSQL would write it; null where it might be that of another row. */
+/** The same text as PostgreSQL would write it; null if another row might have the same text. */
 export function toMarkedText(cells: readonly Cell[], nullMark: string): string | null {
   const parts: string[] = [];
   return addMarked(parts, cells, nullMark) ? [...parts, marks.row].join(marks.part) : null;
 }
 
-/** Adds the cells of a row to the parts of a text. False where the text might be that of another row. */
+/** Adds the cells of a row to the parts of a text. Returns false if another row might have the same text. */
 export function addMarked(parts: string[], cells: readonly Cell[], nullMark: string): boolean {
   for (let at = 0; at < cells.length; at += 1) {
     const cell = cells[at]!;
@@ -48,7 +50,7 @@ export function addMarked(parts: string[], cells: readonly Cell[], nullMark: str
   return true;
 }
 
-/** Types whose cast to text is their own output; that of others may be another text (`true` for `t`). */
+/** Types whose cast to text equals their output. For other types it may differ (`true` for `t`). */
 const castAsPrinted =
   /^(uuid|numeric|jsonb?|smallint|integer|bigint|real|double precision|bytea|date|timestamp)\b|^text\[\]$/;
 
@@ -61,14 +63,14 @@ function toTextSql({ sql, type }: { readonly sql: string; readonly type: string 
 
 const sortedKeys = new Map<string, readonly string[]>();
 
-/** The text of a `jsonb` object of texts. */
+/** The text of a `jsonb` object with text values. */
 export function toJsonbObjectText(data: Readonly<Record<string, Cell>>): string {
   const names = Object.keys(data);
   const shape = names.join('\u0000');
   let keys = sortedKeys.get(shape);
   if (keys === undefined) {
     keys = toSortedKeys(names);
-    // The shapes are those of the fields that projections name: a few.
+    // There are few shapes: those of the fields that projections name.
     if (sortedKeys.size < 1000) sortedKeys.set(shape, keys);
   }
   let text = '{';
@@ -79,7 +81,7 @@ export function toJsonbObjectText(data: Readonly<Record<string, Cell>>): string 
   return `${text}}`;
 }
 
-/** What JSON escapes, and halves of surrogate pairs, which it may: all but this. */
+/** Any character that JSON must escape, and surrogates, which it may escape. */
 const isEscaped = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
 
 function toJsonText(cell: Cell): string {
@@ -91,7 +93,7 @@ function toJsonText(cell: Cell): string {
 export function toArrayText(texts: readonly string[]): string {
   if (texts.length === 0) return '{}';
   const joined = texts.join('","');
-  // Most are keys without any character that must be escaped: then the separators alone hold quotes.
+  // Most texts are keys without characters to escape. Then the only quotes are those of the separators.
   const isPlain = !joined.includes('\\') && joined.split('"').length === 2 * texts.length - 1;
   return isPlain ? `{"${joined}"}` : `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }

@@ -1,7 +1,7 @@
 import { addressOf } from '../../runtime/postgres.ts';
 import { quoteIdent } from '../../schemas/quote.ts';
 
-/** SQL of a pipeline that makes a temporary view `figures (name, value)`, numeric values: in a legacy database, and in one of the new schema. */
+/** SQL of a pipeline that creates a temporary view `figures (name, value)` with numeric values: one part for a legacy database, one for the new schema. */
 export interface SqlChecks {
   readonly legacy: string;
   readonly target: string;
@@ -9,7 +9,7 @@ export interface SqlChecks {
 
 const PART = /^-- crosswalk: (legacy|target)\s*$/m;
 
-/** Reads a file of such checks: a part begins at a line `-- crosswalk: legacy` or `-- crosswalk: target`. Throws an Error where one is missing or there twice. */
+/** Reads a file of checks. A part begins with a line `-- crosswalk: legacy` or `-- crosswalk: target`. Throws an Error if a part is missing or duplicated. */
 export function parseSqlChecks(text: string): SqlChecks {
   const [, ...pieces] = text.split(new RegExp(PART, 'gm'));
   const found = new Map<string, string>();
@@ -25,7 +25,7 @@ export function parseSqlChecks(text: string): SqlChecks {
   return { legacy: partOf('legacy'), target: partOf('target') };
 }
 
-/** One database, or two: a script for psql connects to the second by itself. */
+/** One database or two. With two, the psql script connects to the second itself. */
 export interface ScriptAddresses {
   readonly legacyUrl: string;
   readonly targetUrl: string;
@@ -33,12 +33,12 @@ export interface ScriptAddresses {
   readonly targetSchema: string;
 }
 
-/** Whether the new schema is in the legacy database, as far as the addresses tell. Two names of one server count as two: the script is right all the same. */
+/** Whether the new schema is in the legacy database, judged by the addresses. Two names of one server count as two; the script is still correct. */
 export function isOneDatabase({ legacyUrl, targetUrl }: Pick<ScriptAddresses, 'legacyUrl' | 'targetUrl'>): boolean {
   return addressOf(legacyUrl) === addressOf(targetUrl);
 }
 
-/** Without its password: what is printed ends up in files and lists of processes. */
+/** Output ends up in files and process lists, so it must not contain the password. */
 function withoutPassword(address: string): string {
   const url = new URL(address);
   url.password = '';
@@ -46,17 +46,17 @@ function withoutPassword(address: string): string {
   return url.href;
 }
 
-/** Begins a look at one database: what the parts make is temporary and taken back. One snapshot for all of it. */
+/** Starts the part for one database. The parts create only temporary objects, which are rolled back. All of it runs in one snapshot. */
 const BEGIN = ['BEGIN ISOLATION LEVEL REPEATABLE READ;', "SET LOCAL TimeZone = 'UTC';"];
 const setPath = (...schemas: readonly string[]) => `SET LOCAL search_path = ${schemas.map(quoteIdent).join(', ')};`;
-/** psql keeps what it has read in a variable, also where it connects to another database. */
+/** psql keeps the figures in a variable, also across connections. */
 const keep = (side: 'legacy' | 'target') =>
   `SELECT coalesce(jsonb_object_agg(name, value), '{}')::text AS figures FROM pg_temp.figures \\gset ${side}_`;
 const FIGURES = `FROM jsonb_each_text(:'legacy_figures'::jsonb) AS l FULL JOIN jsonb_each_text(:'target_figures'::jsonb) AS t ON t.key = l.key`;
-/** A figure that only the new tables have counts what must not be there. */
+/** A figure that only the new tables have counts rows that must not exist. */
 const IS_RIGHT = `coalesce(coalesce(l.value, '0')::numeric = t.value::numeric, false)`;
 
-/** The checks as one script for psql, which prints a line for each figure and ends with exit code 3 unless all agree. */
+/** The checks as one psql script. It prints a line for each figure and exits with code 3 unless all agree. */
 export function toPsqlScript({ legacy, target }: SqlChecks, name: string, addresses: ScriptAddresses): string {
   const isOne = isOneDatabase(addresses);
   const { legacySchema, targetSchema } = addresses;

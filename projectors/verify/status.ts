@@ -1,44 +1,44 @@
-/** What a verification that is always on tells about itself: read by metrics and health checks. */
+/** State of a continuous verification, read by metrics and health checks. */
 export interface VerifyStatus {
-  /** `checking`: one statement over whole tables after the other. */
+  /** `checking`: running the statements over whole tables. */
   state: 'starting' | 'waiting' | 'comparing' | 'checking' | 'resting' | 'stopped';
-  /** Legacy rows and rows of the target that were compared, and fences that were passed, since the start of the process. */
+  /** Compared rows of both sides, and fences passed, since the start of the process. */
   rows: number;
   fences: number;
   passes: number;
-  /** Rows that are looked at once more. */
+  /** Rows that wait for another check. */
   suspects: number;
-  /** Of the last pass that ended. */
+  /** Duration of the last completed pass. */
   lastPassSeconds: number;
   tables: readonly VerifiedTable[];
-  /** Those with the most differences, so many that they are still metrics. */
+  /** The tenants with the most differences, limited in number to suit metrics. */
   tenants: readonly VerifiedTenant[];
   /** Monotonic milliseconds. */
   lastProgressMs: number;
-  /** Monotonic milliseconds since when a fence is waited for: the pipeline has not applied yet what was committed then; null while nobody waits. */
+  /** Start of the current wait for a fence, in monotonic milliseconds: the pipeline has not yet applied what was committed then. Null if there is no wait. */
   waitingSinceMs: number | null;
 }
 
-/** How far one table is verified, over all tenants. */
+/** Verified state of one table over all tenants. */
 export interface VerifiedTable {
   readonly table: string;
   readonly rows: number;
   readonly differences: number;
   readonly unsettled: number;
-  /** Seconds since 1970, by the legacy database's clock; 0: never. */
+  /** Seconds since 1970 by the legacy database's clock; 0: never. */
   readonly throughSeconds: number;
 }
 
-/** How far one tenant is verified, over all tables. */
+/** Verified state of one tenant over all tables. */
 export interface VerifiedTenant {
   readonly tenant: string;
-  /** Rows that differ, or that were not settled. */
+  /** Rows that differ or are unsettled. */
   readonly differences: number;
-  /** Of the table that was verified longest ago. */
+  /** The time of the table verified longest ago. */
   readonly throughSeconds: number;
 }
 
-/** `tables`: those that are verified. */
+/** `tables`: the verified tables. */
 export function createVerifyStatus(tables: readonly string[]): VerifyStatus {
   return {
     state: 'starting',

@@ -1,6 +1,6 @@
 import { DecimalSum } from './decimal-sum.ts';
 
-/** Rows of one table and tenant. `differing`: rows that are on both sides and differ. */
+/** Row counts of one table and tenant. `differing`: rows on both sides that differ. */
 export interface Counts {
   expected: number;
   actual: number;
@@ -10,7 +10,7 @@ export interface Counts {
   unsettled: number;
 }
 
-/** Totals of one numeric column over the rows that were compared. */
+/** Totals of one numeric column over the compared rows. */
 export interface Sum {
   readonly table: string;
   readonly column: string;
@@ -23,7 +23,7 @@ interface Pair {
   readonly actual: DecimalSum;
 }
 
-/** What was found, in figures: counts by table and tenant since they were last taken, and sums since the beginning. */
+/** Figures of a run: counts by table and tenant since they were last taken, and sums since the start. */
 export interface Tally {
   /** Rows that are the same on both sides. */
   countEqual(table: string, tenant: string, rows: number): void;
@@ -31,7 +31,7 @@ export interface Tally {
   /** A cell of a numeric column. Null cells add nothing. */
   sum(table: string, column: string, side: 'expected' | 'actual' | 'both', cell: string | null): void;
   takeCounts(): Map<string, Map<string, Counts>>;
-  /** Takes back what was taken and could not be saved. */
+  /** Puts back what was taken and could not be saved. */
   putBack(counts: ReadonlyMap<string, ReadonlyMap<string, Counts>>): void;
   sums(): Sum[];
 }

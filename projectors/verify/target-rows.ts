@@ -6,7 +6,7 @@ import type { CellDifference, Found, FoundContribution, FoundRow, RowResult } fr
 import { isolating } from './isolating.ts';
 import type { Expected, OwnedPlan, Plan } from './plan.ts';
 
-/** A key whose rows are asked for. `strays`: ids by table of rows that name it from elsewhere. */
+/** A key to read. `strays`: by table, ids of rows that name the key but are outside its scope. */
 export interface Wanted {
   readonly expected: Expected;
   readonly strays: ReadonlyMap<string, ReadonlySet<string>>;
@@ -14,7 +14,7 @@ export interface Wanted {
 
 const SNAPSHOT = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
-/** Reads everything of some legacy keys in one snapshot of the target, in the order of the keys. */
+/** Reads everything about some legacy keys in one snapshot of the target, in the order of the keys. */
 export async function readFound(client: pg.ClientBase, plan: Plan, wanted: readonly Wanted[]): Promise<Found[]> {
   return await inTransaction(
     client,
@@ -134,7 +134,7 @@ async function readContributions(
   return found;
 }
 
-/** Contributions hold texts; whatever else stands there keeps its own text, and so differs. */
+/** Contributions hold texts. Any other value keeps its JSON text, and so differs. */
 export function toTexts(data: string): Readonly<Record<string, Cell>> {
   const value = JSON.parse(data) as unknown;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return { '': data };
@@ -145,7 +145,7 @@ export function toTexts(data: string): Readonly<Record<string, Cell>> {
   );
 }
 
-/** Leaves out cells whose texts differ and whose values are the same: PostgreSQL casts the expected text to the column's type. */
+/** Drops cells whose texts differ but whose values are the same: PostgreSQL casts the expected text to the column's type. */
 export async function withoutSpellings(client: pg.ClientBase, results: readonly RowResult[]): Promise<RowResult[]> {
   const byType = new Map<string, Set<string>>();
   for (const { cells } of results) {
@@ -182,7 +182,7 @@ async function spell(
       );
       for (const [at, text] of some.entries()) spelled.set(`${type} ${text}`, rows[at]!.spelled);
     },
-    // What has no form in the type differs from whatever stands there.
+    // A text that the type refuses differs from any value.
     () => undefined,
   );
 }

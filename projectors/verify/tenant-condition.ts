@@ -1,7 +1,7 @@
 import { quoteIdent, quoteLiteral } from '../../schemas/quote.ts';
 import { unassignedTenant } from '../values/cell.ts';
 
-/** SQL condition that holds for the legacy rows of one tenant, as projections tell it from the column: blank (white space in ASCII, and U+00A0) is unassigned. */
+/** SQL condition for the legacy rows of one tenant, with the rule that projections apply to the column: blank (ASCII white space and U+00A0) means unassigned. */
 export function toTenantCondition(column: string, tenant: string): string {
   const text = `${quoteIdent(column)}::text`;
   const isNamed = `${text} = ${quoteLiteral(tenant)}`;

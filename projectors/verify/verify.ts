@@ -32,27 +32,27 @@ import { openSessions, type Sessions } from './sessions.ts';
 import type { VerifyStatus } from './status.ts';
 import { type Counts, createTally, noCounts, type Sum } from './tally.ts';
 
-/** What was found of one table. `differences`: the first ones. */
+/** Result for one table. `differences`: only the first ones. */
 export interface TableVerification extends Readonly<Counts> {
   readonly table: string;
   readonly differences: readonly Difference[];
 }
 
-/** What a verification found. `ok` only when every row is equal and settled, every check holds, and there is no open dead letter. */
+/** Result of a verification. `ok`: every row is equal and settled, every check holds, and there is no open dead letter. */
 export interface Verification {
   readonly ok: boolean;
   readonly run: string;
-  /** Everything that was committed in the legacy database before is covered. Its clock, PostgreSQL text. */
+  /** Everything committed in the legacy database before this time is covered. Its clock, as PostgreSQL text. */
   readonly through: string;
   readonly legacyRows: number;
   readonly targetRows: number;
   readonly seconds: number;
   readonly fences: number;
   readonly tables: readonly TableVerification[];
-  /** Of every numeric column, over the rows that were compared. */
+  /** Sums of every numeric column over the compared rows. */
   readonly sums: readonly Sum[];
   readonly checks: readonly Check[];
-  /** Shown beside the totals, and no part of making them pass. */
+  /** Shown beside the totals. They do not affect `ok`. */
   readonly notes: readonly Note[];
   readonly unmappable: readonly Unmappable[];
   readonly exceptions: { readonly rejects: number; readonly deadLetters: number; readonly parked: number };
@@ -60,40 +60,41 @@ export interface Verification {
 
 export interface VerifyOptions {
   readonly kafka: Kafka;
-  /** Differences of each table in the answer. */
+  /** Maximum number of differences returned per table. */
   readonly limit: number;
   readonly signal: AbortSignal;
-  /** Rows compared on both sides, and an estimate of all. */
+  /** Rows compared on both sides, and an estimate of the total. */
   readonly onRows?: (done: number, total: number) => void;
-  /** Only the rows of this tenant. */
+  /** Verify only the rows of this tenant. */
   readonly tenant?: string | null;
-  /** Rows a second at most. */
+  /** Maximum rows per second; null: no limit. */
   readonly maxRate?: number | null;
-  /** Go on with the last run that was not finished. */
+  /** Resume the last unfinished run. */
   readonly resume?: boolean;
   readonly kind?: RunOptions['kind'];
   readonly chunkRows?: number;
-  /** How long the pipeline may take to apply what is committed; 0: for ever. */
+  /** Time allowed for the pipeline to apply committed changes; 0: no limit. */
   readonly fenceTimeoutMs?: number;
-  /** Every row is looked at behind a fence, and not only those that differ at first sight. */
+  /** Check every row behind a fence, not only those that differ at first. */
   readonly suspectAll?: boolean;
   readonly limits?: LookLimits;
-  /** Differences of one table that are kept by name, about. */
+  /** Approximate number of differences kept per table. */
   readonly keptLines?: number;
   readonly status?: VerifyStatus;
-  /** The pipeline's own, on the whole. */
+  /** The pipeline's own checks on whole tables. */
   readonly checks?: Checks;
 }
 
-/** Legacy rows of a chunk, of which three are at hand at a time; less where the configuration says so. */
+/** Legacy rows per chunk. Three chunks are in memory at a time. The configuration may set a lower number. */
 const CHUNK_ROWS = 500;
 const FENCE_TIMEOUT_MS = 600_000;
 const SAVE_EVERY_MS = 2000;
 const NOT_BEGUN: PartProgress = { after: null, done: false };
 
 /**
- * Compares every projected row with what the legacy rows imply, both ways, while everything goes on: see docs/verification.md. What is found is stored as it is found, so that a run that
- * was stopped can be resumed. Throws `not_reached` where the pipeline does not apply what is committed, and what the servers throw.
+ * Compares every projected row with what the legacy rows imply, in both directions, while the pipeline runs: see docs/verification.md. Findings are
+ * saved along the way, so that a stopped run can be resumed. Throws `not_reached` if the pipeline does not apply committed changes, and any error of the
+ * servers.
  */
 export async function verifyAll(
   config: Config,
@@ -141,7 +142,7 @@ async function verifyIn(
   const startedAtMs = performance.now();
   if (status !== undefined) status.state = 'waiting';
   const run = await openRun(sessions, runOptions, options.resume ?? false);
-  // Every comparison from here on is of rows with everything applied that was committed before the run.
+  // From here on, every comparison sees everything applied that was committed before the run.
   await fence.pass(legacy, projections);
   const touch = () => {
     if (status !== undefined) status.lastProgressMs = performance.now();
@@ -176,13 +177,13 @@ async function verifyIn(
     try {
       await saveRun(store, run.id, { ...found, progress }, options.keptLines);
     } catch (error) {
-      // What is not saved must not be behind a progress that is.
+      // Saved progress must never be ahead of saved findings.
       tally.putBack(found.counts);
       findings.putBack(found.differences);
       throw error;
     }
   };
-  // Beside the rows that come next: what was found and how far that is were taken together when it began.
+  // Runs while the next rows are compared. Findings and progress were taken together when the save began.
   let saving: Promise<void> = Promise.resolve();
   const saveBeside = async () => {
     await saving;
@@ -223,7 +224,7 @@ async function verifyIn(
     }
     await looks.drain();
     await saveAll();
-    // They join whole tables, and nothing but these: beside what asks this process more than the databases.
+    // These checks alone join whole tables. They run beside the backward comparison, which loads this process more than the databases.
     checking = checkWhole(sessions.whole, wanted, tenant);
     checking.catch(() => undefined);
     const folded = new Set(
@@ -251,7 +252,7 @@ async function verifyIn(
     await looks.drain();
     await saveAll();
   } catch (error) {
-    // Whatever was found is kept for --resume; the cause of the end matters more than a failure to save.
+    // Keep all findings for --resume. The original error matters more than a failed save.
     await fence.close();
     await looks.close();
     await saving.catch(() => undefined);
@@ -290,13 +291,13 @@ async function verifyIn(
   };
 }
 
-/** What holds within the new tables alone. */
+/** Checks within the new tables alone. */
 async function checkWhole(whole: pg.ClientBase, { target, notes }: Checks, tenant: string | null) {
   return { checks: await runChecks(whole, target, tenant), notes: await readNotes(whole, notes, tenant) };
 }
 
 async function openRun({ legacy, store }: Sessions, options: RunOptions, isResumed: boolean): Promise<Run> {
-  // A verification that is always on goes on by itself.
+  // Continuous verification resumes by itself.
   const known = isResumed
     ? await resumeRun(store, options)
     : options.kind === 'watch'
@@ -307,7 +308,7 @@ async function openRun({ legacy, store }: Sessions, options: RunOptions, isResum
   return await createRun(store, options, rows[0]!.now);
 }
 
-/** Suspects of a run that was stopped. */
+/** Restores the suspects of a stopped run. */
 function restore(run: Run, { plans, relations }: Sessions, looks: ReturnType<typeof createLooks>): void {
   for (const { projection, legacyKey, strays } of run.progress.pending) {
     const plan = plans.find((candidate) => candidate.projection.name === projection)!;

@@ -12,12 +12,12 @@ import type { VerifyStatus } from './status.ts';
 import { type Verification, verifyAll } from './verify.ts';
 
 const RETRY_MS = 3000;
-/** Tenants that metrics name. */
+/** Maximum number of tenants in metrics. */
 const MOST_TENANTS = 1000;
 
 /**
- * Verifies everything, again and again, until the signal is raised. A pass that is interrupted, also by a restart, is gone on with. Servers that are down are waited for; throws a
- * CrosswalkError that a person must act on.
+ * Verifies everything repeatedly until the signal is raised. An interrupted pass is resumed, also after a restart. Waits for servers that are down.
+ * Throws a CrosswalkError that a person must act on.
  */
 export async function watchVerification(
   config: Config,
@@ -71,7 +71,7 @@ export async function watchVerification(
   status.state = 'stopped';
 }
 
-/** What the last pass found, whoever made it: until the first one of this process ends. */
+/** Result of the last pass of any process, used until the first pass of this process ends. */
 async function recall(config: Config, status: VerifyStatus): Promise<void> {
   await withTarget(config, async (client) => {
     const { rows } = await client.query<Record<'table' | 'rows' | 'differences' | 'unsettled' | 'through', string>>(
@@ -119,7 +119,7 @@ function note(status: VerifyStatus, { tables, through, seconds }: Verification):
   }));
 }
 
-/** Names tables and counts, never a value. */
+/** Logs tables and counts, never a value. */
 function tell(log: Log, { ok, run, through, legacyRows, tables, unmappable, checks }: Verification): void {
   const wrong = tables
     .filter(({ missing, extra, differing }) => missing + extra + differing > 0)

@@ -3,10 +3,10 @@ import type { DevelopmentData } from '../../../projectors/pipeline.ts';
 import { quoteIdent, quoteTable } from '../../../schemas/quote.ts';
 import { type DevelopmentCell, type DevelopmentRow, toDevelopmentRows } from './rows.ts';
 
-/** Accounts are made by the migrations, and by whoever runs the application. */
+/** Accounts come from the migrations, and from the application. */
 const ACCOUNTS = ['users', 'user_subscriptions', 'chatbots'];
 
-/** Ten leads and what an application keeps beside them, for the screens of somebody who works on it. */
+/** Ten leads and their related application rows, to fill the application's screens during development. */
 export const developmentData: DevelopmentData = {
   tenant: 'ws-development',
 
@@ -38,7 +38,7 @@ export const developmentData: DevelopmentData = {
   },
 };
 
-/** Returns how many rows were added: a tenant may be there already. */
+/** Returns the number of rows added: the tenant may already exist. */
 async function insertRow(target: pg.ClientBase, table: string, row: DevelopmentRow): Promise<number> {
   const cells = Object.entries(row).map(([name, cell], at) => ({ name, ...toParameter(cell, `$${at + 1}`) }));
   const { rowCount } = await target.query(
@@ -48,7 +48,7 @@ async function insertRow(target: pg.ClientBase, table: string, row: DevelopmentR
   return rowCount ?? 0;
 }
 
-/** A cell as SQL around its parameter, and the parameter. */
+/** The SQL expression of a cell around its parameter, and the parameter's value. */
 function toParameter(cell: DevelopmentCell, parameter: string): { readonly sql: string; readonly value: unknown } {
   if (typeof cell !== 'object' || Array.isArray(cell)) return { sql: parameter, value: cell };
   if ('daysAgo' in cell) return { sql: `now() - make_interval(days => ${parameter}::int)`, value: cell.daysAgo };

@@ -1,6 +1,6 @@
 import { uuid5 } from '../../../projectors/values/uuid5.ts';
 
-/** A cell as a parameter of PostgreSQL, a time before now (below zero: after it), or the first day of a month before this one. */
+/** A cell: a PostgreSQL parameter, a time before now (negative: after now), or the first day of an earlier month. */
 export type DevelopmentCell =
   | string
   | number
@@ -16,7 +16,7 @@ interface Person {
   readonly email: string;
 }
 
-/** Numbers that are given to nobody: 555-0100 to 555-0199. */
+/** Phone numbers reserved for fiction: 555-0100 to 555-0199. */
 const CONTACTS: readonly Person[] = [
   { name: 'Ada Marsh', phone: '+12065550101', email: 'ada.marsh@example.com' },
   { name: 'Ben Okafor', phone: '+12065550102', email: 'ben.okafor@example.com' },
@@ -34,7 +34,7 @@ const CUSTOMERS: readonly Person[] = [
 const STATUSES = ['new', 'contacted', 'qualified', 'nurturing', 'proposal', 'lost', 'unqualified'];
 const CUSTOMER_STATUSES = ['new', 'won', 'converted'];
 
-/** Rows of a tenant by table, parents first. Their ids depend on the tenant alone. */
+/** Rows of a tenant by table, parents first. Their ids depend only on the tenant. */
 export function toDevelopmentRows(tenant: string): readonly (readonly [string, readonly DevelopmentRow[]])[] {
   const idOf = (what: string) => uuid5(`development:${tenant}:${what}`);
   const leads = [

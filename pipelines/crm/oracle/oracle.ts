@@ -12,16 +12,16 @@ export interface PhoneIdentity {
 }
 
 export interface TenantConfiguration {
-  /** '' stands for every tenant that is not listed. */
+  /** '' stands for every unlisted tenant. */
   readonly tenantId: string;
   readonly country: string;
   readonly userId: string;
   readonly chatbotId: string;
-  /** What identifies nobody; those of '' where left out. */
+  /** Texts that identify nobody; if omitted, those of ''. */
   readonly placeholders?: { readonly mailboxes: Iterable<string>; readonly names: Iterable<string> };
 }
 
-/** The mapping of docs/mapping.md in SQL that shares no code with the projections. Only phones are read by the library that they use. */
+/** The mapping of docs/mapping.md in SQL that shares no code with the projections, except for the library that reads phones. */
 export const oracle: Oracle<TenantSettings> = {
   sql: ['oracle/values.sql', 'oracle/oracle.sql', 'oracle/campaigns-and-orders.sql'],
   aggregates: ['dnc_list'],
@@ -38,7 +38,10 @@ export const oracle: Oracle<TenantSettings> = {
 
 const DEFAULT_TENANT: TenantConfiguration = { tenantId: '', country: 'US', userId: '1', chatbotId: '1', placeholders };
 
-/** Tenants with a configuration of their own; without an entry '', the others have US, 1 and 1. Every raw phone of the legacy rows, with the country of its tenant: for several countries, several times. */
+/**
+ * Inserts the input tables. `tenants`: tenants with their own configuration; without an entry '', the others have US, 1 and 1. `phones`: every raw phone
+ * of the legacy rows with the country of its tenant, once per country.
+ */
 export async function insertInputs(
   scratch: pg.ClientBase,
   { phones, tenants = [] }: { phones: readonly PhoneIdentity[]; tenants?: readonly TenantConfiguration[] },
@@ -53,7 +56,7 @@ export async function insertInputs(
     `INSERT INTO oracle_input.phone SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[])`,
     [phones.map((p) => p.raw), phones.map((p) => p.country), phones.map((p) => p.e164)],
   );
-  // Two answers for one phone would double the rows that show it.
+  // Two entries for one phone would double the rows that use it.
   await scratch.query(`ALTER TABLE oracle_input.phone ADD CONSTRAINT phone_key EXCLUDE USING hash ((raw || ' ' || country) WITH =);
     ANALYZE oracle_input.phone`);
   await scratch.query(
@@ -68,7 +71,7 @@ export async function insertInputs(
   );
 }
 
-/** The distinct phones of the legacy rows, as they are spelled there. `schema`: quoted where it must be. */
+/** The distinct phones of the legacy rows, as stored. `schema`: quoted if necessary. */
 export async function readPhones(client: pg.ClientBase, schema: string): Promise<string[]> {
   const result = await client.query<{ raw: string }>(
     `SELECT phone_number AS raw FROM ${schema}.contacts WHERE phone_number IS NOT NULL

@@ -7,7 +7,7 @@ import { leadsAggregate, toConversionContributions } from './leads/lead-fold.ts'
 const copied = ['id', 'workspace_id', 'name', 'email', 'converted_from_lead_id', 'created_at', 'updated_at'];
 const taken: ReadonlySet<string> = new Set([...copied, 'phone']);
 
-/** clients → customers, and what they say of the conversion of leads. */
+/** clients → customers, and the conversions of leads that they record. */
 export const clients = defineProjection<TenantSettings>({
   name: 'clients',
   version: '1',

@@ -53,7 +53,7 @@ const read = [
   'estimated_value',
   'custom_fields',
 ];
-/** Columns that contacts and leads take over; each other one of the row becomes a custom field. */
+/** Columns copied to contacts and leads. Every other column of the row becomes a custom field. */
 const taken: ReadonlySet<string> = new Set([...read, ...copiedToContact, ...copiedToLead]);
 
 /** contacts → contacts, leads, lead_custom_fields, dnc_list, rejects. */

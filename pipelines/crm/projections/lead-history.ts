@@ -12,7 +12,7 @@ import type { TenantSettings } from '../tenants.ts';
 import { contacts } from './contacts.ts';
 import { quotes } from './quotes.ts';
 
-/** Columns that change with every write and say nothing of their own. */
+/** Columns that change with every write and carry no information of their own. */
 const unaudited = new Set(['id', 'tenant_id', 'created_at', 'updated_at']);
 
 export const targets = [
@@ -85,7 +85,7 @@ export function rowsOf({ id, ordinal, before, after, committedAt, context }: Sta
   };
 }
 
-/** contacts → lead_audit_log, lead_status_history, lead_score_history, lead_assignments: of the leads that contacts imply, and of who owns them. */
+/** contacts → lead_audit_log, lead_status_history, lead_score_history, lead_assignments: history of the leads that contacts imply, and of their owners. */
 export const contactHistory = defineHistory<TenantSettings>({
   name: 'contact_history',
   version: '3',
@@ -103,7 +103,7 @@ export const contactHistory = defineHistory<TenantSettings>({
   },
 });
 
-/** quotes → lead_audit_log, lead_status_history: of the leads that quotes imply. */
+/** quotes → lead_audit_log, lead_status_history: history of the leads that quotes imply. */
 export const quoteHistory = defineHistory<TenantSettings>({
   name: 'quote_history',
   version: '3',

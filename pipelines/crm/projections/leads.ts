@@ -5,7 +5,7 @@ import type { TenantSettings } from '../tenants.ts';
 import { toE164 } from '../values/phone.ts';
 import { leadColumns, leadsAggregate, toLeadContribution } from './leads/lead-fold.ts';
 
-/** leads → leads, rejects: what clients say of a lead's conversion joins it in the fold. */
+/** leads → leads, rejects. The fold adds conversions recorded by clients. */
 export const leads = defineProjection<TenantSettings>({
   name: 'leads',
   version: '1',

@@ -3,7 +3,7 @@ import { cellOf } from '../../../projectors/values/cell.ts';
 import { toTellerKey, toTenantData } from '../values/told-tenant.ts';
 import { ordersAggregate } from './orders/order-fold.ts';
 
-/** contacts → the tenant of orders. By itself, so that the projection of contacts has no merge keys to lock for it. */
+/** contacts → the tenant of orders. A separate projection, so that the projection of contacts need not lock merge keys for it. */
 export const orderContacts = defineProjection({
   name: 'order_contacts',
   version: '1',

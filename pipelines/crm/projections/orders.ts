@@ -21,7 +21,7 @@ export const orders = defineProjection({
   aggregates: [ordersAggregate],
   map: (row) => {
     const legacyId = cellOf(row, 'id') ?? '';
-    // Whose they are is told where they are folded.
+    // The fold sets the tenant.
     const rejects = new Rejects('orders', legacyId, unassignedTenant);
     const order = {
       ...copyOf(row, copiedToOrder),

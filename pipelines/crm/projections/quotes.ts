@@ -106,7 +106,7 @@ export const quotes = defineProjection<TenantSettings>({
   map: (row, tenants) => {
     const quote = readLegacyQuote(row, tenants);
     const metadata = toSourceMetadata(quote);
-    // What no column shows is kept by the most specific row that there is.
+    // Values without a column of their own are kept by the most specific row that exists.
     const metadataOfLead = quote.hasQuote ? null : metadata;
     const metadataOfCustomer = quote.hasLead ? null : metadataOfLead;
     return {

@@ -1,7 +1,7 @@
 import type { Client, PoolClient } from 'pg';
 import type { Row } from './rows/row.ts';
 
-/** The types of a table's columns, by column: `text[]`, `numeric`, without length or scale. */
+/** Types of a table's columns, without length or scale: `text[]`, `numeric`. */
 export type ColumnTypes = ReadonlyMap<string, string>;
 
 /** One name as an SQL identifier. */
@@ -9,7 +9,7 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Reads the column types of the given legacy tables. Throws when one does not exist. */
+/** Reads the column types of the given legacy tables. Throws if one does not exist. */
 export async function readColumnTypes(
   client: Client | PoolClient,
   tables: readonly string[],
@@ -30,7 +30,7 @@ export async function readColumnTypes(
   return types;
 }
 
-/** Inserts rows that all name the same columns, in one statement; returns how many. */
+/** Inserts rows with the same columns in one statement. Returns the number of rows. */
 export async function insertRows(
   client: Client | PoolClient,
   table: string,
@@ -42,7 +42,7 @@ export async function insertRows(
   const columns = Object.keys(first);
   const values = columns.map((column) => rows.map((row) => row[column] ?? null));
   const names = columns.map(quoteIdentifier).join(', ');
-  // The parameters are arrays of text, so a cast without length lets the column itself refuse what is too long.
+  // The parameters are text arrays. A cast without length leaves it to the column to refuse values that are too long.
   const casts = columns.map((column, i) => `v${i}::${types.get(column) ?? 'text'}`).join(', ');
   const arrays = columns.map((_, i) => `$${i + 1}::text[]`).join(', ');
   const aliases = columns.map((_, i) => `v${i}`).join(', ');

@@ -1,7 +1,7 @@
-/** A JSON value whose numbers are given by their digits, so that none loses precision. */
+/** A JSON value that keeps numbers as digits, so that they lose no precision. */
 export type Json = string | boolean | null | JsonNumber | readonly Json[] | { readonly [key: string]: Json };
 
-/** A JSON number of any length, by its digits. */
+/** A JSON number of any length, kept as digits. */
 export class JsonNumber {
   readonly digits: string;
   constructor(digits: string) {
@@ -16,7 +16,7 @@ export function number(digits: string | number): JsonNumber {
 
 const utf8 = new TextEncoder();
 
-/** The text PostgreSQL prints for the value as jsonb: keys by length in bytes, then by bytes; numbers as given. */
+/** The text that PostgreSQL prints for the value as jsonb: keys by length in bytes, then by bytes; numbers as given. */
 export function jsonbText(value: Json): string {
   if (value instanceof JsonNumber) return value.digits;
   if (value === null || typeof value !== 'object') return JSON.stringify(value);

@@ -21,14 +21,14 @@ import { sampleSetting } from './sample-setting.ts';
 
 const BATCH_ROWS = 1000;
 
-/** How large a sample database is, and how it is written. */
+/** Size of a sample database, and how it is loaded. */
 export interface SampleSize {
   readonly seed: string | number;
   readonly contacts: number;
   readonly quotes: number;
-  /** How many workspaces, 6 by default. */
+  /** Number of workspaces, 6 by default. */
   readonly workspaces?: number;
-  /** Commit after each batch instead of once: to load under the eyes of a connector. */
+  /** Commit after each batch instead of once, to load while a connector is running. */
   readonly commitEachBatch?: boolean;
   /** Called after each batch. */
   readonly onProgress?: (progress: { table: string; rows: number; rowsOfTable: number }) => void;
@@ -40,7 +40,7 @@ interface Part {
   readonly rowAt: (index: number) => Row;
 }
 
-/** Creates the legacy tables in schema public; does nothing, and returns false, where `contacts` exists already. */
+/** Creates the legacy tables in schema public. Does nothing and returns false if `contacts` already exists. */
 export async function createLegacySchema(client: pg.Client | pg.PoolClient): Promise<boolean> {
   const { rows } = await client.query<{ exists: boolean }>(
     `SELECT to_regclass('public.contacts') IS NOT NULL AS exists`,
@@ -51,9 +51,8 @@ export async function createLegacySchema(client: pg.Client | pg.PoolClient): Pro
 }
 
 /**
- * Fills a legacy database with sample rows and returns how many each table received. The same seed and size make the
- * same rows. It expects the schema, without rows of the same ids; unless `commitEachBatch`, all is one transaction, so that a failed
- * load leaves nothing behind.
+ * Fills a legacy database with sample rows and returns the number of rows by table. The same seed and size give the same rows. The schema must exist,
+ * without rows of the same ids. Unless `commitEachBatch` is set, the load is one transaction, so that a failed load leaves nothing behind.
  */
 export async function loadSample(
   target: pg.Client | pg.PoolClient | string,
@@ -85,7 +84,7 @@ async function load(client: pg.Client | pg.PoolClient, size: SampleSize): Promis
     for (const table of ['status_options', 'orders']) await moveSequence(client, table);
     if (atOnce) await client.query('COMMIT');
   } catch (error) {
-    // The first error is the one to tell; a connection that is gone has nothing to roll back.
+    // Report the first error; a lost connection has nothing to roll back.
     if (atOnce) await client.query('ROLLBACK').catch(() => undefined);
     if (error instanceof pg.DatabaseError && error.code === '23505') {
       throw new Error(
@@ -114,7 +113,7 @@ async function loadPart(
   return inserted;
 }
 
-/** The tables in an order in which every reference finds its row. */
+/** The tables in an order in which all references resolve. */
 function sampleParts(size: SampleSize): Part[] {
   const workspaces = size.workspaces ?? 6;
   const setting = sampleSetting(size.seed, workspaces);
@@ -122,7 +121,7 @@ function sampleParts(size: SampleSize): Part[] {
   const { contacts } = size;
   const campaigns = contacts === 0 ? 0 : Math.max(1, Math.min(10, workspaces));
   const someContact = (index: number) => contactId(seed, (index * 7) % contacts);
-  // Of the contact's workspace: who works for one workspace touches no row of another.
+  // Rows get their contact's workspace: an application limited to one workspace touches no rows of another.
   const inWorkspace = (row: Row, index: number): Row => ({
     ...row,
     workspace_id: contactRow(setting, (index * 7) % contacts).row.workspace_id ?? null,
@@ -177,7 +176,7 @@ function sampleParts(size: SampleSize): Part[] {
   ];
 }
 
-/** Clients name the lead that they came from, which may name a client: the circle can only be closed afterwards. */
+/** Clients name the lead that they came from, which may name a client. This cycle can only be closed afterwards. */
 async function closeCircle(client: pg.Client | pg.PoolClient, size: SampleSize, clients: number): Promise<void> {
   const setting = sampleSetting(size.seed, 0);
   const pairs = Array.from({ length: clients }, (_, i) => [i, leadOfClient(i)] as const).filter(
@@ -190,7 +189,7 @@ async function closeCircle(client: pg.Client | pg.PoolClient, size: SampleSize, 
   );
 }
 
-/** The ids were given: the sequence goes on behind the greatest. */
+/** The ids were explicit: the sequence continues after the greatest. */
 async function moveSequence(client: pg.Client | pg.PoolClient, table: string): Promise<void> {
   const name = quoteIdentifier(table);
   await client.query(

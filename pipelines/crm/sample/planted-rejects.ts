@@ -5,16 +5,16 @@ import { quoteRow } from './rows/quotes.ts';
 import type { PlantedReject } from './rows/row.ts';
 import { sampleSetting } from './sample-setting.ts';
 
-/** How many orders a sample of so many contacts has. */
+/** Number of orders in a sample of this many contacts. */
 export const ordersOf = (contacts: number) => Math.floor(contacts / 20);
 export const orderIdAt = (index: number) => String(index + 1);
 
 /**
- * The rejects that a sample database of this seed and size holds, contacts first, then quotes, leads and orders, each in order of generation.
- * They are planted: known when a row is made, never derived from what the projections do.
+ * The rejects of a sample database of this seed and size: contacts first, then quotes, leads and orders, each in order of generation. They are known
+ * when a row is generated, never derived from the projections.
  */
 export function plantedRejects(seed: string | number, counts: { contacts: number; quotes: number }): PlantedReject[] {
-  // Which values are planted depends on seed and index alone, so any number of workspaces gives the same rejects.
+  // The planted values depend only on seed and index, so any number of workspaces gives the same rejects.
   const setting = sampleSetting(seed, 1);
   const rejects: PlantedReject[] = [];
   for (let i = 0; i < counts.contacts; i++) rejects.push(...contactRow(setting, i).rejects);

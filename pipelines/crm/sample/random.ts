@@ -1,20 +1,20 @@
-/** A seeded source of randomness: the same seed gives the same sequence on every machine. */
+/** A seeded random generator: the same seed gives the same sequence on every machine. */
 export interface Random {
   /** The next 32 bits, as an unsigned integer. */
   bits(): number;
   /** A number in [0, 1). */
   fraction(): number;
-  /** An integer between least and greatest, both included. */
+  /** An integer between least and greatest, both inclusive. */
   int(least: number, greatest: number): number;
   /** True with the given probability. */
   chance(probability: number): boolean;
   /** One element of a non-empty list. Throws RangeError on an empty one. */
   pick<T>(list: readonly T[]): T;
-  /** One value, each as likely as its weight; weights are positive. */
+  /** One value, with probability proportional to its weight; weights are positive. */
   weighted<T>(choices: readonly (readonly [T, number])[]): T;
 }
 
-/** 32 bits of hash of a text, another sequence per `salt`. */
+/** A 32-bit hash of a text, with a different sequence per `salt`. */
 export function hashText(text: string, salt = 0): number {
   let hash = (0x811c9dc5 ^ Math.imul(salt + 1, 0x9e3779b1)) | 0;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
@@ -29,7 +29,7 @@ export function mix(bits: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** A random sequence named by a text: sfc32 seeded from four hashes of it. */
+/** A random sequence seeded by a text: sfc32 with four hashes of it. */
 export function createRandom(seed: string): Random {
   let a = hashText(seed, 0) | 0;
   let b = hashText(seed, 1) | 0;

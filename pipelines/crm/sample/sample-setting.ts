@@ -3,7 +3,7 @@ import { STATUS_OPTIONS_PER_WORKSPACE, workspaceId } from './rows/workspaces.ts'
 
 const FIRST_DAY = 19_358;
 
-/** What the rows of a sample database are made from: its seed and how many workspaces it has. */
+/** Input of the row generators for a sample database: its seed and number of workspaces. */
 export function sampleSetting(seed: string | number, workspaces: number): Setting {
   const text = String(seed);
   const ids = Array.from({ length: workspaces }, (_, i) => workspaceId(text, i));

@@ -3,7 +3,7 @@ import { createLegacySchema, loadSample } from './load.ts';
 import { plantedRejects } from './planted-rejects.ts';
 import { startTraffic } from './traffic.ts';
 
-/** As many contacts as quotes, as messy as real ones, and a legacy application at work on them. */
+/** As many contacts as quotes, with realistically messy data, and a simulated legacy application. */
 export const sample: Sample = {
   createSchema: createLegacySchema,
   async isEmpty(legacy) {

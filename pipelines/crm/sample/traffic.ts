@@ -28,39 +28,39 @@ const TABLES = [
   'leads',
 ];
 
-// unique_violation, foreign_key_violation, deadlock_detected, serialization_failure: another writer was there first.
+// unique_violation, foreign_key_violation, deadlock_detected, serialization_failure: a conflict with another writer.
 const CONFLICTS = ['23505', '23503', '40P01', '40001'];
 
-/** How the legacy application is to work. */
+/** Options of the simulated legacy application. */
 export interface TrafficOptions {
-  /** The legacy database, as a role that may write: an address as the library reads it, or what a connection is made of. */
+  /** The legacy database, with a role that may write: a URL, or a function that returns the connection settings. */
   readonly url: string | (() => pg.ClientConfig);
   readonly seed: string | number;
-  /** The average rate over all connections, in row changes per second; Infinity for as fast as possible. */
+  /** Average rate over all connections in row changes per second; Infinity: as fast as possible. */
   readonly changesPerSecond: number;
-  /** Stops by itself after at least so many row changes. */
+  /** Stops after at least this many row changes. */
   readonly stopAfter?: { readonly changes: number };
-  /** Works on these workspaces alone, and creates none. */
+  /** Uses only these workspaces and creates none. */
   readonly tenants?: readonly string[];
-  /** How many connections work at the same time, 2 by default. */
+  /** Number of parallel connections, 2 by default. */
   readonly connections?: number;
-  /** The most rows one bulk statement changes, 500 by default. */
+  /** Maximum number of rows that one bulk statement changes, 500 by default. */
   readonly largestTransaction?: number;
-  /** Plant values that must be rejected in new rows; none by default. */
+  /** Plant values in new rows that must be rejected; off by default. */
   readonly plantRejects?: boolean;
-  /** The rejects the database holds already; the report says what became of them. */
+  /** The rejects that the database already holds. The report states which remain. */
   readonly planted?: readonly PlantedReject[];
-  /** Names the run: the same seed, run and starting rows make the same actions. The time of the start by default. */
+  /** Name of the run: the same seed, run and starting rows produce the same actions. The start time by default. */
   readonly run?: string;
 }
 
-/** The legacy application at work. */
+/** A running legacy application. */
 export interface Traffic {
-  /** Resolves when the traffic ended by itself or was stopped; rejects when it failed. */
+  /** Resolves when the traffic ends or is stopped; rejects when it fails. */
   readonly done: Promise<TrafficReport>;
-  /** Lets running transactions end, starts no more, and resolves with the report. */
+  /** Lets running transactions finish, starts no more, and resolves with the report. */
   stop(): Promise<TrafficReport>;
-  /** What was committed so far. */
+  /** Committed changes so far. */
   progress(): { readonly rowChanges: number; readonly transactions: number };
 }
 
@@ -77,7 +77,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const tally = createTally();
   const stopping = new AbortController();
   const done = work(options, tally, stopping);
-  // Whoever only calls stop() later still gets the failure; until then it must not end the process.
+  // A caller that only calls stop() later still gets the failure; until then it must not end the process.
   done.catch(() => undefined);
   return {
     done,
@@ -115,7 +115,7 @@ async function work(options: TrafficOptions, tally: Tally, stopping: AbortContro
     const lanes = clients.map((client, lane) =>
       workLane(run, client, known[lane]!, shareOf(options.stopAfter?.changes, lane, connections), connections),
     );
-    // One failed connection stops the others, and none is closed while it still writes.
+    // One failed connection stops the others. None is closed while it still writes.
     for (const lane of lanes) lane.catch(() => stopping.abort());
     await Promise.allSettled(lanes);
     await Promise.all(lanes);
@@ -147,7 +147,7 @@ async function workLane(run: Run, client: pg.Client, known: KnownRows, most: num
       if (rows === null) break;
       committed++;
       changes += rows;
-      // Due times come from the start, not from the last change: a late transaction does not lower the rate.
+      // Due times count from the start, not from the last change: a late transaction does not lower the rate.
       const waitMs = startMs + changes / changesPerMs - performance.now();
       if (waitMs > 0) await sleep(waitMs, undefined, { signal: stopping }).catch(() => undefined);
     }
@@ -156,7 +156,7 @@ async function workLane(run: Run, client: pg.Client, known: KnownRows, most: num
   }
 }
 
-/** Runs one transaction and counts it; returns its row changes, or null when it was rolled back. */
+/** Runs and counts one transaction. Returns its row changes, or null if it was rolled back. */
 async function runTransaction(
   run: Run,
   client: pg.Client,
@@ -193,7 +193,7 @@ async function runTransaction(
 function createClient(url: TrafficOptions['url']): pg.Client {
   const config = typeof url === 'string' ? { connectionString: url, application_name: 'legacy traffic' } : url();
   const client = new pg.Client(config);
-  // A lost connection fails the query that waits on it; unheard, it would end the process.
+  // A lost connection fails the pending query. Without a listener, the error event would end the process.
   client.on('error', () => undefined);
   return client;
 }

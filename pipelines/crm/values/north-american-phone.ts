@@ -1,17 +1,18 @@
 import { type CountryCode, Metadata } from 'libphonenumber-js/max';
 
-// Numbers of the plan that 25 countries share, the way that they are mostly written, are read with the library's own metadata and without its detours: it makes 25 objects and as many
-// regular expressions for each number. Whatever is written in another way is left to the library. test/unit/values/north-american-phone.test.ts holds both against each other.
+// Reads numbers of the plan that 25 countries share, in their usual formats, with the library's own metadata but without its overhead: the library
+// creates 25 objects and as many regular expressions per number. All other formats are left to the library.
+// test/unit/values/north-american-phone.test.ts compares the two.
 
 const CALLING_CODE = '1';
-/** The country whose plan counts where a number belongs to none. */
+/** The country whose plan applies if a number belongs to none. */
 const MAIN = 'US';
 const TYPES = [
   ...['FIXED_LINE', 'MOBILE', 'PREMIUM_RATE', 'TOLL_FREE', 'SHARED_COST', 'VOIP', 'PERSONAL_NUMBER', 'PAGER'],
   ...['UAN', 'VOICEMAIL'],
 ];
 
-/** What the library's metadata answers beyond what its types declare. */
+/** Parts of the library's metadata that its types do not declare. */
 interface Plans {
   getCountryCodesForCallingCode(code: string): readonly CountryCode[];
   selectNumberingPlan(country: CountryCode): void;
@@ -22,13 +23,13 @@ interface Plans {
   };
 }
 
-/** `leading`: digits that make a number the country's, valid or not; null: it is the country's when it is valid there. */
+/** `leading`: digits that assign a number to the country, valid or not. Null: a number belongs to the country if it is valid there. */
 interface Country {
   readonly leading: RegExp | null;
   readonly isValid: (tenDigits: string) => boolean;
 }
 
-/** Ten digits, and the country that they are read in when they belong to none. */
+/** Ten digits, and the country in which they are read if they belong to none. */
 export interface TenDigits {
   readonly digits: string;
   readonly country: string;
@@ -36,10 +37,10 @@ export interface TenDigits {
 
 const written = /^(\+1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([0-9]{3})[ .-]?([0-9]{4})$/;
 
-/** In the library's order, the main one first. */
+/** In the library's order, the main country first. */
 let known: ReadonlyMap<string, Country> | null = null;
 
-/** The ten digits of a number in the usual writing, with +1 or, where `country` belongs to the plan, without; null for everything else. */
+/** The ten digits of a number in a usual format: with +1, or without if `country` belongs to the plan. Null for everything else. */
 export function toTenDigits(raw: string, country: string): TenDigits | null {
   const match = written.exec(raw);
   if (match === null) return null;
@@ -52,7 +53,7 @@ export function toTenDigits(raw: string, country: string): TenDigits | null {
   };
 }
 
-/** Whether a subscriber may have these digits: in the first country that they belong to. */
+/** Whether the digits are a valid subscriber number in the first country that they belong to. */
 export function isValidInNorthAmerica({ digits, country }: TenDigits): boolean {
   known ??= readCountries();
   for (const { leading, isValid } of known.values()) {

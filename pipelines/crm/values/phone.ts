@@ -1,9 +1,9 @@
 import { type CountryCode, type PhoneNumber, parsePhoneNumberFromString } from 'libphonenumber-js/max';
 import { isValidInNorthAmerica, toTenDigits } from './north-american-phone.ts';
 
-/** Longest raw text that is looked at, in UTF-16 code units: the library's own bound. */
+/** Longest raw text that is parsed, in UTF-16 code units: the library's own limit. */
 const maxRawLength = 250;
-/** Parsing costs tens of microseconds, and the same few numbers come back; two generations bound the memory. */
+/** Parsing costs tens of microseconds, and the same few numbers recur; two generations bound the memory of the cache. */
 const maxGenerationSize = 20_000;
 
 const e164Pattern = /^\+[1-9][0-9]{1,14}$/;
@@ -12,8 +12,8 @@ let young = new Map<string, string | null>();
 let old = new Map<string, string | null>();
 
 /**
- * The E.164 number that identifies a subscriber in a raw text, national numbers read in `country` (ISO 3166 alpha-2); null when
- * there is none: no valid number, one with an extension, or one that people write where they know none. Never throws.
+ * The E.164 number that identifies a subscriber in a raw text. National numbers are read in `country` (ISO 3166 alpha-2). Null if there is none: not a
+ * valid number, one with an extension, or a usual placeholder. Never throws.
  */
 export function toE164(raw: string | null | undefined, country: string): string | null {
   if (raw === null || raw === undefined || raw === '' || raw.length > maxRawLength) return null;
@@ -37,7 +37,7 @@ function readE164(raw: string, country: string): string | null {
   return isValidInNorthAmerica(ten) && !isFillerNumber(digits) && !isFiction(digits) ? `+1${digits}` : null;
 }
 
-// The full metadata knows every country's number ranges; smaller sets know lengths only.
+// The full metadata has every country's number ranges; smaller sets only have lengths.
 function parseE164(raw: string, country: string): string | null {
   try {
     const phone = parsePhoneNumberFromString(raw, country as CountryCode);
@@ -52,14 +52,14 @@ function isFiller(phone: PhoneNumber): boolean {
   return isFillerNumber(phone.nationalNumber) || (phone.countryCallingCode === '1' && isFiction(phone.nationalNumber));
 }
 
-/** 555-0100 to 555-0199 in North America: kept free for films and examples. */
+/** 555-0100 to 555-0199 in North America: reserved for films and examples. */
 function isFiction(nationalNumber: string): boolean {
   return /^[0-9]{3}55501[0-9]{2}$/.test(nationalNumber);
 }
 
 /**
- * Whether digits are a usual stand-in for a number that nobody knows: the last seven count up or down by one (1234567890), or all but the last
- * one repeat a group of at most three digits (0000000001, 123 123 1234).
+ * Whether digits are a usual placeholder for an unknown number: the last seven count up or down by one (1234567890), or all but the last repeat a group
+ * of at most three digits (0000000001, 123 123 1234).
  */
 export function isFillerNumber(digits: string): boolean {
   return countsOn(digits.slice(-7)) || repeats(digits);

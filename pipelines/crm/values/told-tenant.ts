@@ -3,32 +3,32 @@ import { cellOf, toTenantId, unassignedTenant } from '../../../projectors/values
 import { greatestOf, toGreatestFirst } from '../../../projectors/values/contribution-order.ts';
 import { uuid5 } from '../../../projectors/values/uuid5.ts';
 
-/** Whether a contribution tells the tenant of all rows under its merge key, and stands for none of them. */
+/** Whether a contribution gives the tenant of all rows under its merge key, instead of standing for a row. */
 export function tellsTenant({ data }: Contribution): boolean {
   return cellOf(data, 'tenant_id') !== null;
 }
 
-/** What tells the tenant. */
+/** Chooses the contribution that gives the tenant. */
 export const tenantTeller: Choice = greatestOf(tellsTenant);
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** The id of the row that tells the tenant, as a merge key. What is no UUID, which no legacy table lets in, is one of its own: PostgreSQL refuses the rows. */
+/** Merge key for the id of the row that gives the tenant. A text that is not a UUID, which no legacy table allows, gets a derived key: PostgreSQL refuses the rows. */
 export function toTellerKey(id: string): string {
   return UUID.test(id) ? id : uuid5(`teller:${id}`);
 }
 
-/** What a legacy row contributes that tells the tenant of others. */
+/** Contribution of a legacy row that gives the tenant of others. */
 export function toTenantData(tenantCell: string | null | undefined) {
   return { tenant_id: toTenantId(tenantCell) };
 }
 
-/** The tenant of all rows under a merge key: what the row says that is there now. */
+/** The tenant of all rows under a merge key, from the row that exists now. */
 export function toldTenant(contributions: readonly Contribution[]): string {
   return findTeller(contributions)?.data.tenant_id ?? unassignedTenant;
 }
 
-/** Live contributions that stand for rows, greatest first, with the tenant of all of them and what tells it. */
+/** Live contributions that stand for rows, greatest first, with their common tenant and the contribution that gives it. */
 export function readTold(contributions: readonly Contribution[]) {
   const teller = findTeller(contributions);
   return {
@@ -42,7 +42,7 @@ function findTeller(contributions: readonly Contribution[]): Contribution | unde
   return toGreatestFirst(contributions.filter((each) => each.live && tellsTenant(each)))[0];
 }
 
-/** What the fold of rows needs whose tenant is told: each of them is a part. */
+/** The needs of a fold whose rows get their tenant from another row: each contribution is a part. */
 export const toldNeeds = {
   version: '1',
   whole: [tenantTeller],

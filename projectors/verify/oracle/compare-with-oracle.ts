@@ -7,8 +7,9 @@ import { targetTables } from '../../write/catalog.ts';
 import { type Difference, runOracle } from './oracle.ts';
 
 /**
- * Compares the live projected rows with what SQL that shares no code with the projections makes of the legacy rows: it finds what is wrong in a mapping, which recomputing with the same
- * mapping cannot. Exact while nothing changes. `configured`: tenants with settings of their own. The owner of the target creates and drops a scratch database. Throws a CrosswalkError.
+ * Compares the live projected rows with the result of SQL that shares no code with the projections. This finds errors in a mapping, which recomputing
+ * with the same mapping cannot. Exact while nothing changes. `configured`: tenants with settings of their own. The owner of the target creates and drops
+ * a scratch database. Throws a CrosswalkError.
  */
 export async function compareWithOracle(
   config: Config,

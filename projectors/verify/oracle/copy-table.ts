@@ -6,19 +6,19 @@ import { quoteIdent, quoteTable } from '../../../schemas/quote.ts';
 const ROWS_PER_BATCH = 2000;
 
 interface TableCopy {
-  /** A client inside a transaction: the rows of all tables copied in it belong together. */
+  /** A client inside a transaction: all tables copied in it are consistent with each other. */
   readonly source: pg.Client;
   readonly sourceSchema: string;
   readonly target: pg.Client;
   readonly targetSchema: string;
   readonly table: string;
-  /** SQL condition for the rows to copy, by the columns the source has; none copies all. */
+  /** SQL condition for the rows to copy, given the columns of the source. Omitted: all rows. */
   readonly condition?: (columns: readonly string[]) => string;
 }
 
 /**
- * Creates targetSchema.table with the columns and types of sourceSchema.table, without its constraints, and copies its rows. Types that are not PostgreSQL's own (enums, domains, those of
- * extensions) are not in the target database: text there. Errors: the table does not exist.
+ * Creates targetSchema.table with the columns and types of sourceSchema.table, without its constraints, and copies its rows. Types that are not built in
+ * (enums, domains, types of extensions) do not exist in the target database and become text. Errors: the table does not exist.
  */
 export async function copyTable(copy: TableCopy): Promise<void> {
   const { source, target, table } = copy;

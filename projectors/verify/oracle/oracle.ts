@@ -1,4 +1,5 @@
-// Runs a pipeline's oracle: copies legacy tables and projected rows into a scratch database, computes there in SQL what the projected rows should be, and returns where they differ.
+// Runs a pipeline's oracle: copies legacy tables and projected rows into a scratch database, computes the expected rows there in SQL, and returns the
+// differences.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ export interface Difference {
   readonly table: string;
   readonly id: string;
   readonly kind: 'missing' | 'extra' | 'differs';
-  /** The column that differs; null for a missing or extra row, whose whole row is then in expected or actual, as JSON. */
+  /** The column that differs. Null for a missing or extra row: expected or actual then holds the whole row as JSON. */
   readonly column: string | null;
   readonly expected: string | null;
   readonly actual: string | null;
@@ -20,25 +21,25 @@ export interface Difference {
 export interface OracleOptions {
   readonly legacyUrl: string;
   readonly legacySchema: string;
-  /** The database with the new tables, by a role that may create databases; PostgreSQL 18 or later. */
+  /** URL of the database with the new tables, for a role that may create databases. PostgreSQL 18 or later. */
   readonly targetUrl: string;
   readonly targetSchema: string;
-  /** Legacy tables that are copied. */
+  /** Legacy tables to copy. */
   readonly sources: readonly string[];
-  /** Tables whose rows depend on the legacy rows alone. */
+  /** Tables whose rows depend only on the legacy rows. */
   readonly projected: readonly string[];
   /** Aggregates whose contributions are copied. */
   readonly aggregates: readonly string[];
-  /** Absolute paths of the SQL that makes a table `oracle.<table>` for each projected one, in its order. */
+  /** Absolute paths of the SQL files that create a table `oracle.<table>` for each projected table, in this order. */
   readonly sql: readonly string[];
-  /** Fills the schema oracle_input with what SQL cannot compute by itself. The legacy tables are in the schema legacy. */
+  /** Fills the schema oracle_input with what SQL cannot compute itself. The legacy tables are in the schema legacy. */
   readonly prepare: (scratch: pg.ClientBase) => Promise<void>;
 }
 
 const isLiveAndProjected = (columns: readonly string[]) =>
   columns.includes('deleted_at') ? `origin = 'cdc' AND deleted_at IS NULL` : `origin = 'cdc'`;
 
-// With row_security off, a role that row-level security hides rows from gets an error instead of fewer rows.
+// With row_security off, a role subject to row-level security gets an error instead of fewer rows.
 const connectSeeingAll = (url: string) => connect(url, 'oracle', '-c row_security=off');
 
 async function withSnapshot<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
@@ -50,7 +51,7 @@ async function withSnapshot<T>(url: string, work: (client: pg.Client) => Promise
   }
 }
 
-/** What the oracle computes for a table of the new schema, and nobody projects, would be compared with nothing. */
+/** Throws if the oracle computes a table of the new schema that no projection writes: it would be compared with nothing. */
 async function assertNoOther({ targetUrl, targetSchema }: OracleOptions, scratch: pg.Client): Promise<void> {
   const { rows: known } = await scratch.query<{ name: string }>(
     `SELECT c.relname AS name FROM pg_class c WHERE c.relnamespace = 'oracle'::regnamespace AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM oracle_input.projected p WHERE p.name = c.relname)`,
@@ -103,9 +104,9 @@ async function compareInside(scratch: pg.Client, options: OracleOptions): Promis
 }
 
 /**
- * Where the live projected rows of the target differ from what the legacy rows imply; empty when they agree. Both databases
- * should be at rest: each is read in one snapshot, but not in the same one. Creates a scratch database beside the target and
- * drops it. Errors: a server older than PostgreSQL 18, a role that may not create databases, and what the pipeline's SQL raises.
+ * Differences between the live projected rows of the target and what the legacy rows imply; empty if they agree. Both databases should be at rest: each
+ * is read in one snapshot, but not in the same one. Creates a scratch database beside the target and drops it. Errors: a server older than PostgreSQL
+ * 18, a role that may not create databases, and any error of the pipeline's SQL.
  */
 export async function runOracle(options: OracleOptions): Promise<Difference[]> {
   const name = `crosswalk_oracle_${randomBytes(6).toString('hex')}`;

@@ -2,13 +2,13 @@ import type { Cell, LegacyRow, NewRow, OwnedTarget } from '../../../../projector
 import { cellOf, toOthers, toTenantId } from '../../../../projectors/values/cell.ts';
 import { uuid5 } from '../../../../projectors/values/uuid5.ts';
 
-/** What an activity takes from the rows of one legacy table, each of which belongs to a contact. */
+/** How rows of one legacy table become activities. Each row belongs to a contact. */
 export interface ActivitySource {
   /** The legacy table. */
   readonly table: string;
-  /** `activity_type`, and what the legacy id is called in the data: `<type>_id`. */
+  /** `activity_type`, and the name of the legacy id in the data: `<type>_id`. */
   readonly type: string;
-  /** The column that says when. */
+  /** The column with the time. */
   readonly at: string;
   /** The column that becomes the notes. */
   readonly notes?: string;
@@ -26,7 +26,7 @@ export function activityTarget({ table }: ActivitySource): OwnedTarget {
   };
 }
 
-/** The activity of a legacy row. `leftOut`: columns that its data does without. */
+/** The activity of a legacy row. `leftOut`: columns omitted from its data. */
 export function toActivity(row: LegacyRow, source: ActivitySource, leftOut: readonly string[] = []): NewRow {
   const { table, type, at, notes } = source;
   const taken = new Set(['id', 'contact_id', at, ...(notes === undefined ? [] : [notes]), ...leftOut]);

@@ -3,10 +3,10 @@ import { copyOf } from '../../../../projectors/values/cell.ts';
 import { uuid5 } from '../../../../projectors/values/uuid5.ts';
 import { readTold, toldNeeds } from '../../values/told-tenant.ts';
 
-/** Columns that a subscriber takes over as they are. */
+/** Columns copied to a subscriber unchanged. */
 export const copiedToSubscriber = ['campaign_id', 'contact_id', 'status', 'subscribed_at'];
 
-/** Subscribers of a campaign, which alone says whose they are: merge key is the campaign's id. */
+/** Subscribers of a campaign, which alone determines their tenant. The merge key is the campaign's id. */
 export const subscribersAggregate: Aggregate = {
   name: 'campaign_subscribers',
   targets: [
@@ -21,7 +21,7 @@ export const subscribersAggregate: Aggregate = {
   needs: toldNeeds,
 };
 
-/** No row of one that is gone: those that the fold leaves out are soft-deleted. */
+/** Returns no row for a subscriber that is gone: rows that the fold leaves out are soft-deleted. */
 function foldSubscribers(campaignId: string, contributions: readonly Contribution[]): FoldedRow[] {
   const { tenantId, tellers, told } = readTold(contributions);
   return told.map((subscriber) => {

@@ -6,7 +6,7 @@ import { uuid5 } from '../../../../projectors/values/uuid5.ts';
 
 type FieldType = 'text' | 'number' | 'boolean' | 'date' | 'json';
 
-/** Known columns with the type of the field that each becomes; the field of any other column is text. */
+/** Known columns with the type of their custom field. Fields of other columns are text. */
 const typeOfColumn: ReadonlyMap<string, FieldType> = new Map([
   ...[
     ...['utm_term', 'utm_content', 'company', 'job_title', 'address', 'city', 'state', 'postal_code', 'country'],
@@ -19,10 +19,10 @@ const typeOfColumn: ReadonlyMap<string, FieldType> = new Map([
   ['is_blocked', 'boolean'],
 ]);
 
-/** Legacy columns that are known to become custom fields. */
+/** Legacy columns known to become custom fields. */
 export const fieldColumns: readonly string[] = [...typeOfColumn.keys()];
 
-/** Custom fields of a contact's lead: entries of `custom_fields`, and each column of the row that is not `taken`. */
+/** Custom fields of a contact's lead: entries of `custom_fields`, and every column of the row that is not `taken`. */
 export function toCustomFields(
   row: LegacyRow,
   taken: ReadonlySet<string>,

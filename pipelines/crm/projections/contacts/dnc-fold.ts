@@ -10,13 +10,13 @@ import { has, toLowerCase, trim } from '../../../../projectors/values/text.ts';
 import { earliest, latest } from '../../../../projectors/values/timestamp.ts';
 import { uuid5 } from '../../../../projectors/values/uuid5.ts';
 
-/** What a do-not-call entry is kept under. */
+/** The identity of a do-not-call entry. */
 export interface DncIdentity {
   readonly kind: 'phone' | 'digits' | 'email';
   readonly identity: string;
 }
 
-/** Do-not-call entries: merge key is the entry's id. */
+/** Do-not-call entries. The merge key is the entry's id. */
 export const dncAggregate: Aggregate = {
   name: 'dnc_list',
   targets: [
@@ -26,7 +26,7 @@ export const dncAggregate: Aggregate = {
       key: 'id',
     },
   ],
-  // Someone who opts out and changes the number within one batch must stay on the list under the old number.
+  // A contact that opts out and changes its number within one batch must stay on the list under the old number.
   needsHistory: true,
   fold: (mergeKey, contributions) => ({ dnc_list: foldEntry(mergeKey, contributions) }),
   needs: {
@@ -44,7 +44,7 @@ export function toDncKey(tenantId: string, identity: string): string {
   return uuid5(`dnc:${tenantId}|${identity}`);
 }
 
-/** The identity under which a contact is on the list or off it; null when it has none. */
+/** The identity of a contact for the list; null if it has none. */
 export function toDncIdentity(phoneE164: Cell, phoneNumber: Cell, email: Cell): DncIdentity | null {
   if (phoneE164 !== null) return { kind: 'phone', identity: phoneE164 };
   const digits = phoneNumber?.replace(/[^0-9]/g, '') ?? '';
@@ -56,7 +56,7 @@ function isOptedOut({ data }: Contribution): boolean {
   return data.opted_out === 't';
 }
 
-// Retired contributions count as much as live ones: only the same contact, opted in under this identity, lifts its own.
+// Retired contributions count as much as live ones: only the same contact, opted in under this identity, lifts its own entry.
 function foldEntry(mergeKey: string, contributions: readonly Contribution[]): readonly FoldedRow[] {
   const optedOut = toGreatestFirst(contributions.filter(isOptedOut));
   const greatest = optedOut[0];

@@ -14,7 +14,7 @@ const leadStatuses: ReadonlySet<string> = new Set([
   'unqualified',
 ]);
 
-/** The row's lead status as status text; an unknown one is rejected. `column`: where it stands. */
+/** The row's lead status as status text; an unknown one is rejected. `column`: its source. */
 export function toLeadStatus(row: LegacyRow, rejects: Rejects, column = 'lead_status'): Cell {
   const status = toStatusText(row[column]);
   return status === null || leadStatuses.has(status)
@@ -22,7 +22,7 @@ export function toLeadStatus(row: LegacyRow, rejects: Rejects, column = 'lead_st
     : rejects.add(column, row[column] ?? '', 'unknown lead status');
 }
 
-/** The row's score; one outside 0 to 100 is rejected. `column`: where it stands. */
+/** The row's score; a score outside 0 to 100 is rejected. `column`: its source. */
 export function toLeadScore(row: LegacyRow, rejects: Rejects, column = 'lead_score'): Cell {
   const cell = row[column] ?? null;
   if (cell === null) return null;

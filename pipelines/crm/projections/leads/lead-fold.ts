@@ -7,7 +7,7 @@ import { compareTimestamps } from '../../../../projectors/values/timestamp.ts';
 import { uuid5 } from '../../../../projectors/values/uuid5.ts';
 import { toLeadScore, toLeadStatus } from '../contacts/lead-status.ts';
 
-/** Columns of leads that a legacy lead has nothing for. */
+/** Columns of leads without a source in a legacy lead. */
 const blank = [
   ...['contact_id', 'customer_id', 'company_id', 'lead_status_id', 'lead_source', 'sub_source', 'product_interest'],
   ...['description', 'address', 'priority', 'campaign_id', 'utm_source', 'utm_medium', 'utm_campaign'],
@@ -15,14 +15,14 @@ const blank = [
   ...['scheduled_visit_at'],
 ];
 const copied = ['workspace_id', 'name', 'email', 'created_at', 'updated_at'];
-/** What a lead says of itself, as it is in leads. */
+/** Columns of leads that come from the lead itself. */
 const said = ['tenant_id', ...copied, 'status', 'phone', 'phone_raw', 'lead_score', 'source_metadata'];
 
-/** Columns of the legacy table that a rule names. */
+/** Columns of the legacy table with a mapping rule. */
 export const leadColumns: readonly string[] = [...copied, 'id', 'client_id', 'phone', 'status', 'score'];
 const taken: ReadonlySet<string> = new Set(leadColumns);
 
-/** Legacy leads with what they and clients say of their conversion: merge key is the lead's id. */
+/** Legacy leads with the conversions recorded by themselves and by clients. The merge key is the lead's id. */
 export const leadsAggregate: Aggregate = {
   name: 'leads',
   targets: [
@@ -39,12 +39,12 @@ export const leadsAggregate: Aggregate = {
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Id of the lead of a legacy lead: its own. A text that is none, which no uuid column holds, has a derived one. */
+/** Id of the lead of a legacy lead: the legacy id. A text that is not a UUID, which no uuid column holds, gets a derived one. */
 export function toLeadId(legacyId: string): string {
   return uuid.test(legacyId) ? legacyId : uuid5(`lead:legacy:${legacyId}`);
 }
 
-/** What a row of leads says of its lead; `phone` is its E.164 identity. */
+/** Contribution of a row of leads to its lead. `phone` is its E.164 identity. */
 export function toLeadContribution(row: LegacyRow, phone: Cell, rejects: Rejects) {
   const data = {
     ...copyOf(row, copied),
@@ -59,7 +59,7 @@ export function toLeadContribution(row: LegacyRow, phone: Cell, rejects: Rejects
   return { aggregate: leadsAggregate.name, mergeKey: toLeadId(row.id ?? ''), data };
 }
 
-/** What a row of clients says of the lead that it names; nothing where it names none. */
+/** Contribution of a row of clients to the lead that it names; empty if it names none. */
 export function toConversionContributions(row: LegacyRow) {
   const lead = cellOf(row, 'converted_from_lead_id');
   if (lead === null) return [];
@@ -67,7 +67,7 @@ export function toConversionContributions(row: LegacyRow) {
   return [{ aggregate: leadsAggregate.name, mergeKey: toLeadId(lead), data }];
 }
 
-// Without its lead there is no row, whatever clients say.
+// Without its lead there is no row, even if clients name it.
 function foldLead(id: string, contributions: readonly Contribution[]): FoldedRow[] {
   const live = contributions.filter((contribution) => contribution.live);
   const clients = live.filter(({ legacyTable }) => legacyTable === 'clients');
@@ -82,7 +82,7 @@ function foldLead(id: string, contributions: readonly Contribution[]): FoldedRow
   return [{ row, deletedAt: null, from: [lead, ...clients] }];
 }
 
-/** The lead's own word, and the first client's where it has none. */
+/** The lead's own conversion, or the first client's if it has none. */
 export function toConversion(lead: Contribution['data'], clients: readonly Contribution[]) {
   const own = lead.client_id ?? null;
   const client =

@@ -3,14 +3,14 @@ import { copyOf } from '../../../../projectors/values/cell.ts';
 import { readTold, toldNeeds } from '../../values/told-tenant.ts';
 import { toOrderId } from './order-id.ts';
 
-/** Columns that an order takes over as they are. */
+/** Columns copied to an order unchanged. */
 export const copiedToOrder = ['contact_id', 'order_number', 'status', 'placed_at', 'updated_at'];
 
 const ofOrder = ['legacy_id', 'total', 'currency', 'source_metadata', ...copiedToOrder];
 
 /**
- * Orders of a contact, which alone says whose they are. Merge key is the contact's id; of an order without one its own. The columns that hold it tell an order that moved to another
- * contact from one that is gone.
+ * Orders of a contact, which alone determines their tenant. The merge key is the contact's id, or the order's own id if it has no contact. The column
+ * with the merge key distinguishes an order that moved to another contact from one that is gone.
  */
 export const ordersAggregate: Aggregate = {
   name: 'orders',
@@ -35,12 +35,12 @@ export const ordersAggregate: Aggregate = {
   needs: toldNeeds,
 };
 
-/** Rows that are kept in a contribution; null where there are none. */
+/** Rows stored in a contribution; null if there are none. */
 export function toKept(rows: readonly NewRow[]): Cell {
   return rows.length === 0 ? null : JSON.stringify(rows);
 }
 
-/** What `toKept` wrote; nothing where it did not. */
+/** Reads the output of `toKept`; empty for anything else. */
 function readKept(cell: Cell | undefined): readonly NewRow[] {
   if (cell == null) return [];
   try {
@@ -51,7 +51,7 @@ function readKept(cell: Cell | undefined): readonly NewRow[] {
   }
 }
 
-/** No row of an order that is gone: those that the fold leaves out are soft-deleted. */
+/** Returns no row for an order that is gone: rows that the fold leaves out are soft-deleted. */
 function foldOrders(mergeKey: string, contributions: readonly Contribution[]) {
   const { tenantId, tellers, told } = readTold(contributions);
   const of = { tenant_id: tenantId, merge_key: mergeKey };
@@ -70,7 +70,7 @@ function foldOrders(mergeKey: string, contributions: readonly Contribution[]) {
       }),
     ),
     order_items: rowsOf('items', (order) => [order, ...tellers]),
-    // A reject names the legacy row whose value it is, and not the contact.
+    // A reject names the legacy row of its value, not the contact.
     order_rejects: rowsOf('rejects', (order) => [order]),
   };
 }

@@ -9,7 +9,7 @@ import { toOrderId } from './order-id.ts';
 
 const knownKeys: ReadonlySet<string> = new Set(['sku', 'name', 'qty', 'price', 'total']);
 
-/** Rows of the elements that are objects, without their tenant. Rejects the others, and values without a valid form. */
+/** Rows for the elements that are objects, without their tenant. Rejects other elements, and values without a valid form. */
 export function toOrderItems(items: readonly JsonValue[], legacyId: string, rejects: Rejects): NewRow[] {
   return items.flatMap((element, index) => {
     if (element instanceof Map) return [toOrderItem(element, index + 1, legacyId, rejects)];

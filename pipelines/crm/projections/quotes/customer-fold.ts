@@ -19,7 +19,7 @@ import type { LegacyQuote } from './legacy-quote.ts';
 
 const withMetadata: Choice = { among: ({ data }) => Boolean(data.source_metadata), compare: null };
 
-/** Customers with their addresses: merge key is the customer's id. */
+/** Customers with their addresses. The merge key is the customer's id. */
 export const customersAggregate: Aggregate = {
   name: 'customers',
   targets: [
@@ -63,7 +63,7 @@ export const customersAggregate: Aggregate = {
   },
 };
 
-/** What a quote says about its customer. `metadata` is what no other row of the quote can keep. */
+/** A quote's contribution to its customer. `metadata`: values that no other row of the quote can hold. */
 export function toCustomerContribution(quote: LegacyQuote, metadata: Cell) {
   const { row, customerKey } = quote;
   const data = {
@@ -84,7 +84,7 @@ export function toCustomerContribution(quote: LegacyQuote, metadata: Cell) {
   return { aggregate: customersAggregate.name, mergeKey: quote.customerId, data };
 }
 
-/** Which of name, email and phone are there and tell nothing about a person; null where none is such. */
+/** Which of name, email and phone are present but are placeholders; null if none is. */
 function toPlaceholders({ row, person }: LegacyQuote): Cell {
   const phone = cellOf(row, 'phone');
   const found = [
@@ -95,7 +95,7 @@ function toPlaceholders({ row, person }: LegacyQuote): Cell {
   return found.length > 0 ? found.join(' ') : null;
 }
 
-/** The greatest contributor's that is real; where nobody knows better, the greatest contributor's. */
+/** The first real value in order of contributors, greatest first; if there is none, the first value. */
 function firstReal(contributions: readonly Contribution[], column: string): Cell {
   const real = contributions.filter((contribution) => isReal(contribution, column));
   return firstFilled(real, column) ?? firstFilled(contributions, column);
@@ -105,7 +105,7 @@ function isReal({ data }: Contribution, column: string): boolean {
   return !(data.placeholders?.split(' ').includes(column) ?? false);
 }
 
-/** Normalised; empty where it has none. */
+/** Normalised; empty if there is none. */
 function addressOf({ data }: Contribution): string {
   return data.normalised_address ?? '';
 }
@@ -137,7 +137,7 @@ function toCustomer(id: string, live: GreatestFirst, retired: GreatestFirst): Fo
     created_at: earliest(cellsOf(from, 'created_at')),
     updated_at: latest(cellsOf(from, 'updated_at')),
     superseded_by: live.length > 0 ? null : (lastRetiredOf(retired)?.movedTo ?? null),
-    // What only clients have.
+    // Columns that only clients have.
     workspace_id: null,
     converted_from_lead_id: null,
   };
@@ -152,7 +152,7 @@ function toMetadataByQuote(contributions: readonly Contribution[]): Cell {
   return joinJsonbObject(byQuote);
 }
 
-// An address that a live contributor names is folded over live ones alone; one that only retired contributors name is deleted.
+// An address with a live contributor is folded over its live contributors only. An address with only retired contributors is deleted.
 function toAddresses(customerId: string, live: GreatestFirst, retired: GreatestFirst): FoldedRow[] {
   const liveByAddress = groupByAddress(live);
   const retiredByAddress = groupByAddress(retired);
@@ -169,7 +169,7 @@ function toAddresses(customerId: string, live: GreatestFirst, retired: GreatestF
   return rows;
 }
 
-// Keys come in the order of their greatest contributors, so the first is the primary address.
+// Keys are in the order of their greatest contributors, so the first is the primary address.
 function groupByAddress(contributions: GreatestFirst): Map<string, Contribution[]> {
   const groups = new Map<string, Contribution[]>();
   for (const contribution of contributions) {

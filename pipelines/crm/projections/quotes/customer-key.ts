@@ -5,16 +5,16 @@ import { isFillerNumber } from '../../values/phone.ts';
 
 const emailPattern = /^([^@]+)@[^@]+\.[^@]+$/;
 
-/** What of a quote identifies its customer; what identifies nobody is null. */
+/** The parts of a quote that identify its customer; null if a part identifies nobody. */
 export interface Person {
   readonly phoneE164: Cell;
-  /** Trimmed and in lower case. */
+  /** Trimmed and lower-cased. */
   readonly email: Cell;
   /** Normalised. */
   readonly name: Cell;
 }
 
-/** Reads who the customer is. `phoneE164` null where the phone identifies nobody. */
+/** Reads the customer's identity. `phoneE164` is null if the phone identifies nobody. */
 export function readPerson(phoneE164: Cell, email: Cell, name: Cell, placeholders: Placeholders): Person {
   return {
     phoneE164,
@@ -23,7 +23,7 @@ export function readPerson(phoneE164: Cell, email: Cell, name: Cell, placeholder
   };
 }
 
-/** Key that quotes of one customer share within a tenant: by phone, else email, else name and address, else the quote itself. */
+/** Key shared by the quotes of one customer within a tenant: by phone, else email, else name and address, else the quote itself. */
 export function toCustomerKey(quoteId: string, { phoneE164, email, name }: Person, normalisedAddress: string): string {
   if (phoneE164 !== null) return `p:${phoneE164}`;
   if (email !== null) return `e:${email}`;
@@ -43,7 +43,7 @@ function toIdentifyingName(cell: Cell, { names }: Placeholders): Cell {
   return name === '' || names.has(name) ? null : name;
 }
 
-/** Whether a cell is more of a phone number than what people write where they know none. */
+/** Whether a cell holds more of a phone number than a usual placeholder. */
 export function isRealPhone(cell: Cell): boolean {
   const digits = cell?.replace(/[^0-9]/g, '') ?? '';
   return digits !== '' && !isFillerNumber(digits);

@@ -6,7 +6,7 @@ import type { Rejects } from '../../../../projectors/values/rejects.ts';
 import { has, toStatusText, trim } from '../../../../projectors/values/text.ts';
 import { uuid5 } from '../../../../projectors/values/uuid5.ts';
 
-/** Deepest nesting that every PostgreSQL accepts within its default stack, with room to spare. */
+/** Deepest nesting that every PostgreSQL accepts with its default stack, with a safety margin. */
 const maxDepthInText = 6000;
 const maxNumberLength = 1000;
 
@@ -22,7 +22,7 @@ const knownKeys: ReadonlySet<string> = new Set([
   'sort_order',
 ]);
 
-/** Elements of `items`: of the array, or of the array inside a JSON string; empty where there is none. */
+/** Elements of `items`: of the array, or of the array inside a JSON string; empty if there is none. */
 export function readItems(cell: Cell, rejects: Rejects): readonly JsonValue[] {
   if (cell === null) return [];
   const value = parseJson(cell);
@@ -35,7 +35,7 @@ export function readItems(cell: Cell, rejects: Rejects): readonly JsonValue[] {
   return [];
 }
 
-/** Rows of the elements that are objects. Rejects the others, and values without a valid form. */
+/** Rows for the elements that are objects. Rejects other elements, and values without a valid form. */
 export function toItems(items: readonly JsonValue[], quoteId: string, tenantId: string, rejects: Rejects): NewRow[] {
   const rows: NewRow[] = [];
   for (const [index, element] of items.entries()) {
@@ -75,12 +75,12 @@ function toItem(item: JsonObject, ordinal: number, quoteId: string, tenantId: st
   };
 }
 
-/** What counts as null: a key that is not there, JSON null, blank text. */
+/** Whether a value counts as null: missing key, JSON null, or blank text. */
 export function isMissing(value: JsonValue | undefined): value is null | undefined {
   return value === undefined || value === null || (typeof value === 'string' && !has(value));
 }
 
-/** The number that a value is or spells; null where it is none. */
+/** The number in a value, written as a number or as text; null if there is none. */
 export function toNumber(value: JsonValue): Cell {
   let numeric: Cell = null;
   if (value instanceof JsonNumber) {
@@ -104,7 +104,7 @@ function toBoolean(value: JsonValue): Cell {
   return text === false || text === 'false' ? 'f' : null;
 }
 
-/** The other keys of an element with their values, as `jsonb`; null when there are none. */
+/** The other keys of an element with their values, as `jsonb`; null if there are none. */
 export function toMetadata(item: JsonObject, known: ReadonlySet<string>): Cell {
   let others: Map<string, JsonValue> | null = null;
   for (const [key, value] of item) {

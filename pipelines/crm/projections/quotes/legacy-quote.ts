@@ -13,16 +13,16 @@ import { readItems } from './items.ts';
 
 const statusesOfWork: ReadonlySet<string> = new Set(['accepted', 'completed', 'scheduled']);
 
-/** Reasons of rejects of money. */
+/** Reject reasons for money. */
 export const strayMoney = {
   paidWithoutInvoice: 'paid without an invoice number',
   invoiceWithoutAmount: 'invoice without an amount',
 } as const;
 
-/** Columns of money, in the order that their rejects appear. */
+/** Money columns, in the order of their rejects. */
 export const moneyColumns = ['subtotal', 'discount_amount', 'tax_rate', 'tax_amount', 'total'] as const;
 
-/** A legacy quote with what its new rows have in common: read once, decided once. */
+/** A legacy quote with the values that its new rows share: read once, decided once. */
 export interface LegacyQuote {
   readonly row: LegacyRow;
   readonly id: string;
@@ -34,7 +34,7 @@ export interface LegacyQuote {
   readonly customerId: string;
   readonly leadStatus: Cell;
   readonly status: Cell;
-  /** By column, null where rejected. */
+  /** By column; null if rejected. */
   readonly money: Readonly<Record<(typeof moneyColumns)[number], Cell>>;
   readonly items: readonly JsonValue[];
   readonly hasLead: boolean;
@@ -44,7 +44,7 @@ export interface LegacyQuote {
   readonly rejects: Rejects;
 }
 
-/** Reads a row of `quotes`, and decides which new rows it implies. */
+/** Reads a row of `quotes` and decides which new rows it implies. */
 export function readLegacyQuote(row: LegacyRow, tenants: Tenants): LegacyQuote {
   const id = row.id ?? '';
   const tenantId = toTenantId(row.company_id);
@@ -92,7 +92,7 @@ function isMoney(total: Cell | undefined): boolean {
   return has(total) && !isZero(total);
 }
 
-/** Money that no new row shows: a payment without an invoice, and an invoice of an unknown amount. */
+/** Rejects money that no new row shows: a payment without an invoice, and an invoice without an amount. */
 function rejectStrayMoney(row: LegacyRow, hasInvoice: boolean, total: Cell, rejects: Rejects): void {
   const paidAt = cellOf(row, 'paid_at');
   if (paidAt !== null && !hasInvoice) rejects.add('paid_at', paidAt, strayMoney.paidWithoutInvoice);

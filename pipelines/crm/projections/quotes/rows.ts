@@ -3,7 +3,7 @@ import { cellOf, copyOf, filledCellOf } from '../../../../projectors/values/cell
 import { uuid5 } from '../../../../projectors/values/uuid5.ts';
 import type { LegacyQuote } from './legacy-quote.ts';
 
-/** Columns that quotes_new takes over as they are. */
+/** Columns copied to quotes_new unchanged. */
 export const copiedToQuote = [
   'company_id',
   'quote_number',
@@ -39,7 +39,7 @@ export function isConverted(quote: LegacyQuote): boolean {
   return quote.leadStatus === 'converted';
 }
 
-/** Row of leads, when there is a lead status. */
+/** Row of leads, if there is a lead status. */
 export function toLeads(quote: LegacyQuote, metadata: string | null): NewRow[] {
   if (!quote.hasLead) return [];
   const { row } = quote;
@@ -63,7 +63,7 @@ export function toLeads(quote: LegacyQuote, metadata: string | null): NewRow[] {
   ];
 }
 
-/** Row of quotes_new, when the legacy row is a quote and not a lead alone. */
+/** Row of quotes_new, if the legacy row is a quote and not only a lead. */
 export function toQuotes(quote: LegacyQuote, metadata: string | null): NewRow[] {
   if (!quote.hasQuote) return [];
   return [
@@ -81,7 +81,7 @@ export function toQuotes(quote: LegacyQuote, metadata: string | null): NewRow[] 
   ];
 }
 
-/** Row of jobs_new, when work was agreed or invoiced. */
+/** Row of jobs_new, if work was agreed or invoiced. */
 export function toJobs(quote: LegacyQuote): NewRow[] {
   if (!quote.hasJob) return [];
   const { row } = quote;
@@ -107,7 +107,7 @@ function toJobStatus({ row, status }: LegacyQuote): string {
   return cellOf(row, 'started_at') === null ? 'scheduled' : 'in_progress';
 }
 
-/** Row of invoices_new, when there is an invoice number. */
+/** Row of invoices_new, if there is an invoice number. */
 export function toInvoices(quote: LegacyQuote): NewRow[] {
   if (!quote.hasInvoice) return [];
   const { row } = quote;
@@ -129,7 +129,7 @@ export function toInvoices(quote: LegacyQuote): NewRow[] {
   ];
 }
 
-/** Row of payments, when the invoice is paid. */
+/** Row of payments, if the invoice is paid. */
 export function toPayments(quote: LegacyQuote): NewRow[] {
   const paidAt = cellOf(quote.row, 'paid_at');
   if (!quote.hasInvoice || paidAt === null) return [];

@@ -12,14 +12,14 @@ const byLeadOrJob: Taken = (quote) => quote.hasLead || quote.hasJob;
 const byJob: Taken = (quote) => quote.hasJob;
 const byInvoice: Taken = (quote) => quote.hasInvoice;
 
-/** Whether some new row shows a legacy column of a quote, by column. Columns that it lacks are never taken. */
+/** Whether a new row shows a legacy column of a quote, by column. Unlisted columns are never shown. */
 const isTaken: ReadonlyMap<string, Taken> = new Map([
   ...['id', 'company_id', 'lead_status', 'items'].map((column) => [column, always] as const),
   ...['customer_name', 'email', 'phone', 'address', 'description', 'created_at', 'updated_at'].map(
     (column) => [column, byQuoteOrLead] as const,
   ),
   ...['status', 'job_name', 'notes', 'quote_number', 'user_id'].map((column) => [column, byQuote] as const),
-  // What is not finite is kept among the rejects.
+  // Values that are not finite are kept among the rejects.
   ...moneyColumns.map(
     (column) => [column, (quote: LegacyQuote) => byQuote(quote) || isRejected(quote, column)] as const,
   ),
@@ -31,10 +31,10 @@ const isTaken: ReadonlyMap<string, Taken> = new Map([
   ),
 ]);
 
-/** Legacy columns that a rule names. */
+/** Legacy columns with a mapping rule. */
 export const quoteColumns: readonly string[] = [...isTaken.keys()];
 
-/** Every legacy value that no new row shows, as a `jsonb` object of texts by column; null when there is none. */
+/** All legacy values that no new row shows, as a `jsonb` object of texts by column; null if there are none. */
 export function toSourceMetadata(quote: LegacyQuote): string | null {
   return toOthers(quote.row, (column) => isTaken.get(column)?.(quote) ?? false);
 }

@@ -13,7 +13,7 @@ const BAD_MONEY = [
   ['bad', 20],
 ] as const;
 
-/** A row of messages for the contact, `index` being any number of its own. */
+/** A row of messages for the contact. `index`: any number unique to the row. */
 export function messageRow(setting: Setting, index: number, contact: string): Row {
   const random = createRandom(`${setting.seed}/messages/${index}`);
   const sentUs = randomTimeUs(random, setting.firstDay, 900);
@@ -117,7 +117,7 @@ export function campaignRow(setting: Setting, index: number): GeneratedRow {
   };
 }
 
-/** A row of campaign_subscribers: the contact `index` of the sample in one of its campaigns. */
+/** A row of campaign_subscribers: contact `index` of the sample in one of its campaigns. */
 export function subscriberRow(setting: Setting, index: number, campaigns: number): Row {
   const random = createRandom(`${setting.seed}/campaign_subscribers/${index}`);
   return {
@@ -128,7 +128,7 @@ export function subscriberRow(setting: Setting, index: number, campaigns: number
   };
 }
 
-/** A workspace, or none. */
+/** A workspace, or null. */
 export function someWorkspace(setting: Setting, random: Random): string | null {
   return setting.workspaces.length === 0 || random.chance(0.05) ? null : random.pick(setting.workspaces);
 }

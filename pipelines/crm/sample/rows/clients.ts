@@ -6,11 +6,11 @@ import { type Flaw, type GeneratedRow, type Row, type Setting, toRejects } from 
 import { UNICODE_NAMES } from './texts.ts';
 import { laterUs, randomTimeUs, timeText } from './times.ts';
 
-/** Clients and leads that belong together stand in groups of so many, each of one workspace: in every one a conversion is told in every way. */
+/** Size of a group of related clients and leads in one workspace. Each group contains every way to record a conversion. */
 const GROUP = 6;
 const QUOTE_CUSTOMERS = 400;
 
-/** How many clients a sample with so many contacts has, and how many leads: the second half of these has no client. */
+/** Numbers of clients and leads in a sample of this many contacts. The second half of the leads has no client. */
 export const clientsOf = (contacts: number) => Math.floor(contacts / 50);
 export const leadsOf = (contacts: number) => 2 * clientsOf(contacts);
 
@@ -24,14 +24,14 @@ export function clientId(setting: Setting, index: number): string {
   return uuidOf(`${setting.seed}/client/${index}`);
 }
 
-/** The lead that a client names, by number: mostly its own; none where the lead alone tells (2); that of another client, which tells nothing (5). */
+/** Number of the lead that a client names: mostly its own; null if only the lead names the client (2); another client's lead, which proves nothing (5). */
 export function leadOfClient(client: number): number | null {
   const kind = client % GROUP;
   if (kind === 2) return null;
   return kind === 5 ? client - 4 : client;
 }
 
-/** The client that a lead names, by number: none where clients alone tell (1); another one than names it (3). */
+/** Number of the client that a lead names: null if only the client names the lead (1); another client than the one that names it (3). */
 export function clientOfLead(lead: number, clients: number): number | null {
   if (lead >= clients || lead % GROUP === 1) return null;
   return lead % GROUP === 3 ? lead - 1 : lead;
@@ -41,7 +41,7 @@ function workspaceOf(setting: Setting, index: number): string | null {
   return someWorkspace(setting, createRandom(`${setting.seed}/client workspace/${Math.floor(index / GROUP)}`));
 }
 
-/** A row of clients; converted_from_lead_id is left to an update, since that lead may refer back to the client. Some have the phone of a customer of quotes. */
+/** A row of clients. An update sets converted_from_lead_id later, since that lead may refer back to the client. Some share the phone of a customer of quotes. */
 export function clientRow(setting: Setting, index: number): Row {
   const random = createRandom(`${setting.seed}/clients/${index}`);
   const createdUs = randomTimeUs(random, setting.firstDay, 900);
@@ -56,7 +56,7 @@ export function clientRow(setting: Setting, index: number): Row {
   };
 }
 
-/** A row of leads, of a client or of none. */
+/** A row of leads, with or without a client. */
 export function leadRow(setting: Setting, index: number, client: string | null): GeneratedRow {
   const random = createRandom(`${setting.seed}/leads/${index}`);
   const createdUs = randomTimeUs(random, setting.firstDay, 900);

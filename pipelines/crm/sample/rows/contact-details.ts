@@ -4,7 +4,7 @@ import type { Row, Setting } from './row.ts';
 import { randomAddress, randomWork } from './texts.ts';
 import { dateText, laterUs, timeText } from './times.ts';
 
-/** Where a contact came from and what it may be worth. */
+/** Columns for the origin and potential value of a contact. */
 export function marketing(setting: Setting, random: Random): Row {
   const some = (values: readonly string[]): string | null => (random.chance(0.4) ? random.pick(values) : null);
   return {
@@ -26,7 +26,7 @@ export function marketing(setting: Setting, random: Random): Row {
   };
 }
 
-/** Who and where a contact is. */
+/** Columns for the name and address of a contact. */
 export function profile(random: Random, index: number): Row {
   const some = (values: readonly string[]): string | null => (random.chance(0.3) ? random.pick(values) : null);
   const address = randomAddress(random);
@@ -49,7 +49,7 @@ export function profile(random: Random, index: number): Row {
   };
 }
 
-/** What happened with a contact last. */
+/** Columns for the latest activity of a contact. */
 export function activity(random: Random, createdUs: number): Row {
   const some = (): string | null => (random.chance(0.4) ? timeText(laterUs(random, createdUs, 400)) : null);
   return {

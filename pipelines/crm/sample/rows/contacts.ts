@@ -135,7 +135,7 @@ export function contactRow(setting: Setting, index: number): GeneratedRow {
 }
 
 function contactPhone(setting: Setting, index: number): string | null {
-  // Of every hundred contacts the first five are one number in five spellings.
+  // Of every hundred contacts, the first five have the same number in five spellings.
   const number = setting.firstPhone + index;
   if (index % 100 < 5) return spellPhone(number - (index % 100), index % 100);
   switch (kindOf(setting.seed, 'contact phone', index, PHONE)) {

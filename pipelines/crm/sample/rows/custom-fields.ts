@@ -17,7 +17,7 @@ const SHARES = [
 ] as const satisfies Shares<string>;
 const SOUND_SHARES = without(SHARES, ['array', 'string', 'number'], 'flat');
 
-/** contacts.custom_fields: objects of every depth, and a few values that are no object. */
+/** contacts.custom_fields: objects of any depth, and a few values that are not objects. */
 export function customFields(setting: Setting, index: number): Planted<string | null> {
   const random = createRandom(`${setting.seed}/custom_fields/${index}`);
   const notAnObject = (value: Json): Planted<string> => ({

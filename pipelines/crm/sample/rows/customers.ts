@@ -29,13 +29,13 @@ const PHONE = [
   ['exotic', 25],
 ] as const satisfies Shares<string>;
 
-/** The customer of a quote, by number: quotes share customers of their block of 1,000, now and then an old one. */
+/** Number of a quote's customer. Quotes share the customers of their block of 1,000, and occasionally an old one. */
 export function customerOf(random: Random, index: number): number {
   if (random.chance(0.03)) return random.int(0, 39);
   return Math.floor(index / 1000) * CUSTOMERS_PER_THOUSAND + random.int(0, CUSTOMERS_PER_THOUSAND - 1);
 }
 
-/** The columns customer_name, email, phone and address of one quote: the customer as written down that day. */
+/** The columns customer_name, email, phone and address of one quote: the customer as recorded that day. */
 export function customerColumns(seed: string, random: Random, index: number, customer: number): Row {
   const self = createRandom(`${seed}/customer/${customer}`);
   const unicode = self.chance(0.15);

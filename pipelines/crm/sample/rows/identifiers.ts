@@ -1,6 +1,6 @@
 import { hashText, type Random } from '../random.ts';
 
-/** The UUID (version 4 in form) that belongs to a name. */
+/** The UUID (version 4 in form) derived from a name. */
 export function uuidOf(name: string): string {
   return toUuid(hashText(name, 0), hashText(name, 1), hashText(name, 2), hashText(name, 3));
 }
@@ -10,7 +10,7 @@ export function randomUuid(random: Random): string {
   return toUuid(random.bits(), random.bits(), random.bits(), random.bits());
 }
 
-/** The letters a–z that spell a number: distinct numbers, distinct letters. */
+/** A number written in the letters a–z. Distinct numbers give distinct letters. */
 export function toLetters(value: number): string {
   let rest = value;
   let letters = '';

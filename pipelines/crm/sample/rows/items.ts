@@ -28,7 +28,7 @@ const SHARES = [
   ['bad is_discount', 1],
 ] as const satisfies Shares<string>;
 
-/** What quotes.items holds, by kind. */
+/** Kinds of values in quotes.items. */
 export type ItemsKind = (typeof SHARES)[number][0];
 
 const FLAWED: readonly ItemsKind[] = SHARES.slice(12).map(([kind]) => kind);
@@ -38,13 +38,13 @@ const NOT_NUMBERS: readonly Json[] = ['abc', 'NaN', '1,200', true, '1.2.3', [], 
 const NOT_INTEGERS: readonly Json[] = ['first', number('1.5'), '99999999999', number('2147483648'), false];
 const NOT_BOOLEANS: readonly Json[] = ['yes', number(1), 'wahr', [true], '0'];
 
-/** quotes.items: arrays, arrays inside a JSON string, nothing, and a few values that must be rejected. */
+/** quotes.items: arrays, arrays inside a JSON string, null, and a few values that must be rejected. */
 export function quoteItems(setting: Setting, index: number): Planted<string | null> {
   const random = createRandom(`${setting.seed}/items/${index}`);
   return itemsOfKind(random, kindOf(setting.seed, 'items', index, setting.plantRejects ? SHARES : SOUND_SHARES));
 }
 
-/** Items of a kind without any flaw. */
+/** Items of a kind without flaws. */
 export function soundItems(random: Random): string | null {
   return itemsOfKind(random, random.weighted(SOUND_SHARES.map(([kind, share]) => [kind, share]))).value;
 }

@@ -29,7 +29,7 @@ const NOT_NUMBERS: readonly Json[] = ['two', 'NaN', '1,200', true, [], '3 pcs'];
 
 type Item = Record<string, Json>;
 
-/** orders.items: arrays, an array inside a JSON string, nothing, and a few values that must be rejected. */
+/** orders.items: arrays, an array inside a JSON string, null, and a few values that must be rejected. */
 export function orderItems(setting: Setting, index: number): Planted<string | null> {
   const random = createRandom(`${setting.seed}/order items/${index}`);
   const kind = kindOf(setting.seed, 'order items', index, setting.plantRejects ? SHARES : SOUND_SHARES);

@@ -1,6 +1,6 @@
 import { toLetters } from './identifiers.ts';
 
-/** Areas of the United States. */
+/** Area codes of the United States. */
 const AREAS = [
   ...[
     201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 224, 225, 228, 229, 231, 234,
@@ -45,10 +45,10 @@ const AREAS = [
   ...[989],
 ];
 
-/** The ways one number gets written; all of them are the same number to libphonenumber in the US. */
+/** Number of ways to write one number. In the US, libphonenumber reads all of them as the same number. */
 export const SPELLINGS = 5;
 
-/** The ten digits of the n-th US number: 555-0200 of every area first, and on from there. All are valid, and the lines of this exchange are given to hardly anybody. */
+/** The ten digits of the n-th US number: first 555-0200 of every area, then the following lines. All are valid, and few lines of this exchange are assigned. */
 export function nationalDigits(n: number): string {
   const line = 200 + Math.floor(n / AREAS.length);
   return `${AREAS[n % AREAS.length]}${555 + Math.floor(line / 10_000)}${String(line % 10_000).padStart(4, '0')}`;
@@ -77,7 +77,7 @@ export function spellExtension(n: number, extension: number): string {
   return `${spellPhone(n, n)} ${['ext. ', 'x', 'ext', 'extension '][extension % 4]}${10 + (extension % 90)}`;
 }
 
-/** The n-th number in digits and spaces that are not ASCII: full width, no-break spaces, zero-width spaces. */
+/** The n-th number in non-ASCII digits and spaces: full width, no-break spaces, zero-width spaces. */
 export function spellExotic(n: number, variant: number): string {
   const digits = nationalDigits(n);
   switch (variant % 3) {
@@ -90,24 +90,24 @@ export function spellExotic(n: number, variant: number): string {
   }
 }
 
-/** A number of another country, distinct for each n. */
+/** A foreign number, distinct for each n. */
 export function spellForeign(n: number): string {
   return n % 2 === 0 ? `+49 1555 ${String(n).padStart(7, '0')}` : `+81 90 1${String(n).padStart(7, '0')}`;
 }
 
-/** Numbers that people write where they know none, valid ones among them. */
+/** Placeholder numbers that people enter when they have none. Some are valid. */
 export const FILLERS: readonly string[] = [
   ...['123-456-7890', '(123) 123-1234', '000-000-0001', '555-123-4567', '0000000000', '555-555-5555', '(999) 999-9999'],
   ...['234-567-8901', '212-212-2121', '+1 206 234 5678', '415-555-0123'],
 ];
 
-/** A text in the phone's place that is no number, distinct for each n: with and without digits. */
+/** A text that is not a phone number, distinct for each n, with or without digits. */
 export function spellNoPhone(n: number): string {
   switch (n % 5) {
     case 3:
       return `${FILLERS[n % FILLERS.length]} ${toLetters(n)}`;
     case 4:
-      // A number of another country, as it is written there.
+      // A foreign number in its national format.
       return `030 9${String(n).padStart(6, '0')}`;
     case 0:
       return `front desk #${n}`;

@@ -1,13 +1,13 @@
 import { hashText, mix } from '../random.ts';
 
-/** Kinds with their share per thousand rows; the shares add up to 1,000. */
+/** Kinds with their share per thousand rows. The shares add up to 1,000. */
 export type Shares<K extends string> = readonly (readonly [K, number])[];
 
 const COPRIMES = [1, 3, 7, 9, 11, 13, 17, 19, 21, 23, 27, 29, 31, 33, 37, 39];
 
 /**
- * The kind of the row `index` under `name`. Each block of 1,000 rows has every kind exactly as often as its share says,
- * and the kinds of different names are independent of each other: the block is shuffled by a step coprime to 1,000.
+ * The kind of row `index` under `name`. Each block of 1,000 rows has every kind exactly as often as its share says. The kinds of different names are
+ * independent of each other: the block is shuffled by a step coprime to 1,000.
  */
 export function kindOf<K extends string>(seed: string, name: string, index: number, shares: Shares<K>): K {
   const block = Math.floor(index / 1000);
@@ -21,7 +21,7 @@ export function kindOf<K extends string>(seed: string, name: string, index: numb
   throw new RangeError(`${name}: the shares add up to less than 1,000`);
 }
 
-/** The same shares, with those of the unwanted kinds given to `instead`. */
+/** The same shares, with those of the unwanted kinds moved to `instead`. */
 export function without<K extends string>(shares: Shares<K>, unwanted: readonly K[], instead: K): Shares<K> {
   return shares.map(([kind, share]) => [unwanted.includes(kind) ? instead : kind, share]);
 }

@@ -33,17 +33,17 @@ const LEAD = [
 
 const STATUSES = ['new', 'contacted', 'qualified', 'nurturing', 'proposal', 'won', 'converted', 'lost', 'unqualified'];
 
-/** How far a quote has come: its status, lead status, numbers and times. */
+/** Progress of a quote: its status, lead status, numbers and times. */
 export interface QuoteProgress {
   readonly row: Row;
   readonly flaws: readonly Flaw[];
   /** The row has an invoice number. */
   readonly invoiced: boolean;
-  /** The row has nothing that makes it a quote by itself. */
+  /** Nothing in the row makes it a quote by itself. */
   readonly bare: boolean;
 }
 
-/** The columns that tell how far the quote `index` has come. */
+/** The columns for the progress of quote `index`. */
 export function quoteProgress(setting: Setting, random: Random, index: number, createdUs: number): QuoteProgress {
   const sound = without<Progress>(PROGRESS, ['paid without invoice'], 'paid');
   const kind = kindOf(setting.seed, 'progress', index, setting.plantRejects ? PROGRESS : sound);

@@ -58,7 +58,7 @@ export function quoteRow(setting: Setting, index: number): GeneratedRow {
   const items = quoteItems(setting, index);
   const planned = kindOf(seed, 'amounts', index, plantRejects ? AMOUNTS : SOUND_AMOUNTS);
   const amounts = progress.invoiced && planned === 'null' && !plantRejects ? 'usual' : planned;
-  // A bare row is a quote only if something else makes it one: neither items nor money.
+  // A bare row has neither items nor money that would make it a quote.
   const bare = progress.bare && items.flaws.length === 0 && !amounts.startsWith('nan ');
   const flaws: Flaw[] = [...progress.flaws, ...items.flaws];
   if (amounts.startsWith('nan ')) flaws.push({ path: amounts.slice(4), reason: 'not a finite number' });
@@ -140,7 +140,7 @@ function quoteNotes(random: Random, kind: (typeof NOTES)[number][0]): string | n
 
 function timeColumns(random: Random, kind: (typeof TIMES)[number][0], createdUs: number): Row {
   const created = timeText(createdUs);
-  // Imports stamp whole days: quotes of one customer then tie on updated_at.
+  // Imports set whole days, so quotes of one customer tie on updated_at.
   const updatedUs = random.chance(0.1)
     ? (Math.floor(createdUs / 86_400_000_000) + 400) * 86_400_000_000
     : laterUs(random, createdUs, 300);

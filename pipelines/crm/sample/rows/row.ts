@@ -1,7 +1,7 @@
-/** One legacy row: column → its value in PostgreSQL text form. A column that is left out takes its default. */
+/** One legacy row: column → value as PostgreSQL text. Omitted columns take their default. */
 export type Row = Record<string, string | null>;
 
-/** A value that has no valid form in the new schema, planted on purpose: what the projection must reject. */
+/** A deliberately planted value without a valid form in the new schema, which the projection must reject. */
 export interface PlantedReject {
   readonly table: 'contacts' | 'quotes' | 'leads' | 'orders' | 'campaigns';
   /** The legacy row's id. */
@@ -10,25 +10,25 @@ export interface PlantedReject {
   readonly reason: string;
 }
 
-/** Where and why within a row: a reject before its row is known. */
+/** Path and reason of a reject, before its row is known. */
 export interface Flaw {
   readonly path: string;
   readonly reason: string;
 }
 
-/** A generated value with the flaws planted in it. */
+/** A generated value with its planted flaws. */
 export interface Planted<T> {
   readonly value: T;
   readonly flaws: readonly Flaw[];
 }
 
-/** A generated row with the rejects it must lead to. */
+/** A generated row with its expected rejects. */
 export interface GeneratedRow {
   readonly row: Row;
   readonly rejects: readonly PlantedReject[];
 }
 
-/** What rows are made from; with an index, it determines a row entirely. */
+/** Input of the row generators. Together with an index it fully determines a row. */
 export interface Setting {
   readonly seed: string;
   /** Ids for contacts.workspace_id; may be empty. */
@@ -37,11 +37,11 @@ export interface Setting {
   readonly companies: readonly string[];
   /** Ids for contacts.lead_status_id; may be empty. */
   readonly statusOptions: readonly string[];
-  /** Whether values that must be rejected are planted. */
+  /** Whether to plant values that must be rejected. */
   readonly plantRejects: boolean;
   /** The number (see phones) of the first contact; sets with distant first numbers share no phone. */
   readonly firstPhone: number;
-  /** The day the data begins, as days since 1970-01-01. */
+  /** First day of the data, as days since 1970-01-01. */
   readonly firstDay: number;
 }
 
@@ -50,7 +50,7 @@ export function sound<T>(value: T): Planted<T> {
   return { value, flaws: [] };
 }
 
-/** The row's flaws as the rejects they lead to. */
+/** The rejects that result from the row's flaws. */
 export function toRejects(table: PlantedReject['table'], key: string, flaws: readonly Flaw[]): PlantedReject[] {
   return flaws.map(({ path, reason }) => ({ table, key, path, reason }));
 }

@@ -42,7 +42,7 @@ export const UNICODE_NAMES: readonly string[] = [
   'O’Hara-Łukasz, ǅemal',
 ];
 
-/** Names that identify nobody. */
+/** Names that do not identify a person. */
 export const PLACEHOLDER_NAMES: readonly string[] = [
   'Walk-In',
   ' walk  in ',
@@ -56,7 +56,7 @@ export const PLACEHOLDER_NAMES: readonly string[] = [
   'asdf',
 ];
 
-/** Emails whose local part identifies nobody. */
+/** Emails whose local part does not identify a person. */
 export const PLACEHOLDER_EMAILS: readonly string[] = [
   'none@example.com',
   'NoReply@example.org',
@@ -70,7 +70,7 @@ export const PLACEHOLDER_EMAILS: readonly string[] = [
   'asdf@example.net',
 ];
 
-/** Texts in the email's place that have not the form of one. */
+/** Malformed texts in place of an email. */
 export const MALFORMED_EMAILS: readonly string[] = [
   'bea at example.com',
   'ivo@localhost',
@@ -80,7 +80,7 @@ export const MALFORMED_EMAILS: readonly string[] = [
   'petra@.com',
 ];
 
-/** Blank texts: empty and every white space. */
+/** Blank texts: empty, and every kind of white space. */
 export const BLANKS: readonly string[] = ['', ' ', '   ', '\u00a0', '\t\n', ' \u00a0\r\n\v\f'];
 
 /** A person's first and last name. */
@@ -88,7 +88,7 @@ export function randomName(random: Random): { first: string; last: string } {
   return { first: random.pick(FIRST), last: random.pick(LAST) };
 }
 
-/** A postal address in its parts. */
+/** The parts of a postal address. */
 export function randomAddress(random: Random): { street: string; city: string; state: string; postalCode: string } {
   return {
     street: `${random.int(1, 9800)} ${random.pick(STREETS)} ${random.pick(['St', 'Ave', 'Rd', 'Ln'])}`,
@@ -98,7 +98,7 @@ export function randomAddress(random: Random): { street: string; city: string; s
   };
 }
 
-/** What is being sold, in a few words. */
+/** A short description of the work sold. */
 export function randomWork(random: Random): string {
   return random.pick(WORK);
 }
@@ -137,14 +137,14 @@ export function longNote(random: Random): string {
   return parts.join('');
 }
 
-/** A decimal with a fixed number of fraction digits, from its value in units of the last digit. */
+/** A decimal with a fixed number of fraction digits. `units`: its value in units of the last digit. */
 export function decimalText(units: number, fractionDigits: number): string {
   const digits = String(Math.abs(units)).padStart(fractionDigits + 1, '0');
   const at = digits.length - fractionDigits;
   return `${units < 0 ? '-' : ''}${digits.slice(0, at)}.${digits.slice(at)}`;
 }
 
-/** A status as hands and integrations write it: odd case, spaces around; the same text once trimmed and lower-cased. */
+/** A status as people and integrations write it, with odd case and surrounding spaces. Trimmed and lower-cased it is the same text. */
 export function spellStatus(random: Random, status: string): string {
   if (random.chance(0.85)) return status;
   return random.pick([

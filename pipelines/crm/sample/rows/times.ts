@@ -18,7 +18,7 @@ export function dateText(day: number): string {
   return `${String(year).padStart(4, '0')}-${pad(month)}-${pad(dayOfMonth)}`;
 }
 
-/** A timestamptz at UTC as PostgreSQL prints it, from microseconds since 1970: trailing zeros of the fraction left out. */
+/** A UTC timestamptz as PostgreSQL prints it, without trailing zeros in the fraction, from microseconds since 1970. */
 export function timeText(us: number): string {
   const ofDay = ((us % DAY_US) + DAY_US) % DAY_US;
   const seconds = Math.floor(ofDay / 1_000_000);
@@ -29,7 +29,7 @@ export function timeText(us: number): string {
   return `${dateText(Math.floor(us / DAY_US))} ${clock}${fraction === '' ? '' : `.${fraction}`}+00`;
 }
 
-/** Microseconds since 1970 within `days` days from a first day; whole seconds now and then, as imports leave them. */
+/** Microseconds since 1970 within `days` days from a first day; sometimes whole seconds, as imports leave them. */
 export function randomTimeUs(random: Random, firstDay: number, days: number): number {
   const us = firstDay * DAY_US + Math.floor(random.fraction() * days * 86_400) * 1_000_000;
   return random.chance(0.05) ? us : us + random.int(1, 999_999);

@@ -3,7 +3,7 @@ import { uuidOf } from './identifiers.ts';
 import type { Row } from './row.ts';
 import { laterUs, randomTimeUs, timeText } from './times.ts';
 
-/** How many status options each workspace has. */
+/** Number of status options per workspace. */
 export const STATUS_OPTIONS_PER_WORKSPACE = 7;
 
 const NAMES = [
@@ -16,7 +16,7 @@ const NAMES = [
 ];
 const OPTIONS = ['New', 'Contacted', 'Qualified', 'Proposal sent', 'Won 🎉', 'Lost', 'On hold'];
 
-/** The id of a sample's workspace: a UUID, but for every fourth, from before companies had UUIDs. */
+/** The id of a sample's workspace. Every fourth is not a UUID: it predates UUIDs for companies. */
 export function workspaceId(seed: string, index: number): string {
   const uuid = uuidOf(`${seed}/workspace/${index}`);
   return index % 4 === 3 ? `ws-${uuid.slice(0, 8)}` : uuid;
@@ -43,7 +43,7 @@ export function statusOptionId(index: number, ordinal: number): string {
   return String(index * STATUS_OPTIONS_PER_WORKSPACE + ordinal + 1);
 }
 
-/** The rows of status_options of one workspace; one of the first workspace belongs to none. */
+/** The rows of status_options of one workspace. One row of the first workspace belongs to no workspace. */
 export function statusOptionRows(seed: string, index: number, firstDay: number): Row[] {
   const random = createRandom(`${seed}/status_options/${index}`);
   return OPTIONS.map((name, ordinal) => {

@@ -1,4 +1,4 @@
-// Campaigns with their subscribers, and orders: rows that belong to whom another row belongs.
+// Campaigns with their subscribers, and orders: rows whose tenant comes from another row.
 import { hashText, type Random } from '../random.ts';
 import { campaignRow, orderRow } from '../rows/activity.ts';
 import { orderItems } from '../rows/order-items.ts';
@@ -21,7 +21,7 @@ const campaignEdited: Happening = (random, known) => {
   return inOne('campaign edited', [update('campaigns', [id], { ...set, updated_at: timeText(known.clockUs) })]);
 };
 
-/** Its subscribers go with it. */
+/** Moves a campaign together with its subscribers. */
 const campaignMoved: Happening = (random, known) => {
   const id = pickCampaign(random, known);
   if (id === undefined || known.setting.workspaces.length === 0) return null;
@@ -29,7 +29,7 @@ const campaignMoved: Happening = (random, known) => {
   return inOne('campaign moved', [update('campaigns', [id], set)]);
 };
 
-/** One of this connection's own: no other one knows it. */
+/** Deletes one of this connection's own campaigns: no other connection knows it. */
 const campaignDeleted: Happening = (random, known) => {
   const campaign = belongingsOf(known, 'campaigns').pick(random);
   if (campaign === undefined) return null;
@@ -44,7 +44,7 @@ const campaignJoined: Happening = (random, known) => {
   if (contact === undefined || known.campaigns.length === 0) return null;
   const row = { campaign_id: random.pick(known.campaigns), contact_id: contact.id, status: 'active' };
   return inOne('campaign joined', [
-    // Joining again starts anew.
+    // Joining again starts over.
     { op: 'delete', table: 'campaign_subscribers', by: 'contact_id', keys: [contact.id] },
     { op: 'insert', table: 'campaign_subscribers', rows: [row], rejects: [] },
   ]);
@@ -61,7 +61,7 @@ const subscriberChanged = withSubscriber('subscriber changed', (random, keys) =>
   },
 ]);
 
-/** An order has an id that neither the table's sequence nor another connection gives. */
+/** An order gets an id that neither the table's sequence nor another connection assigns. */
 const orderPlaced: Happening = (random, known) => {
   const contact = known.contacts.pick(random);
   if (contact === undefined) return null;
@@ -93,7 +93,7 @@ const orderDeleted: Happening = (random, known) => {
   return inOne('order deleted', [{ op: 'delete', table: 'orders', by: 'id', keys: [order.id] }]);
 };
 
-/** Everything that happens to campaigns and orders, with how often. */
+/** All actions on campaigns and orders, with their weights. */
 export const CAMPAIGN_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [campaignCreated, 2],
   [campaignEdited, 3],
@@ -108,7 +108,7 @@ export const CAMPAIGN_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [orderDeleted, 2],
 ];
 
-/** One of those that it is held to. */
+/** A campaign within the application's limits. */
 function pickCampaign(random: Random, known: KnownRows): string | undefined {
   if (!known.anyWorkspace) return belongingsOf(known, 'campaigns').pick(random)?.id;
   return known.campaigns.length === 0 ? undefined : random.pick(known.campaigns);

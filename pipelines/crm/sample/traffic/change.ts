@@ -14,10 +14,10 @@ export type Change =
       readonly by: string;
       readonly keys: readonly string[];
       readonly set: Row;
-      /** What the new values must be rejected for. */
+      /** The expected rejects of the new values. */
       readonly rejects: readonly PlantedReject[];
     }
-  /** An update that changes nothing: the column is set to itself. */
+  /** An update without changes: the column is set to itself. */
   | {
       readonly op: 'touch';
       readonly table: string;
@@ -27,17 +27,17 @@ export type Change =
     }
   | { readonly op: 'delete'; readonly table: string; readonly by: string; readonly keys: readonly string[] };
 
-/** Statements that commit together, or are rolled back together after all of them ran. */
+/** Statements that commit together, or are rolled back together after all of them have run. */
 export interface Transaction {
   readonly changes: readonly Change[];
   readonly rollback: boolean;
 }
 
-/** What the legacy application does at one time: transactions one after the other. */
+/** One action of the legacy application: consecutive transactions. */
 export interface Action {
   readonly name: string;
   readonly transactions: readonly Transaction[];
-  /** How many rows were generated for it; the next action's rows are numbered from there. */
+  /** Number of rows generated for it. The next action continues the numbering. */
   readonly made: number;
 }
 

@@ -8,7 +8,7 @@ import type { Happening } from './quote-actions.ts';
 
 const MOST_LOOKED_AT = 20;
 
-/** An application that is held to given workspaces writes rows of no other one. */
+/** An application limited to given workspaces writes no rows of others. */
 const ownRow = <R extends Row>(random: Random, { setting, anyWorkspace }: KnownRows, row: R): R =>
   anyWorkspace || row.workspace_id !== null ? row : { ...row, workspace_id: random.pick(setting.workspaces) };
 const newLead = (random: Random, known: KnownRows) => {
@@ -25,7 +25,7 @@ const inserted = ({ row, rejects }: ReturnType<typeof leadRow>): Change => ({
 
 const prospectAdded: Happening = (random, known) => inOne('prospect added', [inserted(newLead(random, known))], 1);
 
-/** Both sides tell of it. */
+/** Both client and lead record the conversion. */
 const leadConverted: Happening = (random, known) => {
   const lead = newLead(random, known);
   const client: Row = { ...clientRow(known.setting, known.made), workspace_id: lead.row.workspace_id! };
@@ -40,7 +40,7 @@ const leadConverted: Happening = (random, known) => {
   );
 };
 
-/** A client and a lead of one workspace; null where none are known. */
+/** A client and a lead of one workspace; null if none are known. */
 function withPair(act: (known: KnownRows, client: KnownRow, lead: KnownRow, random: Random) => Action): Happening {
   return (random, known) => {
     const client = known.clients.pick(random);
@@ -62,7 +62,7 @@ const leadNamesClient = withPair((known, client, lead) =>
   ]),
 );
 
-/** The lead names one client, and another one names the lead. */
+/** The lead names one client, while another client names the lead. */
 const conversionDisputed = withPair((known, client, lead) => {
   const other = { ...clientRow(known.setting, known.made), workspace_id: client.workspace_id! };
   return inOne(
@@ -102,7 +102,7 @@ const clientEdited = withPair((known, client, _, random) =>
   ]),
 );
 
-/** What names the row lets go of it first. */
+/** References to the row are cleared first. */
 const clientDeleted: Happening = (random, known) => {
   const client = known.clients.pick(random);
   if (client === undefined) return null;
@@ -122,7 +122,7 @@ const prospectDeleted: Happening = (random, known) => {
   ]);
 };
 
-/** What happens to clients and legacy leads, with how often. */
+/** All actions on clients and legacy leads, with their weights. */
 export const CLIENT_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [prospectAdded, 5],
   [leadConverted, 5],

@@ -12,7 +12,7 @@ import type { Happening } from './quote-actions.ts';
 const commit = (...changes: Change[]): Transaction => ({ changes, rollback: false });
 const now = (known: KnownRows) => timeText(known.clockUs);
 
-/** A new contact, number `offset` of this action. */
+/** A new contact. `offset`: its number within this action. */
 export function newContact(random: Random, known: KnownRows, offset = 0): GeneratedRow {
   const { row, rejects } = contactRow(known.setting, known.made + offset);
   const { workspaces } = known.setting;
@@ -20,7 +20,7 @@ export function newContact(random: Random, known: KnownRows, offset = 0): Genera
   return { row: { ...row, ...inside, created_at: now(known), updated_at: now(known) }, rejects };
 }
 
-/** Contacts come in: one, one with a first message, or an import of many. */
+/** New contacts: a single one, one with a first message, or a bulk import. */
 export const contactCreated: Happening = (random, known) => {
   const { row, rejects } = newContact(random, known);
   const changes: Change[] = [{ op: 'insert', table: 'contacts', rows: [row], rejects }];
@@ -47,7 +47,7 @@ function edit(name: string, set: (random: Random, known: KnownRows, contact: Kno
 const phonesSwapped: Happening = (random, known) => {
   const [one, other] = [known.contacts.pick(random), known.contacts.pick(random)];
   if (!one?.phone_number || !other?.phone_number || one.id === other.id) return null;
-  // The column is unique: one of them takes a value nobody has in between.
+  // The column is unique: one of them takes an unused value in between.
   return inOne('phones swapped', [
     update('contacts', [one.id], { phone_number: `swap ${one.id}` }),
     update('contacts', [other.id], { phone_number: one.phone_number }),
@@ -101,7 +101,7 @@ const contactsMerged: Happening = (random, known) => {
     ),
     { op: 'delete', table: 'campaign_subscribers', by: 'contact_id', keys: [lost.id] },
     { op: 'delete', table: 'contacts', by: 'id', keys: [lost.id] },
-    // The number comes free with the delete and may move in the same transaction.
+    // The delete frees the number, which may move in the same transaction.
     update('contacts', [kept.id], {
       ...(lost.phone_number ? { phone_number: lost.phone_number } : {}),
       updated_at: now(known),
@@ -166,7 +166,7 @@ const passingContact: Happening = (random, known) => {
   );
 };
 
-/** Everything that happens to contacts, with how often. */
+/** All actions on contacts, with their weights. */
 export const CONTACT_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [contactCreated, 90],
   [contactsImported, 1],

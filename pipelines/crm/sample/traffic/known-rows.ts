@@ -3,7 +3,7 @@ import type { Row, Setting } from '../rows/row.ts';
 import type { Action, Change } from './change.ts';
 import { createRowPool, type RowPool } from './row-pool.ts';
 
-/** How far a quote has come. */
+/** Stage of a quote. */
 export type Stage =
   | 'other'
   | 'lead'
@@ -32,7 +32,7 @@ const STAGES: readonly Stage[] = [
 
 export type KnownRow = Row & { id: string };
 
-/** The columns of contacts and quotes that the application bears in mind. */
+/** The columns of contacts and quotes that the application remembers. */
 export const KNOWN_CONTACT_COLUMNS = ['id', 'workspace_id', 'phone_number', 'opted_out'] as const;
 export const KNOWN_QUOTE_COLUMNS = [
   'id',
@@ -47,29 +47,29 @@ export const KNOWN_QUOTE_COLUMNS = [
   'paid_at',
 ] as const;
 
-/** What one connection of the legacy application knows. No two connections know the same contact or quote. */
+/** Rows known to one connection of the legacy application. No two connections know the same contact or quote. */
 export interface KnownRows {
-  /** What new rows are made from; its lists of ids grow with the rows. */
+  /** Input of the row generators. Its lists of ids grow with the rows. */
   setting: Setting;
   readonly contacts: RowPool<KnownRow>;
   readonly quotes: Readonly<Record<Stage, RowPool<KnownRow>>>;
   readonly campaigns: string[];
-  /** Rows that belong to a contact, by table: those that have an id and a contact_id. Some may be gone with their contact. Under `campaigns`, those that this connection made. */
+  /** Rows with an id and a contact_id, by table. Some may be gone with their contact. Under `campaigns`: the campaigns that this connection created. */
   readonly belongings: Map<string, RowPool<KnownRow>>;
   /** Legacy leads and clients: id and workspace_id. */
   readonly leads: RowPool<KnownRow>;
   readonly clients: RowPool<KnownRow>;
-  /** May the application create workspaces and use none at all? Not when it is held to given ones. */
+  /** Whether the application may create workspaces, and rows without one. False if it is limited to given workspaces. */
   readonly anyWorkspace: boolean;
-  /** How many rows were generated so far. */
+  /** Number of rows generated so far. */
   made: number;
   /** The application's clock, in microseconds since 1970. */
   clockUs: number;
-  /** The most rows one statement may change. */
+  /** Maximum number of rows that one statement may change. */
   largestTransaction: number;
 }
 
-/** What a connection knows at first: nothing but the setting. */
+/** Initial knowledge of a connection: only the setting. */
 export function createKnownRows(
   setting: Setting,
   options: { clockUs: number; anyWorkspace: boolean; largestTransaction: number },
@@ -87,7 +87,7 @@ export function createKnownRows(
   };
 }
 
-/** How far a quote has come, from its status, lead status and invoice. */
+/** Stage of a quote, from its status, lead status and invoice. */
 export function stageOf(quote: Row): Stage {
   const has = (column: string) => (quote[column] ?? '').trim() !== '';
   if (has('invoice_number')) return has('paid_at') ? 'paid' : 'invoiced';
@@ -98,21 +98,21 @@ export function stageOf(quote: Row): Stage {
   return status === '' && leadStatus !== '' ? 'lead' : 'other';
 }
 
-/** Takes a contact or quote into knowledge. */
+/** Adds a contact or quote to the known rows. */
 export function learn(known: KnownRows, table: 'contacts' | 'quotes', row: Row): void {
   const columns = table === 'contacts' ? KNOWN_CONTACT_COLUMNS : KNOWN_QUOTE_COLUMNS;
   const kept = Object.fromEntries(columns.map((column) => [column, row[column] ?? null])) as KnownRow;
   (table === 'contacts' ? known.contacts : known.quotes[stageOf(kept)]).add(kept);
 }
 
-/** What is known of a table whose rows belong to contacts. */
+/** Known rows of a table whose rows belong to contacts. */
 export function belongingsOf(known: KnownRows, table: string): RowPool<KnownRow> {
   const pool = known.belongings.get(table) ?? createRowPool<KnownRow>();
   known.belongings.set(table, pool);
   return pool;
 }
 
-/** Takes a committed change into knowledge. */
+/** Applies a committed change to the known rows. */
 export function observe(known: KnownRows, change: Change): void {
   const { table } = change;
   if (change.op === 'insert') {
@@ -132,13 +132,13 @@ export function observe(known: KnownRows, change: Change): void {
   }
 }
 
-/** Moves on after an action, whatever became of its transactions: no generated row is ever made twice. */
+/** Advances after an action, whether or not its transactions committed: no row is generated twice. */
 export function moveOn(known: KnownRows, action: Action): void {
   known.made += action.made;
   known.clockUs += 1_003_007;
 }
 
-/** A quote in one of the stages; undefined when none is known. */
+/** A quote in one of the stages; undefined if none is known. */
 export function pickQuote(known: KnownRows, random: Random, stages: readonly Stage[] = STAGES): KnownRow | undefined {
   const pools = stages.map((stage) => known.quotes[stage]).filter((pool) => pool.size() > 0);
   if (pools.length === 0) return undefined;

@@ -7,7 +7,7 @@ import type { KnownRows } from './known-rows.ts';
 import { OTHER_HAPPENINGS, workspaceCreated } from './other-actions.ts';
 import { QUOTE_HAPPENINGS } from './quote-actions.ts';
 
-/** Everything that happens, each under a name of its own, with how often. */
+/** All actions, each with a distinct name and a weight. */
 export const HAPPENINGS = [
   ...[...CONTACT_HAPPENINGS, ...QUOTE_HAPPENINGS, ...CLIENT_HAPPENINGS, ...CAMPAIGN_HAPPENINGS],
   ...OTHER_HAPPENINGS,
@@ -15,10 +15,7 @@ export const HAPPENINGS = [
 const TRIES = 20;
 const ROLLBACK_SHARE = 0.02;
 
-/**
- * What the legacy application does next: determined by the random sequence and by what it knows, which it leaves as it
- * is. In an empty database it begins with workspaces and contacts.
- */
+/** Next action of the legacy application, determined by the random sequence and the known rows, which it does not change. An empty database starts with workspaces and contacts. */
 export function nextAction(random: Random, known: KnownRows): Action {
   const action = drawAction(random, known);
   const [only, ...more] = action.transactions;

@@ -29,7 +29,7 @@ const messageReceived = withContact((random, known, { id }) =>
 const added = (name: string, table: string, rowOf: (known: KnownRows, contact: string) => Row): Happening =>
   withContact((_, known, { id }) => inOne(name, [insert(table, rowOf(known, id))], 1));
 
-/** A row that belongs to a contact is changed. */
+/** Changes a row that belongs to a contact. */
 const edited =
   (name: string, table: string, set: (random: Random, now: string) => Row): Happening =>
   (random, known) => {
@@ -37,7 +37,7 @@ const edited =
     return row === undefined ? null : inOne(name, [update(table, [row.id], set(random, timeText(known.clockUs)))]);
   };
 
-/** A row that belongs to a contact goes by itself. */
+/** Deletes a single row that belongs to a contact. */
 const removed =
   (name: string, table: string): Happening =>
   (random, known) => {
@@ -65,7 +65,7 @@ const workspaceEdited: Happening = (random, known) => {
   return inOne('workspace edited', [update('workspaces', [random.pick(known.setting.workspaces)], set)]);
 };
 
-/** Everything that happens beside contacts, quotes, campaigns and orders, with how often. */
+/** All actions beside those on contacts, quotes, clients, campaigns and orders, with their weights. */
 export const OTHER_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [messageReceived, 80],
   [edited('message read', 'messages', (_, now) => ({ status: 'read', delivered_at: now, read_at: now })), 30],

@@ -9,10 +9,10 @@ import { timeText } from '../rows/times.ts';
 import { type Action, type Change, inOne, update } from './change.ts';
 import { type KnownRow, type KnownRows, pickQuote, type Stage } from './known-rows.ts';
 
-/** What can happen; null when nothing known allows it. */
+/** A kind of action; returns null if the known rows do not allow it. */
 export type Happening = (random: Random, known: KnownRows) => Action | null;
 
-/** A new quote, number `offset` of this action. */
+/** A new quote. `offset`: its number within this action. */
 export function newQuote(random: Random, known: KnownRows, offset = 0): GeneratedRow {
   const { row, rejects } = quoteRow(known.setting, known.made + offset);
   const now = timeText(known.clockUs);
@@ -45,7 +45,7 @@ function amounts(random: Random): Row {
 
 const leadCreated: Happening = (random, known) => {
   const { row, rejects } = newQuote(random, known);
-  // Only a lead: whatever was planted in the columns that are emptied here is not.
+  // A lead only: flaws planted in the columns emptied here are gone.
   const emptied: Row = { status: null, quote_number: null, invoice_number: null, paid_at: null, job_number: null };
   const lead: Row = { ...row, ...emptied, lead_status: 'new' };
   const gone = new Set(['lead_status', 'paid_at', 'invoice_number']);
@@ -127,7 +127,7 @@ const quotesRepriced: Happening = (random, known) => {
 
 const now = (known: KnownRows) => timeText(known.clockUs);
 
-/** Everything that happens to quotes, with how often. */
+/** All actions on quotes, with their weights. */
 export const QUOTE_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [leadCreated, 60],
   [quoteCreated, 50],

@@ -21,10 +21,10 @@ const DAY_US = 86_400_000_000;
 const BELONGING_TABLES = `SELECT c.relname AS name FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('id', 'contact_id') AND NOT a.attisdropped) = 2 ORDER BY 1`;
 
-/** What the application is held to. */
+/** Limits of the application. */
 export interface KnowledgeOptions {
   readonly seed: string;
-  /** Names this run, so that rows made by two runs of one seed are not the same. */
+  /** Name of this run, so that two runs of one seed generate different rows. */
   readonly run: string;
   readonly connections: number;
   readonly tenants: readonly string[] | null;
@@ -34,8 +34,8 @@ export interface KnowledgeOptions {
 }
 
 /**
- * Reads some of the rows that exist and deals them out to the connections: each knows its own contacts and quotes, so
- * that two connections never wait for each other's rows, and each one's actions follow from the seed alone.
+ * Reads some of the existing rows and distributes them among the connections. Each has its own contacts and quotes, so that connections never wait for
+ * each other's rows, and the actions of each follow from the seed alone.
  */
 export async function readKnownRows(client: Client, options: KnowledgeOptions): Promise<KnownRows[]> {
   const { tenants, connections } = options;
@@ -86,7 +86,7 @@ export async function readKnownRows(client: Client, options: KnowledgeOptions): 
     for (const [i, row] of contacts.entries()) if (i % connections === lane) learn(known, 'contacts', row);
     for (const [i, row] of quotes.entries()) if (i % connections === lane) learn(known, 'quotes', row);
     known.campaigns.push(...campaigns);
-    // Both of a workspace, so that they may name each other.
+    // Clients and leads of one workspace go to the same connection, so that they may refer to each other.
     const ofLane = (rows: readonly Row[]) =>
       rows.filter((row) => hashText(row.workspace_id ?? '') % connections === lane) as KnownRow[];
     for (const row of ofLane(clients)) known.clients.add(row);

@@ -1,13 +1,13 @@
 import type { PlantedReject } from '../rows/row.ts';
 import type { Change } from './change.ts';
 
-/** The planted rejects that the legacy rows hold, kept in step with committed changes. */
+/** The planted rejects of the legacy rows, updated with committed changes. */
 export interface RejectLedger {
   apply(change: Change): void;
   all(): PlantedReject[];
 }
 
-/** A ledger that starts with the rejects the database holds already. */
+/** A ledger that starts with the rejects that the database already holds. */
 export function createRejectLedger(planted: readonly PlantedReject[]): RejectLedger {
   const byRow = new Map<string, PlantedReject[]>();
   const nameOf = (table: string, key: string) => `${table}|${key}`;
@@ -38,7 +38,7 @@ export function createRejectLedger(planted: readonly PlantedReject[]): RejectLed
   };
 }
 
-/** Legacy columns that a reject rests on: the one that its path begins with, and others where it is about two. */
+/** Legacy columns that a reject depends on: the first part of its path, or two columns where both matter. */
 function columnsOf({ path }: PlantedReject): readonly string[] {
   if (path === 'paid_at') return ['paid_at', 'invoice_number'];
   if (path === 'invoice_number') return ['invoice_number', 'total'];

@@ -8,20 +8,20 @@ export interface TableChanges {
   deleted: number;
 }
 
-/** What the traffic did. Only what was committed counts, but for `rolledBack` and `conflicts`. */
+/** Result of the traffic. Only committed changes count, except in `rolledBack` and `conflicts`. */
 export interface TrafficReport {
   /** Committed actions by name. */
   readonly actions: Readonly<Record<string, number>>;
   readonly tables: Readonly<Record<string, TableChanges>>;
   readonly rowChanges: number;
   readonly transactions: number;
-  /** Transactions that were rolled back on purpose. */
+  /** Transactions rolled back on purpose. */
   readonly rolledBack: number;
-  /** Transactions that another writer's rows made fail; they were rolled back and passed over. */
+  /** Transactions that failed on rows of another writer. They were rolled back and skipped. */
   readonly conflicts: number;
-  /** The planted rejects the legacy rows hold now: those given at the start, less what was changed, plus what was planted. */
+  /** The planted rejects in the legacy rows now: those given at the start, minus those that were changed, plus new ones. */
   readonly plantedRejects: readonly PlantedReject[];
-  /** Where the log ends after the last commit. */
+  /** End of the log after the last commit. */
   readonly lastLsn: bigint;
   readonly elapsedMs: number;
 }
@@ -41,7 +41,7 @@ export function createTally(): Tally {
   return { actions: {}, tables: {}, rowChanges: 0, transactions: 0, rolledBack: 0, conflicts: 0 };
 }
 
-/** Counts a committed change of so many rows. */
+/** Counts a committed change of `rows` rows. */
 export function countChange(tally: Tally, change: Change, rows: number): void {
   tally.tables[change.table] ??= { inserted: 0, updated: 0, deleted: 0 };
   const table = tally.tables[change.table]!;

@@ -1,14 +1,14 @@
 import type { Random } from '../random.ts';
 
-/** Rows by id, of which any can be picked. */
+/** Rows by id, with random picks. */
 export interface RowPool<T extends { id: string }> {
   size(): number;
   add(row: T): void;
-  /** Removes the row and returns it; undefined when it is not there. */
+  /** Removes and returns the row; undefined if it does not exist. */
   remove(id: string): T | undefined;
-  /** Any row; undefined when there is none. */
+  /** A random row; undefined if the pool is empty. */
   pick(random: Random): T | undefined;
-  /** Up to `count` distinct rows. */
+  /** Up to `count` distinct random rows. */
   pickMany(random: Random, count: number): T[];
 }
 

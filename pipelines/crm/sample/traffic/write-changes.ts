@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { type ColumnTypes, insertRows, quoteIdentifier } from '../insert-rows.ts';
 import type { Change } from './change.ts';
 
-/** Executes one change in the open transaction and returns how many rows it touched. */
+/** Executes one change in the open transaction. Returns the number of rows affected. */
 export async function writeChange(
   client: Client,
   types: ReadonlyMap<string, ColumnTypes>,
