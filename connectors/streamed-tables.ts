@@ -169,7 +169,8 @@ export function createStreamedTables(options: StreamedTablesOptions) {
         await adopt(message, known, of);
       } catch (error) {
         if (toCrosswalkError(error, known.relation.table).tries > 1) throw error;
-        passOver(known.relation, error, of);
+        // A transaction that is in the log already is not published again, after a crash of the server for example.
+        if (!of.isKnown) passOver(known.relation, error, of);
         unreadable.set(message.oid, { error, key: findKey(message, known.relation) });
       }
     },

@@ -264,3 +264,32 @@ test('a type that the registry refuses, undone: rows that left a key under it ar
   const left = log.filter(({ value }) => value?.op === 'd').map(({ key, value }) => [key, value!.before]);
   expect(left.sort()).toEqual([1, 10, 2, 3, 4].map((id) => [`{"id":"${id}"}`, null]));
 });
+
+test('a type that the registry refused is no obstacle where the server sends again what is in the log', async () => {
+  let connector = await start(
+    ['docs'],
+    `CREATE TABLE docs (id integer PRIMARY KEY, n integer); INSERT INTO docs SELECT i, i FROM generate_series(1, 10) i`,
+  );
+  await connector.stop();
+  // What a server that has crashed knows of the slot: it was confirmed less far.
+  const { slot } = rig.config;
+  await rig.legacy.query('SELECT pg_copy_logical_replication_slot($1, $2)', [slot, `${slot}_before`]);
+  connector = rig.run();
+  await rig.legacy.query('ALTER TABLE docs ALTER n TYPE bigint; UPDATE docs SET n = 0 WHERE id < 5');
+  await connector.ended;
+  await rig.legacy.query('ALTER TABLE docs ALTER n TYPE integer');
+  await resnapshot('docs');
+  connector = rig.run();
+  await expectWhole();
+  await waitUntil('it is read again', async () => (await rig.readPosition())?.reread === undefined);
+  await connector.stop();
+
+  await rig.legacy.query('SELECT pg_drop_replication_slot($1)', [slot]);
+  await rig.legacy.query('SELECT pg_copy_logical_replication_slot($1, $2)', [`${slot}_before`, slot]);
+  await rig.legacy.query('SELECT pg_drop_replication_slot($1)', [`${slot}_before`]);
+  connector = rig.run();
+  await rig.legacy.query('UPDATE docs SET n = 7 WHERE id = 1');
+  await expectWhole();
+  expect(connector.status.passedOver).toBe(0);
+  await connector.stop();
+});
