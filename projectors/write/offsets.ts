@@ -60,8 +60,6 @@ export async function moveOffsets(
   projection: string,
   moves: readonly OffsetMove[],
 ): Promise<void> {
-  const back = moves.find(({ expected, next }) => next < expected);
-  if (back !== undefined) throw new Error(`${projection}: offsets never move back, ${back.expected} to ${back.next}`);
   const wanted = moves.map(({ topic, partition, expected, next, last }) => ({
     topic,
     partition,
@@ -77,7 +75,7 @@ export async function moveOffsets(
        WHERE o.projection = $1 ORDER BY o.topic, o.partition FOR UPDATE OF o)
      UPDATE consumer_offset o SET next_offset = w.next, source_lsn = coalesce(w.lsn, o.source_lsn), source_committed_at = coalesce(w.committed_at, o.source_committed_at), applied_at = now()
      FROM wanted w JOIN locked l ON l.topic = w.topic AND l.partition = w.partition
-     WHERE o.projection = $1 AND o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.expected`,
+     WHERE o.projection = $1 AND o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.expected AND w.next >= w.expected`,
     values: [projection, JSON.stringify(wanted)],
   });
   if (rowCount === moves.length) return;
