@@ -20,14 +20,17 @@ export function fillPage(page: string, results: Results, plots: readonly string[
   return `${before}${BEGIN}\n\n${lines.join('\n')}\n${END}${after}`;
 }
 
+/** A row of a Markdown table. */
+export const toMarkdownRow = (cells: readonly string[]) =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+
 function toMarkdownLines({ title, head, rows, words = [0] }: Table): string[] {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [
     `### ${title[0]!.toUpperCase()}${title.slice(1)}`,
     '',
-    line(head),
-    line(head.map((_, at) => (words.includes(at) ? '---' : '---:'))),
-    ...rows.map(line),
+    toMarkdownRow(head),
+    toMarkdownRow(head.map((_, at) => (words.includes(at) ? '---' : '---:'))),
+    ...rows.map(toMarkdownRow),
     '',
   ];
 }

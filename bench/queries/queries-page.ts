@@ -1,3 +1,5 @@
+import { toCountText } from '../../cli/quantity-text.ts';
+import { toMarkdownRow } from '../page-text.ts';
 import type { Results } from '../results.ts';
 import { toHeadLines, toWarnings } from '../table.ts';
 import { applicationQueries } from './application-queries.ts';
@@ -6,9 +8,6 @@ import type { QueriesMeasured, QueryTimes } from './measure-queries.ts';
 /** The run whose plans and indexes the page shows. */
 const PLANS_OF = 100_000;
 
-const count = (n: number) => n.toLocaleString('en-US');
-const row = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-
 /**
  * The page of the application's queries with the figures of a run, and with its plans if it is of the usual size. Other sizes keep theirs. Throws where the page lacks the two marks
  * of a part.
@@ -16,7 +15,7 @@ const row = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceA
 export function fillQueriesPage(page: string, results: Results): string {
   const measured = results.queries;
   if (measured === undefined) throw new Error('the run measured no queries');
-  const filled = fillPart(page, `figures of ${count(measured.leads)} leads`, toFigures(results, measured));
+  const filled = fillPart(page, `figures of ${toCountText(measured.leads)} leads`, toFigures(results, measured));
   if (measured.leads !== PLANS_OF) return filled;
   return fillPart(fillPart(filled, 'plans', toPlans(measured)), 'indexes', toIndexes(measured));
 }
@@ -30,17 +29,17 @@ function fillPart(page: string, part: string, lines: readonly string[]): string 
 }
 
 function toFigures(results: Results, { queries }: QueriesMeasured): string[] {
-  const ms = (value: number) => (value < 1000 ? value.toFixed(2) : count(Math.round(value)));
+  const ms = (value: number) => (value < 1000 ? value.toFixed(2) : toCountText(Math.round(value)));
   const met = ({ isMet }: QueryTimes) => (isMet === null ? '' : isMet ? 'met' : 'not met');
-  const wanted = ({ wantedMs }: QueryTimes) => (wantedMs === null ? '' : `< ${count(wantedMs)}`);
+  const wanted = ({ wantedMs }: QueryTimes) => (wantedMs === null ? '' : `< ${toCountText(wantedMs)}`);
   return [
     ...toHeadLines(results).map((line) => `- ${line}`),
     ...toWarnings(results).map((warning) => `- **Warning:** ${warning}`),
     '',
-    row(['', 'wanted', 'p50', 'p95', 'max', 'errors', '']),
-    row(['---', '---', '---', '---', '---', '---', '---']),
+    toMarkdownRow(['', 'wanted', 'p50', 'p95', 'max', 'errors', '']),
+    toMarkdownRow(['---', '---', '---', '---', '---', '---', '---']),
     ...queries.map((query) =>
-      row([
+      toMarkdownRow([
         ...[query.name, wanted(query), ms(query.ms.p50), ms(query.ms.p95), ms(query.ms.max), String(query.errors)],
         met(query),
       ]),
@@ -71,8 +70,10 @@ function toIndexes(measured: QueriesMeasured): string[] {
   for (const { name, indexes = [] } of measured.queries)
     for (const index of indexes) users.set(index, [...(users.get(index) ?? []), name]);
   return [
-    row(['index', 'queries']),
-    row(['---', '---']),
-    ...[...users].sort(([a], [b]) => (a < b ? -1 : 1)).map(([index, of]) => row([`\`${index}\``, of.join('; ')])),
+    toMarkdownRow(['index', 'queries']),
+    toMarkdownRow(['---', '---']),
+    ...[...users]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([index, of]) => toMarkdownRow([`\`${index}\``, of.join('; ')])),
   ];
 }
