@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { CrosswalkError } from '../runtime/errors.ts';
 import { reach } from '../runtime/faults.ts';
 import type { LogWriter, OutRecord } from '../runtime/kafka.ts';
 import type { AvroWriter } from '../schemas/avro/avro-writer.ts';
+import { createLogOffsets, type NextOffsets, type Sends } from './log-offsets.ts';
 import { encodePosition, type Position } from './position.ts';
 
 /**
@@ -23,8 +25,9 @@ export interface Publisher {
    */
   flush(): Promise<void>;
   /**
-   * Sends the buffer, the position, and `last`: records known only once everything is sent. Then commits. After a
-   * failure the outcome is unknown: restart from the stored position.
+   * Sends the buffer, the position, and `last`: records known only once everything is sent. Then commits. They share
+   * one request if the offsets of the buffered records can be known before they are sent: then the position can name
+   * them. After a failure the outcome is unknown: restart from the stored position.
    */
   commit(
     position: Omit<Position, 'offsets'>,
@@ -69,7 +72,7 @@ export function createPublisher(
   options: {
     positionTopic: string;
     positionKey: string;
-    offsets: Readonly<Record<string, readonly string[]>>;
+    offsets: NextOffsets;
     limits: ReadonlyMap<string, number>;
     /** Kafka aborts an open transaction after this time. */
     timeoutMs: number;
@@ -77,10 +80,10 @@ export function createPublisher(
     slabs?: Pick<AvroWriter, 'retire' | 'reuse'>;
   },
 ): Publisher {
-  const offsets = new Map(Object.entries(options.offsets).map(([topic, list]) => [topic, [...list]]));
+  const offsets = createLogOffsets(options.offsets);
   const topics = new Map<string, TopicState>();
   /** Complete sends, closed because a partition's batch was full. */
-  let sealed: Map<string, OutRecord[]>[] = [];
+  let sealed: Sends[] = [];
   let totalBytes = 0;
   let isFull = false;
   let count = 0;
@@ -115,32 +118,31 @@ export function createPublisher(
   async function flush(): Promise<void> {
     seal();
     if (sealed.length === 0) return;
-    const sends = sealed;
-    sealed = [];
-    totalBytes = 0;
-    isFull = false;
-    const written = options.slabs?.retire();
+    const { sends, onSent } = take();
     // Sends are sequential; more records are buffered meanwhile.
     await answered;
     await open();
-    answered = send(sends).then(() => {
-      // Nothing reads these slabs any more. After a failure they are not reused, because something may still read them.
-      if (written !== undefined) options.slabs?.reuse(written);
-    });
+    answered = send(sends).then(onSent);
     // It is thrown where it is awaited.
     answered.catch(() => undefined);
   }
 
-  async function send(sends: readonly ReadonlyMap<string, readonly OutRecord[]>[]): Promise<void> {
-    for (const records of sends) {
-      for (const { topic, partition, baseOffset } of await writer.send(records)) {
-        const list = offsets.get(topic);
-        if (list === undefined) continue;
-        let sent = 0;
-        for (const record of records.get(topic) ?? []) if (record.partition === partition) sent += 1;
-        list[partition] = String(baseOffset + BigInt(sent));
-      }
-    }
+  /** Takes what is buffered. `onSent`: to be called when all of it is acknowledged. */
+  function take(): { sends: Sends[]; onSent: () => void } {
+    const sends = sealed;
+    sealed = [];
+    totalBytes = 0;
+    isFull = false;
+    const written = sends.length === 0 ? undefined : options.slabs?.retire();
+    // Nothing reads these slabs any more. After a failure they are not reused, because something may still read them.
+    const onSent = () => {
+      if (written !== undefined) options.slabs?.reuse(written);
+    };
+    return { sends, onSent };
+  }
+
+  async function send(sends: readonly Sends[]): Promise<void> {
+    for (const records of sends) offsets.sent(records, await writer.send(records));
   }
 
   async function open(): Promise<void> {
@@ -180,16 +182,19 @@ export function createPublisher(
     isFull: () => isFull,
     flush,
     async commit(position, last) {
-      await flush();
+      seal();
+      const { sends, onSent } = take();
       await answered;
-      const reached: Position = {
-        ...position,
-        offsets: Object.fromEntries([...offsets].map(([topic, list]) => [topic, [...list]])),
-      };
       await open();
+      const final = sends.pop() ?? new Map();
+      await send(sends);
+      const foretold = offsets.foretell(final);
+      if (foretold === null) await send([final]);
+      const reached: Position = { ...position, offsets: foretold ?? offsets.reached() };
       const timestampMs = String(reached.sourceMicros / 1000n);
-      await writer.send(
+      const answers = await writer.send(
         new Map([
+          ...(foretold === null ? [] : final),
           [
             options.positionTopic,
             [{ partition: 0, key: Buffer.from(options.positionKey), value: encodePosition(reached), timestampMs }],
@@ -197,12 +202,22 @@ export function createPublisher(
           ...(last === undefined || last.records.length === 0 ? [] : [[last.topic, last.records] as const]),
         ]),
       );
+      if (foretold !== null) {
+        offsets.sent(final, answers);
+        // Not committed: its position would be wrong.
+        if (!isDeepStrictEqual(offsets.reached(), foretold)) throw toOtherPlace();
+      }
+      onSent();
       await reach?.('kafka_commit.before');
-      await writer.commit();
+      offsets.committed(await writer.commit());
       await reach?.('kafka_commit.after');
       isOpen = false;
       count = 0;
       return reached;
     },
   };
+}
+
+function toOtherPlace(): CrosswalkError {
+  return new CrosswalkError('server_down.offsets', 'Kafka put events at other offsets than those after the last ones');
 }

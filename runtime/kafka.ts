@@ -19,7 +19,15 @@ import { findBrokerError, toKafkaRefusal } from './kafka-refusals.ts';
 import type { Log } from './log.ts';
 import { spellRecordTimes, toTimeRefusal } from './record-times.ts';
 
-export type { InRecord, LogWriter, OutRecord, RecordHeaders, TopicSpec } from './kafka/types.ts';
+export type {
+  InRecord,
+  LogWriter,
+  OutRecord,
+  RecordHeaders,
+  SendAnswer,
+  TopicPartition,
+  TopicSpec,
+} from './kafka/types.ts';
 
 /** Kafka settles within so long, or something is wrong with it. */
 const SETTLING_MS = 250;

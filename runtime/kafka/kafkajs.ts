@@ -156,6 +156,7 @@ export function createKafkajsDriver(settings: KafkaSettings, log: Log): KafkaDri
         async commit() {
           await open().commit();
           transaction = null;
+          return null;
         },
         async abort() {
           await transaction?.abort();

@@ -20,10 +20,14 @@ export interface InRecord {
   readonly headers?: RecordHeaders;
 }
 
-/** The first offset of the records sent to a partition. */
-export interface SendAnswer {
+/** One partition of a topic. */
+export interface TopicPartition {
   readonly topic: string;
   readonly partition: number;
+}
+
+/** The first offset of the records sent to a partition. */
+export interface SendAnswer extends TopicPartition {
   readonly baseOffset: bigint;
 }
 
@@ -32,7 +36,8 @@ export interface LogWriter {
   begin(): Promise<void>;
   /** Appends to the open transaction; returns the first offset of each topic and partition. */
   send(records: ReadonlyMap<string, readonly OutRecord[]>): Promise<readonly SendAnswer[]>;
-  commit(): Promise<void>;
+  /** Returns the partitions in which Kafka ends the transaction with a marker, which takes one offset; null if the client does not know them. */
+  commit(): Promise<readonly TopicPartition[] | null>;
   abort(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { reach } from '../../faults.ts';
-import type { GroupConsumer, GroupOptions } from '../types.ts';
+import type { GroupConsumer, GroupOptions, TopicPartition } from '../types.ts';
 import type { Cluster } from './cluster.ts';
 import { type Assignment, createGroupMember } from './group-member.ts';
-import { createPartitionReader, type PlaceIn } from './partition-reader.ts';
+import { createPartitionReader } from './partition-reader.ts';
 import type { Chunk } from './record-batch.ts';
 
 /** Consecutive fetch failures after which the consumer gives up. */
@@ -53,7 +53,7 @@ export async function createDirectGroupConsumer(
     },
   });
 
-  async function handle(place: PlaceIn, { records }: Chunk): Promise<bigint | null> {
+  async function handle(place: TopicPartition, { records }: Chunk): Promise<bigint | null> {
     if (records.length === 0) return null;
     const mine = generation;
     const isStale = () => isClosed || generation !== mine;
@@ -153,7 +153,7 @@ export async function createDirectGroupConsumer(
   };
 }
 
-function listPlaces(assignment: Assignment): PlaceIn[] {
+function listPlaces(assignment: Assignment): TopicPartition[] {
   return Object.entries(assignment).flatMap(([topic, partitions]) =>
     partitions.map((partition) => ({ topic, partition })),
   );

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LogWriter, OutRecord, SendAnswer } from '../types.ts';
+import type { LogWriter, OutRecord, SendAnswer, TopicPartition } from '../types.ts';
 import { assertDone, isRetriable, KafkaProtocolError, typeOf } from './broker-errors.ts';
 import { type Cluster, groupByTopic } from './cluster.ts';
 import { encodeBatch } from './record-batch.ts';
@@ -143,9 +143,8 @@ export function createDirectLogWriter(cluster: Cluster, transactionalId: string,
   let coordinator: number | null = null;
   let identity: ProducerIdentity | null = null;
   let isOpen = false;
-  /** Partitions of the open transaction, and those of the last send of the previous one: the next transaction sends there too, before it ends. */
-  let added = new Set<string>();
-  let lastSent: { topic: string; partition: number }[] = [];
+  /** Partitions of the open transaction. */
+  let added = new Map<string, TopicPartition>();
 
   async function ask<A, R>(api: Api<A, R>, asked: A, assert: (answer: R) => void): Promise<R> {
     return retrying(
@@ -167,34 +166,34 @@ export function createDirectLogWriter(cluster: Cluster, transactionalId: string,
   }
 
   async function add(of: ProducerIdentity, records: ReadonlyMap<string, readonly OutRecord[]>): Promise<void> {
-    const keyOf = (place: { topic: string; partition: number }) => `${place.topic}/${place.partition}`;
-    const sent = [...records].flatMap(([topic, list]) =>
-      [...new Set(list.map(({ partition }) => partition))].map((partition) => ({ topic, partition })),
+    const missing = new Map<string, TopicPartition>();
+    for (const [topic, list] of records)
+      for (const { partition } of list) {
+        const key = `${topic}/${partition}`;
+        if (!added.has(key)) missing.set(key, { topic, partition });
+      }
+    if (missing.size === 0) return;
+    const topics = groupByTopic(
+      [...missing.values()],
+      ({ topic }) => topic,
+      ({ partition }) => partition,
     );
-    const missing = new Map(sent.filter((place) => !added.has(keyOf(place))).map((place) => [keyOf(place), place]));
-    if (missing.size > 0) {
-      for (const place of lastSent) if (!added.has(keyOf(place))) missing.set(keyOf(place), place);
-      const topics = groupByTopic(
-        [...missing.values()],
-        ({ topic }) => topic,
-        ({ partition }) => partition,
-      );
-      await ask(addPartitions, { transactionalId, identity: of, topics }, (results) => {
-        // If one is rejected, the others are "not attempted".
-        const refused = results.filter(({ code }) => code !== 0 && code !== OPERATION_NOT_ATTEMPTED);
-        for (const { code, topic } of refused) assertDone(code, topic);
-      });
-      for (const key of missing.keys()) added.add(key);
-    }
-    lastSent = sent;
+    await ask(addPartitions, { transactionalId, identity: of, topics }, (results) => {
+      // If one is rejected, the others are "not attempted".
+      const refused = results.filter(({ code }) => code !== 0 && code !== OPERATION_NOT_ATTEMPTED);
+      for (const { code, topic } of refused) assertDone(code, topic);
+    });
+    for (const [key, place] of missing) added.set(key, place);
   }
 
-  async function end(isCommit: boolean): Promise<void> {
+  async function end(isCommit: boolean): Promise<TopicPartition[]> {
     const of = open();
+    const ended = [...added.values()];
     if (added.size > 0)
       await ask(endTransaction, { transactionalId, identity: of, isCommit }, ({ code }) => assertDone(code));
     isOpen = false;
-    added = new Set();
+    added = new Map();
+    return ended;
   }
 
   return {

@@ -1,14 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CrosswalkError } from '../../errors.ts';
+import type { TopicPartition } from '../types.ts';
 import { isRetriable, KafkaProtocolError, typeOf } from './broker-errors.ts';
 import { type Cluster, groupByTopic } from './cluster.ts';
 import { type Chunk, decodeBatches } from './record-batch.ts';
 import { fetch } from './requests.ts';
-
-export interface PlaceIn {
-  readonly topic: string;
-  readonly partition: number;
-}
 
 export interface ReaderOptions {
   readonly maxWaitMs: number;
@@ -21,7 +17,7 @@ export interface ReaderOptions {
   /** Chunks, of different partitions, that are handed over at once. */
   readonly concurrency: number;
   /** One at a time of a partition, in order; also where it has no records. Returns the offset to go on from where that is not the chunk's `next`. */
-  readonly onChunk: (place: PlaceIn, chunk: Chunk) => Promise<bigint | null>;
+  readonly onChunk: (place: TopicPartition, chunk: Chunk) => Promise<bigint | null>;
   /** What comes again is called again with a count of how often in a row; anything else ends the reader. */
   readonly onFailure: (error: Error, times: number) => void;
 }
@@ -30,7 +26,7 @@ export interface ReaderOptions {
 const ANSWER_MS = 15_000;
 const PAUSE_MS = { first: 50, longest: 1000 };
 
-interface Reading extends PlaceIn {
+interface Reading extends TopicPartition {
   next: bigint;
   chunks: Chunk[];
   isFetching: boolean;
@@ -41,10 +37,10 @@ interface Reading extends PlaceIn {
 /** Reads committed records of given partitions, outside of any group. */
 export interface PartitionReader {
   /** From now on exactly these are read, each from its offset. */
-  assign(starts: readonly (PlaceIn & { readonly offset: bigint })[]): void;
+  assign(starts: readonly (TopicPartition & { readonly offset: bigint })[]): void;
   /** Nothing more of the partition is fetched or handed over until what it returns is called. */
-  pause(place: PlaceIn): () => void;
-  remove(place: PlaceIn): void;
+  pause(place: TopicPartition): () => void;
+  remove(place: TopicPartition): void;
   close(): void;
 }
 
@@ -56,7 +52,7 @@ export function createPartitionReader(cluster: Cluster, options: ReaderOptions):
   let failures = 0;
   let isLocating = false;
   let isClosed = false;
-  const keyOf = ({ topic, partition }: PlaceIn) => `${topic}/${partition}`;
+  const keyOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`;
   const isCurrent = (reading: Reading) => readings.get(keyOf(reading)) === reading;
 
   function end(error: Error): void {

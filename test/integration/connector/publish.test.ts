@@ -73,10 +73,57 @@ test('in one, with each send after the one before', async () => {
     // A transaction's end takes an offset as well.
     expect(reached.offsets).toEqual({ [events]: [String(4 * transaction + transaction - 1)] });
   }
-  const once = ['begin', 'send events', 'send events', 'send events', 'send positions', 'commit'];
+  const once = ['begin', 'send events', 'send events', 'send events,positions', 'commit'];
   expect(calls).toEqual([...once, ...once]);
   const offsets = (await readCommitted(stackAddresses().kafkaBrokers, [events])).map(({ message }) => message.offset);
   expect(offsets).toEqual(['0', '1', '2', '3', '5', '6', '7', '8']);
+});
+
+/** A publisher, and each send: its topics, and the offsets that its position names. */
+function watchSends() {
+  const sends: string[] = [];
+  const watched: LogWriter = {
+    ...writer,
+    send: (records) => {
+      sends.push([...records.keys()].map((topic) => topic.split('.')[1]).join());
+      return writer.send(records);
+    },
+  };
+  const publisher = publisherOf(watched);
+  const commitOne = async () => {
+    publisher.append(events, { partition: 0, key: Buffer.from('k'), value: Buffer.from('v'), timestampMs: '0' });
+    return (await publisher.commit(position)).offsets[events]![0]!;
+  };
+  return { sends, commitOne };
+}
+
+/** Offset behind the last record that readers see. */
+const behindLast = async () => {
+  const records = await readCommitted(stackAddresses().kafkaBrokers, [events]);
+  return String(BigInt(records.at(-1)!.message.offset) + 1n);
+};
+
+test('the position is sent with the events once their offsets can be known, and names the right ones', async () => {
+  const { sends, commitOne } = watchSends();
+  // An earlier session may have left markers behind its last record: what the first answer says is known, and no more.
+  expect(await commitOne()).toBe(await behindLast());
+  expect(sends).toEqual(['events', 'positions']);
+  for (let transaction = 0; transaction < 3; transaction++) expect(await commitOne()).toBe(await behindLast());
+  expect(sends.slice(2)).toEqual(Array(3).fill('events,positions'));
+});
+
+test('events that come to stand elsewhere are not committed, and the next session goes on', async () => {
+  const { commitOne } = watchSends();
+  await commitOne();
+  const kafka = createKafka(kafkaSettings(stackAddresses().kafkaBrokers), createLog('silent'));
+  const stranger = await kafka.append(events, { key: Buffer.from('x'), value: Buffer.from('x') });
+  await expect(commitOne()).rejects.toThrow('other offsets');
+  await writer.abort();
+  expect(await behindLast()).toBe(String(stranger + 1n));
+  const again = watchSends();
+  expect(await again.commitOne()).toBe(await behindLast());
+  expect(await again.commitOne()).toBe(await behindLast());
+  expect(again.sends).toEqual(['events', 'positions', 'events,positions']);
 });
 
 /** Kafka, whose answers to sends are held back until they are let through, or lost. */
