@@ -55,6 +55,8 @@ export interface Latency {
   readonly commitToVisibleMs: Distribution;
   readonly insertsMs: Distribution;
   readonly updatesMs: Distribution;
+  /** From the start of the processes to the event of the only commit that waited for them; none for the peer. */
+  readonly startupSeconds?: number;
   readonly cpuSeconds: ByProcess;
   readonly peakMiB: ByProcess;
 }

@@ -31,6 +31,7 @@ export interface LatencySummary {
   readonly p95: Range;
   readonly p99: Range;
   readonly max: number;
+  readonly startupSeconds: number | null;
   readonly peakMiB: ByProcess;
 }
 
@@ -61,12 +62,11 @@ function collect<N extends string, T>(names: readonly N[], find: (name: N) => T 
 export function summariseLeg({ legs }: Pick<Results, 'legs'>, name: LegName): LegSummary | null {
   const runs = legs[name] ?? [];
   if (runs.length === 0) return null;
-  const startups = runs.flatMap(({ startupSeconds }) => startupSeconds ?? []);
   return {
     runs: runs.length,
     rowsPerSecond: toRange(runs.map(({ rowsPerSecond }) => rowsPerSecond)),
     seconds: middle(runs.map(({ seconds }) => seconds)),
-    startupSeconds: startups.length === 0 ? null : middle(startups),
+    startupSeconds: middleStartup(runs),
     cpuPerMillion: byProcess(runs, ({ cpuPerMillion }) => cpuPerMillion, middle),
     peakMiB: byProcess(runs, ({ peakMiB }) => peakMiB, greatest),
   };
@@ -83,6 +83,7 @@ export function summariseLatency({ latency }: Pick<Results, 'latency'>, name: La
     cpuPercent: middle(runs.map(({ cpuSeconds, seconds }) => ((toOwnCpu(cpuSeconds) ?? 0) * 100) / seconds)),
     ...{ p50: spreadOf('p50'), p95: spreadOf('p95'), p99: spreadOf('p99') },
     max: greatest(runs.map(({ commitToVisibleMs }) => commitToVisibleMs.max)),
+    startupSeconds: middleStartup(runs),
     peakMiB: byProcess(runs, ({ peakMiB }) => peakMiB, greatest),
   };
 }
@@ -115,6 +116,11 @@ export function toOwnCpu({ connect, project, peer, verify }: ByProcess): number 
   if (verify !== undefined) return verify;
   const own = [connect, project, peer].flatMap((value) => value ?? []);
   return own.length === 0 ? null : own.reduce((sum, value) => sum + value, 0);
+}
+
+function middleStartup(runs: readonly { readonly startupSeconds?: number }[]): number | null {
+  const startups = runs.flatMap(({ startupSeconds }) => startupSeconds ?? []);
+  return startups.length === 0 ? null : middle(startups);
 }
 
 const middle = (values: readonly number[]) => toRange(values).median;

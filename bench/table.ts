@@ -135,15 +135,17 @@ function toLatencies(results: Results): Table {
   const rows = latencyTitles.flatMap(([name, title]) => {
     const latency = summariseLatency(results, name);
     if (latency === null) return [];
-    const { p50, p95, p99, max, achievedPerSecond, cpuPercent, peakMiB } = latency;
+    const { p50, p95, p99, max, achievedPerSecond, cpuPercent, startupSeconds, peakMiB } = latency;
     const toPeer =
       peer === null ? [] : [fixed(p50.median / peer.p50.median, 2), fixed(p99.median / peer.p99.median, 2)];
     const times = [p50.median, p95.median, p99.median, max].map((ms) => fixed(ms));
     const sizes = [peakMiB.connect ?? peakMiB.peer, peakMiB.project].map((size) => count(size));
-    return [[title, fixed(achievedPerSecond), ...times, ...toPeer, fixed(cpuPercent, 0), ...sizes]];
+    const costs = [fixed(cpuPercent, 0), ...sizes, fixed(startupSeconds, 2)];
+    return [[title, fixed(achievedPerSecond), ...times, ...toPeer, ...costs]];
   });
   const toPeer = peer === null ? [] : ['p50 × peer', 'p99 × peer'];
-  const head = ['', 'commits/s', 'p50', 'p95', 'p99', 'max', ...toPeer, 'CPU %', 'connector MiB', 'projector MiB'];
+  const costs = ['CPU %', 'connector MiB', 'projector MiB', 'start s'];
+  const head = ['', 'commits/s', 'p50', 'p95', 'p99', 'max', ...toPeer, ...costs];
   return { title: 'single commits, source commit to target commit, ms', head, rows };
 }
 

@@ -65,7 +65,8 @@ const targets: readonly Target[] = [
   ratio('verification, to the backfill', 2, 'verify', 'backfill'),
   {
     ...{ what: 'start to first event', kind: 'at most', wanted: 1.5, unit: 's' },
-    measure: (results) => summariseLeg(results, 'catchup')?.startupSeconds ?? null,
+    // Before other legs, the slot first decodes whatever the legs before wrote on the same server.
+    measure: (results) => summariseLatency(results, 'crosswalk')?.startupSeconds ?? null,
   },
 ];
 

@@ -3,6 +3,7 @@ import { markNow, waitForLsn } from '../../projectors/wait.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { createPool } from '../../runtime/postgres.ts';
 import { pause } from '../../runtime/retry.ts';
+import { quotesTopic, readLogEnd, untilLogPasses } from '../applied.ts';
 import {
   type Bench,
   cpuBetween,
@@ -27,17 +28,22 @@ const WARM_UP = 1.5;
 const WAIT_MS = 600_000;
 const CONNECTIONS = 10;
 
-/** Commits of one row at a steady rate, three inserts to two updates, each on a row of its own: source commit to target commit. */
+/** Commits of one row at a steady rate, three inserts to two updates, each on a row of its own: source commit to target commit. One commit waits for the start of the processes. */
 export async function measureLatency(bench: Bench, seconds: number): Promise<Latency> {
+  const before = await readLogEnd(bench, quotesTopic(bench));
+  bench.lastRow += 1;
+  await bench.legacy.query(insertQuotes('quotes'), [bench.lastRow, bench.lastRow]);
   const starting = [startWorker(bench, 'connect', 'latency'), startWorker(bench, 'project', 'latency')];
   return await withWorkers(starting, async (workers) => {
+    const { atMs: firstMs } = await untilLogPasses(bench, workers, quotesTopic(bench), before);
+    const startedMs = Math.min(...workers.map(({ startedAtMs }) => startedAtMs));
     const untilVisible = async () =>
       await waitForLsn(bench.config, bench.kafka, bench.target, bench.projections, {
         ...{ lsn: await markNow(bench.legacy), timeoutMs: WAIT_MS, signal: bench.signal },
       });
     const measured = await measureSingleCommits(bench, workers, { seconds, untilVisible });
     await bench.assertEqual();
-    return measured;
+    return { ...measured, startupSeconds: round((firstMs - startedMs) / 1000, 2) };
   });
 }
 

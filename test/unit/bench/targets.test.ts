@@ -30,6 +30,13 @@ it('judges memory by the greatest of every leg and of single commits', () => {
   expect(find(results, 'memory of the projector')).toMatchObject({ measured: 250, isMet: true });
 });
 
+it('judges the start where nothing but one commit waits for it', () => {
+  const legs = { catchup: [leg(10_000, { startupSeconds: 9 })] };
+  const latency = { crosswalk: [{ ...latencyOf(5), startupSeconds: 1.4 }] };
+  expect(find({ ...quiet, legs, latency }, 'start to first event')).toMatchObject({ measured: 1.4, isMet: true });
+  expect(find({ ...quiet, legs }, 'start to first event').isMet).toBeNull();
+});
+
 it('counts the CPU of connector and projector, and not that of the servers', () => {
   const results = { ...quiet, legs: { catchup: [leg(10_000)] } };
   expect(find(results, 'CPU for a million changes')).toMatchObject({ measured: 70, isMet: true });
