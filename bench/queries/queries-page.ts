@@ -1,7 +1,6 @@
 import { toCountText } from '../../cli/quantity-text.ts';
-import { toMarkdownRow } from '../page-text.ts';
+import { fillPart, toMarkdownRow, toRunLines } from '../page-text.ts';
 import type { Results } from '../results.ts';
-import { toHeadLines, toWarnings } from '../table.ts';
 import { applicationQueries } from './application-queries.ts';
 import type { QueriesMeasured, QueryTimes } from './measure-queries.ts';
 
@@ -9,8 +8,8 @@ import type { QueriesMeasured, QueryTimes } from './measure-queries.ts';
 const PLANS_OF = 100_000;
 
 /**
- * The page of the application's queries with the figures of a run, and with its plans if it is of the usual size. Other sizes keep theirs. Throws where the page lacks the two marks
- * of a part.
+ * The page of the application's queries with the figures of a run, and with its plans if it is of the usual size. Other sizes keep theirs. Throws as
+ * `fillPart` does.
  */
 export function fillQueriesPage(page: string, results: Results): string {
   const measured = results.queries;
@@ -20,21 +19,12 @@ export function fillQueriesPage(page: string, results: Results): string {
   return fillPart(fillPart(filled, 'plans', toPlans(measured)), 'indexes', toIndexes(measured));
 }
 
-function fillPart(page: string, part: string, lines: readonly string[]): string {
-  const [begin, end] = [`<!-- ${part}: written by \`make figures\`, do not edit -->`, `<!-- end of ${part} -->`];
-  const [before, rest] = page.split(begin);
-  const after = rest?.split(end)[1];
-  if (before === undefined || after === undefined) throw new Error(`the page lacks "${begin}" or "${end}"`);
-  return `${before}${begin}\n\n${lines.join('\n')}\n\n${end}${after}`;
-}
-
 function toFigures(results: Results, { queries }: QueriesMeasured): string[] {
   const ms = (value: number) => (value < 1000 ? value.toFixed(2) : toCountText(Math.round(value)));
   const met = ({ isMet }: QueryTimes) => (isMet === null ? '' : isMet ? 'met' : 'not met');
   const wanted = ({ wantedMs }: QueryTimes) => (wantedMs === null ? '' : `< ${toCountText(wantedMs)}`);
   return [
-    ...toHeadLines(results).map((line) => `- ${line}`),
-    ...toWarnings(results).map((warning) => `- **Warning:** ${warning}`),
+    ...toRunLines(results),
     '',
     toMarkdownRow(['', 'wanted', 'p50', 'p95', 'max', 'errors', '']),
     toMarkdownRow(['---', '---', '---', '---', '---', '---', '---']),
