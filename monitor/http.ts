@@ -1,7 +1,8 @@
-import { createServer, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Config } from '../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../runtime/errors.ts';
 import { hostAndPort } from '../runtime/network-address.ts';
+import { http } from '../runtime/node-http.ts';
 import type { Health } from './health.ts';
 import { metrics } from './metrics.ts';
 
@@ -16,7 +17,7 @@ export async function serveHealth(
   health: () => Health,
 ): Promise<{ close(): Promise<void> }> {
   if (config.httpPort === 0) return { close: async () => undefined };
-  const server = createServer({ maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 5000 });
+  const server = http.createServer({ maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 5000 });
   server.maxConnections = 64;
   server.on('request', (request, response) => {
     response.setHeader('connection', 'close');

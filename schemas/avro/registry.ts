@@ -1,6 +1,6 @@
-import http from 'node:http';
 import https from 'node:https';
 import { Failure } from '../../runtime/error-codes.ts';
+import { http } from '../../runtime/node-http.ts';
 import { pause } from '../../runtime/retry.ts';
 import {
   type Answer,
