@@ -9,7 +9,7 @@ export type NextOffsets = Readonly<Record<string, readonly string[]>>;
 export interface LogOffsets {
   /** The offsets after everything that Kafka has acknowledged. */
   reached(): NextOffsets;
-  /** The offsets after these records as well, before they are sent; null if the place of one of them cannot be known. */
+  /** The offsets after these records as well, before they are sent; null if they cannot be known. */
   foretell(records: Sends): NextOffsets | null;
   /** Kafka acknowledged these records. */
   sent(records: Sends, answers: readonly SendAnswer[]): void;
@@ -17,55 +17,78 @@ export interface LogOffsets {
   committed(markers: readonly TopicPartition[] | null): void;
 }
 
+/** So many transactions must have begun behind the marker of the one before, until the next one is expected there. */
+const PROOFS = 3;
+
+/** Where the next record of a partition is expected. `isBehindMarker`: a transaction ended since the last record. */
+interface Place {
+  readonly offset: bigint;
+  readonly isBehindMarker: boolean;
+}
+
 /**
- * Nothing but the connector writes to its topics, so the next record follows the last one and the markers behind it. Until a session has written to a partition, an
- * earlier session may have left more there: that place cannot be known. `stored`: the offsets of the stored position.
+ * Nothing but the connector writes to its topics, and Kafka ends a transaction with one marker in each of its
+ * partitions, so the next record follows both. Other brokers with Kafka's protocol may take more offsets, so this is
+ * only relied on after `PROOFS` transactions without an exception. Until a session has written to a partition, an earlier
+ * session may have left more there: that place cannot be known. `stored`: the offsets of the stored position.
  */
 export function createLogOffsets(stored: NextOffsets): LogOffsets {
   const reached = new Map(Object.entries(stored).map(([topic, list]) => [topic, [...list]]));
-  /** Offsets of the next records, where known, by topic and partition. */
-  const next = new Map<string, (bigint | undefined)[]>();
+  /** By topic and partition, where known. */
+  const next = new Map<string, (Place | undefined)[]>();
+  let proofs = 0;
+  let isRefuted = false;
+
+  function placesOf(topic: string): (Place | undefined)[] {
+    let places = next.get(topic);
+    if (places === undefined) {
+      places = [];
+      next.set(topic, places);
+    }
+    return places;
+  }
 
   return {
     reached: () => Object.fromEntries([...reached].map(([topic, list]) => [topic, [...list]])),
 
     foretell(records) {
-      const found = new Map<string, string[]>();
+      const after = new Map(reached);
       for (const [topic, list] of records) {
         if (!reached.has(topic)) continue;
-        const after = [...reached.get(topic)!];
+        if (isRefuted || proofs < PROOFS) return null;
+        const offsets = [...reached.get(topic)!];
         for (const [partition, count] of countByPartition(list)) {
-          const base = next.get(topic)?.[partition];
-          if (base === undefined) return null;
-          after[partition] = String(base + BigInt(count));
+          const place = placesOf(topic)[partition];
+          if (place === undefined) return null;
+          offsets[partition] = String(place.offset + BigInt(count));
         }
-        found.set(topic, after);
+        after.set(topic, offsets);
       }
-      return Object.fromEntries([...reached].map(([topic, list]) => [topic, found.get(topic) ?? [...list]]));
+      return Object.fromEntries([...after].map(([topic, list]) => [topic, [...list]]));
     },
 
     sent(records, answers) {
+      let isProof = false;
       const counts = new Map([...records].map(([topic, list]) => [topic, countByPartition(list)]));
       for (const { topic, partition, baseOffset } of answers) {
         const list = reached.get(topic);
         if (list === undefined) continue;
-        const end = baseOffset + BigInt(counts.get(topic)?.get(partition) ?? 0);
-        list[partition] = String(end);
-        let places = next.get(topic);
-        if (places === undefined) {
-          places = [];
-          next.set(topic, places);
-        }
-        places[partition] = end;
+        const places = placesOf(topic);
+        const expected = places[partition];
+        if (expected !== undefined && expected.offset !== baseOffset) isRefuted = true;
+        if (expected?.isBehindMarker) isProof = true;
+        const offset = baseOffset + BigInt(counts.get(topic)?.get(partition) ?? 0);
+        places[partition] = { offset, isBehindMarker: false };
+        list[partition] = String(offset);
       }
+      if (isProof) proofs += 1;
     },
 
     committed(markers) {
       if (markers === null) next.clear();
       for (const { topic, partition } of markers ?? []) {
-        const places = next.get(topic);
-        const place = places?.[partition];
-        if (place !== undefined) places![partition] = place + 1n;
+        const place = next.get(topic)?.[partition];
+        if (place !== undefined) placesOf(topic)[partition] = { offset: place.offset + 1n, isBehindMarker: true };
       }
     },
   };

@@ -73,7 +73,7 @@ test('in one, with each send after the one before', async () => {
     // A transaction's end takes an offset as well.
     expect(reached.offsets).toEqual({ [events]: [String(4 * transaction + transaction - 1)] });
   }
-  const once = ['begin', 'send events', 'send events', 'send events,positions', 'commit'];
+  const once = ['begin', 'send events', 'send events', 'send events', 'send positions', 'commit'];
   expect(calls).toEqual([...once, ...once]);
   const offsets = (await readCommitted(stackAddresses().kafkaBrokers, [events])).map(({ message }) => message.offset);
   expect(offsets).toEqual(['0', '1', '2', '3', '5', '6', '7', '8']);
@@ -105,25 +105,24 @@ const behindLast = async () => {
 
 test('the position is sent with the events once their offsets can be known, and names the right ones', async () => {
   const { sends, commitOne } = watchSends();
-  // An earlier session may have left markers behind its last record: what the first answer says is known, and no more.
-  expect(await commitOne()).toBe(await behindLast());
-  expect(sends).toEqual(['events', 'positions']);
+  for (let transaction = 0; transaction < 4; transaction++) expect(await commitOne()).toBe(await behindLast());
+  expect(sends).toEqual(Array(4).fill(['events', 'positions']).flat());
   for (let transaction = 0; transaction < 3; transaction++) expect(await commitOne()).toBe(await behindLast());
-  expect(sends.slice(2)).toEqual(Array(3).fill('events,positions'));
+  expect(sends.slice(8)).toEqual(Array(3).fill('events,positions'));
 });
 
 test('events that come to stand elsewhere are not committed, and the next session goes on', async () => {
-  const { commitOne } = watchSends();
-  await commitOne();
+  const { sends, commitOne } = watchSends();
+  for (let transaction = 0; transaction < 5; transaction++) await commitOne();
+  expect(sends.at(-1)).toBe('events,positions');
   const kafka = createKafka(kafkaSettings(stackAddresses().kafkaBrokers), createLog('silent'));
   const stranger = await kafka.append(events, { key: Buffer.from('x'), value: Buffer.from('x') });
   await expect(commitOne()).rejects.toThrow('other offsets');
   await writer.abort();
   expect(await behindLast()).toBe(String(stranger + 1n));
   const again = watchSends();
-  expect(await again.commitOne()).toBe(await behindLast());
-  expect(await again.commitOne()).toBe(await behindLast());
-  expect(again.sends).toEqual(['events', 'positions', 'events,positions']);
+  for (let transaction = 0; transaction < 5; transaction++) expect(await again.commitOne()).toBe(await behindLast());
+  expect(again.sends.at(-1)).toBe('events,positions');
 });
 
 /** Kafka, whose answers to sends are held back until they are let through, or lost. */
