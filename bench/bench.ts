@@ -9,7 +9,7 @@ import type { Projection } from '../projectors/projection.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Kafka } from '../runtime/kafka.ts';
 import type { Log } from '../runtime/log.ts';
-import { NODE_FLAGS } from '../runtime/node-flags.ts';
+import { NODE_ENVIRONMENT, NODE_FLAGS } from '../runtime/node-flags.ts';
 import { startChild } from './child.ts';
 import type { ByProcess, ProcessName } from './results.ts';
 import { readCpuSeconds, readPeakMiB, readTreeCpuSeconds, resetPeak } from './usage.ts';
@@ -87,6 +87,7 @@ export async function startWorker(bench: Bench, name: 'connect' | 'project', ste
     name,
     startChild(name, [process.execPath, ...NODE_FLAGS, ...script], {
       env: {
+        ...NODE_ENVIRONMENT,
         ...bench.env,
         ...bench.workerEnv,
         ...profile,

@@ -17,7 +17,7 @@ else
   node=node
   main=$here/main.js
 fi
-# What is compiled is kept for the next start. main.ts says so too, but cannot for itself.
+# Environment and flags as runtime/node-flags.ts has them. main.ts also keeps what is compiled, but cannot for itself.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$here/../node_modules/.cache/crosswalk}"
-# As runtime/node-flags.ts has them.
-exec "$node" --max-semi-space-size=8 --heap-growing-percent=50 "$main" "$@"
+export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
+exec "$node" --max-semi-space-size=4 --heap-growing-percent=50 "$main" "$@"

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { COULD_NOT_RUN } from '../runtime/error-codes/policy.ts';
 import { CrosswalkError } from '../runtime/errors.ts';
-import { NODE_FLAGS } from '../runtime/node-flags.ts';
+import { NODE_ENVIRONMENT, NODE_FLAGS } from '../runtime/node-flags.ts';
 import { PROGRAM } from './program.ts';
 
 /** A child process of crosswalk, restarted when it exits by itself, as by a container's restart policy. */
@@ -38,11 +37,7 @@ export function startProcess(
   function start() {
     const log = openSync(options.logFile, 'a');
     const started = spawn(process.execPath, [...NODE_FLAGS, PROGRAM, name, ...(options.args ?? [])], {
-      // The same as in crosswalk.sh.
-      env: {
-        NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/crosswalk'),
-        ...(options.env as NodeJS.ProcessEnv),
-      },
+      env: { ...NODE_ENVIRONMENT, ...(options.env as NodeJS.ProcessEnv) },
       stdio: ['ignore', log, log],
     });
     closeSync(log);

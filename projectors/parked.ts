@@ -64,6 +64,7 @@ export function createParkedRetry(options: {
   let running: Promise<void> | null = null;
 
   async function retry(): Promise<void> {
+    if (!mayHaveParked && !(await hasParked())) return;
     // The position only decides whether a refusal counts; changes that can be applied do not wait for Kafka.
     const reading = await readWithin(POSITION_MS, 'the position of the connector', async () => ({
       position: await readPosition(),
@@ -75,6 +76,16 @@ export function createParkedRetry(options: {
       const applied = await readApplied(client);
       return await inTransaction(client, () => retryAll(client, position, applied));
     });
+  }
+
+  /** All that a check costs while nothing is parked: every projection makes one every few seconds. */
+  async function hasParked(): Promise<boolean> {
+    const { rows } = await pool.query<{ found: string }>({
+      name: 'crosswalk has parked',
+      text: 'SELECT EXISTS (SELECT FROM parked_change WHERE projection = $1)::text AS found',
+      values: [projection.name],
+    });
+    return rows[0]!.found === 'true';
   }
 
   /**

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { kafkaSettings } from '../../infra/stack/kafka.ts';
 import { postgresSettings } from '../../infra/stack/postgres.ts';
-import { NODE_FLAGS } from '../../runtime/node-flags.ts';
+import { NODE_ENVIRONMENT, NODE_FLAGS } from '../../runtime/node-flags.ts';
 
 // There may be no Docker engine to try the image and the stack on: what they share with the tested stack is compared instead.
 
@@ -128,4 +128,11 @@ test('docs/operations.md names every metric of connectors and projectors', () =>
 test.each(NODE_FLAGS)('the image and the command run Node.js with %s', (flag) => {
   expect(dockerfile).toMatch(new RegExp(`^ENTRYPOINT .*"node", .*"${flag}".*"cli/main.ts"`, 'm'));
   expect(read('cli/crosswalk.sh')).toMatch(new RegExp(`^exec .* ${flag} .*"\\$main"`, 'm'));
+});
+
+test('the image and the command give Node.js the same environment', () => {
+  const { MALLOC_ARENA_MAX: arenas, ...others } = NODE_ENVIRONMENT;
+  expect(dockerfile).toMatch(new RegExp(`^ {2}MALLOC_ARENA_MAX=${arenas} `, 'm'));
+  expect(read('cli/crosswalk.sh')).toContain(`export MALLOC_ARENA_MAX="\${MALLOC_ARENA_MAX:-${arenas}}"`);
+  for (const name of Object.keys(others)) expect(read('cli/crosswalk.sh')).toMatch(new RegExp(`^export ${name}=`, 'm'));
 });
