@@ -119,7 +119,7 @@ describe(`faults at named points, CROSSWALK_SEED=${SEED}`, () => {
   test('after all of it the log is the history of the database, and every row is equal', async () => {
     await traffic.stop();
     const running = [start(['connect']), start(['project'])];
-    const wait = start(['wait', '--timeout', '150']);
+    const wait = start(['wait', '--timeout', '300']);
     expect(await wait.ended, wait.stderr()).toBe(0);
     const { log, differences, faults } = await rig.readCheckedLog(60_000);
     expect({ differences, faults }).toEqual({ differences: [], faults: [] });
@@ -140,5 +140,5 @@ describe(`faults at named points, CROSSWALK_SEED=${SEED}`, () => {
       .finally(() => target.end());
     expect(left.rows).toEqual([]);
     await end(...running);
-  }, 240_000);
+  }, 420_000);
 });
