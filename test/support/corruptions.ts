@@ -263,13 +263,14 @@ async function remove(of: Setting, table: string, id: string, removed: Map<strin
   return true;
 }
 
-/** A legacy key that exists, or one that does not. */
-async function pickLegacyKey({ client, random }: Setting, table: string, tenants: readonly string[]): Promise<string> {
-  const { rows } = await client.query<{ key: string; type: string }>(
-    `SELECT legacy_key AS key FROM crm.${quoteIdent(table)} WHERE origin = 'cdc' AND tenant_id = ANY ($1) AND legacy_key IS NOT NULL ORDER BY 1`,
+/** A legacy key that exists, or one that does not; never what another corruption has made of one, which no legacy table could have. */
+async function pickLegacyKey(of: Setting, table: string, tenants: readonly string[]): Promise<string> {
+  const { client, random } = of;
+  const { rows } = await client.query<{ id: string; key: string }>(
+    `SELECT id::text, legacy_key AS key FROM crm.${quoteIdent(table)} WHERE origin = 'cdc' AND tenant_id = ANY ($1) AND legacy_key IS NOT NULL ORDER BY 2, 1`,
     [tenants],
   );
-  const known = random.pick(rows).key;
+  const known = random.pick(rows.filter(({ id }) => !of.taken.has(`${table} ${id}`))).key;
   if (random.chance(0.5)) return known;
   if (/^\d+$/.test(known)) return String(random.int(500_000, 900_000));
   return /^[0-9a-f-]{36}$/.test(known) ? toUuid(random) : `nobody-${random.int(0, 1_000_000)}`;
