@@ -64,9 +64,10 @@ export async function readKnownRows(client: Client, options: KnowledgeOptions): 
   const belongings: { table: string; rows: Row[] }[] = [];
   for (const { name } of await read(BELONGING_TABLES, [])) {
     const table = quoteIdentifier(name!);
+    // Some name a workspace of their own, which need not be that of their contact.
     const rows = await read(
-      `SELECT id::text, contact_id::text FROM public.${table} WHERE contact_id IS NOT NULL ORDER BY ${table}.id LIMIT $1`,
-      [MOST_ROWS],
+      `SELECT id::text, contact_id::text FROM public.${table} WHERE contact_id IS NOT NULL
+        AND ($1::text[] IS NULL OR NOT to_jsonb(${table}) ? 'workspace_id' OR to_jsonb(${table})->>'workspace_id' = ANY ($1)) ORDER BY ${table}.id LIMIT $2`,
     );
     belongings.push({ table: name!, rows });
   }
