@@ -3,14 +3,11 @@ import { clientRow, leadRow } from '../rows/clients.ts';
 import type { Row } from '../rows/row.ts';
 import { timeText } from '../rows/times.ts';
 import { type Action, type Change, inOne, insert, update } from './change.ts';
-import type { KnownRow, KnownRows } from './known-rows.ts';
+import { type KnownRow, type KnownRows, ownRow } from './known-rows.ts';
 import type { Happening } from './quote-actions.ts';
 
 const MOST_LOOKED_AT = 20;
 
-/** An application limited to given workspaces writes no rows of others. */
-const ownRow = <R extends Row>(random: Random, { setting, anyWorkspace }: KnownRows, row: R): R =>
-  anyWorkspace || row.workspace_id !== null ? row : { ...row, workspace_id: random.pick(setting.workspaces) };
 const newLead = (random: Random, known: KnownRows) => {
   const { row, rejects } = leadRow(known.setting, known.made, null);
   return { row: ownRow(random, known, row), rejects };

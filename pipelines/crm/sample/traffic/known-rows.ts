@@ -175,3 +175,7 @@ function forget(known: KnownRows, table: 'contacts' | 'quotes', id: string): Kno
   }
   return undefined;
 }
+
+/** An application limited to given workspaces writes no rows of others. */
+export const ownRow = <R extends Row>(random: Random, { setting, anyWorkspace }: KnownRows, row: R): R =>
+  anyWorkspace || row.workspace_id !== null ? row : { ...row, workspace_id: random.pick(setting.workspaces) };
