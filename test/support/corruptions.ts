@@ -40,7 +40,7 @@ export async function corrupt(
 ): Promise<Corruption[]> {
   const columns = await readColumns(client);
   const done: Corruption[] = [];
-  const taken = await readSharedCampaigns(client, tenants);
+  const taken = await readShared(client, tenants);
   const kinds = [
     ...Array.from({ length: 10 }, () => corruptCell),
     ...[deleteRow, deleteRow, fabricate, fabricate, fabricate, revive],
@@ -57,14 +57,19 @@ export async function corrupt(
   return done;
 }
 
-/** Merge keys of campaigns that contacts of other tenants subscribe to, or may: what happens to these folds all of it again. */
-async function readSharedCampaigns(client: pg.Client, tenants: readonly string[]): Promise<Set<string>> {
-  const { rows } = await client.query<{ id: string }>(
-    `SELECT DISTINCT s.campaign_id::text AS id FROM crm.campaign_subscribers s LEFT JOIN crm.contacts c ON c.id = s.contact_id WHERE c.tenant_id = ANY ($1) IS NOT TRUE
-     UNION SELECT id::text FROM crm.campaigns WHERE tenant_id <> ALL ($1)`,
+/**
+ * What other tenants' traffic writes: campaigns that their contacts subscribe to, or may, which are folded again, and messages and activities that belong to their contacts
+ * and name another workspace, which are changed and removed together with the contact.
+ */
+async function readShared(client: pg.Client, tenants: readonly string[]): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT 'merge ' || s.campaign_id AS name FROM crm.campaign_subscribers s LEFT JOIN crm.contacts c ON c.id = s.contact_id WHERE c.tenant_id = ANY ($1) IS NOT TRUE
+     UNION SELECT 'merge ' || id FROM crm.campaigns WHERE tenant_id <> ALL ($1)
+     UNION SELECT 'messages ' || m.id FROM crm.messages m JOIN crm.contacts c ON c.id = m.contact_id WHERE c.tenant_id <> ALL ($1)
+     UNION SELECT 'lead_activities ' || a.id FROM crm.lead_activities a JOIN crm.leads l ON l.id = a.lead_id JOIN crm.contacts c ON c.id = l.contact_id WHERE c.tenant_id <> ALL ($1)`,
     [tenants],
   );
-  return new Set(rows.map(({ id }) => `merge ${id}`));
+  return new Set(rows.map(({ name }) => name));
 }
 
 interface Setting {

@@ -120,7 +120,14 @@ function createWorld(
   seed: string,
 ): { firstTransactions(): Step[][]; nextTransactions(): Step[][]; lastTransactions(): Step[][] } {
   const setting: Setting = {
-    ...{ seed, workspaces: [...WORKSPACES], companies: WORKSPACES.slice(0, 2), statusOptions: [], plantRejects: true },
+    ...{
+      seed,
+      workspaces: [...WORKSPACES],
+      anyWorkspace: true,
+      companies: WORKSPACES.slice(0, 2),
+      statusOptions: [],
+      plantRejects: true,
+    },
     ...{ firstPhone: 0, firstDay: 19_000 },
   };
   let made = 0;

@@ -10,6 +10,7 @@ export function sampleSetting(seed: string | number, workspaces: number): Settin
   return {
     seed: text,
     workspaces: ids,
+    anyWorkspace: true,
     companies: ids.filter((id) => id.length === 36),
     statusOptions: Array.from({ length: workspaces * STATUS_OPTIONS_PER_WORKSPACE }, (_, i) => String(i + 1)),
     plantRejects: true,

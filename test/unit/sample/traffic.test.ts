@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createRandom } from '../../../pipelines/crm/sample/random.ts';
-import type { PlantedReject } from '../../../pipelines/crm/sample/rows/row.ts';
+import type { PlantedReject, Row } from '../../../pipelines/crm/sample/rows/row.ts';
 import { sampleSetting } from '../../../pipelines/crm/sample/sample-setting.ts';
 import type { Action } from '../../../pipelines/crm/sample/traffic/change.ts';
 import { createKnownRows, moveOn, observe, stageOf } from '../../../pipelines/crm/sample/traffic/known-rows.ts';
@@ -13,11 +13,11 @@ function play(seed: string, count: number, tenants: readonly string[] = []): Act
     ...sampleSetting(seed, 0),
     plantRejects: false,
     workspaces: tenants,
+    anyWorkspace: tenants.length === 0,
     companies: tenants,
   };
   const known = createKnownRows(setting, {
     clockUs: 1_700_000_000_000_000,
-    anyWorkspace: tenants.length === 0,
     largestTransaction: 500,
   });
   const random = createRandom(seed);
@@ -51,11 +51,18 @@ test('a long history holds everything an application does', () => {
 test('held to given tenants, it stays within them', () => {
   const tenant = '11111111-2222-4333-8444-555555555555';
   const actions = play('tenants', 3000, [tenant]);
-  const rows = actions
+  const written = actions
     .flatMap(({ transactions }) => transactions.flatMap(({ changes }) => changes))
-    .flatMap((change) => (change.op === 'insert' ? change.rows : change.op === 'update' ? [change.set] : []));
-  const tenants = rows.flatMap((row) => [row.company_id, row.workspace_id ?? tenant]).filter((id) => id !== undefined);
+    .flatMap((change) => {
+      const rows = change.op === 'insert' ? change.rows : change.op === 'update' ? [change.set] : [];
+      return rows.map((row) => ({ ...row, table: change.table }) as Row & { table: string });
+    });
+  const tenants = written.flatMap((row) => [row.company_id, row.workspace_id]).filter((id) => id !== undefined);
+  // A row without a workspace is one of another tenant, and so is an order without a contact.
   expect(new Set(tenants)).toEqual(new Set([tenant]));
+  const orders = written.filter(({ table }) => table === 'orders');
+  expect(orders.length).toBeGreaterThan(10);
+  expect(orders.filter(({ contact_id: contact }) => contact === null)).toEqual([]);
   expect(actions.some(({ name }) => name === 'workspace created')).toBe(false);
 });
 

@@ -128,7 +128,7 @@ export function subscriberRow(setting: Setting, index: number, campaigns: number
   };
 }
 
-/** A workspace, or null. */
-export function someWorkspace(setting: Setting, random: Random): string | null {
-  return setting.workspaces.length === 0 || random.chance(0.05) ? null : random.pick(setting.workspaces);
+/** A workspace, or null if rows may be without one. */
+export function someWorkspace({ workspaces, anyWorkspace }: Setting, random: Random): string | null {
+  return workspaces.length === 0 || (anyWorkspace && random.chance(0.05)) ? null : random.pick(workspaces);
 }

@@ -33,6 +33,8 @@ export interface Setting {
   readonly seed: string;
   /** Ids for contacts.workspace_id; may be empty. */
   readonly workspaces: readonly string[];
+  /** Whether rows may be without a workspace, and new workspaces be created. False for an application that is limited to these. */
+  readonly anyWorkspace: boolean;
   /** Ids for quotes.company_id: the workspaces whose id is a UUID; may be empty. */
   readonly companies: readonly string[];
   /** Ids for contacts.lead_status_id; may be empty. */

@@ -66,7 +66,8 @@ const orderPlaced: Happening = (random, known) => {
   const contact = known.contacts.pick(random);
   if (contact === undefined) return null;
   const id = String(1_000_000_000 * (1 + (hashText(known.setting.seed) % 8_999_999)) + known.made);
-  const { row, rejects } = orderRow(known.setting, known.made, random.chance(0.05) ? null : contact.id, id);
+  const contactId = isWithoutContact(random, known, 0.05) ? null : contact.id;
+  const { row, rejects } = orderRow(known.setting, known.made, contactId, id);
   return inOne('order placed', [{ op: 'insert', table: 'orders', rows: [row], rejects }], 1);
 };
 
@@ -83,7 +84,10 @@ const orderHandedOver: Happening = (random, known) => {
   const order = belongingsOf(known, 'orders').pick(random);
   const contact = known.contacts.pick(random);
   if (order === undefined || contact === undefined) return null;
-  const set = { contact_id: random.chance(0.1) ? null : contact.id, updated_at: timeText(known.clockUs) };
+  const set = {
+    contact_id: isWithoutContact(random, known, 0.1) ? null : contact.id,
+    updated_at: timeText(known.clockUs),
+  };
   return inOne('order handed over', [update('orders', [order.id], set)]);
 };
 
@@ -108,9 +112,14 @@ export const CAMPAIGN_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [orderDeleted, 2],
 ];
 
+/** An order without a contact has no workspace either. */
+function isWithoutContact(random: Random, { setting }: KnownRows, share: number): boolean {
+  return setting.anyWorkspace && random.chance(share);
+}
+
 /** A campaign within the application's limits. */
 function pickCampaign(random: Random, known: KnownRows): string | undefined {
-  if (!known.anyWorkspace) return belongingsOf(known, 'campaigns').pick(random)?.id;
+  if (!known.setting.anyWorkspace) return belongingsOf(known, 'campaigns').pick(random)?.id;
   return known.campaigns.length === 0 ? undefined : random.pick(known.campaigns);
 }
 

@@ -3,15 +3,12 @@ import { clientRow, leadRow } from '../rows/clients.ts';
 import type { Row } from '../rows/row.ts';
 import { timeText } from '../rows/times.ts';
 import { type Action, type Change, inOne, insert, update } from './change.ts';
-import { type KnownRow, type KnownRows, ownRow } from './known-rows.ts';
+import type { KnownRow, KnownRows } from './known-rows.ts';
 import type { Happening } from './quote-actions.ts';
 
 const MOST_LOOKED_AT = 20;
 
-const newLead = (random: Random, known: KnownRows) => {
-  const { row, rejects } = leadRow(known.setting, known.made, null);
-  return { row: ownRow(random, known, row), rejects };
-};
+const newLead = (known: KnownRows) => leadRow(known.setting, known.made, null);
 
 const inserted = ({ row, rejects }: ReturnType<typeof leadRow>): Change => ({
   op: 'insert',
@@ -20,11 +17,11 @@ const inserted = ({ row, rejects }: ReturnType<typeof leadRow>): Change => ({
   rejects,
 });
 
-const prospectAdded: Happening = (random, known) => inOne('prospect added', [inserted(newLead(random, known))], 1);
+const prospectAdded: Happening = (_, known) => inOne('prospect added', [inserted(newLead(known))], 1);
 
 /** Both client and lead record the conversion. */
-const leadConverted: Happening = (random, known) => {
-  const lead = newLead(random, known);
+const leadConverted: Happening = (_, known) => {
+  const lead = newLead(known);
   const client: Row = { ...clientRow(known.setting, known.made), workspace_id: lead.row.workspace_id! };
   return inOne(
     'lead converted to client',

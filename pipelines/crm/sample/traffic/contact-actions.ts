@@ -15,8 +15,8 @@ const now = (known: KnownRows) => timeText(known.clockUs);
 /** A new contact. `offset`: its number within this action. */
 export function newContact(random: Random, known: KnownRows, offset = 0): GeneratedRow {
   const { row, rejects } = contactRow(known.setting, known.made + offset);
-  const { workspaces } = known.setting;
-  const inside = known.anyWorkspace || workspaces.length === 0 ? {} : { workspace_id: random.pick(workspaces) };
+  const { workspaces, anyWorkspace } = known.setting;
+  const inside = anyWorkspace || workspaces.length === 0 ? {} : { workspace_id: random.pick(workspaces) };
   return { row: { ...row, ...inside, created_at: now(known), updated_at: now(known) }, rejects };
 }
 
@@ -69,10 +69,13 @@ const phoneHandedOver: Happening = (random, known) => {
   return action;
 };
 
-function withoutChildren(id: string): Change[] {
+function withoutChildren({ setting }: KnownRows, id: string): Change[] {
   const children = ['messages', 'appointments', 'opportunities', 'campaign_subscribers'];
+  const remove = (table: string): Change => ({ op: 'delete', table, by: 'contact_id', keys: [id] });
+  // An order without a contact would be of no workspace.
+  if (!setting.anyWorkspace) return [...children, 'orders'].map(remove);
   return [
-    ...children.map((table): Change => ({ op: 'delete', table, by: 'contact_id', keys: [id] })),
+    ...children.map(remove),
     { op: 'update', table: 'orders', by: 'contact_id', keys: [id], set: { contact_id: null }, rejects: [] },
   ];
 }
@@ -81,7 +84,10 @@ const contactDeleted: Happening = (random, known) => {
   const contact = known.contacts.pick(random);
   if (contact === undefined) return null;
   const { id } = contact;
-  return inOne('contact deleted', [...withoutChildren(id), { op: 'delete', table: 'contacts', by: 'id', keys: [id] }]);
+  return inOne('contact deleted', [
+    ...withoutChildren(known, id),
+    { op: 'delete', table: 'contacts', by: 'id', keys: [id] },
+  ]);
 };
 
 const contactsMerged: Happening = (random, known) => {
@@ -215,8 +221,8 @@ export const CONTACT_HAPPENINGS: readonly (readonly [Happening, number])[] = [
   [phonesSwapped, 12],
   [phoneHandedOver, 12],
   [
-    edit('contact moved', (random, { setting, anyWorkspace }) =>
-      anyWorkspace && random.chance(0.2)
+    edit('contact moved', (random, { setting }) =>
+      setting.anyWorkspace && random.chance(0.2)
         ? { workspace_id: null }
         : setting.workspaces.length === 0
           ? null

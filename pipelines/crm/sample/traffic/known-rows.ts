@@ -59,8 +59,6 @@ export interface KnownRows {
   /** Legacy leads and clients: id and workspace_id. */
   readonly leads: RowPool<KnownRow>;
   readonly clients: RowPool<KnownRow>;
-  /** Whether the application may create workspaces, and rows without one. False if it is limited to given workspaces. */
-  readonly anyWorkspace: boolean;
   /** Number of rows generated so far. */
   made: number;
   /** The application's clock, in microseconds since 1970. */
@@ -70,10 +68,7 @@ export interface KnownRows {
 }
 
 /** Initial knowledge of a connection: only the setting. */
-export function createKnownRows(
-  setting: Setting,
-  options: { clockUs: number; anyWorkspace: boolean; largestTransaction: number },
-): KnownRows {
+export function createKnownRows(setting: Setting, options: { clockUs: number; largestTransaction: number }): KnownRows {
   return {
     ...options,
     setting,
@@ -175,7 +170,3 @@ function forget(known: KnownRows, table: 'contacts' | 'quotes', id: string): Kno
   }
   return undefined;
 }
-
-/** An application limited to given workspaces writes no rows of others. */
-export const ownRow = <R extends Row>(random: Random, { setting, anyWorkspace }: KnownRows, row: R): R =>
-  anyWorkspace || row.workspace_id !== null ? row : { ...row, workspace_id: random.pick(setting.workspaces) };

@@ -5,7 +5,7 @@ import { decimalText, randomNote } from '../rows/texts.ts';
 import { timeText } from '../rows/times.ts';
 import { workspaceRow } from '../rows/workspaces.ts';
 import { type Action, inOne, insert, update } from './change.ts';
-import { belongingsOf, type KnownRow, type KnownRows, ownRow } from './known-rows.ts';
+import { belongingsOf, type KnownRow, type KnownRows } from './known-rows.ts';
 import type { Happening } from './quote-actions.ts';
 
 function withContact(act: (random: Random, known: KnownRows, contact: KnownRow) => Action | null): Happening {
@@ -19,7 +19,7 @@ const messageReceived = withContact((random, known, { id }) =>
   inOne(
     'message received',
     [
-      insert('messages', ownRow(random, known, messageRow(known.setting, known.made, id))),
+      insert('messages', messageRow(known.setting, known.made, id)),
       update('contacts', [id], { last_message_at: timeText(known.clockUs), unread_count: String(random.int(0, 20)) }),
     ],
     1,
@@ -27,7 +27,7 @@ const messageReceived = withContact((random, known, { id }) =>
 );
 
 const added = (name: string, table: string, rowOf: (known: KnownRows, contact: string) => Row): Happening =>
-  withContact((random, known, { id }) => inOne(name, [insert(table, ownRow(random, known, rowOf(known, id)))], 1));
+  withContact((_, known, { id }) => inOne(name, [insert(table, rowOf(known, id))], 1));
 
 /** Changes a row that belongs to a contact. */
 const edited =
@@ -47,7 +47,7 @@ const removed =
 
 /** A new tenant. */
 export const workspaceCreated: Happening = (_, known) => {
-  if (!known.anyWorkspace) return null;
+  if (!known.setting.anyWorkspace) return null;
   return inOne(
     'workspace created',
     [insert('workspaces', workspaceRow(known.setting.seed, known.made, known.setting.firstDay))],

@@ -16,9 +16,8 @@ export type Happening = (random: Random, known: KnownRows) => Action | null;
 export function newQuote(random: Random, known: KnownRows, offset = 0): GeneratedRow {
   const { row, rejects } = quoteRow(known.setting, known.made + offset);
   const now = timeText(known.clockUs);
-  const { companies } = known.setting;
-  const company =
-    row.company_id === null && !known.anyWorkspace && companies.length > 0 ? random.pick(companies) : null;
+  const { companies, anyWorkspace } = known.setting;
+  const company = row.company_id === null && !anyWorkspace && companies.length > 0 ? random.pick(companies) : null;
   return { row: { ...row, company_id: row.company_id ?? company, created_at: now, updated_at: now }, rejects };
 }
 
@@ -201,9 +200,11 @@ export const QUOTE_HAPPENINGS: readonly (readonly [Happening, number])[] = [
     25,
   ],
   [
-    step(['lead', 'draft', 'sent', 'paid', 'other'], (random, { setting, anyWorkspace }) => ({
+    step(['lead', 'draft', 'sent', 'paid', 'other'], (random, { setting }) => ({
       company_id:
-        (anyWorkspace && random.chance(0.2)) || setting.companies.length === 0 ? null : random.pick(setting.companies),
+        (setting.anyWorkspace && random.chance(0.2)) || setting.companies.length === 0
+          ? null
+          : random.pick(setting.companies),
     }))('company moved'),
     10,
   ],

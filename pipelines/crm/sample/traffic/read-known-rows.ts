@@ -77,13 +77,14 @@ export async function readKnownRows(client: Client, options: KnowledgeOptions): 
     const setting = {
       seed,
       workspaces,
+      anyWorkspace: tenants === null,
       companies: workspaces.filter(isUuid),
       statusOptions,
       plantRejects: options.plantRejects,
       firstPhone: FIRST_TRAFFIC_PHONE + (hashText(`${seed}/phones`) % TRAFFIC_PHONES),
       firstDay: Math.floor(options.clockUs / DAY_US) - 700,
     };
-    const known = createKnownRows(setting, { ...options, anyWorkspace: tenants === null });
+    const known = createKnownRows(setting, options);
     for (const [i, row] of contacts.entries()) if (i % connections === lane) learn(known, 'contacts', row);
     for (const [i, row] of quotes.entries()) if (i % connections === lane) learn(known, 'quotes', row);
     known.campaigns.push(...campaigns);
