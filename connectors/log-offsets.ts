@@ -5,19 +5,19 @@ export type Sends = ReadonlyMap<string, readonly OutRecord[]>;
 /** Next offsets by topic, in order of partition: decimal texts, as a position holds them. */
 export type NextOffsets = Readonly<Record<string, readonly string[]>>;
 
-/** How far the log's partitions are written, and where their next records will be. */
+/** Offsets of the log's partitions: up to where they are written, and those that the next records will get. */
 export interface LogOffsets {
   /** The offsets after everything that Kafka has acknowledged. */
   reached(): NextOffsets;
-  /** The offsets after these records as well, before they are sent; null if they cannot be known. */
-  foretell(records: Sends): NextOffsets | null;
+  /** Predicts the offsets after these records as well, before they are sent; null if they cannot be known. */
+  predict(records: Sends): NextOffsets | null;
   /** Kafka acknowledged these records. */
   sent(records: Sends, answers: readonly SendAnswer[]): void;
   /** Kafka committed a transaction, which ends with a marker in each of these partitions; null: the partitions are not known. */
   committed(markers: readonly TopicPartition[] | null): void;
 }
 
-/** So many transactions must have begun behind the marker of the one before, until the next one is expected there. */
+/** Number of transactions that must have begun right after the marker of the previous one before predictions are made. */
 const PROOFS = 3;
 
 /** Where the next record of a partition is expected. `isBehindMarker`: a transaction ended since the last record. */
@@ -28,8 +28,9 @@ interface Place {
 
 /**
  * Nothing but the connector writes to its topics, and Kafka ends a transaction with one marker in each of its
- * partitions, so the next record follows both. Other brokers with Kafka's protocol may take more offsets, so this is
- * only relied on after `PROOFS` transactions without an exception. Until a session has written to a partition, an earlier
+ * partitions, so the next record follows both. Other brokers with Kafka's protocol may use more offsets (Redpanda has
+ * control batches of its own), so nothing is predicted before `PROOFS` transactions, or after an exception. Kafka may
+ * write a marker twice after a failure (KAFKA-19999), so a prediction is compared with the answer. Until a session has written to a partition, an earlier
  * session may have left more there: that place cannot be known. `stored`: the offsets of the stored position.
  */
 export function createLogOffsets(stored: NextOffsets): LogOffsets {
@@ -51,7 +52,7 @@ export function createLogOffsets(stored: NextOffsets): LogOffsets {
   return {
     reached: () => Object.fromEntries([...reached].map(([topic, list]) => [topic, [...list]])),
 
-    foretell(records) {
+    predict(records) {
       const after = new Map(reached);
       for (const [topic, list] of records) {
         if (!reached.has(topic)) continue;

@@ -188,13 +188,13 @@ export function createPublisher(
       await open();
       const final = sends.pop() ?? new Map();
       await send(sends);
-      const foretold = offsets.foretell(final);
-      if (foretold === null) await send([final]);
-      const reached: Position = { ...position, offsets: foretold ?? offsets.reached() };
+      const predicted = offsets.predict(final);
+      if (predicted === null) await send([final]);
+      const reached: Position = { ...position, offsets: predicted ?? offsets.reached() };
       const timestampMs = String(reached.sourceMicros / 1000n);
       const answers = await writer.send(
         new Map([
-          ...(foretold === null ? [] : final),
+          ...(predicted === null ? [] : final),
           [
             options.positionTopic,
             [{ partition: 0, key: Buffer.from(options.positionKey), value: encodePosition(reached), timestampMs }],
@@ -202,10 +202,10 @@ export function createPublisher(
           ...(last === undefined || last.records.length === 0 ? [] : [[last.topic, last.records] as const]),
         ]),
       );
-      if (foretold !== null) {
+      if (predicted !== null) {
         offsets.sent(final, answers);
         // Not committed: its position would be wrong.
-        if (!isDeepStrictEqual(offsets.reached(), foretold)) throw toOtherPlace();
+        if (!isDeepStrictEqual(offsets.reached(), predicted)) throw toUnexpectedOffsets();
       }
       onSent();
       await reach?.('kafka_commit.before');
@@ -218,6 +218,6 @@ export function createPublisher(
   };
 }
 
-function toOtherPlace(): CrosswalkError {
-  return new CrosswalkError('server_down.offsets', 'Kafka put events at other offsets than those after the last ones');
+function toUnexpectedOffsets(): CrosswalkError {
+  return new CrosswalkError('server_down.offsets', 'Kafka stored events at other offsets than expected');
 }

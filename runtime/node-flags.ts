@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 
 /**
- * Flags of Node.js for long-running processes. A small young generation, and a heap that grows by half between two major collections instead of several times its size: at full speed a projector has
- * 230 MiB instead of 330, a connector 150 instead of 210. `cli/crosswalk.sh` and the image name the same ones.
+ * Flags of Node.js for long-running processes: a small young generation, and a heap that grows by half between two major collections instead of several times its size.
+ * docs/performance.md has the effect of each. `cli/crosswalk.sh` and the image name the same ones.
  */
 export const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--heap-growing-percent=50'];
 

@@ -22,7 +22,8 @@ export const serverCodes = {
     standby: 'It is tried again until the server is promoted; otherwise correct LEGACY_DATABASE_URL.',
     stream: 'It is opened again.',
     offset: 'It is looked up.',
-    offsets: 'It goes on from the stored position. Only the connector may write to its topics.',
+    offsets:
+      'The connector restarts from the stored position. If this repeats, look for another writer: only the connector may write to its topics.',
     silence: 'Look whether the brokers are up and a transaction hangs, then try again.',
     settling: 'Kafka is settling: it is tried again.',
     coordinator:

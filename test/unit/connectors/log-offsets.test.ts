@@ -1,4 +1,4 @@
-// Where the next records of the log's partitions will be: what is foretold is what the log then does, or nothing is foretold.
+// Predicted offsets are the ones that the log then assigns, or nothing is predicted.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createLogOffsets, type LogOffsets } from '../../../connectors/log-offsets.ts';
@@ -18,33 +18,33 @@ function prove(offsets: LogOffsets, from: bigint, transactions = 4): bigint {
   return offset;
 }
 
-test('nothing is foretold before three transactions have begun behind the marker of the one before', () => {
+test('nothing is predicted before three transactions have begun behind the marker of the one before', () => {
   const offsets = createLogOffsets({ t: ['0', '0'] });
   let offset = 10n;
   for (let transaction = 1; transaction <= 4; transaction++) {
-    expect(offsets.foretell(sends([0]))).toBeNull();
+    expect(offsets.predict(sends([0]))).toBeNull();
     offset = prove(offsets, offset, 1);
   }
-  expect(offsets.foretell(sends([0]))).toEqual({ t: [String(offset + 1n), '0'] });
+  expect(offsets.predict(sends([0]))).toEqual({ t: [String(offset + 1n), '0'] });
 });
 
 test('nor of a partition that this session has not written to', () => {
   const offsets = createLogOffsets({ t: ['7', '9'] });
-  expect(offsets.foretell(sends([]))).toBeNull();
+  expect(offsets.predict(sends([]))).toBeNull();
   const next = prove(offsets, 10n);
-  expect(offsets.foretell(sends([0, 1]))).toBeNull();
-  expect(offsets.foretell(sends([0, 0]))).toEqual({ t: [String(next + 2n), '9'] });
-  expect(offsets.foretell(sends([]))).toEqual(offsets.reached());
+  expect(offsets.predict(sends([0, 1]))).toBeNull();
+  expect(offsets.predict(sends([0, 0]))).toEqual({ t: [String(next + 2n), '9'] });
+  expect(offsets.predict(sends([]))).toEqual(offsets.reached());
 });
 
-test('nor ever again after records that came to stand elsewhere', () => {
+test('nor ever again after records at other offsets than expected', () => {
   const offsets = createLogOffsets({ t: ['0'] });
   const next = prove(offsets, 0n);
   offsets.sent(sends([0]), [at(0, next + 1n)]);
   offsets.committed([{ topic: 't', partition: 0 }]);
   expect(offsets.reached()).toEqual({ t: [String(next + 2n)] });
   prove(offsets, next + 3n, 10);
-  expect(offsets.foretell(sends([0]))).toBeNull();
+  expect(offsets.predict(sends([0]))).toBeNull();
 });
 
 test('nor with a client that does not know its markers', () => {
@@ -52,21 +52,21 @@ test('nor with a client that does not know its markers', () => {
   for (let transaction = 0; transaction < 10; transaction++) {
     offsets.sent(sends([0]), [at(0, BigInt(2 * transaction))]);
     offsets.committed(null);
-    expect(offsets.foretell(sends([0]))).toBeNull();
+    expect(offsets.predict(sends([0]))).toBeNull();
   }
 });
 
-test('topics that the position does not name are of no account', () => {
+test('topics that the position does not name are ignored', () => {
   const offsets = createLogOffsets({ t: ['7'] });
-  expect(offsets.foretell(sends([0], 'transactions'))).toEqual({ t: ['7'] });
+  expect(offsets.predict(sends([0], 'transactions'))).toEqual({ t: ['7'] });
   offsets.sent(sends([0], 'transactions'), [at(0, 3n, 'transactions')]);
   offsets.committed([{ topic: 'transactions', partition: 0 }]);
   expect(offsets.reached()).toEqual({ t: ['7'] });
 });
 
-test('what is foretold is where the log puts it, and a log whose transactions take more than their markers is found out', () => {
+test('predictions come true, and none is made for a log whose transactions take more offsets than their markers', () => {
   const partitions = 3;
-  let foretold = 0;
+  let predicted = 0;
   fc.assert(
     fc.property(
       fc.array(
@@ -90,7 +90,7 @@ test('what is foretold is where the log puts it, and a log whose transactions ta
         for (const { sends: parts, alsoMarked } of transactions) {
           const marked = new Set<number>();
           for (const part of parts) {
-            const told = offsets.foretell(sends(part));
+            const told = offsets.predict(sends(part));
             for (const partition of part) if (!marked.has(partition) && takesMore) log[partition]! += 1;
             const answers = [...new Set(part)].map((partition) => at(partition, BigInt(log[partition]!)));
             for (const partition of part) {
@@ -99,16 +99,16 @@ test('what is foretold is where the log puts it, and a log whose transactions ta
             }
             offsets.sent(sends(part), answers);
             if (told !== null) expect(offsets.reached()).toEqual(told);
-            if (told !== null) foretold += 1;
+            if (told !== null) predicted += 1;
             for (const { partition } of answers) expect(offsets.reached().t![partition]).toBe(String(log[partition]));
           }
           for (const partition of alsoMarked) marked.add(partition);
           for (const partition of marked) log[partition]! += 1;
           offsets.committed([...marked].map((partition) => ({ topic: 't', partition })));
         }
-        if (takesMore) expect(offsets.foretell(sends([0]))).toBeNull();
+        if (takesMore) expect(offsets.predict(sends([0]))).toBeNull();
       },
     ),
   );
-  expect(foretold).toBeGreaterThan(100);
+  expect(predicted).toBeGreaterThan(100);
 });
