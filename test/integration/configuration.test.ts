@@ -7,6 +7,7 @@ import { findFreePort } from '../../infra/stack/free-port.ts';
 import { type ConnectorRig, createConnectorRig } from '../support/connector.ts';
 import { type CliProcess, startCli } from '../support/connector-process.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/own-postgres.ts';
+import { untilSlotIsFree } from '../support/slot.ts';
 
 let rig: ConnectorRig;
 let replica: OwnPostgres;
@@ -184,6 +185,7 @@ describe('a source or a log that is no longer the one of the stored position is 
       await own.untilCaughtUp();
       await first.stop();
       const slot = pg.escapeLiteral(own.config.slot);
+      await untilSlotIsFree(own.legacy, own.config.slot);
       await own.legacy.query('INSERT INTO docs VALUES (2)');
       if (what === 'a dropped slot') await own.legacy.query(`SELECT pg_drop_replication_slot(${slot})`);
       else if (what === 'a deleted position topic') await own.deletePositionTopic();

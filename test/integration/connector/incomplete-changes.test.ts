@@ -5,6 +5,7 @@ import { type CrosswalkError, toErrorLine } from '../../../runtime/errors.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { startCli } from '../../support/connector-process.ts';
+import { untilSlotIsFree } from '../../support/slot.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 let rig: ConnectorRig;
@@ -284,6 +285,7 @@ test('a type that the registry refused is no obstacle where the server sends aga
   await waitUntil('it is read again', async () => (await rig.readPosition())?.reread === undefined);
   await connector.stop();
 
+  await untilSlotIsFree(rig.legacy, slot);
   await rig.legacy.query('SELECT pg_drop_replication_slot($1)', [slot]);
   await rig.legacy.query('SELECT pg_copy_logical_replication_slot($1, $2)', [`${slot}_before`, slot]);
   await rig.legacy.query('SELECT pg_drop_replication_slot($1)', [`${slot}_before`]);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodePosition } from '../../../connectors/position.ts';
 import { positionTopicOf, topicOf } from '../../../runtime/config.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
+import { untilSlotIsFree } from '../../support/slot.ts';
 import { stackAddresses } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -145,6 +146,7 @@ test('a position that was copied from another Kafka cluster, database or server 
 
 test('a slot that something else has read is refused', async () => {
   const position = (await rig.readPosition())!;
+  await untilSlotIsFree(rig.legacy, rig.config.slot);
   await rig.legacy.query(
     `SELECT pg_logical_slot_get_binary_changes(${quoted()}, NULL, NULL, 'proto_version', '1', 'publication_names', 'crosswalk')`,
   );
@@ -157,6 +159,7 @@ test('a slot that something else has read is refused', async () => {
 });
 
 test('a slot that was dropped and made again is refused, at every start', async () => {
+  await untilSlotIsFree(rig.legacy, rig.config.slot);
   await rig.legacy.query(`SELECT pg_drop_replication_slot(${quoted()})`);
   await rig.legacy.query(`SELECT pg_create_logical_replication_slot(${quoted()}, 'pgoutput')`);
   const refused = { code: 'position_mismatch', text: expect.stringMatching(/confirmed up to .*"A lost slot"/) };

@@ -13,6 +13,7 @@ import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { crm, migrateUp, sources } from '../../support/crm.ts';
 import { type OwnPostgres, startOwnPostgres } from '../../support/own-postgres.ts';
+import { untilSlotIsFree } from '../../support/slot.ts';
 import { stackAddresses } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -184,6 +185,7 @@ test('a slot that is invalidated, gone, and re-created: in status, too', async (
   );
   expect(await rig.run().ended).toMatchObject({ code: 'slot_invalid' });
 
+  await untilSlotIsFree(rig.legacy, rig.config.slot);
   await rig.legacy.query('SELECT pg_drop_replication_slot($1)', [rig.config.slot]);
   expect(failing(await look())).toContainEqual(
     expect.stringMatching(/^pipeline connector: Replication slot .* does not exist -> .*"A lost slot"/),

@@ -5,6 +5,7 @@ import { findFreePort } from '../../../infra/stack/free-port.ts';
 import type { StoredGate } from '../../../monitor/stages/gate.ts';
 import type { CliProcess } from '../../support/connector-process.ts';
 import { createGateRig, type GateRig, writePastSamples, writeVerified } from '../../support/gate-rig.ts';
+import { untilSlotIsFree } from '../../support/slot.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const OURS = 'ws-ours';
@@ -360,6 +361,7 @@ describe('no-go', () => {
   it('the slot: something else has moved it, or it is gone', async () => {
     await rig.stop(connector);
     await rig.legacy.query(`INSERT INTO workspaces (id, name) VALUES ('later', 'Later')`);
+    await untilSlotIsFree(rig.legacy, rig.config.slot);
     await rig.legacy.query(`SELECT pg_replication_slot_advance($1, pg_current_wal_flush_lsn())`, [rig.config.slot]);
     const moved = await rig.gate(OURS);
     expect(moved.line('replication slot')).toMatchObject({

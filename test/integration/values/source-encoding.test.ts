@@ -4,6 +4,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { CrosswalkError } from '../../../runtime/errors.ts';
 import { createConnectorRig } from '../../support/connector.ts';
+import { untilSlotIsFree } from '../../support/slot.ts';
 import { stackAddresses } from '../../support/stack.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { openTextOracle } from './text-oracle.ts';
@@ -88,6 +89,7 @@ test('SQL_ASCII with bytes that are no UTF-8: it stops, says so without the byte
     const events = await readValueEvents(rig, new Map([['words', ['id', 'word']]]));
     expect(events.map(({ after }) => after)).toEqual([{ id: '1', word: 'plain' }]);
     // The initial load meets the same text.
+    await untilSlotIsFree(writer, rig.config.slot);
     await writer.query(`SELECT pg_drop_replication_slot($1)`, [rig.config.slot]);
     const again = rig.run({
       CROSSWALK_SLOT: `${rig.config.slot}_again`,
