@@ -100,6 +100,8 @@ async function createApplicationLogin(owner: pg.Client, targetUrl: string) {
   const name = `bench_${randomBytes(6).toString('hex')}`;
   const password = randomBytes(12).toString('hex');
   await owner.query(`CREATE ROLE ${name} LOGIN PASSWORD '${password}' IN ROLE crosswalk_app`);
+  // As docs/application.md recommends: workers for one short query are taken from other sessions.
+  await owner.query(`ALTER ROLE ${name} SET max_parallel_workers_per_gather = 0`);
   const url = new URL(targetUrl);
   url.username = name;
   url.password = password;
