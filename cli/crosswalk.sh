@@ -19,5 +19,5 @@ else
 fi
 # Environment and flags as runtime/node-flags.ts has them. main.ts also keeps what is compiled, but cannot for itself.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$here/../node_modules/.cache/crosswalk}"
-export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
-exec "$node" --max-semi-space-size=4 --heap-growing-percent=50 "$main" "$@"
+export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
+exec "$node" --max-semi-space-size=4 --heap-growing-percent=40 --v8-pool-size=2 "$main" "$@"

@@ -60,7 +60,7 @@ interface Stretch {
  */
 const MOST_TOUCHED = 20_000;
 /** Maximum size of chunks read but not emitted; those being read, one per connection, come on top. */
-export const MOST_BYTES_AHEAD = 16 * 1024 * 1024;
+export const MOST_BYTES_AHEAD = 8 * 1024 * 1024;
 /** Overhead of a cell beyond its text. */
 const CELL_BYTES = 16;
 
