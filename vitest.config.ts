@@ -15,6 +15,7 @@ const LONG = [
   'kafka-addresses',
   'kafka-logins',
   'projector/frozen',
+  'projector/large-row',
   'projector/long-batch',
   'projector/readers',
   'projector/stalled-target',
