@@ -6,7 +6,7 @@ import type { GrowthPoint } from '../results.ts';
 import { measureBackfill } from './backfill.ts';
 
 /** How long one size may take. */
-const TIMEOUT_MS = 1_800_000;
+const TIMEOUT_MS = 3_000_000;
 
 /** Of how many rows the backfills of one and of 1,000 tenants are: the first size that a rate can be told of. */
 const TENANT_ROWS = 100_000;
