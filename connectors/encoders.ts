@@ -23,7 +23,8 @@ export interface Captured {
 
 /**
  * Registers the schemas of a relation under its topic's subjects and creates its encoder, which uses `writer`. Throws
- * `schema_incompatible` with the columns whose type differs from the log.
+ * `schema_incompatible` with the columns whose type differs from the log, `server_down` if the registry has only just
+ * started.
  */
 export async function register(
   relation: Relation,
@@ -33,10 +34,8 @@ export async function register(
   writer?: AvroWriter,
 ): Promise<Captured> {
   const topic = topicOf(config, relation.table);
-  const [keys, values] = await Promise.all([
-    registry.versionsOf(`${topic}-key`),
-    registry.versionsOf(`${topic}-value`),
-  ]);
+  const readVersions = () => Promise.all([registry.versionsOf(`${topic}-key`), registry.versionsOf(`${topic}-value`)]);
+  const [keys, values] = await readVersions();
   const versions = values.map(readColumns);
   const earlier = {
     keys: keys.map((json) => JSON.parse(json) as AvroRecord),
@@ -56,10 +55,12 @@ export async function register(
       databaseName,
       connectorVersion: CONNECTOR_VERSION,
     };
+    if (values.length === 0) assertVersions(topic, await readVersions(), 1);
     const encoder = createEncoder(relation, options, writer);
     const told = new Set(versions.flat().map(({ column }) => column));
     return { relation, topic, collection: `${relation.schema}.${relation.table}`, encoder, told };
   } catch (error) {
+    if (error instanceof RegistryError && !error.retry) assertVersions(topic, await readVersions(), values.length);
     const retyped = findRetyped(relation, readColumns(JSON.stringify(valueSchema)), versions);
     if (retyped.length === 0 || !(error instanceof RegistryError) || error.retry) throw error;
     const name = `${relation.schema}.${relation.table}`;
@@ -68,6 +69,16 @@ export async function register(
       cause: error,
     });
   }
+}
+
+/**
+ * A registry that has just started responds before it has read its storage: it then knows fewer versions than it has. Throws `server_down` if it knows more than `most` versions
+ * by now, because a schema made without them may name the columns otherwise.
+ */
+function assertVersions(topic: string, [, values]: readonly [unknown, readonly string[]], most: number): void {
+  if (values.length <= most) return;
+  const message = `schema registry: it had not yet read all versions of subject ${topic}-value when it was asked for them`;
+  throw new CrosswalkError('server_down.again', message);
 }
 
 type Columns = ReturnType<typeof readColumns>;

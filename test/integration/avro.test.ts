@@ -6,10 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cellOf, type Relation, type Row, toChanges } from '../../changes/change.ts';
 import { decodeMessage, type RelationMessage } from '../../changes/pgoutput.ts';
 import { UNCHANGED } from '../../changes/sent-row.ts';
+import { register as registerRelation } from '../../connectors/encoders.ts';
+import type { Config } from '../../runtime/config.ts';
 import { createDecoder } from '../../schemas/avro/decode.ts';
 import { createEncoder } from '../../schemas/avro/encode.ts';
 import { toFloat4Text, toFloat8Text } from '../../schemas/avro/float-text.ts';
-import { createRegistry, RegistryError } from '../../schemas/avro/registry.ts';
+import { createRegistry, type Registry, RegistryError } from '../../schemas/avro/registry.ts';
 import { toKeySchema, toValueSchema } from '../../schemas/avro/relation-schema.ts';
 import { schemaIdOf } from '../../schemas/avro/wire.ts';
 import { createDatabases, stackAddresses } from '../support/stack.ts';
@@ -270,6 +272,38 @@ describe('the schema registry', () => {
     const topic = `${TOPIC}.same`;
     const keyId = await registry.register(`${topic}-key`, toKeySchema(relation, topic)!);
     expect(await registry.register(`${topic}-key`, toKeySchema(relation, topic)!)).toBe(keyId);
+  });
+
+  test('a registry that answered before it had read its storage is asked again, whether it takes the schema or not', async () => {
+    const columns: [string, number][] = [
+      ['id', 23],
+      ['n', 23],
+    ];
+    const config = { topicPrefix: TOPIC, legacySchema: 'public' } as Config;
+    const registerAt = (relation: Relation, at: Registry) => registerRelation(relation, at, config, 'legacy');
+    await registerAt(table('starting', columns), registry);
+    await registerAt(table('starting', [...columns, ['a-b', 25]]), registry);
+    /** Knows no version the first time, as after a restart. */
+    const starting = (): Registry => {
+      const asked = new Set<string>();
+      const versionsOf: Registry['versionsOf'] = async (subject) => {
+        if (asked.has(subject)) return registry.versionsOf(subject);
+        asked.add(subject);
+        return [];
+      };
+      return { ...registry, versionsOf };
+    };
+    const waits = { code: 'server_down', message: expect.stringContaining('had not yet read all versions') };
+    const bigint: [string, number][] = [
+      ['id', 23],
+      ['n', 20],
+    ];
+    await expect(registerAt(table('starting', bigint), starting())).rejects.toMatchObject(waits);
+    await expect(registerAt(table('starting', bigint), registry)).rejects.toMatchObject({
+      code: 'schema_incompatible',
+    });
+    const others: [string, number][] = [...columns, ['a_b', 25]];
+    await expect(registerAt(table('starting', others), starting())).rejects.toMatchObject(waits);
   });
 
   test('what it keeps decodes what was encoded, by the id in the message', async () => {
