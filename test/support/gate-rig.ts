@@ -103,7 +103,7 @@ export async function createGateRig(name: string): Promise<GateRig> {
 export async function writePastSamples(owner: pg.Client): Promise<void> {
   await owner.query(
     `INSERT INTO crosswalk.lag_sample SELECT p, at, 1, 0 FROM unnest($1::text[]) p,
-       generate_series(date_bin('15 seconds', now(), 'epoch') - interval '70 minutes', now(), '15 seconds') at ON CONFLICT DO NOTHING`,
+       generate_series(date_bin('15 seconds', now(), 'epoch') - interval '70 minutes', now(), '15 seconds') at ON CONFLICT (projection, at) DO UPDATE SET lag_seconds = 1`,
     [allProjections.map(({ name }) => name)],
   );
 }

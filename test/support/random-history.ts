@@ -205,8 +205,8 @@ function createWorld(
   const arbitrary = HISTORY_TABLES.filter((table) => !MADE_UP.includes(table)).flatMap(
     (table): (readonly [() => Step[][], number])[] => [
       [() => [[(write) => write.insert(table, anyRow(table))]], 12],
-      [() => knownOrNew(table, (key) => set(table, key, someOf(anyRow(table)))), 6],
-      [() => knownOrNew(table, (key) => (write) => write.remove(table, key)), 6],
+      [() => knownOrNew(table, (key) => set(table, key, someOf(anyRow(table)))), 9],
+      [() => knownOrNew(table, (key) => (write) => write.remove(table, key)), 9],
     ],
   );
   const actions: (readonly [() => Step[][], number])[] = [
