@@ -34,8 +34,8 @@ export async function register(
   writer?: AvroWriter,
 ): Promise<Captured> {
   const topic = topicOf(config, relation.table);
-  const readVersions = () => Promise.all([registry.versionsOf(`${topic}-key`), registry.versionsOf(`${topic}-value`)]);
-  const [keys, values] = await readVersions();
+  const readValues = () => registry.versionsOf(`${topic}-value`);
+  const [keys, values] = await Promise.all([registry.versionsOf(`${topic}-key`), readValues()]);
   const versions = values.map(readColumns);
   const earlier = {
     keys: keys.map((json) => JSON.parse(json) as AvroRecord),
@@ -55,14 +55,15 @@ export async function register(
       databaseName,
       connectorVersion: CONNECTOR_VERSION,
     };
-    if (values.length === 0) assertVersions(topic, await readVersions(), 1);
+    if (values.length === 0) assertNoMore(topic, 1, await readValues());
     const encoder = createEncoder(relation, options, writer);
     const told = new Set(versions.flat().map(({ column }) => column));
     return { relation, topic, collection: `${relation.schema}.${relation.table}`, encoder, told };
   } catch (error) {
-    if (error instanceof RegistryError && !error.retry) assertVersions(topic, await readVersions(), values.length);
+    if (!(error instanceof RegistryError) || error.retry) throw error;
+    assertNoMore(topic, values.length, await readValues());
     const retyped = findRetyped(relation, readColumns(JSON.stringify(valueSchema)), versions);
-    if (retyped.length === 0 || !(error instanceof RegistryError) || error.retry) throw error;
+    if (retyped.length === 0) throw error;
     const name = `${relation.schema}.${relation.table}`;
     throw new CrosswalkError('schema_incompatible.retyped', `${name}: ${retyped.join(', ')}`, {
       table: relation.table,
@@ -72,11 +73,12 @@ export async function register(
 }
 
 /**
- * A registry that has just started responds before it has read its storage: it then knows fewer versions than it has. Throws `server_down` if it knows more than `most` versions
- * by now, because a schema made without them may name the columns otherwise.
+ * Throws `server_down` if a topic has more than `expected` versions of its value schema. A registry that has just
+ * started answers before it has read its storage, and a schema made without the earlier versions may give their fields
+ * to other columns.
  */
-function assertVersions(topic: string, [, values]: readonly [unknown, readonly string[]], most: number): void {
-  if (values.length <= most) return;
+function assertNoMore(topic: string, expected: number, versions: readonly string[]): void {
+  if (versions.length <= expected) return;
   const message = `schema registry: it had not yet read all versions of subject ${topic}-value when it was asked for them`;
   throw new CrosswalkError('server_down.again', message);
 }
