@@ -10,7 +10,6 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLegacySchema, loadSample } from '../../pipelines/crm/sample/load.ts';
 import { connect } from '../../runtime/postgres.ts';
-import { allProjections } from '../support/crm.ts';
 import {
   type DocBlock,
   isShell,
@@ -19,6 +18,7 @@ import {
   parseInlineCommands,
   toCommands,
 } from '../support/doc-blocks.ts';
+import { writePastSamples } from '../support/gate-rig.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/own-postgres.ts';
 import { createStackFolder, type StackFolder, type TypeOptions } from '../support/own-stack-folder.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -78,7 +78,7 @@ const plans: Record<string, Record<string, Plan>> = {
   },
   'docs/cutover.md': {
     // Its example is a gate that does not pass, either. The one that does stands further below in the page.
-    'cli/crosswalk.sh gate confirm all rollback --by ann --note "ws-test, 1 → 0"': { before: writePastSamples },
+    'cli/crosswalk.sh gate confirm all rollback --by ann --note "ws-test, 1 → 0"': { before: pretendAnHour },
     'cli/crosswalk.sh stage get': { says: /^ws-\S+ +1 /m },
     'cli/crosswalk.sh stage set ws-north 0 --by ann --reason "wrong totals on the job page"': { says: /stage 1 → 0/ },
     'cli/crosswalk.sh stage set all 0 --by ann --reason "incident 7"': { says: /all others: stage 1 → 0/ },
@@ -146,14 +146,10 @@ async function ask(url: string, sql: string, values: unknown[] = []): Promise<Re
 const owner = () => folder.addresses().TARGET_OWNER_URL!;
 const legacyOwner = () => folder.addresses().LEGACY_OWNER_URL!;
 
-/** A gate asks for an hour of samples: here it is an hour ago. */
-async function writePastSamples(): Promise<void> {
-  await ask(
-    owner(),
-    `INSERT INTO crosswalk.lag_sample SELECT p, at, 1, 0 FROM unnest($1::text[]) p,
-       generate_series(date_bin('15 seconds', now(), 'epoch') - interval '70 minutes', now(), '15 seconds') at ON CONFLICT (projection, at) DO UPDATE SET lag_seconds = 1`,
-    [allProjections.map(({ name }) => name)],
-  );
+/** A gate asks for an hour of samples. */
+async function pretendAnHour(): Promise<void> {
+  const client = await connect(owner(), 'docs');
+  await writePastSamples(client).finally(() => client.end());
 }
 
 /** One that is stopped half way. */

@@ -1,6 +1,5 @@
 // Kafka judges the times of records by its own clock, unless topics let it: what it refuses then, who says so, and that the remedy helps.
 
-import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
 import { topicSpecs } from '../../../connectors/topics.ts';
@@ -11,6 +10,7 @@ import { runCli } from '../../support/cli.ts';
 import { type ConnectorRig, createConnectorRig } from '../../support/connector.ts';
 import { crm } from '../../support/crm.ts';
 import { type OwnKafka, startOwnKafka } from '../../support/own-kafka.ts';
+import { alterTopic } from '../../support/topic-settings.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 /** The brokers' own coordinators, and the markers that end transactions, stay within it. */
@@ -60,18 +60,8 @@ async function isWhole(rig: ConnectorRig): Promise<void> {
   expect(log.length).toBeGreaterThan(300);
 }
 
-/** What a topic's settings are from now on: those that it must have, and these. */
-async function alter(rig: ConnectorRig, topic: string, changed: Readonly<Record<string, string>>): Promise<void> {
-  const spec = topicSpecs(rig.config).find((candidate) => candidate.topic === topic)!;
-  const configEntries = Object.entries({ ...spec.config, ...changed }).map(([name, value]) => ({ name, value }));
-  const admin = new kafkajs.Kafka({ brokers: [own.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
-  await admin.connect();
-  await admin.alterConfigs({
-    validateOnly: false,
-    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries }],
-  });
-  await admin.disconnect();
-}
+const alter = (rig: ConnectorRig, topic: string, changed: Readonly<Record<string, string>>) =>
+  alterTopic(rig.config, own.brokers, topic, changed);
 
 /** Carries out "kafka-configs --alter --topic … --add-config …" of a remedy, on a topic that has these settings. */
 async function carryOut(rig: ConnectorRig, remedy: string, has: Readonly<Record<string, string>>): Promise<void> {

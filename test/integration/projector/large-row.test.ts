@@ -1,10 +1,9 @@
 // A value of 50 MB, once its topic holds it: streamed, projected and verified.
 import { randomBytes } from 'node:crypto';
-import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { topicSpecs } from '../../../connectors/topics.ts';
 import { topicOf } from '../../../runtime/config.ts';
 import { stackAddresses } from '../../support/stack.ts';
+import { alterTopic } from '../../support/topic-settings.ts';
 import { createVerifyRig, namesOf, type VerifyRig } from '../../support/verify-rig.ts';
 
 const MB = 1_000_000;
@@ -15,24 +14,12 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => pipeline?.drop());
 
-async function raiseLimit(bytes: number): Promise<void> {
-  const { config } = pipeline.rig;
-  const name = topicOf(config, 'contacts');
-  const settings = { ...topicSpecs(config).find(({ topic }) => topic === name)!.config, 'max.message.bytes': bytes };
-  const admin = new kafkajs.Kafka({ brokers: stackAddresses().kafkaBrokers.split(',') }).admin();
-  await admin.connect();
-  const configEntries = Object.entries(settings).map(([key, value]) => ({ name: key, value: String(value) }));
-  await admin.alterConfigs({
-    validateOnly: false,
-    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name, configEntries }],
-  });
-  await admin.disconnect();
-}
-
 test('a jsonb of 50 MB arrives as it is, and stays when another column is updated', async () => {
   const { legacy, target, rig } = pipeline;
   await pipeline.connector.stop();
-  await raiseLimit(64 * MB);
+  await alterTopic(rig.config, stackAddresses().kafkaBrokers, topicOf(rig.config, 'contacts'), {
+    'max.message.bytes': String(64 * MB),
+  });
   const connector = rig.run();
   // Hardly compresses.
   const blob = randomBytes(37.5 * MB).toString('base64');

@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examine } from '../../../cli/commands/doctor.ts';
-import { topicSpecs } from '../../../connectors/topics.ts';
 import type { Check } from '../../../monitor/checks.ts';
 import { topicOf } from '../../../runtime/config.ts';
 import { createLog } from '../../../runtime/log.ts';
@@ -15,6 +14,7 @@ import { crm, migrateUp, sources } from '../../support/crm.ts';
 import { type OwnPostgres, startOwnPostgres } from '../../support/own-postgres.ts';
 import { untilSlotIsFree } from '../../support/slot.ts';
 import { stackAddresses } from '../../support/stack.ts';
+import { alterTopic } from '../../support/topic-settings.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -57,20 +57,7 @@ async function withAdmin(work: (admin: kafkajs.Admin) => Promise<unknown>): Prom
   await work(admin).finally(() => admin.disconnect());
 }
 const setRetention = (value: string) =>
-  withAdmin((admin) =>
-    admin.alterConfigs({
-      validateOnly: false,
-      resources: [
-        {
-          type: kafkajs.ConfigResourceTypes.TOPIC,
-          name: topicOf(rig.config, 'contacts'),
-          configEntries: Object.entries({ ...topicSpecs(rig.config)[0]!.config, 'retention.ms': value }).map(
-            ([name, text]) => ({ name, value: text }),
-          ),
-        },
-      ],
-    }),
-  );
+  alterTopic(rig.config, stackAddresses().kafkaBrokers, topicOf(rig.config, 'contacts'), { 'retention.ms': value });
 
 test('before anything has run: migrations and the connector are missing', async () => {
   const found = failing(await look());
