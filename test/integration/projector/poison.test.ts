@@ -179,14 +179,16 @@ describe('a large value', () => {
     ]);
   });
 
-  it('that no index holds is a letter, and is parted from its batch', async () => {
-    const thread = hex(10_000);
-    await log.deliver('contacts', 0, contactRow(A), contactRow(B, { thread_id: thread }), contactRow(C));
-    expect(await live()).toEqual([A, C]);
-    expect(await letters()).toEqual([{ key: B, reason: expect.stringMatching(/^54000/) }]);
-    await log.deliver('contacts', 0, contactRow(B, { thread_id: 'short' }));
-    expect(await letters()).toEqual([]);
-  });
+  it.each(['thread_id', 'lead_source'])(
+    'of %s that no index holds is a letter, and is parted from its batch',
+    async (column) => {
+      await log.deliver('contacts', 0, contactRow(A), contactRow(B, { [column]: hex(10_000) }), contactRow(C));
+      expect(await live()).toEqual([A, C]);
+      expect(await letters()).toEqual([{ key: B, reason: expect.stringMatching(/^54000/) }]);
+      await log.deliver('contacts', 0, contactRow(B, { [column]: 'short' }));
+      expect(await letters()).toEqual([]);
+    },
+  );
 
   it('of ten megabytes in a letter can be parked and written with others', async () => {
     const notes = 'x'.repeat(10_000_000);
