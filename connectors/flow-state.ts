@@ -64,6 +64,8 @@ export interface Streaming extends Flow {
    * Null between transactions. A Kafka transaction ends only there, so source transactions are published atomically.
    */
   open: SourceTransaction | null;
+  /** A mark was handled since the last commit: somebody waits for the position. */
+  isAwaited: boolean;
 }
 
 /** A flow that starts from the stored position. */
@@ -82,6 +84,7 @@ export function createStreaming(flow: Flow): Streaming {
     rest: createTransactionRest(),
     hops: createFlowTrace(flow.trace),
     open: null,
+    isAwaited: false,
   };
 }
 

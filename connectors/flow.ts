@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { toLsnText } from '../changes/lsn.ts';
+import { MARK_PREFIX } from '../changes/mark.ts';
 import type {
   CommitMessage,
   LogicalMessage,
@@ -95,6 +96,10 @@ async function handle(streaming: Streaming, message: Exclude<PgoutputMessage, Ro
         handleContext(streaming, message);
         return;
       }
+      if (message.prefix === MARK_PREFIX) {
+        streaming.isAwaited = true;
+        return;
+      }
       const emission = handleMarker(streaming, message);
       if (emission !== null) await publishReads(streaming, emission, lsn);
       return;
@@ -181,10 +186,10 @@ async function publishReads(streaming: Streaming, { relation, reads }: Emission,
 }
 
 /** Whether to commit now: nothing more is queued, and something must be stored. */
-function isCommitDue({ open, stream, publisher, deadLetters, heartbeat, reached }: Streaming): boolean {
+function isCommitDue({ open, stream, publisher, deadLetters, isAwaited, heartbeat, reached }: Streaming): boolean {
   if (open !== null || stream.hasItems()) return false;
   const isWaiting = publisher.count() > 0 || deadLetters.count() > 0;
-  return isWaiting || (heartbeat.isDue() && reached.isAhead());
+  return isWaiting || ((isAwaited || heartbeat.isDue()) && reached.isAhead());
 }
 
 /**
@@ -204,6 +209,7 @@ async function commit(streaming: Streaming): Promise<void> {
   stream.confirm(position.lsn);
   await reach?.('acknowledge.after');
   heartbeat.written();
+  streaming.isAwaited = false;
   status.lsn = position.lsn;
   status.sourceMicros = position.sourceMicros;
   status.snapshot = position.snapshot;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { parseLsn, toLsnText } from '../changes/lsn.ts';
+import { toLsnText } from '../changes/lsn.ts';
 import type { Position } from '../connectors/position.ts';
 import { type Config, topicOf } from '../runtime/config.ts';
 import { Failure } from '../runtime/error-codes.ts';
@@ -8,15 +8,6 @@ import type { Kafka } from '../runtime/kafka.ts';
 import { untilTrue } from '../runtime/retry.ts';
 import type { Projection } from './projection.ts';
 import { followPosition } from './read-position.ts';
-
-/** Commits a marker in the legacy database and returns an LSN beyond everything committed before. The log reaches it even if the captured tables do not change. */
-export async function markNow(legacy: pg.ClientBase): Promise<bigint> {
-  await legacy.query(`SELECT pg_logical_emit_message(true, 'crosswalk.mark', '')`);
-  const { rows } = await legacy.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
-  // A second marker beyond the LSN read: its commit moves the log past that LSN.
-  await legacy.query(`SELECT pg_logical_emit_message(true, 'crosswalk.mark', '')`);
-  return parseLsn(rows[0]!.lsn);
-}
 
 /** Waits until everything up to `lsn` is in the log and every projection has applied it, with no change parked. Throws `not_reached`. */
 export async function waitForLsn(

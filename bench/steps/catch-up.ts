@@ -1,4 +1,4 @@
-import { markNow } from '../../projectors/wait.ts';
+import { mark } from '../../projectors/mark.ts';
 import {
   type Applied,
   quotesTopic,
@@ -20,7 +20,7 @@ export async function measureLegs(
   processes = 1,
 ): Promise<{ source: Throughput; projector: Throughput }> {
   const changes = await loadChanges(bench, wanted);
-  const lsn = await markNow(bench.legacy);
+  const lsn = await mark(bench.legacy);
   const source = await measureSource(bench, changes, lsn);
   say(bench, `  connector alone: ${source.rowsPerSecond} changes/s`);
   const projector = await measureProjector(bench, { changes, lsn, processes });
@@ -80,7 +80,7 @@ async function measureProjector(
 /** Changes committed while nothing ran, then both at once: from the first event in the log to the last commit in the target. */
 export async function measureCatchUp(bench: Bench, wanted: number): Promise<Throughput> {
   const changes = await loadChanges(bench, wanted);
-  const lsn = await markNow(bench.legacy);
+  const lsn = await mark(bench.legacy);
   const logEnd = await readLogEnd(bench, quotesTopic(bench));
   const before = (await readApplied(bench)).total;
   resetServerPeaks(bench);

@@ -1,8 +1,9 @@
 import crm from '../../pipelines/crm/pipeline.ts';
+import { mark } from '../../projectors/mark.ts';
 import { statesOf } from '../../projectors/projection.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { verifyAll } from '../../projectors/verify/verify.ts';
-import { markNow, waitForLsn } from '../../projectors/wait.ts';
+import { waitForLsn } from '../../projectors/wait.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { type Bench, resetServerPeaks, say, startProgress, startWorker, withWorkers } from '../bench.ts';
 import type { Throughput } from '../results.ts';
@@ -16,7 +17,7 @@ export async function measureVerification(bench: Bench): Promise<Throughput> {
   return await withWorkers(starting, async (workers) => {
     // The time that the processes take to start is not part of it.
     await waitForLsn(bench.config, bench.kafka, bench.target, statesOf(crm.projections), {
-      lsn: await markNow(bench.legacy),
+      lsn: await mark(bench.legacy),
       timeoutMs: WAIT_MS,
       signal: bench.signal,
     });

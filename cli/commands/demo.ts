@@ -1,9 +1,10 @@
 import pg from 'pg';
+import { mark } from '../../projectors/mark.ts';
 import type { Sample, SampleReport } from '../../projectors/pipeline.ts';
 import { type Projection, statesOf } from '../../projectors/projection.ts';
 import { readTenants } from '../../projectors/read-tenants.ts';
 import { verifyAll } from '../../projectors/verify/verify.ts';
-import { markNow, waitForLsn } from '../../projectors/wait.ts';
+import { waitForLsn } from '../../projectors/wait.ts';
 import { type Config, parseConfig } from '../../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import { createKafka, type Kafka } from '../../runtime/kafka.ts';
@@ -76,7 +77,7 @@ export async function demo(context: CommandContext, options: { rows: number; sec
     const report = await runTraffic(demo, options.seconds);
     print(`  ${report.rowChanges} changes in ${report.transactions} transactions; waiting until they are applied`);
     await waitForLsn(config, demo.kafka, demo.target, projections, {
-      lsn: await markNow(demo.legacy),
+      lsn: await mark(demo.legacy),
       timeoutMs: WAIT_MS,
       signal: context.signal,
     });
@@ -180,7 +181,7 @@ async function runTraffic(
     assertRunning(processes, DIR);
     const startedAtMs = performance.now();
     await waitForLsn(config, kafka, target, projections, {
-      lsn: await markNow(legacy),
+      lsn: await mark(legacy),
       timeoutMs: WAIT_MS,
       signal: context.signal,
     });

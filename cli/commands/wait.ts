@@ -1,5 +1,6 @@
 import { parseLsn, toLsnText } from '../../changes/lsn.ts';
-import { markNow, waitForLsn } from '../../projectors/wait.ts';
+import { mark } from '../../projectors/mark.ts';
+import { waitForLsn } from '../../projectors/wait.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { connect } from '../../runtime/postgres.ts';
@@ -32,7 +33,7 @@ export async function wait(
 export async function markLegacy(url: string): Promise<bigint> {
   const legacy = await connect(url, 'wait');
   try {
-    return await markNow(legacy);
+    return await mark(legacy);
   } finally {
     await legacy.end();
   }

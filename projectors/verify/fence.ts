@@ -1,16 +1,17 @@
 import type pg from 'pg';
-import { parseLsn, toLsnText } from '../../changes/lsn.ts';
+import { toLsnText } from '../../changes/lsn.ts';
 import type { Position } from '../../connectors/position.ts';
 import { type Config, topicOf } from '../../runtime/config.ts';
 import { CrosswalkError, toCrosswalkError } from '../../runtime/errors.ts';
 import type { Kafka } from '../../runtime/kafka.ts';
 import { pause } from '../../runtime/retry.ts';
+import { mark } from '../mark.ts';
 import type { Projection } from '../projection.ts';
 import { followPosition } from '../read-position.ts';
 
 /** Waits until all committed legacy changes are applied. All waiters share one follower of the connector's position. */
 export interface Fence {
-  /** Resolves once these projections have applied, parked or dead-lettered everything that is committed now. `legacy` writes the mark. Throws `not_reached`. */
+  /** Resolves once these projections have applied, parked or dead-lettered everything that is committed now. `legacy` writes the mark, and must not wait for a standby. Throws `not_reached`. */
   pass(legacy: pg.ClientBase, projections: readonly Projection[]): Promise<void>;
   /** Number of fences passed. */
   passed(): number;
@@ -32,14 +33,6 @@ interface Waiter {
 const EVERY_MS = 5;
 /** A follower without a new position for this long, and for ten heartbeats, is reopened: a connection may hang forever. */
 const SILENT_MS = 15_000;
-
-/** The LSN of the mark is behind everything committed before, and its own commit carries the log past it. The marking session must not wait for a standby. */
-export async function mark(legacy: pg.ClientBase): Promise<bigint> {
-  const { rows } = await legacy.query<{ lsn: string }>(
-    `SELECT pg_logical_emit_message(true, 'crosswalk.mark', '')::text AS lsn`,
-  );
-  return parseLsn(rows[0]!.lsn);
-}
 
 /** `target` is used while there are waiters. `timeoutMs` 0: no timeout. */
 export function createFence(options: {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { loadSample } from '../../pipelines/crm/sample/load.ts';
 import { createTenants } from '../../pipelines/crm/tenants.ts';
+import { mark } from '../../projectors/mark.ts';
 import { runProjectors } from '../../projectors/project.ts';
 import type { Projection, Tenants } from '../../projectors/projection.ts';
 import {
@@ -13,7 +14,7 @@ import {
   rebuild,
 } from '../../projectors/rebuild/rebuild.ts';
 import { createProjectionStatus, type ProjectionStatus } from '../../projectors/status.ts';
-import { markNow, waitForLsn } from '../../projectors/wait.ts';
+import { waitForLsn } from '../../projectors/wait.ts';
 import type { Config } from '../../runtime/config.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
@@ -118,7 +119,7 @@ export async function createRebuildRig(
       return projectors;
     },
     async untilApplied(timeoutMs = 120_000) {
-      const lsn = await markNow(source.legacy);
+      const lsn = await mark(source.legacy);
       await waitForLsn(config, kafka, owner, allProjections, {
         lsn,
         timeoutMs,

@@ -2,12 +2,13 @@
 
 import type pg from 'pg';
 import { loadSample } from '../../pipelines/crm/sample/load.ts';
+import { mark } from '../../projectors/mark.ts';
 import { runProjectors } from '../../projectors/project.ts';
 import type { Projection } from '../../projectors/projection.ts';
 import { createProjectionStatus } from '../../projectors/status.ts';
 import { type Repair, repairRun } from '../../projectors/verify/repair.ts';
 import { type Verification, type VerifyOptions, verifyAll } from '../../projectors/verify/verify.ts';
-import { markNow, waitForLsn } from '../../projectors/wait.ts';
+import { waitForLsn } from '../../projectors/wait.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLog } from '../../runtime/log.ts';
 import { connect } from '../../runtime/postgres.ts';
@@ -92,7 +93,7 @@ export async function createVerifyRig(
     repair: (run) =>
       repairRun(rig.config, verified, readTenants(), run, { kafka, signal: AbortSignal.timeout(300_000) }),
     async untilApplied() {
-      const lsn = await markNow(rig.legacy);
+      const lsn = await mark(rig.legacy);
       await waitForLsn(rig.config, kafka, target, running, {
         ...{ lsn, timeoutMs: WAIT_MS, signal: AbortSignal.timeout(WAIT_MS) },
       });

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { parseLsn } from '../../../changes/lsn.ts';
+import { mark } from '../../../projectors/mark.ts';
 import { connect } from '../../../runtime/postgres.ts';
 import { type ConnectorRig, createConnectorRig, type RunningConnector } from '../../support/connector.ts';
 import { type CliProcess, startCli } from '../../support/connector-process.ts';
@@ -134,5 +135,16 @@ test('an idle source’s position moves, and is confirmed', async () => {
   await rig.legacy.query('INSERT INTO not_captured SELECT generate_series(1, 1000)');
   const lsn = await readServerLsn();
   await waitUntil('what nobody captures is confirmed', async () => (await readConfirmed()) >= lsn, 20_000);
+  await connector.stop();
+});
+
+test('a mark in an idle source does not wait for the next heartbeat', async () => {
+  const connector = rig.run({ CROSSWALK_HEARTBEAT_MS: '600000' });
+  await waitUntil('it streams', () => connector.status.state === 'streaming');
+  // The first one may be stored together with what the start has to store.
+  for (let nth = 0; nth < 2; nth += 1) {
+    const lsn = await mark(rig.legacy);
+    await waitUntil('its position is stored', async () => ((await rig.readPosition())?.lsn ?? 0n) >= lsn, 20_000);
+  }
   await connector.stop();
 });

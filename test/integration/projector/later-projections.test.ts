@@ -1,7 +1,8 @@
 // Projections that are written when the log has been there for long: they read it from its beginning, and what others wrote stays as it was.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTraffic } from '../../../pipelines/crm/sample/traffic.ts';
-import { markNow, waitForLsn } from '../../../projectors/wait.ts';
+import { mark } from '../../../projectors/mark.ts';
+import { waitForLsn } from '../../../projectors/wait.ts';
 import { targetTables } from '../../../projectors/write/catalog.ts';
 import { createKafka } from '../../../runtime/kafka.ts';
 import { createLog } from '../../../runtime/log.ts';
@@ -35,7 +36,7 @@ test('a log that was written before them fills them', async () => {
   for (const table of LATER)
     for (const kind of ['inserted', 'updated', 'deleted'] as const)
       expect(tables[table]![kind], `${table} ${kind}`).toBeGreaterThan(0);
-  const lsn = await markNow(rig.source.legacy);
+  const lsn = await mark(rig.source.legacy);
   const kafka = createKafka(rig.config.kafka(), createLog('silent'));
   await waitForLsn(rig.config, kafka, rig.owner, earlier, {
     lsn,
