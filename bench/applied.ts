@@ -114,6 +114,28 @@ export async function untilConfirmed(bench: Bench, workers: readonly Worker[], l
 }
 
 /**
+ * Waits until the slot restarts behind everything written by now. It restarts where the server last recorded its running transactions before the confirmed
+ * position: without such a record, a start decodes anew what legs before have written.
+ */
+export async function untilSlotIsCurrent(bench: Bench, workers: readonly Worker[]): Promise<void> {
+  const { rows } = await bench.legacy.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+  await untilReached(
+    bench,
+    workers,
+    'the slot restarts behind the legs before',
+    async () => {
+      await bench.legacy.query('SELECT pg_log_standby_snapshot()');
+      const { rows: found } = await bench.legacy.query<{ is: string }>(
+        'SELECT (restart_lsn >= $1::pg_lsn)::text AS is FROM pg_replication_slots WHERE slot_name = $2',
+        [rows[0]!.lsn, bench.config.slot],
+      );
+      return found[0]?.is === 'true';
+    },
+    200,
+  );
+}
+
+/**
  * Waits until everything is applied: `records` more than at `before`, then every partition up to the position that the connector has stored once
  * `isComplete` says so of it. Returns the state at the end.
  */

@@ -20,4 +20,6 @@ fi
 # Environment and flags as runtime/node-flags.ts has them. main.ts also keeps what is compiled, but cannot for itself.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$here/../node_modules/.cache/crosswalk}"
 export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
-exec "$node" --max-semi-space-size=4 --heap-growing-percent=40 --v8-pool-size=2 "$main" "$@"
+export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-131072}"
+export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}"
+exec "$node" --max-semi-space-size=4 --heap-growing-percent=50 --v8-pool-size=2 "$main" "$@"

@@ -1,9 +1,10 @@
 import type pg from 'pg';
-import { markNow, waitForLsn } from '../../projectors/wait.ts';
+import { mark } from '../../projectors/mark.ts';
+import { waitForLsn } from '../../projectors/wait.ts';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { createPool } from '../../runtime/postgres.ts';
 import { pause } from '../../runtime/retry.ts';
-import { quotesTopic, readLogEnd, untilLogPasses } from '../applied.ts';
+import { quotesTopic, readLogEnd, untilLogPasses, untilSlotIsCurrent } from '../applied.ts';
 import {
   type Bench,
   cpuBetween,
@@ -30,6 +31,7 @@ const CONNECTIONS = 10;
 
 /** Commits of one row at a steady rate, three inserts to two updates, each on a row of its own: source commit to target commit. One commit waits for the start of the processes. */
 export async function measureLatency(bench: Bench, seconds: number): Promise<Latency> {
+  await withWorkers([startWorker(bench, 'connect', 'before_latency')], (workers) => untilSlotIsCurrent(bench, workers));
   const before = await readLogEnd(bench, quotesTopic(bench));
   bench.lastRow += 1;
   await bench.legacy.query(insertQuotes('quotes'), [bench.lastRow, bench.lastRow]);
@@ -39,7 +41,7 @@ export async function measureLatency(bench: Bench, seconds: number): Promise<Lat
     const startedMs = Math.min(...workers.map(({ startedAtMs }) => startedAtMs));
     const untilVisible = async () =>
       await waitForLsn(bench.config, bench.kafka, bench.target, bench.projections, {
-        ...{ lsn: await markNow(bench.legacy), timeoutMs: WAIT_MS, signal: bench.signal },
+        ...{ lsn: await mark(bench.legacy), timeoutMs: WAIT_MS, signal: bench.signal },
       });
     const measured = await measureSingleCommits(bench, workers, { seconds, untilVisible });
     await bench.assertEqual();

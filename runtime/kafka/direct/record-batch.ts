@@ -51,14 +51,14 @@ export function encodeBatch(
   let maxTime = firstTime;
   let most = 0;
   for (const record of records) most += sizeAtMost(record);
-  const body = Buffer.allocUnsafe(HEADER_BYTES + most);
+  const body = scratch(HEADER_BYTES + most);
   let at = HEADER_BYTES;
   for (const [delta, record] of records.entries()) {
     const time = Number(record.timestampMs);
     if (time > maxTime) maxTime = time;
     at = writeRecord(body, at, record, delta, time - firstTime);
   }
-  let batch = body.subarray(0, at);
+  let batch: Buffer | null = null;
   let codec = 0;
   if (at - HEADER_BYTES > COMPRESS_FROM_BYTES) {
     const options = { params: ZSTD_PARAMS, ...roomFor((at - HEADER_BYTES) >> 2) };
@@ -69,6 +69,7 @@ export function encodeBatch(
       codec = ZSTD;
     }
   }
+  batch ??= Buffer.from(body.subarray(0, at));
   batch.writeBigInt64BE(0n, 0);
   batch.writeInt32BE(batch.length - LENGTH_END, 8);
   batch.writeInt32BE(-1, LENGTH_END);
@@ -83,6 +84,17 @@ export function encodeBatch(
   batch.writeInt32BE(records.length, AT.count);
   batch.writeUInt32BE(crc32c(batch.subarray(AT.attributes)), AT.crc);
   return batch;
+}
+
+/** Larger batches are rare, and their buffers are not kept. */
+const MOST_SCRATCH_BYTES = 1024 * 1024;
+let kept = Buffer.alloc(0);
+
+/** A buffer for one batch that is overwritten by the next: a new one for each would be most of what a connector allocates. */
+function scratch(bytes: number): Buffer {
+  if (bytes > MOST_SCRATCH_BYTES) return Buffer.allocUnsafe(bytes);
+  if (kept.length < bytes) kept = Buffer.allocUnsafeSlow(Math.min(bytes * 2, MOST_SCRATCH_BYTES));
+  return kept;
 }
 
 /** Longest form of a number in the format, where it has up to 64 bits. */
