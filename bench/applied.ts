@@ -113,6 +113,13 @@ export async function untilConfirmed(bench: Bench, workers: readonly Worker[], l
   return atMs;
 }
 
+/** Waits until the projector has analyzed the loaded tables and filled the figures, which it begins within two seconds after the load. */
+export async function untilUpkeepIsDone(bench: Bench, workers: readonly Worker[]): Promise<void> {
+  const sql = `SELECT FROM crosswalk.upkeep WHERE task = 'statistics'`;
+  const isDone = async () => (await bench.target.query(sql)).rowCount! > 0;
+  await untilReached(bench, workers, 'statistics and figures of the loaded tables', isDone, 100);
+}
+
 /**
  * Waits until the slot restarts behind everything written by now. It restarts where the server last recorded its running transactions before the confirmed
  * position: without such a record, a start decodes anew what legs before have written.
