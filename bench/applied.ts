@@ -1,4 +1,5 @@
-import { parseLsn } from '../changes/lsn.ts';
+import { parseLsn, toLsnText } from '../changes/lsn.ts';
+import { mark } from '../projectors/mark.ts';
 import { readPosition } from '../projectors/read-position.ts';
 import { topicOf } from '../runtime/config.ts';
 import { Failure } from '../runtime/error-codes.ts';
@@ -125,18 +126,18 @@ export async function untilUpkeepIsDone(bench: Bench, workers: readonly Worker[]
  * position: without such a record, a start decodes anew what legs before have written.
  */
 export async function untilSlotIsCurrent(bench: Bench, workers: readonly Worker[]): Promise<void> {
-  const { rows } = await bench.legacy.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+  const lsn = toLsnText(await mark(bench.legacy));
   await untilReached(
     bench,
     workers,
     'the slot restarts behind the legs before',
     async () => {
       await bench.legacy.query('SELECT pg_log_standby_snapshot()');
-      const { rows: found } = await bench.legacy.query<{ is: string }>(
+      const { rows } = await bench.legacy.query<{ is: string }>(
         'SELECT (restart_lsn >= $1::pg_lsn)::text AS is FROM pg_replication_slots WHERE slot_name = $2',
-        [rows[0]!.lsn, bench.config.slot],
+        [lsn, bench.config.slot],
       );
-      return found[0]?.is === 'true';
+      return rows[0]?.is === 'true';
     },
     200,
   );

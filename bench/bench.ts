@@ -54,6 +54,8 @@ export interface Bench extends Run, Databases {
   readonly projection: string;
   /** The script that is its projector, with arguments. */
   readonly projector: readonly [string, ...string[]];
+  /** Whether it analyzes the tables and fills the figures after a load. */
+  readonly hasUpkeep: boolean;
   /** Throws unless the target holds what it must. */
   readonly assertEqual: () => Promise<void>;
 }

@@ -22,6 +22,8 @@ interface Kind {
   readonly projection: string;
   readonly projector: Bench['projector'];
   readonly visibleIn: string;
+  /** Whether the projector analyzes the tables and fills the figures after a load: only if all declared projections run. */
+  readonly hasUpkeep: boolean;
   /** Tables that the connector captures; by default all of them. */
   readonly tables?: string;
   readonly targetSchema?: string;
@@ -36,6 +38,7 @@ export const fanOut: Kind = {
   projection: 'quotes',
   projector: shippedProjector,
   visibleIn: 'crm.quotes_new',
+  hasUpkeep: true,
   assertEqual: assertFannedOut,
 };
 
@@ -45,6 +48,7 @@ export const flat: Kind = {
   projection: flatQuotes.name,
   projector: flatProjector,
   visibleIn: 'crm.quotes',
+  hasUpkeep: false,
   tables: 'quotes',
   targetSchema: flatTable,
   assertEqual: (databases) => assertCopied(databases, 'crm.quotes'),

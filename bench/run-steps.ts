@@ -127,7 +127,7 @@ export async function runSteps(run: Run, plan: Plan): Promise<Results> {
     if (now('flat')) {
       say(run, `\n${of}: quotes to the same table`);
       await withPipeline(run, `flat_${repetition}`, flat, async (bench) => {
-        add('flatBackfill', await measureBackfill(bench, run.sizes.rows, { hasUpkeep: false }));
+        add('flatBackfill', await measureBackfill(bench, run.sizes.rows));
         add('flatCatchup', await measureCatchUp(bench, run.sizes.changes));
       });
       await takeTimes('flat');

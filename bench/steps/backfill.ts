@@ -9,13 +9,7 @@ import { beginUse, followApplied, toThroughput } from './throughput.ts';
 export async function measureBackfill(
   bench: Bench,
   rows: number,
-  options: {
-    readonly customers?: Customers;
-    readonly tenants?: number;
-    readonly timeoutMs?: number;
-    /** False where no upkeep can follow: not all declared projections run. */
-    readonly hasUpkeep?: boolean;
-  } = {},
+  options: { readonly customers?: Customers; readonly tenants?: number; readonly timeoutMs?: number } = {},
 ): Promise<Throughput> {
   await loadRows(bench, bench.legacy, 'quotes', rows, options);
   bench.lastRow = rows;
@@ -32,7 +26,7 @@ export async function measureBackfill(
     });
     if (before > rows / 2) throw new Error('the load was over before it was measured: more rows are needed');
     const used = use.end();
-    if (options.hasUpkeep !== false) {
+    if (bench.hasUpkeep) {
       // Otherwise the next leg would do it.
       await untilUpkeepIsDone(bench, workers);
       say(bench, `  statistics and figures: done after ${((Date.now() - committedAtMs) / 1000).toFixed(1)} s`);

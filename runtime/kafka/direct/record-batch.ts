@@ -90,7 +90,7 @@ export function encodeBatch(
 const MOST_SCRATCH_BYTES = 1024 * 1024;
 let kept = Buffer.alloc(0);
 
-/** A buffer for one batch that is overwritten by the next: a new one for each would be most of what a connector allocates. */
+/** A buffer for one batch. The next batch overwrites it. */
 function scratch(bytes: number): Buffer {
   if (bytes > MOST_SCRATCH_BYTES) return Buffer.allocUnsafe(bytes);
   if (kept.length < bytes) kept = Buffer.allocUnsafeSlow(Math.min(bytes * 2, MOST_SCRATCH_BYTES));
