@@ -5,6 +5,7 @@ import { toCells } from '../source-change.ts';
 import type { TargetShapes } from './catalog.ts';
 import { FoldError } from './data-error.ts';
 import type { Flight } from './flight.ts';
+import { toJsonbRows } from './jsonb-rows.ts';
 import { type HistoryStep, isSameState } from './map-history.ts';
 import { LINEAGE_COLUMNS } from './statements.ts';
 
@@ -27,7 +28,7 @@ export async function sendHistory(
   const reading = flight.ask(readStates(client, projection.name, unknown));
   if (unknown.length > 0) await flight.landed();
   const stored = await reading;
-  const cells = new Map<string, Cell[][]>();
+  const added = new Map<string, Cell[][]>(history.targets.map(({ table }) => [table, []]));
   for (const [legacyKey, list] of steps) {
     for (const { change, before: known, after } of list) {
       const before = known === undefined ? stored.get(legacyKey) : known;
@@ -36,17 +37,16 @@ export async function sendHistory(
       const lineage = [projection.source, legacyKey, lsn, xid, committedAt, projection.version];
       const id = change.identity;
       const ordinal = id.slice(id.lastIndexOf('/') + 1);
-      const added = tryRows(() =>
+      const rows = tryRows(() =>
         history.rowsOf({ id, ordinal, before, after, committedAt, context: change.context ?? null }),
       );
       for (const { table, columns } of history.targets) {
-        const rows = (added[table] ?? []).map((row) => [...toCells(row, columns), ...lineage]);
-        cells.set(table, [...(cells.get(table) ?? []), ...rows]);
+        for (const row of rows[table] ?? []) added.get(table)!.push([...toCells(row, columns), ...lineage]);
       }
     }
   }
   for (const { table, columns } of history.targets) {
-    const rows = cells.get(table) ?? [];
+    const rows = added.get(table)!;
     if (rows.length > 0) flight.add(append(client, shapes, table, columns, rows));
   }
   flight.add(writeStates(client, projection.name, steps));
@@ -65,7 +65,7 @@ async function append(
   shapes: TargetShapes,
   table: string,
   columns: readonly string[],
-  rows: readonly Cell[][],
+  rows: readonly (readonly Cell[])[],
 ): Promise<void> {
   const { types } = shapes.get(table)!;
   const written = [...columns, ...LINEAGE_COLUMNS];
@@ -73,7 +73,7 @@ async function append(
     name: `crosswalk append ${table}`,
     text: `INSERT INTO ${quoteIdent(table)} (${written.map(quoteIdent).join(', ')}, origin)
      SELECT ${written.map((column, index) => `(r->>${index})::${types[column]}`).join(', ')}, 'cdc' FROM jsonb_array_elements($1::jsonb) r ON CONFLICT (id) DO NOTHING`,
-    values: [JSON.stringify(rows)],
+    values: [toJsonbRows(rows)],
   });
 }
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { parseLsn } from '../../changes/lsn.ts';
-import type { Aggregate, Cell, FoldedRow, Implied, NewRow, Projection } from '../projection.ts';
-import { type Lineage, type SourceChange, toCells } from '../source-change.ts';
+import type { Aggregate, Cell, FoldedRow, Implied, NewRow, OwnedTarget, Projection } from '../projection.ts';
+import type { Lineage, SourceChange } from '../source-change.ts';
 import { compareBytes } from '../values/text.ts';
 import { sendHistory } from './apply-history.ts';
 import type { TargetShapes } from './catalog.ts';
@@ -14,6 +14,7 @@ import {
 } from './contributions.ts';
 import { createFlight, type Flight } from './flight.ts';
 import { type FoldedKey, foldKeys, foldParts, rowsThatGo } from './fold-keys.ts';
+import { toJsonbRows } from './jsonb-rows.ts';
 import type { HistoryStep } from './map-history.ts';
 import { type FoldCause, retractNamed, toRefolds, toRepairs } from './repair.ts';
 import { ownedColumns, type TargetWrites, writeTargets } from './write-targets.ts';
@@ -70,19 +71,7 @@ export async function sendMapped(
   for (const target of projection.owned) {
     const columns = ownedColumns(target, isRepair);
     const deletedAt = 'deleted_at' in shapes.get(target.table)!.types ? [null] : [];
-    const scopes: TargetWrites['scopes'][number][] = [];
-    const cells: Cell[][] = [];
-    for (const { legacyKey, implied, lineage } of rows) {
-      const newRows = implied.rows[target.table] ?? [];
-      scopes.push({ value: target.scope.of(legacyKey), legacyKey, lineage, ids: newRows.map((row) => row.id!) });
-      const { lsn, xid, committedAt } = lineage;
-      for (const row of newRows) {
-        cells.push(
-          toWritten(row, columns, deletedAt, [projection.source, legacyKey, lsn, xid, committedAt, projection.version]),
-        );
-      }
-    }
-    writes.set(target.table, { scopes, rows: cells });
+    writes.set(target.table, toOwnedWrites(projection, target, { columns, deletedAt }, rows));
   }
   flight.add(writeTargets(client, { projection, isRepair }, shapes, writes));
   // Every writer uses the same order: projections that share two aggregates wait for each other's merge keys.
@@ -101,6 +90,27 @@ export async function sendMapped(
   }
   await flight.landed();
   for (const merge of merges) await sendMerge(client, flight, shapes, { projection, isRepair }, merge);
+}
+
+/** Rows of one table that legacy rows imply, and those to retract. */
+function toOwnedWrites(
+  { source, version }: Projection,
+  { table, scope }: OwnedTarget,
+  { columns, deletedAt }: { readonly columns: readonly string[]; readonly deletedAt: readonly Cell[] },
+  mapped: readonly MappedRow[],
+): TargetWrites {
+  const scopes = mapped.map(({ legacyKey, implied, lineage }) => {
+    const ids = (implied.rows[table] ?? []).map((row) => row.id!);
+    return { value: scope.of(legacyKey), legacyKey, lineage, ids };
+  });
+  function* rows() {
+    for (const { legacyKey, implied, lineage } of mapped) {
+      const { lsn, xid, committedAt } = lineage;
+      for (const row of implied.rows[table] ?? [])
+        yield toWritten(row, columns, deletedAt, [source, legacyKey, lsn, xid, committedAt, version]);
+    }
+  }
+  return { scopes, rows: toJsonbRows(rows()) };
 }
 
 /** Merge keys of one aggregate that are being locked, and the changes to make under them. */
@@ -166,24 +176,25 @@ function toFoldWrites(
   causes: ReadonlyMap<string, FoldCause>,
 ): TargetWrites {
   const scopes: TargetWrites['scopes'][number][] = [];
-  const cells: Cell[][] = [];
   // A row may move from one merge key to another. One statement must not write it twice.
   const comes = new Set(
     folded.length > 1 ? folded.flatMap(({ rows }) => (rows[table] ?? []).map(({ row }) => row.id)) : [],
   );
-  for (const key of folded) {
-    const results = key.rows[table] ?? [];
-    const cause = causes.get(key.mergeKey)!;
-    cells.push(...results.map((result) => toFoldedCells(result, columns)));
-    if (key.before === null || keyColumn === 'id')
-      scopes.push({ value: key.mergeKey, ...cause, ids: results.map(({ row }) => row.id!) });
-    // With a front, only rows that are known to disappear are retracted; the many others are not searched.
-    else {
-      const gone = rowsThatGo(key, table).filter(({ id }) => !comes.has(id));
-      cells.push(...gone.map((row) => toGoneCells(row, columns, cause, projection)));
+  function* rows() {
+    for (const key of folded) {
+      const results = key.rows[table] ?? [];
+      const cause = causes.get(key.mergeKey)!;
+      for (const result of results) yield toFoldedCells(result, columns);
+      if (key.before === null || keyColumn === 'id')
+        scopes.push({ value: key.mergeKey, ...cause, ids: results.map(({ row }) => row.id!) });
+      // With a front, only rows that are known to disappear are retracted; the many others are not searched.
+      else {
+        const gone = rowsThatGo(key, table).filter(({ id }) => !comes.has(id));
+        for (const row of gone) yield toGoneCells(row, columns, cause, projection);
+      }
     }
   }
-  return { scopes, rows: cells };
+  return { rows: toJsonbRows(rows()), scopes };
 }
 
 /** A folded row with the lineage of its newest contributor. */
@@ -216,5 +227,10 @@ function toWritten(
   deletedAt: readonly Cell[],
   lineage: readonly string[],
 ): Cell[] {
-  return [...toCells(row, columns), ...deletedAt, ...lineage];
+  const cells = new Array<Cell>(columns.length + deletedAt.length + lineage.length);
+  let at = 0;
+  for (const column of columns) cells[at++] = row[column] ?? null;
+  for (const cell of deletedAt) cells[at++] = cell;
+  for (const cell of lineage) cells[at++] = cell;
+  return cells;
 }

@@ -1,10 +1,11 @@
 import type pg from 'pg';
-import type { Aggregate, Cell, OwnedTarget, Projection } from '../projection.ts';
+import type { Aggregate, OwnedTarget, Projection } from '../projection.ts';
 import type { Lineage } from '../source-change.ts';
 import type { TargetShapes } from './catalog.ts';
+import { toJsonbRows } from './jsonb-rows.ts';
 import { type TargetShape, writeSql } from './statements.ts';
 
-/** Rows of one table to write. Rows within a scope that are not listed are retracted. Cells in the order of `writtenColumns`. */
+/** Rows of one table to write. Rows within a scope that are not listed are retracted. */
 export interface TargetWrites {
   readonly scopes: readonly {
     readonly value: string;
@@ -13,7 +14,8 @@ export interface TargetWrites {
     readonly lineage: Lineage;
     readonly ids: readonly string[];
   }[];
-  readonly rows: readonly (readonly Cell[])[];
+  /** Cells in the order of `writtenColumns`, as `toJsonbRows` encodes them. */
+  readonly rows: Buffer;
 }
 
 interface Prepared {
@@ -41,9 +43,9 @@ export async function writeTargets(
   const { name, text, targets } = prepare(owner, shapes);
   // A projection may feed an aggregate and own no rows.
   if (targets.length === 0) return;
-  const values: string[] = [owner.projection.source, owner.projection.version];
+  const values: (string | Buffer)[] = [owner.projection.source, owner.projection.version];
   for (const target of targets) {
-    const { scopes, rows } = writes.get(target.shape.table) ?? { scopes: [], rows: [] };
+    const { scopes, rows } = writes.get(target.shape.table) ?? { scopes: [], rows: toJsonbRows([]) };
     // With `id` as scope, a row that is still implied cannot have to be retracted.
     const retractions = target.scopeColumn === 'id' ? scopes.filter((scope) => scope.ids.length === 0) : scopes;
     values.push(
@@ -52,7 +54,7 @@ export async function writeTargets(
           ...[value, lsn, xid, committedAt, ids, legacyKey],
         ]),
       ),
-      JSON.stringify(rows),
+      rows,
     );
   }
   await client.query({ name, text, values });
