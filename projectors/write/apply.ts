@@ -175,26 +175,26 @@ function toFoldWrites(
   folded: readonly FoldedKey[],
   causes: ReadonlyMap<string, FoldCause>,
 ): TargetWrites {
-  const scopes: TargetWrites['scopes'][number][] = [];
+  // With a front, only rows that are known to disappear are retracted; the many others are not searched.
+  const isSearched = ({ before }: FoldedKey) => before === null || keyColumn === 'id';
+  const scopes = folded.filter(isSearched).map(({ mergeKey, rows }) => ({
+    ...causes.get(mergeKey)!,
+    value: mergeKey,
+    ids: (rows[table] ?? []).map(({ row }) => row.id!),
+  }));
   // A row may move from one merge key to another. One statement must not write it twice.
   const comes = new Set(
     folded.length > 1 ? folded.flatMap(({ rows }) => (rows[table] ?? []).map(({ row }) => row.id)) : [],
   );
   function* rows() {
     for (const key of folded) {
-      const results = key.rows[table] ?? [];
-      const cause = causes.get(key.mergeKey)!;
-      for (const result of results) yield toFoldedCells(result, columns);
-      if (key.before === null || keyColumn === 'id')
-        scopes.push({ value: key.mergeKey, ...cause, ids: results.map(({ row }) => row.id!) });
-      // With a front, only rows that are known to disappear are retracted; the many others are not searched.
-      else {
-        const gone = rowsThatGo(key, table).filter(({ id }) => !comes.has(id));
-        for (const row of gone) yield toGoneCells(row, columns, cause, projection);
-      }
+      for (const result of key.rows[table] ?? []) yield toFoldedCells(result, columns);
+      if (isSearched(key)) continue;
+      const gone = rowsThatGo(key, table).filter(({ id }) => !comes.has(id));
+      for (const row of gone) yield toGoneCells(row, columns, causes.get(key.mergeKey)!, projection);
     }
   }
-  return { rows: toJsonbRows(rows()), scopes };
+  return { scopes, rows: toJsonbRows(rows()) };
 }
 
 /** A folded row with the lineage of its newest contributor. */
