@@ -6,7 +6,7 @@ import { join } from 'node:path';
  */
 export const NODE_FLAGS: readonly string[] = [
   '--max-semi-space-size=4',
-  '--heap-growing-percent=75',
+  '--heap-growing-percent=60',
   '--v8-pool-size=2',
 ];
 

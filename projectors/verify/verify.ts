@@ -323,12 +323,13 @@ function restore(run: Run, { plans, relations }: Sessions, looks: ReturnType<typ
   }
 }
 
-/** Rows on both sides, as PostgreSQL estimates them. */
+/** Rows on both sides, as PostgreSQL estimates them. `pg_partition_tree` returns no row for a table that is neither partitioned nor a partition. */
 async function estimateRows({ legacy, target, plans, relations }: Sessions): Promise<number> {
   const estimate = async (client: pg.ClientBase, tables: readonly string[]) => {
     const { rows } = await client.query<{ rows: string }>(
       `SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint AS rows FROM unnest($1::text[]) AS t (name)
-       CROSS JOIN LATERAL pg_partition_tree(t.name::regclass) p JOIN pg_class c ON c.oid = p.relid WHERE p.isleaf`,
+       LEFT JOIN LATERAL pg_partition_tree(t.name::regclass) p ON true
+       JOIN pg_class c ON c.oid = coalesce(p.relid, t.name::regclass) WHERE coalesce(p.isleaf, true)`,
       [tables],
     );
     return Number(rows[0]!.rows);
