@@ -2,6 +2,8 @@ import type { Cell } from '../projection.ts';
 
 /** Largest buffer that is kept for the next rows. */
 const KEPT_BYTES = 4 * 1024 * 1024;
+/** Longest text, in UTF-16 code units, for which three bytes for each are reserved instead of counting them. */
+const SHORT = 64 * 1024;
 /** Before the text of a `jsonb` in PostgreSQL's binary form. */
 const VERSION = 1;
 const COMMA = 0x2c;
@@ -22,9 +24,9 @@ export function toJsonbRows(rows: Iterable<readonly Cell[]>): Buffer {
   let isFirst = true;
   for (const cells of rows) {
     const json = JSON.stringify(cells);
-    const most = end + 3 * json.length + 2;
+    const most = end + (json.length > SHORT ? Buffer.byteLength(json) : 3 * json.length) + 2;
     if (most > bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(2 * most);
+      const larger = Buffer.allocUnsafeSlow(Math.max(most, Math.ceil(1.5 * bytes.length)));
       bytes.copy(larger, 0, 0, end);
       bytes = larger;
     }
@@ -33,8 +35,7 @@ export function toJsonbRows(rows: Iterable<readonly Cell[]>): Buffer {
     end += bytes.write(json, end);
   }
   bytes[end++] = CLOSE;
-  if (bytes.length <= KEPT_BYTES) kept = bytes;
-  const parameter = Buffer.allocUnsafeSlow(end);
-  bytes.copy(parameter, 0, 0, end);
-  return parameter;
+  if (bytes.length > KEPT_BYTES) return bytes.subarray(0, end);
+  kept = bytes;
+  return Buffer.from(bytes.subarray(0, end));
 }
