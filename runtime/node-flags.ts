@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 /**
- * Flags of Node.js for long-running processes: a small young generation, a heap that grows by half between two major collections instead of several times its size, and two
+ * Flags of Node.js for long-running processes: a small young generation, a heap that grows by 60 % between two major collections instead of several times its size, and two
  * threads that collect and compile beside the main one. docs/performance.md has the effect of each. `cli/crosswalk.sh` and the image name the same ones.
  */
 export const NODE_FLAGS: readonly string[] = [
