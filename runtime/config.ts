@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as v from 'valibot';
 import { type AddressSetting, noteUse } from './address-use.ts';
 import { CrosswalkError } from './errors.ts';
 import { type Fault, parseFaults } from './faults.ts';
@@ -7,61 +7,74 @@ import { parseAddress } from './postgres-address.ts';
 
 /** A setting of text that a reader takes, or refuses with a CrosswalkError. */
 const readBy = <T>(read: (text: string) => T) =>
-  z.string().transform((text, context) => {
-    try {
-      return read(text);
-    } catch (error) {
-      if (!(error instanceof CrosswalkError)) throw error;
-      context.addIssue({ code: 'custom', message: error.message });
-      return z.NEVER;
-    }
-  });
-const postgresUrl = readBy((text) => {
-  parseAddress(text);
-  return text;
-});
-const count = (fallback: number, min: number, max: number) =>
-  z.coerce.number().int().min(min).max(max).default(fallback);
-const flag = z
-  .enum(['true', 'false', '1', '0'])
-  .default('false')
-  .transform((text) => text === 'true' || text === '1');
+  v.pipe(
+    v.string(),
+    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
+      try {
+        return read(dataset.value);
+      } catch (error) {
+        if (!(error instanceof CrosswalkError)) throw error;
+        addIssue({ message: error.message });
+        return NEVER;
+      }
+    }),
+  );
+const postgresUrl = v.optional(
+  readBy((text) => {
+    parseAddress(text);
+    return text;
+  }),
+);
+const text = v.optional(v.string());
+const count = (fallback: number, min: number, max: number) => {
+  const isWithin = (value: number) => Number.isInteger(value) && value >= min && value <= max;
+  return v.pipe(
+    v.optional(v.string(), String(fallback)),
+    v.transform(Number),
+    v.check(isWithin, `must be a whole number from ${min} to ${max}`),
+  );
+};
+const oneOf = <const T extends readonly string[]>(options: T) =>
+  v.picklist(options, `must be one of ${options.join(', ')}`);
+const flag = v.pipe(
+  v.optional(oneOf(['true', 'false', '1', '0']), 'false'),
+  v.transform((value) => value === 'true' || value === '1'),
+);
 /** Names that become part of SQL identifiers, topics and metric labels. */
 const name = (fallback: string) =>
-  z
-    .string()
-    .regex(/^[a-z][a-z0-9_]{0,40}$/, 'must be lower-case letters, digits and _')
-    .default(fallback);
+  v.optional(
+    v.pipe(v.string(), v.regex(/^[a-z][a-z0-9_]{0,40}$/, 'must be lower-case letters, digits and _')),
+    fallback,
+  );
 
-const schema = z.object({
-  LEGACY_DATABASE_URL: postgresUrl.optional(),
-  LEGACY_OWNER_URL: postgresUrl.optional(),
-  TARGET_DATABASE_URL: postgresUrl.optional(),
-  TARGET_OWNER_URL: postgresUrl.optional(),
-  TARGET_ADMIN_EMAIL: z
-    .string()
-    .regex(/^[^\s@]+@[^\s@]+$/, 'must be an e-mail address')
-    .optional(),
-  TARGET_OPERATOR_URL: postgresUrl.optional(),
-  RESTORE_DATABASE_URL: postgresUrl.optional(),
-  KAFKA_BROKERS: readBy(parseBrokers).optional(),
+const schema = v.object({
+  LEGACY_DATABASE_URL: postgresUrl,
+  LEGACY_OWNER_URL: postgresUrl,
+  TARGET_DATABASE_URL: postgresUrl,
+  TARGET_OWNER_URL: postgresUrl,
+  TARGET_ADMIN_EMAIL: v.optional(v.pipe(v.string(), v.regex(/^[^\s@]+@[^\s@]+$/, 'must be an e-mail address'))),
+  TARGET_OPERATOR_URL: postgresUrl,
+  RESTORE_DATABASE_URL: postgresUrl,
+  KAFKA_BROKERS: v.optional(readBy(parseBrokers)),
   KAFKA_TLS: flag,
-  KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
-  KAFKA_SASL_USERNAME: z.string().optional(),
-  KAFKA_SASL_PASSWORD: z.string().optional(),
-  CROSSWALK_KAFKA_CLIENT: z.enum(['direct', 'kafkajs']).default('direct'),
-  SCHEMA_REGISTRY_URL: readBy(parseRegistryUrl).optional(),
-  SCHEMA_REGISTRY_USERNAME: z.string().optional(),
-  SCHEMA_REGISTRY_PASSWORD: z.string().optional(),
+  KAFKA_SASL_MECHANISM: v.optional(oneOf(['plain', 'scram-sha-256', 'scram-sha-512'])),
+  KAFKA_SASL_USERNAME: text,
+  KAFKA_SASL_PASSWORD: text,
+  CROSSWALK_KAFKA_CLIENT: v.optional(oneOf(['direct', 'kafkajs']), 'direct'),
+  SCHEMA_REGISTRY_URL: v.optional(readBy(parseRegistryUrl)),
+  SCHEMA_REGISTRY_USERNAME: text,
+  SCHEMA_REGISTRY_PASSWORD: text,
   CROSSWALK_LEGACY_SCHEMA: name('public'),
-  CROSSWALK_TABLES: z
-    .string()
-    .transform(parseList)
-    .refine(
-      (tables) => tables.length > 0 && tables.every((table) => /^[a-z0-9_]+$/.test(table)),
-      'must be table[,table…] of lower-case letters, digits and _',
-    )
-    .optional(),
+  CROSSWALK_TABLES: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform(parseList),
+      v.check(
+        (tables) => tables.length > 0 && tables.every((table) => /^[a-z0-9_]+$/.test(table)),
+        'must be table[,table…] of lower-case letters, digits and _',
+      ),
+    ),
+  ),
   CROSSWALK_SLOT: name('crosswalk'),
   CROSSWALK_PUBLICATION: name('crosswalk'),
   CROSSWALK_TOPIC_PREFIX: name('legacy'),
@@ -75,17 +88,17 @@ const schema = z.object({
   CROSSWALK_BATCH_ROWS: count(250, 1, 100_000),
   CROSSWALK_HEARTBEAT_MS: count(1000, 50, 600_000),
   CROSSWALK_TRANSACTION_TIMEOUT_MS: count(600_000, 100, 86_400_000),
-  CROSSWALK_ON_TRUNCATE: z.enum(['stop', 'ignore']).default('stop'),
+  CROSSWALK_ON_TRUNCATE: v.optional(oneOf(['stop', 'ignore']), 'stop'),
   CROSSWALK_SESSION_TIMEOUT_MS: count(12_000, 1000, 1_800_000),
   CROSSWALK_STALL_SECONDS: count(60, 1, 86_400),
   CROSSWALK_DASHBOARD_SECONDS: count(3600, 0, 604_800),
   CROSSWALK_TRACE_SECONDS: count(0, 0, 3600),
-  CROSSWALK_FAULTS: z.string().default(''),
+  CROSSWALK_FAULTS: v.optional(v.string(), ''),
   CROSSWALK_LAG_WARNING_SECONDS: count(30, 1, 86_400),
   CROSSWALK_LAG_FAILING_SECONDS: count(300, 1, 864_000),
   CROSSWALK_HTTP_PORT: count(0, 0, 65_535),
-  CROSSWALK_HTTP_HOST: z.string().default('127.0.0.1').transform(parseHost),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  CROSSWALK_HTTP_HOST: v.pipe(v.optional(v.string(), '127.0.0.1'), v.transform(parseHost)),
+  LOG_LEVEL: v.optional(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
 });
 
 export interface KafkaSettings {
@@ -188,12 +201,12 @@ export interface Config {
 /** Reads the configuration from an environment, for a pipeline. Throws `config_invalid` that names every wrong variable, never its value. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>, pipeline: PipelineTables): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
-  const parsed = schema.safeParse(given);
+  const parsed = v.safeParse(schema, given);
   if (!parsed.success) {
-    const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ');
+    const wrong = parsed.issues.map((issue) => `${v.getDotPath(issue)} ${issue.message}`).join('; ');
     throw new CrosswalkError('config_invalid.environment', `Configuration: ${wrong}`);
   }
-  const values = parsed.data;
+  const values = parsed.output;
   const required = <K extends keyof typeof values>(key: K): NonNullable<(typeof values)[K]> => {
     const value = values[key];
     if (value !== undefined) return value;

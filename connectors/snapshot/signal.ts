@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as v from 'valibot';
 import { toShort } from './work.ts';
 
 /** Maximum number of keys in one signal. */
@@ -18,30 +18,43 @@ const LONGEST_TABLE = 63;
 export const REPAIR_HEADER = 'crosswalk.repair';
 
 const isShort = (key: readonly string[]) => Buffer.byteLength(JSON.stringify(key)) <= MOST_KEY_BYTES;
-const key = z
-  .array(z.string())
-  .min(1)
-  .refine(isShort, { error: `hold one of more than ${MOST_KEY_BYTES} bytes` });
-const keys = z.array(key).min(1).max(MOST_KEYS);
-/** Each level is spelled out: an arbitrarily nested hint could be read but not written again. */
-const hint = z.record(z.string(), z.record(z.string(), z.array(z.string())));
-const snapshotSchema = z.strictObject({
-  v: z.literal(1),
-  id: z.uuid(),
-  kind: z.literal('snapshot'),
-  table: z.string().min(1).max(LONGEST_TABLE),
-  where: z.string().min(1).nullable(),
-  keys: keys.nullable(),
-  repair: z.boolean(),
-  hints: z.record(z.string(), hint).nullable(),
-  by: z.string(),
-  at: z.string(),
-  maxRate: z.int().min(1).max(MOST_RATE).optional(),
+const filled = v.pipe(v.string(), v.nonEmpty());
+const uuid = v.pipe(v.string(), v.uuid());
+const key = v.pipe(
+  v.array(v.string()),
+  v.minLength(1),
+  v.check((each: string[]) => isShort(each), `hold one of more than ${MOST_KEY_BYTES} bytes`),
+);
+const keys = v.pipe(v.array(key), v.minLength(1), v.maxLength(MOST_KEYS));
+
+type Hint = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+const isTexts = (value: unknown) => Array.isArray(value) && value.every((each) => typeof each === 'string');
+const isObjectOf = (value: unknown, isOne: (of: unknown) => boolean) =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(isOne);
+/** Each level is spelled out: an arbitrarily nested hint could be read but not written again. Not `v.record`, which leaves out some names: a key's text can be any. */
+const hints = v.custom<Readonly<Record<string, Hint>>>((value) =>
+  isObjectOf(value, (hint) => isObjectOf(hint, (rows) => isObjectOf(rows, isTexts))),
+);
+
+const snapshotSchema = v.strictObject({
+  v: v.literal(1),
+  id: uuid,
+  kind: v.literal('snapshot'),
+  table: v.pipe(filled, v.maxLength(LONGEST_TABLE)),
+  where: v.nullable(filled),
+  keys: v.nullable(keys),
+  repair: v.boolean(),
+  hints: v.nullable(hints),
+  by: v.string(),
+  at: v.string(),
+  maxRate: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_RATE))),
 });
 /** Signal for the initial load, which has no id: this one is the signal's. */
-const loadSchema = z.strictObject({ v: z.literal(1), id: z.uuid(), kind: z.enum(['pause-load', 'resume-load']) });
-const controlSchema = z.strictObject({ v: z.literal(1), id: z.uuid(), kind: z.enum(['cancel', 'pause', 'resume']) });
-const headSchema = z.looseObject({ v: z.unknown(), id: z.uuid(), kind: z.string() });
+const loadSchema = v.strictObject({ v: v.literal(1), id: uuid, kind: v.picklist(['pause-load', 'resume-load']) });
+const controlSchema = v.strictObject({ v: v.literal(1), id: uuid, kind: v.picklist(['cancel', 'pause', 'resume']) });
+const headSchema = v.looseObject({ v: v.unknown(), id: uuid, kind: v.string() });
+/** Without the value, which may be a cell. */
+const quoteNothing = { message: 'is not valid' };
 
 /**
  * Requests that rows of one table be read again: those that match `where` (an SQL condition), those of `keys` (texts of
@@ -49,11 +62,11 @@ const headSchema = z.looseObject({ v: z.unknown(), id: z.uuid(), kind: z.string(
  * every record carries the hint that `hints` holds under its key's text. `at`: ISO time. `maxRate`: maximum rows per
  * second; if omitted, the connector's setting.
  */
-export type SnapshotSignal = z.infer<typeof snapshotSchema>;
+export type SnapshotSignal = v.InferOutput<typeof snapshotSchema>;
 /** Controls a requested snapshot, by its id. */
-export type ControlSignal = z.infer<typeof controlSchema>;
+export type ControlSignal = v.InferOutput<typeof controlSchema>;
 /** Controls the initial load as a whole. */
-export type LoadSignal = z.infer<typeof loadSchema>;
+export type LoadSignal = v.InferOutput<typeof loadSchema>;
 export type Signal = SnapshotSignal | ControlSignal | LoadSignal;
 
 /**
@@ -82,27 +95,27 @@ export function parseSignal(value: Buffer | null): ReadSignal {
   } catch {
     return { is: 'unknown', reason: 'it is no JSON' };
   }
-  const head = headSchema.safeParse(raw);
+  const head = v.safeParse(headSchema, raw);
   if (!head.success) return { is: 'unknown', reason: 'it has no id or no kind' };
-  const { v, id, kind } = head.data;
-  if (v !== 1) return { is: 'unknown', reason: 'it has another version than 1' };
+  const { v: version, id, kind } = head.output;
+  if (version !== 1) return { is: 'unknown', reason: 'it has another version than 1' };
   if (kind !== 'snapshot') {
-    const control = z.union([controlSchema, loadSchema]).safeParse(raw);
+    const control = v.safeParse(v.union([controlSchema, loadSchema]), raw);
     return control.success
-      ? { is: 'signal', signal: control.data }
+      ? { is: 'signal', signal: control.output }
       : { is: 'unknown', reason: 'its kind is not known' };
   }
-  const snapshot = snapshotSchema.safeParse(raw);
-  const table = typeof head.data.table === 'string' ? head.data.table.slice(0, LONGEST_TABLE) : '';
+  const snapshot = v.safeParse(snapshotSchema, raw, quoteNothing);
+  const table = typeof head.output.table === 'string' ? head.output.table.slice(0, LONGEST_TABLE) : '';
   const refused = (reason: string): ReadSignal => ({ is: 'refused', id, table, reason: toShort(reason) });
   if (!snapshot.success)
     // Deeper parts of a path contain keys of rows.
     return refused(
-      `the signal is not valid: ${snapshot.error.issues.map(({ path, message }) => `${String(path[0] ?? '')} ${message}`.trim()).join('; ')}`,
+      `the signal is not valid: ${snapshot.issues.map(({ path, message }) => `${String(path?.[0].key ?? '')} ${message}`.trim()).join('; ')}`,
     );
-  if (snapshot.data.where !== null && snapshot.data.keys !== null)
+  if (snapshot.output.where !== null && snapshot.output.keys !== null)
     return refused('the signal names a condition and keys: it can have one of them');
-  return { is: 'signal', signal: snapshot.data };
+  return { is: 'signal', signal: snapshot.output };
 }
 
 /** A key as text: the text of a single column, or a JSON array of several. */

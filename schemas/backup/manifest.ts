@@ -1,58 +1,58 @@
-import { z } from 'zod';
+import * as v from 'valibot';
 import { CrosswalkError } from '../../runtime/errors.ts';
 import { itemKinds } from './ddl/item.ts';
 
-const rows = z.object({ rows: z.number().int().nonnegative(), checksum: z.string() });
+const rows = v.object({ rows: v.pipe(v.number(), v.integer(), v.minValue(0)), checksum: v.string() });
 
-const statement = z.object({
-  kind: z.enum([...itemKinds, 'pg_dump']),
-  name: z.string(),
-  roles: z.array(z.string()),
-  sql: z.string(),
+const statement = v.object({
+  kind: v.picklist([...itemKinds, 'pg_dump']),
+  name: v.string(),
+  roles: v.array(v.string()),
+  sql: v.string(),
 });
 
-const schema = z.object({
-  format: z.literal(1),
+const schema = v.object({
+  format: v.literal(1),
   /** ISO 8601, UTC. */
-  takenAt: z.string(),
-  server: z.object({
-    version: z.string(),
-    major: z.number().int(),
-    systemId: z.string(),
-    database: z.string(),
-    encoding: z.string(),
+  takenAt: v.string(),
+  server: v.object({
+    version: v.string(),
+    major: v.pipe(v.number(), v.integer()),
+    systemId: v.string(),
+    database: v.string(),
+    encoding: v.string(),
   }),
   /** Everything committed before it is in the backup. */
-  lsn: z.string(),
-  snapshot: z.string(),
-  schemas: z.array(z.string()).min(1),
+  lsn: v.string(),
+  snapshot: v.string(),
+  schemas: v.pipe(v.array(v.string()), v.minLength(1)),
   /** The tool that wrote the definitions: this program, or pg_dump with its version. */
-  definedBy: z.string(),
-  tables: z.array(
-    z.object({
-      schema: z.string(),
-      name: z.string(),
-      columns: z.array(z.string()),
-      file: z.string(),
+  definedBy: v.string(),
+  tables: v.array(
+    v.object({
+      schema: v.string(),
+      name: v.string(),
+      columns: v.array(v.string()),
+      file: v.string(),
       all: rows,
-      irreplaceable: rows.nullable(),
+      irreplaceable: v.nullable(rows),
     }),
   ),
-  sequences: z.array(z.object({ schema: z.string(), name: z.string(), lastValue: z.string(), isCalled: z.boolean() })),
-  notes: z.array(z.string()),
+  sequences: v.array(v.object({ schema: v.string(), name: v.string(), lastValue: v.string(), isCalled: v.boolean() })),
+  notes: v.array(v.string()),
 });
 
 /** Contents and origin of a backup. */
-export type Manifest = z.infer<typeof schema>;
+export type Manifest = v.InferOutput<typeof schema>;
 /** A statement of the definitions. */
-export type Statement = z.infer<typeof statement>;
+export type Statement = v.InferOutput<typeof statement>;
 /** Definitions, before and after rows are loaded. */
 export interface Definitions {
   readonly before: readonly Statement[];
   readonly after: readonly Statement[];
 }
 
-const definitions = z.object({ before: z.array(statement), after: z.array(statement) });
+const definitions = v.object({ before: v.array(statement), after: v.array(statement) });
 
 export function parseManifest(text: string): Manifest {
   return parse(schema, text, 'manifest.json');
@@ -62,9 +62,9 @@ export function parseDefinitions(text: string): Definitions {
   return parse(definitions, text, 'definitions.json');
 }
 
-function parse<T>(shape: z.ZodType<T>, text: string, file: string): T {
+function parse<T>(shape: v.GenericSchema<unknown, T>, text: string, file: string): T {
   try {
-    return shape.parse(JSON.parse(text));
+    return v.parse(shape, JSON.parse(text));
   } catch (error) {
     throw new CrosswalkError(
       'backup_invalid.no_backup',

@@ -16,7 +16,7 @@ const snapshot: SnapshotSignal = {
   where: null,
   keys: [['1', 'ü']],
   repair: true,
-  hints: { '["1","ü"]': { rows: { contacts: ['7'] } }, __proto__x: {} },
+  hints: JSON.parse('{"[\\"1\\",\\"ü\\"]":{"rows":{"contacts":["7"]}},"constructor":{"rows":{}},"__proto__":{}}'),
   by: 'somebody',
   at: '2026-01-01T00:00:00.000Z',
 };
