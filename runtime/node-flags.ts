@@ -2,12 +2,14 @@ import { join } from 'node:path';
 
 /**
  * Flags of Node.js for long-running processes: a small young generation, a heap that grows by 60 % between two major collections instead of several times its size, and two
- * threads that collect and compile beside the main one. docs/performance.md has the effect of each. `cli/crosswalk.sh` and the image name the same ones.
+ * threads that collect and compile beside the main one. The young generation is collected by the main thread alone: it is too small to share. docs/performance.md has the
+ * effect of each. `cli/crosswalk.sh` and the image name the same ones.
  */
 export const NODE_FLAGS: readonly string[] = [
-  '--max-semi-space-size=4',
+  '--max-semi-space-size=6',
   '--heap-growing-percent=60',
   '--v8-pool-size=2',
+  '--no-parallel-scavenge',
 ];
 
 /**
