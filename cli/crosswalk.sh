@@ -22,4 +22,4 @@ export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$here/../node_modules/.cache/cr
 export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
 export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-131072}"
 export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}"
-exec "$node" --max-semi-space-size=6 --heap-growing-percent=60 --v8-pool-size=2 --no-parallel-scavenge "$main" "$@"
+exec "$node" --max-semi-space-size=4 --heap-growing-percent=60 --v8-pool-size=2 --no-parallel-scavenge "$main" "$@"

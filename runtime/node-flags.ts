@@ -6,7 +6,7 @@ import { join } from 'node:path';
  * effect of each. `cli/crosswalk.sh` and the image name the same ones.
  */
 export const NODE_FLAGS: readonly string[] = [
-  '--max-semi-space-size=6',
+  '--max-semi-space-size=4',
   '--heap-growing-percent=60',
   '--v8-pool-size=2',
   '--no-parallel-scavenge',
