@@ -17,13 +17,13 @@ const LONGEST_TABLE = 63;
 /** Header of every record of a repair: JSON of the hint for its key. */
 export const REPAIR_HEADER = 'crosswalk.repair';
 
-const isShort = (key: readonly string[]) => Buffer.byteLength(JSON.stringify(key)) <= MOST_KEY_BYTES;
+const isShort = (key: string[]) => Buffer.byteLength(JSON.stringify(key)) <= MOST_KEY_BYTES;
 const filled = v.pipe(v.string(), v.nonEmpty());
 const uuid = v.pipe(v.string(), v.uuid());
 const key = v.pipe(
   v.array(v.string()),
   v.minLength(1),
-  v.check((each: string[]) => isShort(each), `hold one of more than ${MOST_KEY_BYTES} bytes`),
+  v.check(isShort, `hold one of more than ${MOST_KEY_BYTES} bytes`),
 );
 const keys = v.pipe(v.array(key), v.minLength(1), v.maxLength(MOST_KEYS));
 
